@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks `baseline` on what PostgreSQL's own regression tests make, with pg_dump as the judge.
+"""Checks `baseline` on what PostgreSQL's own regression tests create, with pg_dump as the judge.
 
 usage: regress.py [--each [--permanent]] [--only FILE,FILE] [--out DIR] [--include DIR] SRC BINDIR XTASK
 
@@ -7,14 +7,14 @@ usage: regress.py [--each [--permanent]] [--only FILE,FILE] [--out DIR] [--inclu
   BINDIR     the server's programs
   XTASK      the program to check
   --each     a database for each test file, its DROP statements removed, instead of one for all
-  --permanent  temporary tables and views become usual ones
-  --only     with --each: these files alone
-  --out      where what is made stays (else a new folder); --include: the server's headers
+  --permanent  temporary tables and views become ordinary ones
+  --only     with --each: only these files
+  --out      the folder for the results (default: a new folder); --include: the server's headers
 
-It starts a throw-away server and ends it. What differs is in OUT/differences.txt. "different" counts the
-entries of pg_dump that the baseline makes otherwise than the source has them, "control" those that a
-restored dump does, "beyond" those of the first that are not the same in the second. The exit code is 1
-where something is beyond, or where nothing was compared.
+It starts a disposable server and stops it at the end. The differences are in OUT/differences.txt. "different"
+counts the entries of pg_dump that the baseline makes differently from the source, "control" counts those that
+a restored dump makes differently, and "beyond" counts those of the first that are not the same in the second.
+The exit code is 1 if something is beyond, or if nothing was compared.
 """
 import argparse, glob, json, os, pwd, re, shutil, signal, subprocess, sys, tempfile, time
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Whether scripts are cut into statements as PostgreSQL's own grammar cuts them. Called by .ci/run; by hand with more:
+# Checks that scripts are split into statements as PostgreSQL's own grammar splits them. .ci/run calls it. To run more
+# cases by hand:
 #   ci/split.sh FOLDER-FOR-TOOLS 200000 [SEED]
 set -euo pipefail
 cd "$(dirname "$0")/.."

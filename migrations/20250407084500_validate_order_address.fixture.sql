@@ -1,5 +1,5 @@
--- An order that was shipped before orders knew addresses. Such rows are there, for the constraint
--- was made NOT VALID, but none can be written while it stands.
+-- An order that was shipped before orders had addresses. Such rows exist, because the constraint
+-- was created NOT VALID, but none can be written while it is there.
 
 ALTER TABLE orders DROP CONSTRAINT orders_shipped_has_address;
 

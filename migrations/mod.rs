@@ -1,4 +1,4 @@
-//! The migrations of this folder that are written in Rust; each also has its file here.
+//! The migrations of this folder that are written in Rust. Each has its own file here.
 
 #[path = "20250331120000_normalize_phone_numbers.rs"]
 mod normalize_phone_numbers;

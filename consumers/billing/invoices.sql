@@ -1,4 +1,4 @@
--- What the billing service asks of the shop: it writes invoices for what was shipped, in a database of its own.
+-- The queries of the billing service on the shop. It writes invoices for shipped orders, in its own database.
 
 -- name: GetInvoiceHead :one
 -- Who pays, and where the invoice goes. A closed account still gets its invoices.

@@ -1,4 +1,4 @@
--- What carriers send us each month is compared with what was really on its way.
+-- What the carriers send us each month is compared with the parcels that were really on their way.
 
 -- name: GetShipmentByTrackingNumber :one
 SELECT s.id, s.state, s.weight_grams, s.created_at, s.delivered_at, c.name AS carrier

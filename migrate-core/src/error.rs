@@ -40,6 +40,41 @@ pub enum ErrorKind {
     Behind,
 }
 
+impl ErrorKind {
+    /// The name of the kind, as in JSON: `statement`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Configuration => "configuration",
+            Self::Connection => "connection",
+            Self::Plan => "plan",
+            Self::Stale => "stale",
+            Self::Lock => "lock",
+            Self::Statement => "statement",
+            Self::Code => "code",
+            Self::Ledger => "ledger",
+            Self::Cancelled => "cancelled",
+            Self::Behind => "behind",
+        }
+    }
+
+    /// The exit code of a program that ends with this error: 1 if it failed, 2 for wrong usage or configuration, 3 if it
+    /// found problems and ran nothing.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Configuration => 2,
+            Self::Files | Self::Plan | Self::Behind => 3,
+            Self::Connection
+            | Self::Stale
+            | Self::Lock
+            | Self::Statement
+            | Self::Code
+            | Self::Ledger
+            | Self::Cancelled => 1,
+        }
+    }
+}
+
 /// A failure: its kind, the findings that explain it, and what was done before it happened.
 pub struct Error(Box<Inner>);
 

@@ -1,4 +1,4 @@
-//! Why no server can be had, and what to do about it.
+//! Why no server is available, and what to do about it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerError {
-    /// No way to a server is open; each was tried.
+    /// No server can be found or started. Every possibility was tried.
     #[error("there is no PostgreSQL server, and none can be started here: {}", .tried.join("; "))]
     NoProvider {
-        /// What was tried, and why it was not taken.
+        /// What was tried, and why it was not used.
         tried: Vec<String>,
     },
-    /// A server that somebody named cannot be had, and no other one takes its place.
-    #[error("{who} asks for a server that cannot be had: {why}")]
+    /// A server that was named explicitly is not available. No other server is used instead.
+    #[error("{who} names a server that is not available: {why}")]
     NotHad {
-        /// Who names it: a variable, a key.
+        /// What names it: a variable or a configuration key.
         who: String,
-        /// Why not.
+        /// Why it is not available.
         why: String,
     },
     /// A file or a folder cannot be used.
@@ -28,9 +28,9 @@ pub enum ServerError {
     Io {
         /// The file or the folder.
         path: PathBuf,
-        /// What was to be done with it: "written".
+        /// The action that failed, as a participle: "written".
         action: &'static str,
-        /// Why not.
+        /// The underlying error.
         source: std::io::Error,
     },
     /// A program could not be run, or failed.
@@ -41,102 +41,101 @@ pub enum ServerError {
         /// Its last lines, or why it did not start.
         why: String,
     },
-    /// The server ended while it was starting.
+    /// The server exited while it was starting.
     #[error("the PostgreSQL server did not start: {why}")]
     Died {
         /// The last lines of its log.
         why: String,
-        /// The whole log.
+        /// The file with the whole log.
         log: PathBuf,
     },
     /// The server did not accept a connection in time.
     #[error("the PostgreSQL server did not accept connections within {} s: {why}", .waited.as_secs())]
     NotReady {
-        /// How long it was waited for.
+        /// How long the caller waited.
         waited: Duration,
-        /// What the last attempt said.
+        /// The error of the last attempt.
         why: String,
     },
-    /// The data was made by a major version of which the binaries are gone.
-    #[error("the data in {} was made by PostgreSQL {major}, and its binaries are not on this machine", .data.display())]
+    /// The data belongs to a major version whose binaries are not installed.
+    #[error("the data in {} belongs to PostgreSQL {major}, whose binaries are not on this machine", .data.display())]
     OtherVersion {
         /// The data folder.
         data: PathBuf,
         /// The major version that made it.
         major: u32,
     },
-    /// PostgreSQL refuses to run as root, and there is no account to run it as.
-    #[error("PostgreSQL refuses to run as root, and there is neither a `postgres` nor a `nobody` account")]
+    /// PostgreSQL refuses to run as root, and there is no other account to run it.
+    #[error("PostgreSQL refuses to run as root, and this machine has neither a `postgres` nor a `nobody` account")]
     NoAccount,
-    /// The server whose address is given cannot be reached, or the address cannot be read.
+    /// The server at the given address cannot be reached, or the address cannot be parsed.
     #[error(transparent)]
     Given(migrate_core::Error),
-    /// What `[shadow]` names cannot be read, or does not run.
+    /// A script that `[shadow]` names cannot be read, or fails.
     #[error(transparent)]
     Setup(migrate_core::Error),
-    /// A chain changes what exists once for a server, and the server is one that others use as well.
-    #[error(
-        "these migrations change roles or something else that belongs to a whole server, and this one is shared: {server}"
-    )]
+    /// A chain changes objects that exist once per server, and the server is shared with others.
+    #[error("these migrations change objects of a whole server, such as roles, but this server is shared: {server}")]
     NeedsOwn {
         /// Where the server comes from.
         server: String,
     },
-    /// A chain tried to change what exists once for a server on one that others use as well, and its texts do not show that.
+    /// A chain tried to change objects that exist once per server on a shared server, and its SQL text did not
+    /// reveal that in advance.
     #[error(transparent)]
     ChangesServer(migrate_core::Error),
     /// A statement on the server failed.
     #[error("the server refused to {doing}: {why}")]
     Refused {
-        /// What was to be done: "create database shop".
+        /// What was attempted, as an infinitive: "create database shop".
         doing: String,
-        /// What the server said.
+        /// The server's message.
         why: String,
     },
 }
 
 impl ServerError {
-    /// A file or folder error, for `map_err`.
+    /// Builds an [`ServerError::Io`] error, for `map_err`.
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, action, source }
     }
 
-    /// What the server said, in its own sentence and not the driver's.
+    /// The server's own message, without the driver's wording around it.
     pub(crate) fn refused(doing: impl Into<String>, error: &sqlx::Error) -> Self {
         let why = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
         Self::Refused { doing: doing.into(), why }
     }
 
-    /// What to do next, a sentence each.
+    /// What to do next, one sentence per entry.
     pub fn help(&self) -> Vec<String> {
         let one = |text: &str| vec![text.to_owned()];
         match self {
             Self::NoProvider { .. } => vec![
                 "install PostgreSQL 15 or newer (the server, not only the client)".to_owned(),
                 "or install Docker and start it".to_owned(),
-                "or give a server that runs elsewhere: --database postgres://user@host/database".to_owned(),
+                "or name a server that runs elsewhere: --database postgres://user@host/database".to_owned(),
             ],
             Self::NotHad { who, .. } => {
-                vec![format!("correct {who}, or leave it out: then the first server that serves is taken")]
+                vec![format!("correct {who}, or remove it: Roundtrip then uses the first available server")]
             }
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => one("make room on the disk"),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => one("free some disk space"),
             Self::Io { .. } => one("check its owner and permissions, or set ROUNDTRIP_HOME to another folder"),
             Self::Program { why, .. } | Self::Died { why, .. } if why.contains("No space left") => {
-                one("make room on the disk")
+                one("free some disk space")
             }
-            Self::Program { .. } => one("`cargo xtask doctor` looks at the whole set-up"),
+            Self::Program { .. } => one("`cargo xtask doctor` checks the whole set-up"),
             Self::Died { log, .. } => vec![format!("read the whole log: {}", log.display())],
-            Self::NotReady { .. } => one("a server that recovers from a crash can take long; run the command again"),
+            Self::NotReady { .. } => one("recovery after a crash can take a long time; run the command again"),
             Self::OtherVersion { major, .. } => vec![
                 format!("install PostgreSQL {major} again"),
                 "or start with fresh data: `cargo xtask db down --destroy`".to_owned(),
             ],
-            Self::NoAccount => one("run it as another user than root, or add an account: useradd --system postgres"),
+            Self::NoAccount => one("run it as a user other than root, or add an account: useradd --system postgres"),
             Self::NeedsOwn { .. } => vec![
-                "leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own"
+                "remove the address: PostgreSQL binaries on this machine or Docker then give each database its own server"
                     .to_owned(),
-                "or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
+                "or name a source that can do that: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
             ],
             Self::Given(error) | Self::Setup(error) | Self::ChangesServer(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),

@@ -1,4 +1,4 @@
-//! Fixtures for `#[rstest]`: a server, an empty database, a migrated one.
+//! Fixtures for `#[rstest]`: a server, an empty database, a migrated database.
 //!
 //! ```no_run
 //! use migrate_test::TestDatabase;
@@ -12,12 +12,12 @@
 //! }
 //! ```
 //!
-//! The chain is the one of the `migrate.toml` that stands in the folder of the test's package
-//! or above it. Every test gets a database of its own, which is a copy, and opens its own
-//! connections in its own runtime: only addresses are shared. A chain with migrations written
-//! in Rust is prepared by [`migrated`](crate::migrated), which takes them.
+//! The chain comes from the `migrate.toml` in the folder of the test's package or in a folder above it. Every
+//! test gets its own copy of the database and opens its own connections in its own runtime: tests share only
+//! addresses. For a chain with migrations written in Rust, use [`migrated`](crate::migrated), which takes them
+//! as an argument.
 //!
-//! A fixture that cannot do its part panics, as tests do.
+//! A fixture that fails panics, as tests do.
 
 #![allow(clippy::panic, reason = "a fixture has no other way to fail its test")]
 
@@ -40,7 +40,7 @@ pub async fn server() -> &'static EphemeralServer {
 /// An empty database.
 #[fixture]
 pub async fn empty_db() -> TestDatabase {
-    // It begins with what `[shadow]` sets up, where there is a migrate.toml that does.
+    // It includes what `[shadow]` sets up, if a migrate.toml does so.
     let package = package();
     if let Ok(setup) = Config::load(None, &package).and_then(|config| Setup::load(&config)) {
         setup.begin();
@@ -48,13 +48,13 @@ pub async fn empty_db() -> TestDatabase {
     TestDatabase::create().await.unwrap_or_else(|error| panic!("{error}\n{}", error.help().join("\n")))
 }
 
-/// A database at the newest version.
+/// A database with all migrations applied.
 #[fixture]
 pub async fn migrated_db() -> TestDatabase {
     at(None).await
 }
 
-/// A database at which this version is the newest: `#[with("20250224091500")]`.
+/// A database migrated up to and including this version: `#[with("20250224091500")]`.
 #[fixture]
 pub async fn database_at(#[default("0")] version: &str) -> TestDatabase {
     at(Some(version)).await
@@ -78,7 +78,7 @@ fn package() -> PathBuf {
     std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
 
-/// The chain of the package that is tested.
+/// The chain of the package under test.
 fn chain() -> Vec<Arc<Migration>> {
     let package = package();
     let set = Config::load(None, &package).and_then(|config| {

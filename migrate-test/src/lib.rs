@@ -1,8 +1,8 @@
 //! The proof that migrations can be undone, and the PostgreSQL servers that it runs on.
 //!
-//! [`suite!`] makes a test of every migration of a folder; [`fixtures`] has databases for the
-//! tests of an application; [`proof`] has the laws themselves. A server comes from the first
-//! that serves: an address that is given, the PostgreSQL binaries of this machine, Docker.
+//! [`suite!`] creates one test per migration of a folder. [`fixtures`] provides databases for the tests of an
+//! application. [`proof`] contains the laws themselves. The server is the first one available of: an address
+//! that is given, the PostgreSQL binaries on this machine, Docker.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)

@@ -1,11 +1,11 @@
-//! Random names and passwords, from the operating system's generator by way of the standard
-//! library's randomly keyed hasher.
+//! Random names and passwords. Names come from the standard library's randomly keyed hasher, which is seeded by
+//! the operating system.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// So many random hexadecimal digits.
+/// This many random hexadecimal digits.
 ///
-/// Each hasher has its keys from the operating system; sixteen digits of its output are used.
+/// Each hasher gets its keys from the operating system; sixteen digits of its output are used.
 pub(crate) fn hex(digits: usize) -> String {
     let mut text = String::new();
     while text.len() < digits {
@@ -17,7 +17,7 @@ pub(crate) fn hex(digits: usize) -> String {
     text
 }
 
-/// A password that nobody can guess: bytes of the system's random device.
+/// A password that cannot be guessed: bytes from the system's random device.
 pub(crate) fn password() -> std::io::Result<String> {
     use std::io::Read;
     let mut bytes = [0u8; 24];

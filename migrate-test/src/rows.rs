@@ -1,4 +1,4 @@
-//! The rows of a database as texts, and which of them are lost between two looks.
+//! The rows of a database as text, and which of them are lost between two reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,10 +8,10 @@ use migrate_core::ident::{QualifiedName, ident};
 use migrate_core::runner::{Rehearsal, Touched};
 use migrate_core::schema::{Id, Kind, Object, Schema};
 
-/// A table by its schema and name, as they stand in the catalog.
+/// A table by its schema and name, as in the catalog.
 pub(crate) type TableName = (String, String);
 
-/// The rows of one table, in the order of their texts.
+/// The rows of one table, sorted as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     pub(crate) columns: Vec<String>,
@@ -22,25 +22,25 @@ pub(crate) struct Table {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows(BTreeMap<TableName, Arc<Table>>);
 
-/// What is lost of one table.
+/// A loss in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// The table: `public.users`.
     pub table: String,
-    /// The column whose values changed; `None` where whole rows are gone or came.
+    /// The column whose values changed; `None` if whole rows were removed or added.
     pub column: Option<String>,
-    /// How many rows.
+    /// How many rows are affected.
     pub rows: usize,
-    /// How many rows there had been.
+    /// How many rows there were before.
     pub of: usize,
     /// One of them as an example: `'+49 30 1' → NULL`.
     pub example: String,
-    /// Whether rows came that had not been there, rather than went.
+    /// Whether rows were added rather than removed.
     pub came: bool,
 }
 
 impl Loss {
-    /// Whether it tells of the same table and column as another.
+    /// Whether it is about the same table and column as another loss.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
         self.table == other.table && self.column == other.column
     }
@@ -51,33 +51,33 @@ impl fmt::Display for Loss {
         let Self { table, rows, of, example, .. } = self;
         match (&self.column, self.came) {
             (Some(column), _) => {
-                write!(f, "{table}.{column}: {rows} of {of} values are not what they were ({example})")
+                write!(f, "{table}.{column}: {rows} of {of} values changed ({example})")
             }
             (None, false) => write!(f, "{table}: {rows} of {of} rows are gone ({example})"),
-            (None, true) => write!(f, "{table}: {rows} rows came that had not been there ({example})"),
+            (None, true) => write!(f, "{table}: {rows} rows were added ({example})"),
         }
     }
 }
 
-/// The name of a table under which its rows are kept.
+/// The name under which the rows of a table are kept.
 pub(crate) fn table_name(table: &Object) -> TableName {
     (table.id.schema.to_string(), table.id.name.to_string())
 }
 
-/// The name of what an object is a part of, or of itself.
+/// The name of the table that an object is part of, or its own name.
 pub(crate) fn holder_name(id: &Id) -> TableName {
     let name = if id.parent.is_empty() { &id.name } else { &id.parent };
     (id.schema.to_string(), name.to_string())
 }
 
-/// The tables that hold rows of their own, as objects of the schema.
+/// The tables that hold rows themselves, as objects of the schema.
 pub(crate) fn holders(schema: &Schema) -> impl Iterator<Item = &Object> {
     let tables = schema.of_kind(Kind::Table);
     tables.filter(|table| table.fact("partition key").is_none()).map(|table| &**table)
 }
 
 impl Table {
-    /// The values of these columns in each row; NULL where there is no such column.
+    /// The values of these columns in each row; NULL if there is no such column.
     fn project(&self, columns: &[String]) -> Vec<Vec<Option<String>>> {
         let at: Vec<Option<usize>> =
             columns.iter().map(|name| self.columns.iter().position(|other| other == name)).collect();
@@ -94,14 +94,13 @@ impl Rows {
         self.0.get(name).map(|table| &**table)
     }
 
-    /// How many rows there are.
+    /// The total number of rows.
     pub(crate) fn count(&self) -> usize {
         self.0.values().map(|table| table.rows.len()).sum()
     }
 
-    /// Of these rows those that an up left as they are, without the columns that it dropped or
-    /// changed. What it filled in itself is not among them: that may be the time, or a number
-    /// that a sequence counts.
+    /// The rows that an up script left unchanged, without the columns that it dropped or changed. Values that
+    /// the script filled in itself are not included: they may be a time, or a number from a sequence.
     pub(crate) fn kept(&self, after: &Self, changed: &[Loss]) -> Self {
         let both = self.0.iter().filter_map(|(name, before)| Some((name, before, after.0.get(name)?)));
         let kept = both.map(|(name, before, after)| {
@@ -119,7 +118,7 @@ impl Rows {
         Self(kept.collect())
     }
 
-    /// Reads again what may have changed; `schema` is the present one.
+    /// Reads what may have changed; `schema` is the current schema.
     pub(crate) async fn refresh(
         &mut self,
         rehearsal: &mut Rehearsal,
@@ -147,7 +146,7 @@ impl Rows {
         rehearsal: &mut Rehearsal,
         tables: Vec<(TableName, Vec<String>)>,
     ) -> migrate_core::Result<()> {
-        // A table without columns has rows all the same.
+        // A table without columns can still have rows.
         let select = |(name, columns): &(TableName, Vec<String>)| {
             let columns: Vec<String> = columns.iter().map(|column| ident(column)).collect();
             let columns = if columns.is_empty() { "''".to_owned() } else { columns.join(", ") };
@@ -168,7 +167,7 @@ impl Rows {
         Ok(())
     }
 
-    /// What there was and is not there any more, table by table.
+    /// What was there before and no longer is, table by table.
     pub(crate) fn losses(&self, after: &Self) -> Vec<Loss> {
         let mut losses = Vec::new();
         for (name, before) in &self.0 {
@@ -191,10 +190,10 @@ impl Rows {
     }
 }
 
-/// How many tables are asked one by one whether they have rows.
+/// Up to this many tables are queried one by one, without first asking which are empty.
 const MANY: usize = 8;
 
-/// The tables that never had a row: their files have no page.
+/// The tables that have never had a row: their files have no pages.
 async fn empty(rehearsal: &mut Rehearsal) -> migrate_core::Result<BTreeSet<TableName>> {
     let query = "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_am m ON m.oid = c.relam \
@@ -208,12 +207,12 @@ async fn empty(rehearsal: &mut Rehearsal) -> migrate_core::Result<BTreeSet<Table
 
 fn columns(schema: &Schema, table: &Object) -> Vec<String> {
     let mut columns: Vec<_> = schema.children(&table.id, Kind::Column).collect();
-    // By name: where a column stands is not what is compared.
+    // Sorted by name: the position of a column is not compared.
     columns.sort_by(|a, b| a.id.name.cmp(&b.id.name));
     columns.into_iter().map(|column| column.id.name.to_string()).collect()
 }
 
-/// The losses of one table: values of columns where rows can be told to be the same, else rows.
+/// The losses of one table: changed values if rows can be matched, otherwise whole rows.
 fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
     let mut left = after.project(&before.columns);
     let mut missing: Vec<&Vec<Option<String>>> = Vec::new();
@@ -261,7 +260,7 @@ fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
     losses
 }
 
-/// Two values as an example; of long ones that begin alike, the ends.
+/// Two values as an example; only the ends if they are long and begin alike.
 fn differing(before: &Option<String>, after: &Option<String>) -> String {
     let (Some(a), Some(b)) = (before, after) else { return format!("{} → {}", shown(before), shown(after)) };
     let alike = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
@@ -271,7 +270,7 @@ fn differing(before: &Option<String>, after: &Option<String>) -> String {
     format!("{dots}{} → {dots}{}", shown(&end(a)), shown(&end(b)))
 }
 
-/// A value as an example, short enough for a line, and on one.
+/// A value as an example: short, and on one line.
 fn shown(value: &Option<String>) -> String {
     let Some(text) = value else { return "NULL".to_owned() };
     let text = text.replace('\n', "\\n");
@@ -301,7 +300,7 @@ mod tests {
     fn a_changed_value_is_told_by_its_column() {
         let before = table(&["fax", "id"], &[&["1", "a"], &["2", "b"]]);
         let after = table(&["fax", "id"], &[&["NULL", "a"], &["NULL", "b"]]);
-        assert_eq!(losses(&before, &after), ["t.fax: 2 of 2 values are not what they were ('1' → NULL)"]);
+        assert_eq!(losses(&before, &after), ["t.fax: 2 of 2 values changed ('1' → NULL)"]);
     }
 
     #[test]
@@ -309,7 +308,7 @@ mod tests {
         let before = table(&["id"], &[&["a"], &["b"]]);
         assert_eq!(losses(&before, &table(&["id"], &[&["b"]])), ["t: 1 of 2 rows are gone ('a')"]);
         let came = table(&["id"], &[&["a"], &["b"], &["c"]]);
-        assert_eq!(losses(&before, &came), ["t: 1 rows came that had not been there ('c')"]);
+        assert_eq!(losses(&before, &came), ["t: 1 rows were added ('c')"]);
     }
 
     #[test]

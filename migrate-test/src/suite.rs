@@ -1,4 +1,4 @@
-//! The whole proof as a test binary: each migration is a test of its own name.
+//! The whole proof as a test binary, with one named test per migration.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,10 +12,10 @@ use migrate_core::{CodeMigrations, MigrationSet, visible};
 use crate::Setup;
 use crate::proof::{self, Proof, ProofError, Report};
 
-/// Proves every migration of a folder, each in a test of its own name; the folder is read when
-/// the tests run, so a new migration needs no new build.
+/// Proves every migration of a folder, each in a test of its own name. The folder is read when the tests run,
+/// so a new migration does not require a rebuild.
 ///
-/// `tests/migrations.rs` is this line, and `Cargo.toml` says that it brings its own `main`:
+/// `tests/migrations.rs` contains this line, and `Cargo.toml` says that the file has its own `main`:
 ///
 /// ```text
 /// migrate_test::suite!("../migrations");
@@ -26,7 +26,7 @@ use crate::proof::{self, Proof, ProofError, Report};
 /// harness = false
 /// ```
 ///
-/// The path is relative to the package. A second argument has the migrations written in Rust.
+/// The path is relative to the package. A second argument provides the migrations written in Rust.
 #[macro_export]
 macro_rules! suite {
     ($folder:expr) => {
@@ -39,10 +39,10 @@ macro_rules! suite {
     };
 }
 
-/// Runs the suite as the main function of a test binary; it understands the arguments of
-/// `cargo test` and nextest.
+/// Runs the suite as the main function of a test binary. It understands the arguments of `cargo test` and
+/// nextest.
 pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
-    // What is wrong with migrate.toml is not for this binary to say, but without its set-up nothing can be proven.
+    // This binary does not report errors in migrate.toml, but without its setup nothing can be proven.
     let mut wanted = RowsWanted::default();
     let setup = Config::load(None, folder.as_ref()).map_or(Ok(()), |config| {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
@@ -59,8 +59,8 @@ pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The tests of a folder, and what is asked for. A folder that cannot be read, or has no migration, fails whatever was asked
-/// for: of tests that are not there nobody knows whether they were meant.
+/// The tests of a folder, and the arguments to run them with. A folder that cannot be read, or has no
+/// migrations, fails whatever filter was given: there are no tests to match it against.
 fn chosen(folder: &Path, code: &CodeMigrations, wanted: RowsWanted, arguments: Arguments) -> (Arguments, Vec<Trial>) {
     let (name, why) = match MigrationSet::load(folder) {
         Ok(set) if set.is_empty() => ("there_are_migrations", empty(&set)),
@@ -104,24 +104,24 @@ fn is_full(report: &Report) -> bool {
     report.migrations.iter().all(|proven| proven.rests.without.is_empty())
 }
 
-/// A text for a terminal, on which a message of the server does nothing.
+/// Text for a terminal, with control characters from server messages made harmless.
 fn shown(text: &str) -> Failed {
     visible::lines(text).into_owned().into()
 }
 
-/// Everything that is broken, as text, and what the law of data rests on.
+/// Everything that is broken, as text, and the basis of the law of data.
 fn story(report: &Report) -> String {
     let mut lines = Vec::new();
     for proven in &report.migrations {
         for fault in proven.faults() {
             lines.push(fault.title());
             lines.extend(fault.story.lines().into_iter().map(|line| format!("  {line}")));
-            lines.extend(fault.also.iter().map(|(law, story)| format!("  so {law} is broken too: {}", story.summary)));
+            lines.extend(fault.also.iter().map(|(law, story)| format!("  so {law} is also broken: {}", story.summary)));
         }
-        lines.extend(proven.unreached.iter().map(|why| format!("it was not looked at: {why}")));
-        lines.extend(proven.rests.words().map(|rests| format!("data was proven where {rests}")));
+        lines.extend(proven.unreached.iter().map(|why| format!("it was not checked: {why}")));
+        lines.extend(proven.rests.words().map(|rests| format!("data was proven on this basis: {rests}")));
         lines.extend(proven.rests.without.iter().map(|one| format!("  {one}")));
-        lines.extend(proven.kept.iter().map(|url| format!("the database was kept for 30 minutes: psql '{url}'")));
+        lines.extend(proven.kept.iter().map(|url| format!("the database is kept for 30 minutes: psql '{url}'")));
     }
     lines.push(format!("seed {}", report.seed));
     lines.join("\n")
@@ -135,7 +135,7 @@ fn told(error: &migrate_core::Error) -> String {
 mod tests {
     use super::*;
 
-    /// The names of the tests that would run, and how many of them fail, when this is asked for.
+    /// The number of tests that would run with these arguments, and whether any of them fails.
     fn asked(folder: &Path, words: &[&str]) -> (usize, bool) {
         let arguments = Arguments::from_iter(std::iter::once("suite").chain(words.iter().copied()));
         let (arguments, trials) = chosen(folder, &CodeMigrations::none(), RowsWanted::Any, arguments);

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use migrate_core::Error;
 use migrate_core::finding::Finding;
-use migrate_core::{Error, ErrorKind};
 use migrate_test::ServerError;
 use migrate_test::proof::ProofError;
 
 /// How a command ended; the numbers are documented in `--help` and never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Exit {
     /// Done.
     Done = 0,
@@ -59,33 +60,25 @@ impl Failure {
         }
     }
 
-    /// The exit code for it. Every kind of error is named, so that a new one is not forgotten.
+    /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Here(exit, _) => *exit,
             Self::Server(_) => Exit::Failed,
-            Self::Core(error) => match error.kind() {
-                ErrorKind::Configuration => Exit::Usage,
-                ErrorKind::Files | ErrorKind::Plan | ErrorKind::Behind => Exit::Found,
-                ErrorKind::Connection
-                | ErrorKind::Stale
-                | ErrorKind::Lock
-                | ErrorKind::Statement
-                | ErrorKind::Code
-                | ErrorKind::Ledger
-                | ErrorKind::Cancelled => Exit::Failed,
-                _ => Exit::Failed,
-            },
+            Self::Core(error) => {
+                let code = error.kind().exit_code();
+                [Exit::Usage, Exit::Found].into_iter().find(|exit| *exit as u8 == code).unwrap_or(Exit::Failed)
+            }
         }
     }
 
     /// What it is, as a word for programs.
-    pub(crate) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Core(error) => format!("{:?}", error.kind()).to_lowercase(),
-            Self::Server(_) => "server".to_owned(),
-            Self::Here(Exit::Usage, _) => "usage".to_owned(),
-            Self::Here(..) => "failed".to_owned(),
+            Self::Core(error) => error.kind().as_str(),
+            Self::Server(_) => "server",
+            Self::Here(Exit::Usage, _) => "usage",
+            Self::Here(..) => "failed",
         }
     }
 

@@ -1,15 +1,15 @@
-//! What a server says of a query on one schema, as plain data.
+//! What a server reports about a query on one schema, as plain data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ident::QualifiedName;
 
-/// What a server says of a query when it is to prepare it.
+/// The server's answer when it prepares a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It cannot be prepared.
+    /// The query cannot be prepared.
     Refused(Refusal),
-    /// It can, and this goes in and comes out.
+    /// It can be prepared, with these parameters and result columns.
     Described(Shape),
 }
 
@@ -18,20 +18,20 @@ pub enum Answer {
 pub struct Refusal {
     /// The SQLSTATE.
     pub sqlstate: String,
-    /// What the server said.
+    /// The message of the server.
     pub message: String,
-    /// More of it.
+    /// Its detail.
     pub detail: Option<String>,
-    /// What it proposes.
+    /// Its hint.
     pub hint: Option<String>,
-    /// The byte of the query's text that it points at.
+    /// The byte of the query's text that the error points at.
     pub at: Option<usize>,
 }
 
-/// What goes into a query, and what comes out.
+/// The parameters and the result columns of a query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// The columns of the result, in order; none where nothing comes back.
+    /// The columns of the result, in order; empty if nothing is returned.
     pub columns: Vec<Column>,
     /// The types of the parameters, in order.
     pub parameters: Vec<String>,
@@ -42,55 +42,56 @@ pub struct Shape {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its type, as a driver sees it: that of a domain is the type under it.
+    /// Its type as a driver sees it: for a domain, the base type.
     pub of: String,
-    /// The column of a table or view that it shows, where it shows one as it is.
+    /// The column of a table or view that it returns unchanged, if it does.
     pub origin: Option<(QualifiedName, String)>,
-    /// Whether that column is never null; `false` where it is not known.
+    /// Whether that column is never null; `false` if unknown.
     pub is_filled: bool,
 }
 
-/// What a query uses of the schema, as the server's own parser stored it.
+/// What a query uses of the schema, as stored by the server's own parser.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reach {
-    /// The tables and views that it names. Views are looked through only where something is written.
+    /// The tables and views that it names. Views are expanded only for writes.
     pub tables: Vec<Touch>,
-    /// The functions that it calls, those of operators aside: the name, the name with the types, whether it is PostgreSQL's own.
+    /// The functions that it calls, except those behind operators: the name, the name with the types, and whether it is
+    /// built in.
     pub routines: BTreeSet<(String, String, bool)>,
-    /// The same of operators.
+    /// The operators that it uses, in the same form.
     pub operators: BTreeSet<(String, String, bool)>,
 }
 
-/// A table or view in a query, and what is done with it there.
+/// A table or view in a query, and what the query does with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
     /// The table.
     pub table: QualifiedName,
-    /// The columns that are read; a row as a whole reads all of them.
+    /// The columns that are read; a whole-row reference reads all of them.
     pub reads: BTreeSet<String>,
-    /// The columns that new rows are given.
+    /// The columns that get values in new rows.
     pub inserts: BTreeSet<String>,
-    /// The columns that are set in rows that are there.
+    /// The columns that are set in existing rows.
     pub updates: BTreeSet<String>,
-    /// What is written into columns; of several rows the worst.
+    /// What is written to columns; for several rows, the worst case.
     pub values: BTreeMap<String, Written>,
-    /// The rights that it takes: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
+    /// The privileges that it needs: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub rights: Vec<&'static str>,
-    /// The view that the query names instead.
+    /// The view that the query names and that leads to this table.
     pub via: Option<QualifiedName>,
-    /// Whether the role that sends the query needs the rights: the owner of a view has them for it, but for one with
+    /// Whether the role that sends the query needs the privileges. For a view its owner needs them, unless the view has
     /// `security_invoker`.
     pub as_caller: bool,
 }
 
-/// What a query writes into a column, from the best to the worst for a column that must not be NULL.
+/// What a query writes to a column, from best to worst for a column that must not be NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Written {
-    /// A value that stands in the query.
+    /// A value written in the query.
     Filled,
-    /// Whatever a parameter or an expression gives.
+    /// The value of a parameter or an expression.
     Unknown,
-    /// The default, because the query says `DEFAULT`.
+    /// The default, because the query contains `DEFAULT`.
     Default,
     /// NULL.
     Null,

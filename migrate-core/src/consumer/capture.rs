@@ -1,4 +1,4 @@
-//! The queries that a server has seen: `pg_stat_statements`, whose texts have no values in them.
+//! The queries that a server has seen, from `pg_stat_statements`, whose texts contain no values.
 //!
 //! See <https://www.postgresql.org/docs/current/pgstatstatements.html>.
 
@@ -12,26 +12,26 @@ use crate::finding::Finding;
 use crate::ident::{self, literal};
 use crate::sql::{FlawKind, split};
 
-/// What a server has seen.
+/// The queries that a server has seen.
 #[derive(Debug, Clone, Default)]
 pub struct Captured {
     /// The queries, by their texts.
     pub queries: Vec<ExportedQuery>,
-    /// How many statements are left out: what is no query, and what looks at the statistics themselves.
+    /// How many statements are left out: those that are not queries, and those that read the statistics themselves.
     pub left_out: usize,
-    /// What could not be read.
+    /// The problems with what could not be read.
     pub problems: Vec<Finding>,
 }
 
-/// What is in the place of a text that the role may not see.
+/// The placeholder for a text that the role may not see.
 const HIDDEN: &str = "<insufficient privilege>";
 
-/// Reads what this role has asked in this database; without one, what all roles but our own have asked.
+/// Reads what this role has run in this database; without a role, what all roles except our own have run.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Configuration`] where the extension is not there or not loaded, or there is no such role;
-/// [`ErrorKind::Connection`] when the connection is lost, or the server refuses the query.
+/// [`ErrorKind::Configuration`] if the extension is missing or not loaded, or the role does not exist;
+/// [`ErrorKind::Connection`] if the connection is lost, or the server refuses the query.
 pub async fn capture(reader: &mut Reader, role: Option<&str>) -> Result<Captured> {
     let named = role.map_or_else(|| "NULL".to_owned(), literal);
     let server = format!(
@@ -52,7 +52,7 @@ pub async fn capture(reader: &mut Reader, role: Option<&str>) -> Result<Captured
         Some(role) => format!("r.rolname = {}", literal(role)),
         None => "r.rolname <> current_user".to_owned(),
     };
-    // Statements inside of functions are asked by the function. Older versions do not tell them apart.
+    // Statements inside functions belong to the function. Older versions do not distinguish them.
     let statements = format!(
         "SELECT s.query, pg_catalog.sum(s.calls) FROM {}.pg_stat_statements s \
          JOIN pg_catalog.pg_roles r ON r.oid = s.userid \
@@ -70,21 +70,21 @@ pub async fn capture(reader: &mut Reader, role: Option<&str>) -> Result<Captured
 }
 
 fn missing() -> Error {
-    let finding = Finding::error("no-statements", "the extension pg_stat_statements is not in this database")
-        .note("without it a server does not keep which queries it has seen")
-        .help("as a superuser: CREATE EXTENSION pg_stat_statements")
-        .help("the server needs `shared_preload_libraries = 'pg_stat_statements'` and a restart for it");
+    let finding = Finding::error("no-statements", "the extension pg_stat_statements is not installed in this database")
+        .note("without it a server does not record the queries that it runs")
+        .help("as a superuser, run CREATE EXTENSION pg_stat_statements")
+        .help("the server also needs `shared_preload_libraries = 'pg_stat_statements'` and a restart");
     Error::new(ErrorKind::Configuration, finding)
 }
 
 fn not_loaded() -> Error {
     let finding =
-        Finding::error("statements-not-loaded", "pg_stat_statements is there, but the server does not load it")
+        Finding::error("statements-not-loaded", "pg_stat_statements is installed, but the server does not load it")
             .help("set `shared_preload_libraries = 'pg_stat_statements'`, and restart the server");
     Error::new(ErrorKind::Configuration, finding)
 }
 
-/// Tells queries from what is none, and from what cannot be read.
+/// Separates queries from other statements, and from those that cannot be read.
 fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -> Captured {
     let mut captured = Captured::default();
     let (mut hidden, mut valued, mut cut) = (0, 0, 0);
@@ -115,35 +115,35 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
     }
     if hidden > 0 {
         let finding = Finding::warning("statements-hidden", format!("{ours} may not see the texts of other roles"))
-            .note(format!("what was asked {hidden} times is left out"))
-            .help(format!("as a superuser: GRANT pg_read_all_stats TO {}", ident::plain(ours)));
+            .note(format!("statements that were run {hidden} times are left out"))
+            .help(format!("as a superuser, run GRANT pg_read_all_stats TO {}", ident::plain(ours)));
         captured.problems.push(finding);
     }
     if valued > 0 {
-        let message = format!("the server kept the values of {valued} statements, and they are left out");
+        let message = format!("{valued} statements are left out because the server kept the values in them");
         let finding = Finding::warning("statement-values", message)
-            .note("values may be personal, and this file is one that git keeps")
+            .note("values may be personal data, and this file is kept in git")
             .help("capture again later, or export the queries from the repository of the service");
         captured.problems.push(finding);
     }
     if cut > 0 {
         let finding = Finding::warning(
             "statement-cut",
-            format!("the server has lost the text of {cut} statements, or a part of it"),
+            format!("the server has lost all or part of the text of {cut} statements"),
         );
-        captured.problems.push(finding.help("capture again when they have been asked again"));
+        captured.problems.push(finding.help("capture again after they have run again"));
     }
     captured
 }
 
-/// Whether a text ends before its quotes and parentheses do.
+/// Whether a text ends inside quotes or parentheses.
 fn is_cut(text: &str) -> bool {
     split(text).1.iter().any(|flaw| flaw.kind != FlawKind::UnterminatedStatement)
 }
 
-/// Whether a text has values: strings, and of a `CALL` numbers as well. Numbers of other queries are places, as in `ORDER BY 1`,
-/// and parts of types. A server of version 15 takes no values out of utility statements, and each one leaves them in where it
-/// forgot a statement while it ran.
+/// Whether a text contains values: strings, and for a `CALL` also numbers. Numbers in other queries are positions, as
+/// in `ORDER BY 1`, and parts of types. Version 15 does not remove values from utility statements, and every version
+/// keeps them if it forgot a statement while the statement ran.
 fn has_values(text: &str) -> bool {
     let mut words = placeholder::words(text).peekable();
     let is_call = words.peek().is_some_and(|(_, span)| text[span.clone()].eq_ignore_ascii_case("call"));
@@ -154,7 +154,7 @@ fn has_values(text: &str) -> bool {
     })
 }
 
-/// A name that stays the same as long as the text does.
+/// A name that is stable as long as the text is.
 fn name(text: &str) -> String {
     let word: String = text.trim_start_matches('(').chars().take_while(char::is_ascii_alphabetic).collect();
     let digest = Sha256::digest(text.as_bytes());
@@ -162,8 +162,8 @@ fn name(text: &str) -> String {
     format!("{}-{digits}", if word.is_empty() { "query".to_owned() } else { word.to_ascii_lowercase() })
 }
 
-/// Writes `interval $1` as `$1::interval`, and `extract($1 FROM a)` as `date_part($1, a)`. The first are what is left of
-/// literals when the values are taken out, and the server does not understand what it shows.
+/// Writes `interval $1` as `$1::interval`, and `extract($1 FROM a)` as `date_part($1, a)`. The first forms remain when
+/// literals are replaced by parameters, and the server does not accept its own output there.
 fn typed(text: &str) -> String {
     let words: Vec<_> = placeholder::words(text).collect();
     let word = |at: usize| words.get(at).map_or("", |(_, span)| &text[span.clone()]);
@@ -177,7 +177,7 @@ fn typed(text: &str) -> String {
             from = words[at + 1].1.end;
         } else if is_parameter && words[at - 1].0 == TokenKind::Ident && is_type(word(at - 1)) {
             let mut first = at - 1;
-            // A schema before it belongs to it, unless it was taken already.
+            // The schema before the type belongs to it, unless it was already taken.
             let is_schema = |at: usize| words[at].0 == TokenKind::Ident && words[at].1.start >= from;
             while first >= 2 && words[first - 1].0 == TokenKind::Dot && is_schema(first - 2) {
                 first -= 2;
@@ -190,7 +190,7 @@ fn typed(text: &str) -> String {
     out + &text[from..]
 }
 
-/// Whether a word before a parameter can only be a type.
+/// Whether a word before a parameter can only be the name of a type.
 fn is_type(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     let types = [

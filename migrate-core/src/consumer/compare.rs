@@ -1,39 +1,39 @@
-//! What is different between two answers of the server to one query: pure.
+//! Compares two answers of the server to one query. Pure functions.
 
 use super::{Answer, Reach, Refusal, Shape};
 
-/// One thing that is different for whoever sends the query.
+/// One difference for the service that sends the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
     /// The server refuses it.
     Refused(Refusal),
-    /// The result is another one: a column of it, and a sentence that says how.
+    /// The result has changed: the column, and a sentence that says how.
     Result(Weight, String, String),
-    /// Columns came, or stand elsewhere because some came, as they do in the result of a `*`: as above.
+    /// Columns were added, or moved because others were added, as in the result of a `*`: fields as above.
     Came(Weight, String, String),
-    /// A parameter has another type: its number, the type before, and the type after.
+    /// A parameter has another type: its number, the old type, and the new type.
     Parameter(usize, String, String),
-    /// What it calls is another function or operator: before, and after.
+    /// The query calls another function or operator: the old one, and the new one.
     Meaning(String, String),
 }
 
-/// Whether code that was made for the result of before can go on with it.
+/// Whether code written for the old result works with the new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// Most can.
+    /// Most code does.
     Bearable,
-    /// It cannot.
+    /// It does not.
     Breaking,
 }
 
 impl Difference {
-    /// Whether code that runs already stops working, or works on something else.
+    /// Whether running code stops working, or works on something else.
     pub fn is_breaking(&self) -> bool {
         !matches!(self, Self::Result(Weight::Bearable, ..) | Self::Came(Weight::Bearable, ..))
     }
 }
 
-/// What is different for a query that could be prepared before. One that could not is no better or worse off.
+/// The differences for a query that could be prepared before. A query that could not be prepared before has none.
 pub fn differences(before: &Answer, after: &Answer) -> Vec<Difference> {
     match (before, after) {
         (Answer::Described(_), Answer::Refused(refusal)) => vec![Difference::Refused(refusal.clone())],
@@ -56,13 +56,13 @@ fn result(before: &Shape, after: &Shape) -> Vec<Difference> {
     let (old, new) = (names(before), names(after));
     let mut all = columns(&old, &new);
     for (at, was) in before.columns.iter().enumerate() {
-        // The same column, wherever it stands now.
+        // The same column, at any position.
         let same_place = after.columns.get(at).filter(|is| is.name == was.name);
         let Some(is) = same_place.or_else(|| after.columns.iter().find(|is| is.name == was.name)) else { continue };
         if was.of != is.of {
             all.push(breaking(&was.name, format!("`{}` was {} and is {}", was.name, was.of, is.of)));
         } else if was.is_filled && !is.is_filled && is.origin.is_some() {
-            all.push(bearable(&was.name, format!("`{}` was never null and may be null now", was.name)));
+            all.push(bearable(&was.name, format!("`{}` was never null and can be null now", was.name)));
         }
     }
     all
@@ -80,7 +80,7 @@ fn bearable(column: &str, text: String) -> Difference {
     Difference::Result(Weight::Bearable, column.to_owned(), text)
 }
 
-/// What became of the names and places of columns.
+/// How the names and positions of columns changed.
 fn columns(old: &[String], new: &[String]) -> Vec<Difference> {
     let is_moved = new.len() < old.len() || old.iter().all(|name| new.contains(name)) && !new.starts_with(old);
     if is_moved {
@@ -91,13 +91,13 @@ fn columns(old: &[String], new: &[String]) -> Vec<Difference> {
         renamed.map(|(at, (was, is))| breaking(was, format!("column {} was `{was}` and is `{is}`", at + 1))).collect();
     if let [first, ..] = &new[old.len()..] {
         let came = new[old.len()..].iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let text = format!("{came} came behind the columns that were there");
+        let text = format!("{came} added after the existing columns");
         all.push(Difference::Came(Weight::Bearable, first.clone(), text));
     }
     all
 }
 
-/// What became of columns of which some went, or came between others.
+/// The changes if columns were removed, or added between others.
 fn rearranged(old: &[String], new: &[String]) -> Vec<Difference> {
     let gone = old.iter().enumerate().filter(|(_, name)| !new.contains(name));
     let came = new.iter().enumerate().filter(|(_, name)| !old.contains(name));
@@ -105,14 +105,15 @@ fn rearranged(old: &[String], new: &[String]) -> Vec<Difference> {
         let now = new.iter().position(|other| other == name)?;
         (now != at).then(|| arrived(name, format!("`{name}` was column {} and is column {}", at + 1, now + 1)))
     });
-    let gone = gone.map(|(at, name)| breaking(name, format!("column {} `{name}` is gone", at + 1)));
-    gone.chain(came.map(|(at, name)| arrived(name, format!("`{name}` came as column {}", at + 1))))
+    let gone = gone.map(|(at, name)| breaking(name, format!("column {} `{name}` was removed", at + 1)));
+    gone.chain(came.map(|(at, name)| arrived(name, format!("`{name}` was added as column {}", at + 1))))
         .chain(moved)
         .collect()
 }
 
-/// What a query calls that is another function or operator than before, although it is spelt as it was. That PostgreSQL
-/// takes another one of its own for another type, such as that for two integers of different length, means the same.
+/// The functions and operators that a query now resolves to differently, although its text is the same. If PostgreSQL
+/// chooses another built-in one for another type, such as the one for two integers of different lengths, the meaning is
+/// the same.
 pub fn meaning(before: &Reach, after: &Reach) -> Vec<Difference> {
     let mut all = Vec::new();
     for (was, is) in [(&before.routines, &after.routines), (&before.operators, &after.operators)] {
@@ -160,13 +161,13 @@ mod tests {
         check(&ab, &ab, &[]);
         check(&ab, &[("a", "integer!"), ("c", "text")], &[(Breaking, "column 2 was `b` and is `c`")]);
         check(&ab, &[("a", "bigint!"), ("b", "text")], &[(Breaking, "`a` was integer and is bigint")]);
-        check(&ab, &[("a", "integer"), ("b", "text")], &[(Bearable, "`a` was never null and may be null now")]);
+        check(&ab, &[("a", "integer"), ("b", "text")], &[(Bearable, "`a` was never null and can be null now")]);
         check(&ab, &[("a", "integer!"), ("b", "text!")], &[]);
         let more = [("a", "integer!"), ("b", "text"), ("c", "text")];
-        check(&ab, &more, &[(Bearable, "`c` came behind the columns that were there")]);
-        check(&more, &ab, &[(Breaking, "column 3 `c` is gone")]);
+        check(&ab, &more, &[(Bearable, "`c` added after the existing columns")]);
+        check(&more, &ab, &[(Breaking, "column 3 `c` was removed")]);
         let between = [("a", "integer!"), ("c", "text"), ("b", "text")];
-        let moved = [(Breaking, "`c` came as column 2"), (Breaking, "`b` was column 2 and is column 3")];
+        let moved = [(Breaking, "`c` was added as column 2"), (Breaking, "`b` was column 2 and is column 3")];
         check(&ab, &between, &moved);
     }
 

@@ -1,5 +1,4 @@
-//! A consumer in one file: what another repository hands over, and what was read from a server. docs/FORMATS.md
-//! describes it.
+//! A consumer in one file: handed over by another repository, or read from a server. docs/FORMATS.md describes it.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +10,7 @@ use super::{Consumer, Found, Origin, Query, Use, files, json_error, json_text};
 use crate::finding::{Finding, Place};
 use crate::ident::QualifiedName;
 
-/// The version of the form; it changes when a field is removed or changes its meaning.
+/// The version of the format; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
 const KIND: &str = "consumer";
 
@@ -22,7 +21,7 @@ pub struct Exported {
     kind: String,
     /// The consumer's name.
     pub name: String,
-    /// The role as which it connects.
+    /// The role that it connects as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// When its queries were read, as RFC 3339.
@@ -30,12 +29,12 @@ pub struct Exported {
     /// The commit of its repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// What wrote the file.
+    /// The tool that wrote the file.
     #[serde(default)]
     pub tool: String,
     /// Its queries.
     pub queries: Vec<ExportedQuery>,
-    /// Tables and columns that it says it uses.
+    /// The tables and columns that it declares.
     #[serde(default)]
     pub uses: Vec<ExportedUse>,
 }
@@ -43,11 +42,11 @@ pub struct Exported {
 /// A query in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ExportedQuery {
-    /// What the service calls it.
+    /// The name that the service gives it.
     pub name: String,
-    /// The text as the server takes it.
+    /// The text as the server accepts it.
     pub text: String,
-    /// The file that has it, in the consumer's repository.
+    /// The file that contains it, in the repository of the consumer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The line on which it begins.
@@ -56,7 +55,7 @@ pub struct ExportedQuery {
     /// How often it was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calls: Option<u64>,
-    /// Whether its `*` is written out when the service is built.
+    /// Whether its `*` is expanded when the service is built.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expands: bool,
 }
@@ -72,7 +71,7 @@ pub struct ExportedUse {
     writes: bool,
 }
 
-/// What is different between two documents of a consumer: queries by their names and texts, each in order.
+/// The differences between two documents of a consumer: queries by name and text, each list in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Names of queries that only the later one has.
@@ -83,7 +82,7 @@ pub struct Changes {
     pub same: usize,
 }
 
-/// What has to be right before the rest is looked at.
+/// The fields that must be right before the others are read.
 #[derive(Deserialize)]
 struct Head {
     format: Option<u32>,
@@ -91,7 +90,7 @@ struct Head {
 }
 
 impl Exported {
-    /// The document of a consumer, as it was at this moment.
+    /// The document of a consumer at this moment.
     pub fn of(consumer: &Consumer, taken: String, commit: Option<String>, tool: String) -> Self {
         let query = |query: &Query| ExportedQuery {
             name: query.name.clone(),
@@ -124,7 +123,7 @@ impl Exported {
     ///
     /// # Errors
     ///
-    /// A finding with its place for a file that is damaged, of another kind, or of a format that is not known here.
+    /// A finding with its place if the file is damaged, of another kind, or in an unknown format.
     pub fn read(path: &Path, text: &Arc<str>) -> Result<Self, Box<Finding>> {
         let help = "export it again with `cargo xtask consumers export NAME -o FILE`";
         let damaged = |error| {
@@ -134,16 +133,16 @@ impl Exported {
         let wrong = |message: String| Finding::error("consumer-format", message).at(Place::file(path));
         let head: Head = serde_json::from_str(text).map_err(damaged)?;
         if head.kind.as_deref() != Some(KIND) {
-            return Err(Box::new(wrong("this is no exported consumer".to_owned()).help(help)));
+            return Err(Box::new(wrong("this is not an exported consumer".to_owned()).help(help)));
         }
         match head.format {
             Some(FORMAT) => {}
             Some(newer) if newer > FORMAT => {
                 let finding =
-                    wrong(format!("this consumer is of format {newer}, and only format {FORMAT} is known here"));
-                return Err(Box::new(finding.help("update this tool, or export with the version that is used here")));
+                    wrong(format!("this consumer has format {newer}, but only format {FORMAT} is known here"));
+                return Err(Box::new(finding.help("update this tool, or export with the version that you use here")));
             }
-            _ => return Err(Box::new(wrong("this consumer does not say its format".to_owned()).help(help))),
+            _ => return Err(Box::new(wrong("this consumer does not state its format".to_owned()).help(help))),
         }
         let exported: Self = serde_json::from_str(text).map_err(damaged)?;
         match super::is_name(&exported.name) {
@@ -161,7 +160,7 @@ impl Exported {
         Self::read(path, &files::read(path)?)
     }
 
-    /// What is different from an earlier document.
+    /// The differences from an earlier document.
     pub fn changes(&self, before: &Self) -> Changes {
         let identities = |one: &Self| -> BTreeSet<(String, String)> {
             one.queries.iter().map(|query| (query.name.clone(), query.text.clone())).collect()
@@ -199,7 +198,7 @@ impl Exported {
         self.queries.iter().map(query).collect()
     }
 
-    /// What it says it uses, with the places in the document.
+    /// The tables and columns that it declares, with their places in the document.
     pub(super) fn uses(&self, path: &Path, text: &Arc<str>) -> Vec<Use> {
         let texts = json_text::texts(text);
         let mut strings = texts.into_iter().filter(|one| one.depth == 3 && one.key == "table");
@@ -226,9 +225,9 @@ mod tests {
     #[test]
     fn what_is_no_such_document_is_refused() {
         assert!(refused("{\"format\": 1,\n \"kind\"").starts_with("a.consumer.json:2:"));
-        assert!(refused("{\"format\": 1, \"command\": \"ci\"}").contains("no exported consumer"));
-        assert!(refused("{\"format\": 2, \"kind\": \"consumer\", \"queries\": 7}").contains("of format 2"));
-        assert!(refused("{\"kind\": \"consumer\"}").contains("does not say its format"));
+        assert!(refused("{\"format\": 1, \"command\": \"ci\"}").contains("not an exported consumer"));
+        assert!(refused("{\"format\": 2, \"kind\": \"consumer\", \"queries\": 7}").contains("has format 2"));
+        assert!(refused("{\"kind\": \"consumer\"}").contains("does not state its format"));
         assert!(
             refused("{\"format\": 1, \"kind\": \"consumer\", \"name\": \"a\",\n\"taken\": \"\", \"queries\": [7]}")
                 .starts_with("a.consumer.json:2:")
@@ -260,7 +259,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// A document that was cut off or changed anywhere is refused or read, and nothing panics.
+        /// A document that was cut off or changed anywhere is either refused or read, and nothing panics.
         #[test]
         fn a_damaged_document_is_no_accident(cut in 0..200_usize, at in 0..200_usize, sign in "[\"{}\\\\,:a0ü]") {
             let text = "{\"format\":1,\"kind\":\"consumer\",\"name\":\"a\",\"taken\":\"x\",\"queries\":[{\"name\":\"ü\",\"text\":\"SELECT \\\"a\\\"\"}],\"uses\":[{\"schema\":\"p\",\"table\":\"t\"}]}";
@@ -276,7 +275,7 @@ mod tests {
             }
         }
 
-        /// What was written is read again, and each query is found in the document.
+        /// A written document can be read again, and each query is found in the document.
         #[test]
         fn a_document_reads_back(texts in proptest::collection::vec("[a-z\"\\\\\nü ]{0,12}", 0..4)) {
             let queries = texts.iter().map(|text| Query {

@@ -1,5 +1,5 @@
-//! Which files a consumer has. Whatever cannot be looked at is told; links to folders are not followed, so none leads
-//! round in a circle.
+//! The files of a consumer. A path that cannot be read is reported; links to folders are not followed, so there are no
+//! cycles.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::finding::{Finding, Place};
 use crate::regular;
 use crate::source::decode;
 
-/// A file that is larger than this holds no queries.
+/// A larger file contains no queries.
 const LARGEST: u64 = 64 << 20;
 
-/// The files with one of these endings that a text means: a file, a folder with all below it, or a pattern.
+/// The files with one of these endings that a path refers to: a file, a folder with everything below it, or a pattern.
 pub(super) fn meant(
     base: &Path,
     said: &Said,
@@ -31,7 +31,7 @@ pub(super) fn meant(
         below(&path, fits, &mut files, problems);
     } else if said.text.contains(['*', '?', '[']) {
         let Some(pattern) = pattern(base, &said.text) else {
-            problems.push(wrong(format!("`{}` begins at a folder whose name is not UTF-8", said.text)));
+            problems.push(wrong(format!("`{}` starts in a folder whose name is not UTF-8", said.text)));
             return files;
         };
         match glob::glob(&pattern) {
@@ -45,21 +45,21 @@ pub(super) fn meant(
                 }
             }
             Err(error) => {
-                problems.push(wrong(format!("`{}` is no pattern: {}", said.text, error.msg)));
+                problems.push(wrong(format!("`{}` is not a pattern: {}", said.text, error.msg)));
                 return files;
             }
         }
     } else {
-        problems.push(wrong(format!("there is no file and no folder {}", path.display())).help(RELATIVE));
+        problems.push(wrong(format!("there is no file or folder {}", path.display())).help(RELATIVE));
         return files;
     }
     if files.is_empty() {
-        problems.push(wrong(format!("`{}` matches no file with queries", said.text)).help(RELATIVE));
+        problems.push(wrong(format!("`{}` matches no files with queries", said.text)).help(RELATIVE));
     }
     files
 }
 
-/// The pattern from the present folder; only what was written is a pattern, and not the folder that it begins at.
+/// The pattern from the current folder; only the written part is a pattern, not the folder that it starts in.
 fn pattern(base: &Path, text: &str) -> Option<String> {
     if base.as_os_str().is_empty() || Path::new(text).is_absolute() {
         return Some(text.to_owned());
@@ -67,10 +67,9 @@ fn pattern(base: &Path, text: &str) -> Option<String> {
     Some(format!("{}/{text}", glob::Pattern::escape(base.to_str()?)))
 }
 
-const RELATIVE: &str =
-    "a path begins at the folder of the file that names it; `**` stands for any folders, `*` for a part of a name";
+const RELATIVE: &str = "a path is relative to the file that names it; `**` matches any folders, `*` a part of a name";
 
-/// All files below a folder whose name fits.
+/// All files below a folder whose names match.
 pub(super) fn below(folder: &Path, fits: fn(&str) -> bool, files: &mut BTreeSet<PathBuf>, problems: &mut Vec<Finding>) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -89,7 +88,7 @@ pub(super) fn below(folder: &Path, fits: fn(&str) -> bool, files: &mut BTreeSet<
             below(&path, fits, files, problems);
         } else if kind.is_symlink() && path.is_dir() {
             let finding = Finding::warning("consumer-source", "a link to a folder is not followed");
-            problems.push(finding.at(Place::file(&path)).help("name the folder that it leads to"));
+            problems.push(finding.at(Place::file(&path)).help("name the folder that it points to"));
         } else if fits(&name) && !name.starts_with('.') {
             files.insert(path);
         }
@@ -101,14 +100,14 @@ pub(super) fn read(path: &Path) -> Result<Arc<str>, Box<Finding>> {
     let wrong = |message: String| Box::new(Finding::error("consumer-file", message).at(Place::file(path)));
     let metadata = fs::metadata(path).map_err(|error| Box::new(unreadable(path, &error)))?;
     if metadata.is_file() && metadata.len() > LARGEST {
-        return Err(wrong(format!("this file has {} MB, and is not read", metadata.len() >> 20)));
+        return Err(wrong(format!("this file has {} MB, which is too large to read", metadata.len() >> 20)));
     }
     let bytes = regular::read(path).map_err(|error| Box::new(unreadable(path, &error)))?;
     decode(path, &bytes)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
-    Finding::error("consumer-file", format!("this cannot be read: {error}"))
+    Finding::error("consumer-file", format!("cannot read this file: {error}"))
         .at(Place::file(path))
-        .help("check its permissions, and where links lead")
+        .help("check its permissions and the targets of links")
 }

@@ -1,4 +1,4 @@
-//! One consumer, from all that is said of it.
+//! One consumer, from everything declared about it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use super::{Consumer, Exported, Query, Source, SourceKind, files, offline, scrip
 use crate::config::{Declared, Said, Style};
 use crate::finding::{Finding, Place};
 
-/// What is said of a consumer beside its files.
+/// The declaration of a consumer, next to its files.
 pub(super) const DECLARED: &str = "consumer.toml";
 
-/// Whether a file in the folder of a consumer is meant to be read.
+/// Whether a file in the folder of a consumer should be read.
 pub(super) fn fits(name: &str) -> bool {
     [".sql", ".json", ".toml"].iter().any(|end| name.ends_with(end))
 }
@@ -25,14 +25,14 @@ fn is_offline(name: &str) -> bool {
     name.starts_with("query-") && name.ends_with(".json")
 }
 
-/// A consumer while it is read.
+/// A consumer that is being read.
 pub(super) struct Gather {
     consumer: Consumer,
     problems: Vec<Finding>,
-    /// A file that two places name is read once.
+    /// A file that two places name is read only once.
     seen: BTreeSet<PathBuf>,
     role: Option<Said>,
-    /// Where it is said that there is such a consumer.
+    /// Where this consumer is declared.
     place: Option<Place>,
 }
 
@@ -42,7 +42,7 @@ impl Gather {
         Self { consumer, problems: Vec::new(), seen: BTreeSet::new(), role: None, place: None }
     }
 
-    /// Reads what `migrate.toml`, a `consumer.toml` or a command line says.
+    /// Reads a declaration in `migrate.toml`, a `consumer.toml` or a command line.
     pub(super) fn declared(&mut self, base: &Path, declared: &Declared) {
         self.place = self.place.take().or_else(|| declared.place.clone());
         for said in &declared.sql {
@@ -81,9 +81,11 @@ impl Gather {
                 name if is_offline(name) => drop(sqlx.insert(path)),
                 name if name.ends_with(".consumer.json") => drop(exported.insert(path)),
                 _ => {
-                    let finding =
-                        Finding::warning("consumer-source", "this file is none that a consumer has, and is not read");
-                    let known = "a consumer has *.sql, query-*.json, *.consumer.json, and one consumer.toml";
+                    let finding = Finding::warning(
+                        "consumer-source",
+                        "this file does not belong in the folder of a consumer, so it is ignored",
+                    );
+                    let known = "a consumer can have *.sql, query-*.json, *.consumer.json, and one consumer.toml";
                     self.problems.push(finding.at(Place::file(&path)).help(known));
                 }
             }
@@ -94,7 +96,7 @@ impl Gather {
         self.source(SourceKind::Exported, &name, exported, None);
     }
 
-    /// Reads a `consumer.toml`; returns the style that it names.
+    /// Reads a `consumer.toml` and returns the style that it names.
     fn declaration(&mut self, folder: &Path, path: &Path) -> Option<Style> {
         let declared = files::read(path)
             .map_err(|finding| vec![*finding])
@@ -154,7 +156,7 @@ impl Gather {
                     self.role(Said { text: role.clone(), place: Some(Place::file(path)) });
                 }
                 self.consumer.uses.extend(exported.uses(path, &text));
-                // What is only as new as its oldest part is as old as that.
+                // A consumer is as old as its oldest part.
                 let oldest = self.consumer.taken.take().into_iter().chain([exported.taken.clone()]).min();
                 self.consumer.taken = oldest;
                 Ok(exported.queries(path, &text))
@@ -162,7 +164,7 @@ impl Gather {
         }
     }
 
-    /// Takes the role that was said first; another one is a problem.
+    /// Uses the role that was declared first; another role is a problem.
     fn role(&mut self, said: Said) {
         match &self.role {
             None => self.role = Some(said),
@@ -173,7 +175,7 @@ impl Gather {
                     format!("{} has two roles: {} and {}", self.consumer.name, first.text, said.text),
                 );
                 self.problems
-                    .push(finding.at(said.place).note(format!("{} is taken", first.text)).help("say one role"));
+                    .push(finding.at(said.place).note(format!("{} is used", first.text)).help("declare only one role"));
             }
         }
     }
@@ -183,7 +185,7 @@ impl Gather {
         if self.consumer.queries.is_empty() && self.consumer.uses.is_empty() && self.problems.is_empty() {
             let finding = Finding::error(
                 "consumer-empty",
-                format!("{} has no queries, and says no table that it uses", self.consumer.name),
+                format!("{} has no queries, and declares no table that it uses", self.consumer.name),
             );
             let help = "name its queries with `sql` or `sqlx`, or its tables with `reads` and `writes`";
             self.problems.push(finding.at(self.place).help(help));

@@ -1,8 +1,8 @@
-//! Where the strings of a JSON document stand in it: a query in one is pointed at inside the document.
+//! The places of strings in a JSON document, so that a message can point at a query inside the document.
 
 use std::ops::Range;
 
-/// A string value: how deep it stands, its key, and the bytes between its quotes.
+/// A string value: its depth, its key, and the bytes between its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text<'a> {
     pub(super) depth: usize,
@@ -10,7 +10,7 @@ pub(super) struct Text<'a> {
     pub(super) span: Range<usize>,
 }
 
-/// The string values of a document that was read before, in order.
+/// The string values of a document that has been parsed before, in order.
 pub(super) fn texts(json: &str) -> Vec<Text<'_>> {
     let (mut all, mut at, mut depth) = (Vec::new(), 0, 0_usize);
     let mut key = "";
@@ -34,7 +34,7 @@ pub(super) fn texts(json: &str) -> Vec<Text<'_>> {
     all
 }
 
-/// The pieces, as in [`super::Origin::pieces`], of the text that a string between these bytes means.
+/// The pieces, as in [`super::Origin::pieces`], of the text that the string between these bytes represents.
 pub(super) fn pieces(json: &str, span: &Range<usize>) -> Vec<(usize, usize)> {
     let mut pieces = vec![(0, span.start)];
     let (mut own, mut at) = (0, span.start);
@@ -51,7 +51,7 @@ pub(super) fn pieces(json: &str, span: &Range<usize>) -> Vec<(usize, usize)> {
     pieces
 }
 
-/// How many bytes an escape sequence means, and how many it takes.
+/// How many bytes an escape sequence represents, and how many it occupies.
 fn escape(text: &str) -> (usize, usize) {
     let unit = |at: usize| text.get(at + 2..at + 6).and_then(|hex| u32::from_str_radix(hex, 16).ok());
     match (text.as_bytes().get(1), unit(0)) {
@@ -61,7 +61,7 @@ fn escape(text: &str) -> (usize, usize) {
     }
 }
 
-/// The byte of the quote that ends a string whose first byte this is.
+/// The byte of the closing quote of a string that starts at this byte.
 fn end(json: &str, from: usize) -> usize {
     let mut escaped = false;
     for (at, byte) in json.bytes().enumerate().skip(from) {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Each character of a text leads to where it is written in the document.
+        /// Each character of a text maps to its place in the document.
         #[test]
         fn every_character_is_found(text in "[a-c\"\\\\\n\t/üß€🦀\u{1}]{0,20}") {
             let json = serde_json::json!({ "query": text }).to_string();

@@ -1,4 +1,4 @@
-//! All consumers of a project: those of `migrate.toml`, and those with a folder of their own.
+//! All consumers of a project: those in `migrate.toml`, and those with their own folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,19 +9,19 @@ use super::{Consumer, is_name, misnamed};
 use crate::config::{Config, Declared};
 use crate::finding::{Finding, Place};
 
-/// The folder beside `migrate.toml` in which each consumer has one of its own.
+/// The folder next to `migrate.toml` in which each consumer has its own folder.
 pub const FOLDER: &str = "consumers";
 
 /// The consumers of a project, and what could not be read of them.
 #[derive(Debug, Clone, Default)]
 pub struct Consumers {
-    /// The consumers, by their names.
+    /// The consumers, by name.
     pub consumers: Vec<Consumer>,
-    /// What is wrong with them, each with its place.
+    /// The problems with them, each with its place.
     pub problems: Vec<Finding>,
 }
 
-/// Reads the consumers of the project in this folder. Whatever cannot be read is a problem; the rest is there.
+/// Reads the consumers of the project in this folder. What cannot be read is a problem; the rest is returned.
 pub fn load(project: &Path, config: &Config) -> Consumers {
     let mut problems = Vec::new();
     let folders = folders(project, &mut problems);
@@ -40,7 +40,7 @@ pub fn load(project: &Path, config: &Config) -> Consumers {
     Consumers { consumers, problems }
 }
 
-/// Reads one consumer from what is said of it; paths begin at `base`.
+/// Reads one consumer from its declaration; paths are relative to `base`.
 pub fn read(name: &str, base: &Path, declared: &Declared) -> Consumers {
     let mut problems = Vec::new();
     let mut gather = Gather::new(name);
@@ -48,14 +48,14 @@ pub fn read(name: &str, base: &Path, declared: &Declared) -> Consumers {
     Consumers { consumers: vec![gather.end(&mut problems)], problems }
 }
 
-/// The folders of consumers, by their names.
+/// The folders of consumers, by name.
 fn folders(project: &Path, problems: &mut Vec<Finding>) -> BTreeMap<String, PathBuf> {
     let mut folders = BTreeMap::new();
     let all = project.join(FOLDER);
     let Ok(entries) = fs::read_dir(&all) else {
         if fs::symlink_metadata(&all).is_ok() {
-            let finding = Finding::error("consumer-file", "the folder of consumers cannot be read");
-            problems.push(finding.at(Place::file(&all)).help("check its permissions, and where links lead"));
+            let finding = Finding::error("consumer-file", "cannot read the folder of consumers");
+            problems.push(finding.at(Place::file(&all)).help("check its permissions and the targets of links"));
         }
         return folders;
     };
@@ -66,7 +66,7 @@ fn folders(project: &Path, problems: &mut Vec<Finding>) -> BTreeMap<String, Path
         } else if path.is_dir() && !name.starts_with('.') {
             problems.push(misnamed(&name).at(Place::file(&path)));
         } else if fits(&name) {
-            let finding = Finding::error("consumer-source", "this file belongs to no consumer, and is not read");
+            let finding = Finding::error("consumer-source", "this file belongs to no consumer, so it is ignored");
             problems
                 .push(finding.at(Place::file(&path)).help("move it into the folder of its consumer: consumers/NAME/"));
         }
@@ -80,7 +80,7 @@ mod tests {
     use crate::config::Said;
     use crate::consumer::gather::DECLARED;
 
-    /// Names and numbers of queries of the one consumer, and the codes of problems.
+    /// Names and numbers of queries of the only consumer, and the codes of problems.
     fn read_in(folder: &Path, sql: &[&str]) -> (Vec<String>, Vec<&'static str>) {
         let sql = sql.iter().map(|text| Said::from(*text)).collect();
         let loaded = read("billing", folder, &Declared { sql, ..Declared::default() });
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn files_folders_and_patterns_are_found_and_each_file_is_read_once() {
         let folder = tempfile::tempdir().unwrap();
-        // Signs of a pattern in the folder itself are no pattern.
+        // Special characters in the folder itself are not a pattern.
         let base = folder.path().join("a[b]*");
         fs::create_dir_all(base.join("queries/deep")).unwrap();
         fs::write(base.join("queries/one.sql"), "SELECT 1").unwrap();

@@ -1,6 +1,7 @@
-//! Services that share the database, and what they ask of it: plain data, read from files that git keeps.
+//! Services that share the database, and the queries that they send: plain data, read from files kept in git.
 //!
-//! What a change does to a consumer is found by whoever has the schemas before and after. Only `capture` asks a server.
+//! The caller, which has the schemas before and after, works out how a change affects a consumer. Only `capture`
+//! queries a server.
 
 mod capture;
 mod exported;
@@ -36,39 +37,39 @@ pub use order::{Columns, Order, Way, needs_value, table_of, way};
 pub struct Consumer {
     /// Its name: `billing`.
     pub name: String,
-    /// The role as which it connects, where that is said.
+    /// The role that it connects as, if declared.
     pub role: Option<String>,
     /// Its queries, each as often as it was found.
     pub queries: Vec<Query>,
-    /// Tables and columns that it says it uses, for a service whose queries cannot be had.
+    /// Tables and columns that it declares, for a service whose queries are not available.
     pub uses: Vec<Use>,
-    /// When what it asks was last read from it, as RFC 3339, where that is known.
+    /// When its queries were last read from it, as RFC 3339, if known.
     pub taken: Option<String>,
-    /// What was read of it, in order.
+    /// What was read for it, in order.
     pub sources: Vec<Source>,
-    /// What could not be read of it; [`Consumers::problems`] has these as well.
+    /// What could not be read; [`Consumers::problems`] contains these too.
     pub problems: Vec<Finding>,
 }
 
 /// A place that was read for a consumer.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// As what it was read.
+    /// The kind of the place.
     pub kind: SourceKind,
-    /// As it was named: a file, a folder or a pattern.
+    /// The name given for it: a file, a folder or a pattern.
     pub name: String,
-    /// The files there.
+    /// The files found there.
     pub files: Vec<PathBuf>,
-    /// How many queries they have.
+    /// How many queries they contain.
     pub queries: usize,
 }
 
-/// What the queries of a place are written in.
+/// The format of the queries in a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceKind {
-    /// Files of SQL.
+    /// SQL files.
     Sql,
-    /// The data that sqlx keeps.
+    /// The data that sqlx stores.
     Sqlx,
     /// An exported or captured consumer.
     Exported,
@@ -88,18 +89,18 @@ impl SourceKind {
 /// A query of a consumer.
 #[derive(Debug, Clone)]
 pub struct Query {
-    /// What the service calls it; where it has no name, its place in the file.
+    /// The name that the service gives it; without a name, its place in the file.
     pub name: String,
-    /// The text as the server takes it: with `$1`, `$2`, … for its parameters.
+    /// The text as the server accepts it: with `$1`, `$2`, … for its parameters.
     pub text: Arc<str>,
     /// Where it was found.
     pub origin: Origin,
-    /// How often it was run, where somebody counted.
+    /// How often it was run, if counted.
     pub calls: Option<u64>,
-    /// Where the service itself has it, which may be in another repository.
+    /// Where the service itself keeps it, possibly in another repository.
     pub found: Option<Found>,
-    /// Whether its `*` is written out when the service is built, as sqlc does: a column that comes is not in its result before
-    /// it is built again.
+    /// Whether its `*` is expanded when the service is built, as sqlc does: a new column appears in its result only
+    /// after the next build.
     pub expands: bool,
 }
 
@@ -112,7 +113,7 @@ pub struct Found {
     pub line: Option<usize>,
 }
 
-/// A part of a file, and how a text that was made of it goes back to it.
+/// A part of a file, and the mapping from a text made from it back to the file.
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// The file.
@@ -121,8 +122,8 @@ pub struct Origin {
     pub text: Arc<str>,
     /// The bytes of the whole query.
     pub span: Range<usize>,
-    /// Pieces of the query's text, in order, each with the byte where it begins in the query's text and the byte where
-    /// it begins in the file; between two beginnings both run alike.
+    /// Pieces of the query's text, in order, each with the byte where it starts in the query's text and the byte where
+    /// it starts in the file; between two starts both advance equally.
     pub pieces: Vec<(usize, usize)>,
 }
 
@@ -131,11 +132,11 @@ pub struct Origin {
 pub struct Use {
     /// The table.
     pub table: QualifiedName,
-    /// The column; `None` is the table as a whole.
+    /// The column; `None` means the whole table.
     pub column: Option<String>,
-    /// Whether it is written.
+    /// Whether it is written to.
     pub writes: bool,
-    /// Where that is said.
+    /// Where that is declared.
     pub place: Place,
 }
 
@@ -157,19 +158,19 @@ impl Query {
     }
 }
 
-/// Whether a text can be the name of a consumer: of a folder and of a table in `migrate.toml`.
+/// Whether a text can be the name of a consumer, and so of a folder and of a table in `migrate.toml`.
 pub fn is_name(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(is_part) && text.len() <= 63
 }
 
-/// What is said of a name that is none.
+/// The finding for an invalid name.
 pub(crate) fn misnamed(text: &str) -> Finding {
     Finding::error("consumer-name", format!("`{text}` cannot be the name of a consumer"))
         .help("use letters, digits, `-` and `_`, at most 63 of them: billing")
 }
 
-/// What is said of a JSON document that cannot be read, with its place.
+/// The finding for a JSON document that cannot be read, with its place.
 fn json_error(code: &'static str, what: &str, path: &Path, text: &Arc<str>, error: &serde_json::Error) -> Finding {
     let line = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
     let at = line + error.column().saturating_sub(1);

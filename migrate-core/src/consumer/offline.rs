@@ -1,4 +1,4 @@
-//! What sqlx keeps for builds without a database: `.sqlx/query-<digest>.json`, one query each.
+//! What sqlx stores for builds without a database: `.sqlx/query-<digest>.json`, one query each.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ struct Offline {
     query: String,
 }
 
-/// Reads the query of a file; its name is that of the file.
+/// Reads the query in a file; it is named after the file.
 pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> {
     let wrong = |finding: Finding| {
         Box::new(
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> 
         )
     };
     let offline: Offline = serde_json::from_str(text)
-        .map_err(|error| wrong(json_error("sqlx-data", "this is no query that sqlx keeps", path, text, &error)))?;
+        .map_err(|error| wrong(json_error("sqlx-data", "this is not a query stored by sqlx", path, text, &error)))?;
     if let Some(other) = offline.db_name.filter(|name| name != "PostgreSQL") {
         let finding = Finding::error("sqlx-data", format!("this query is for {other}, not for PostgreSQL"));
         return Err(wrong(finding.at(Place::file(path))));
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> 
     let pieces = json_text::pieces(text, &span);
     let origin = Origin { path: path.to_owned(), text: text.clone(), span, pieces };
     let found = Some(Found { file: path.display().to_string(), line: None });
-    // A digest of 64 digits is a name that nobody reads to its end.
+    // A digest of 64 digits is too long for a name.
     let name: String = stem.chars().take("query-".len() + 12).collect();
     Ok(Query { name, text: offline.query.into(), origin, calls: None, found, expands: false })
 }

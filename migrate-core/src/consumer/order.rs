@@ -1,4 +1,4 @@
-//! In which order a migration and the code of consumers can be deployed, and how a change is split where there is none.
+//! The orders in which a migration and the code of consumers can be deployed, and how to split a change that has none.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::hint::quote;
 use crate::ident::plain;
 use crate::schema::{Change, Id, Kind, Object};
 
-/// In which order a migration and the code that is merged with it can be deployed.
+/// The orders in which a migration and the code that is merged with it can be deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// The old code runs on the new schema, and the new code on the old one.
@@ -20,7 +20,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// From what runs: the old code on the new schema, and the new code on the old one.
+    /// The order, from whether the old code runs on the new schema, and whether the new code runs on the old schema.
     pub fn of(old_runs_on_new: bool, new_runs_on_old: bool) -> Self {
         match (old_runs_on_new, new_runs_on_old) {
             (true, true) => Self::Any,
@@ -41,25 +41,25 @@ impl Order {
     }
 }
 
-/// How a change is split into steps, each of which runs with the code before it and with the code behind it.
+/// How to split a change into steps, each of which works with the code before it and the code after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Way {
-    /// What is changed: `column carrier of shipments gets the name carrier_code`.
+    /// The change: `column carrier of shipments is renamed to carrier_code`.
     pub change: String,
     /// The steps, in order.
     pub steps: Vec<String>,
 }
 
-/// What became of columns, as far as two schemas do not say it.
+/// What happened to columns, as far as two schemas cannot show it.
 #[derive(Debug, Clone, Copy)]
 pub struct Columns<'a> {
-    /// The columns that have another name, with what they became.
+    /// The renamed columns, with what they became.
     pub renamed: &'a BTreeMap<Id, Id>,
-    /// The expressions that give columns their values of another type, by their tables and names, where there is one.
+    /// The expressions that convert the values of columns to another type, if there are any, by table and column.
     pub using: &'a BTreeMap<(String, String), String>,
 }
 
-/// The ways to split a change, one for each thing that it takes away from those who use it; only for what is `meant`.
+/// The ways to split a change, one for each thing that it takes away from consumers; only for objects that are `meant`.
 pub fn way(change: &Change, columns: Columns<'_>, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
     let mut ways = Vec::new();
     let mut used: Vec<&Id> = Vec::new();
@@ -88,13 +88,13 @@ pub fn way(change: &Change, columns: Columns<'_>, meant: &dyn Fn(&Id) -> bool) -
             _ => {}
         }
     }
-    // The new name of a column was told with the old one.
+    // The new name of a column was already reported with the old one.
     let is_told = |way: &Way| used.iter().any(|id| *way == required(id));
     ways.retain(|way| !is_told(way));
     ways
 }
 
-/// Whether the table comes or goes as a whole.
+/// Whether the whole table is created or dropped.
 fn whole(change: &Change, column: &Id) -> bool {
     change.objects().any(|(id, before, after)| {
         matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
@@ -103,7 +103,7 @@ fn whole(change: &Change, column: &Id) -> bool {
     })
 }
 
-/// Whether every new row has to be given a value for a column.
+/// Whether every new row needs a value for a column.
 pub fn needs_value(column: &Object) -> bool {
     column.fact("not null").is_some()
         && ["default", "identity", "generated"].iter().all(|fact| column.fact(fact).is_none())
@@ -114,13 +114,13 @@ fn is_unique(object: &Object) -> bool {
     ["CREATE UNIQUE INDEX", "UNIQUE", "PRIMARY KEY"].iter().any(|word| definition.starts_with(word))
 }
 
-/// The column of the same table that a column became.
+/// The column of the same table that a column has become.
 fn successor<'a>(change: &'a Change, columns: Columns<'_>, old: &Id) -> Option<&'a Object> {
     let new = columns.renamed.get(old).filter(|new| (&new.schema, &new.parent) == (&old.schema, &old.parent))?;
     change.objects().find(|(id, ..)| *id == new)?.2
 }
 
-/// The table of a column as a statement names it.
+/// The table of a column, written for a statement.
 pub fn table_of(id: &Id) -> String {
     qualified(&id.schema, &id.parent)
 }
@@ -129,19 +129,19 @@ fn qualified(schema: &str, name: &str) -> String {
     if schema == "public" { plain(name) } else { format!("{}.{}", plain(schema), plain(name)) }
 }
 
-/// The name of a migration, which has no letters but those of a file's name.
+/// A name for a migration, with only the letters that a file name can have.
 fn snake(text: &str) -> String {
     let text = text.replace('"', "").to_lowercase();
     text.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect()
 }
 
-/// An argument of a command, in quotes.
+/// A quoted argument of a command.
 fn word(text: &str) -> String {
     let quoted = quote(text);
     if quoted == text { format!("'{text}'") } else { quoted }
 }
 
-/// A type as `cargo xtask new` takes it, which has a colon where SQL has parentheses.
+/// A type as `cargo xtask new` accepts it, with a colon where SQL has parentheses.
 fn typed(of: &str) -> String {
     let of = of.replace("character varying", "varchar").replace("timestamp with time zone", "timestamptz");
     match of.split_once('(') {
@@ -150,7 +150,7 @@ fn typed(of: &str) -> String {
     }
 }
 
-/// What the new column is filled with: the expression of the script, where it has one.
+/// The value of the new column: the expression from the script, if there is one.
 fn value(old: &Id, columns: Columns<'_>) -> String {
     let own = columns.using.get(&(old.parent.to_string(), old.name.to_string()));
     own.map_or_else(|| plain(&old.name), |text| text.replace('`', "'"))
@@ -167,7 +167,7 @@ fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: Stri
             "deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"
         ),
         format!(
-            "backfill, in parts: `UPDATE {table} SET {new_name} = {value} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
+            "backfill, in batches: `UPDATE {table} SET {new_name} = {value} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
         ),
         format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
         format!("contract: `cargo xtask new {dropped} --drop-column {old_column}`"),
@@ -177,14 +177,14 @@ fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: Stri
 
 fn renamed(old: &Id, new: &Object, columns: Columns<'_>) -> Way {
     let (table, of) = (table_of(old), new.fact("type").unwrap_or("text"));
-    let change = format!("{table}.{} gets the name {}", plain(&old.name), plain(&new.id.name));
+    let change = format!("{table}.{} is renamed to {}", plain(&old.name), plain(&new.id.name));
     beside(&table, &old.name, &new.id.name, of, &value(old, columns), change)
 }
 
 fn retyped(old: &Object, new: &Object, columns: Columns<'_>) -> Way {
     let (table, name) = (table_of(&new.id), &*new.id.name);
     let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
-    let change = format!("{table}.{} becomes {is} instead of {was}", plain(name));
+    let change = format!("{table}.{} gets type {is} instead of {was}", plain(name));
     beside(&table, name, &format!("{name}_new"), is, &value(&old.id, columns), change)
 }
 
@@ -193,7 +193,7 @@ fn dropped(id: &Id) -> Way {
     let name = snake(&format!("drop_{}_of_{table}", id.name));
     let typed = word(&format!("{table}.{column}"));
     Way {
-        change: format!("{table}.{column} goes"),
+        change: format!("{table}.{column} is dropped"),
         steps: vec![
             format!("switch: deploy code of every consumer that neither reads nor writes {table}.{column}"),
             format!("contract, in a later merge: `cargo xtask new {name} --drop-column {typed}`"),
@@ -207,10 +207,10 @@ fn required(id: &Id) -> Way {
         change: format!("every new row of {table} needs {column}"),
         steps: vec![
             format!(
-                "expand: let {column} be null, or give it a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+                "expand: make {column} nullable, or give it a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
             ),
-            format!("switch: deploy code of every consumer that gives {column} a value"),
-            format!("backfill, in parts, the rows of {table} that have none"),
+            format!("switch: deploy code of every consumer that sets {column}"),
+            format!("backfill, in batches, the rows of {table} where it is null"),
             format!("contract, in a later merge: `ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL`"),
         ],
     }
@@ -219,13 +219,13 @@ fn required(id: &Id) -> Way {
 fn unguarded(id: &Id) -> Way {
     let (table, name) = (table_of(id), plain(&id.name));
     Way {
-        change: format!("{name} of {table} goes, and with it what ON CONFLICT stands on"),
+        change: format!("{name} of {table} is dropped, and with it the unique index that ON CONFLICT needs"),
         steps: vec![
             format!(
-                "expand: make the unique index that comes in its place: `cargo xtask new NAME --add-index {} --unique`",
+                "expand: create the unique index that replaces it: `cargo xtask new NAME --add-index {} --unique`",
                 word(&format!("{table}.COLUMNS"))
             ),
-            "switch: deploy code of every consumer whose ON CONFLICT names the columns of the new one".to_owned(),
+            "switch: deploy code of every consumer whose ON CONFLICT names the columns of the new index".to_owned(),
             format!("contract, in a later merge: drop {name}"),
         ],
     }
@@ -245,10 +245,10 @@ fn removed(id: &Id) -> Way {
         };
     }
     Way {
-        change: format!("{} {name} goes, or gets another name", id.kind.as_str()),
+        change: format!("{} {name} is dropped or renamed", id.kind.as_str()),
         steps: vec![
             format!(
-                "expand: keep {name}; where it only gets another name, leave a view of the old name: `CREATE VIEW {name} AS SELECT …`"
+                "expand: keep {name}; if it is only renamed, create a view with the old name: `CREATE VIEW {name} AS SELECT …`"
             ),
             format!("switch: deploy code of every consumer that no longer uses {name}"),
             format!("contract, in a later merge: `DROP {word} {name}`"),

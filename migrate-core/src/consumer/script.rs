@@ -13,7 +13,7 @@ use crate::finding::{Finding, Place, Severity};
 use crate::sql::lex::lex;
 use crate::sql::{Flaw, FlawKind, split};
 
-/// Reads the queries of a file; a query without a name is called by its place.
+/// Reads the queries of a file; a query without a name is named after its place.
 pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Query>, Vec<Finding>) {
     let mut script =
         Script { path, text, style, line: (0, 1), expands: false, queries: Vec::new(), problems: Vec::new() };
@@ -25,14 +25,14 @@ pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Q
         script.expands = *expands;
         if script.part(span.end..end, Some(name)) == 0 {
             let place = Place::within(path, text.clone(), span.clone());
-            let finding = Finding::warning("query-empty", format!("there is no query named {name} behind its name"));
+            let finding = Finding::warning("query-empty", format!("there is no query after the name {name}"));
             script.problems.push(finding.at(place).help("write the query below the comment, or remove the comment"));
         }
     }
     (script.queries, script.problems)
 }
 
-/// Whether a statement is something that a server can describe without running it.
+/// Whether a server can describe a statement without running it.
 pub(super) fn is_query(statement: &str) -> bool {
     let mut words = placeholder::words(statement).map(|(_, span)| &statement[span]);
     let first = words.find(|word| *word != "(");
@@ -44,27 +44,27 @@ struct Script<'a> {
     path: &'a Path,
     text: &'a Arc<str>,
     style: Option<Style>,
-    /// A byte of the file, and its line: lines are counted once.
+    /// A byte of the file, and its line: each line is counted only once.
     line: (usize, usize),
-    /// Whether the queries that are read now are named as sqlc names them.
+    /// Whether the queries being read are named in sqlc's way.
     expands: bool,
     queries: Vec<Query>,
     problems: Vec<Finding>,
 }
 
 impl Script<'_> {
-    /// Reads a part of the file whose first query has this name; says how many statements there are.
+    /// Reads a part of the file whose first query has this name; returns the number of statements.
     fn part(&mut self, part: Range<usize>, name: Option<&str>) -> usize {
         let (statements, flaws) = split(&self.text[part.clone()]);
         let moved = |span: &Range<usize>| part.start + span.start..part.start + span.end;
-        // A query needs no semicolon: what reads these files cuts them by their names.
+        // A query needs no semicolon: the readers of these files split them at the names.
         let flaws: Vec<Flaw> = flaws.into_iter().filter(|flaw| flaw.kind != FlawKind::UnterminatedStatement).collect();
         let told = flaws.iter().map(|flaw| describe(flaw.kind).at(self.place(moved(&flaw.span))));
         let told: Vec<Finding> = told.collect();
         self.problems.extend(told);
         for (at, statement) in statements.iter().enumerate() {
             let span = moved(&statement.span);
-            // One that is told as broken is not told a second time by the server.
+            // A statement reported as broken is not reported again by the server.
             let inside = |flaw: &Flaw| flaw.span.start < statement.span.end && statement.span.start < flaw.span.end;
             if flaws.iter().any(inside) {
                 continue;
@@ -78,7 +78,7 @@ impl Script<'_> {
                 self.query(name, span);
             } else {
                 self.problems.push(
-                    note("not-a-query", "this statement is no query, and is not checked")
+                    note("not-a-query", "this statement is not a query, so it is not checked")
                         .at(self.place(first_line(self.text, span))),
                 );
             }
@@ -112,7 +112,7 @@ fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
     span.start..span.start + length
 }
 
-/// The comments that give a name to the query behind them, and whether they are sqlc's.
+/// The comments that name the query after them, and whether they are sqlc's.
 fn annotations(text: &str) -> Vec<(Range<usize>, &str, bool)> {
     let mut all = Vec::new();
     for (kind, span) in lex(text, 0) {
@@ -151,15 +151,15 @@ fn describe(kind: FlawKind) -> Finding {
     let wrong = |message: String| Finding::error("consumer-sql", message);
     match kind {
         FlawKind::UnterminatedQuote(what) => {
-            wrong(format!("this {what} never ends, so the queries behind it cannot be told apart"))
+            wrong(format!("this {what} never ends, so the queries after it cannot be separated"))
                 .help(format!("close the {what}"))
         }
         FlawKind::OpenParenthesis => wrong("this parenthesis is never closed".to_owned()).help("add the missing `)`"),
-        FlawKind::MetaCommand => wrong("a psql command is no query".to_owned())
-            .note("commands with a backslash are carried out by psql; the server does not know them")
+        FlawKind::MetaCommand => wrong("a psql command is not a query".to_owned())
+            .note("psql itself runs commands with a backslash; the server does not know them")
             .help("remove the line, or write it as SQL"),
         FlawKind::UnterminatedStatement => {
-            wrong("the last statement does not end".to_owned()).help("add the missing `;`")
+            wrong("the last statement is not terminated".to_owned()).help("add the missing `;`")
         }
     }
 }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever the file, nothing panics, and each query lies in it.
+        /// For any file, nothing panics, and each query lies inside it.
         #[test]
         fn any_text_is_read(text in "(-- name: [a-z :^]{0,6}\n|[-a-z:?@%'\"$;()\\\\/* \nü]{0,12}|select ){0,8}") {
             let text: Arc<str> = text.into();

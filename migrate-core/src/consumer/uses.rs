@@ -1,14 +1,14 @@
-//! Tables and columns that a service says it uses.
+//! Tables and columns that a service declares.
 
 use super::Use;
 use crate::config::Said;
 use crate::finding::{Finding, Place};
 use crate::ident::{QualifiedName, first_name};
 
-/// Reads `table`, `table.column` or `schema.table.column`; a column `*` is all of the table.
+/// Reads `table`, `table.column` or `schema.table.column`; a column `*` means the whole table.
 pub(super) fn read(said: &Said, writes: bool) -> Result<Use, Box<Finding>> {
     let wrong = || {
-        let finding = Finding::error("consumer-use", format!("`{}` names no table and no column", said.text));
+        let finding = Finding::error("consumer-use", format!("`{}` does not name a table or a column", said.text));
         let help = "write `table`, `table.column` or `schema.table.column`; `schema.table.*` is a whole table";
         Box::new(finding.at(said.place.clone()).help(help))
     };
@@ -24,7 +24,7 @@ pub(super) fn read(said: &Said, writes: bool) -> Result<Use, Box<Finding>> {
     Ok(Use { table, column, writes, place })
 }
 
-/// The parts of a name; `None` is a `*`, which has to be the last.
+/// The parts of a name; `None` is a `*`, which must be the last part.
 fn names(text: &str) -> Option<Vec<Option<String>>> {
     let (mut names, mut rest) = (Vec::new(), text.trim());
     loop {

@@ -1,4 +1,4 @@
-//! The small language of columns: `total:decimal:12,2`, `user_id:references:users`, `status:enum:pending,paid`.
+//! The notation for columns: `total:decimal:12,2`, `user_id:references:users`, `status:enum:pending,paid`.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::suggest;
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// What it holds.
+    /// Its type.
     pub of: Type,
     /// Whether it may be null.
     pub nullable: bool,
@@ -28,14 +28,14 @@ pub struct Column {
     pub word: String,
 }
 
-/// What a column holds.
+/// The type of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Type {
-    /// A type, as SQL has it.
+    /// A type, as in SQL.
     Sql(String),
-    /// An enum of its own, with these labels.
+    /// A new enum type with these labels.
     Enum(Vec<String>),
-    /// The key of another table, and what happens when that row goes.
+    /// A reference to the key of another table, and what happens when the referenced row is deleted.
     Reference {
         /// The table, as it was typed.
         table: String,
@@ -44,7 +44,7 @@ pub enum Type {
     },
 }
 
-/// The words for types: what is typed, what PostgreSQL calls it, how many arguments it takes.
+/// The words for types: as typed, as PostgreSQL names them, and how many arguments they take.
 const TYPES: [(&str, &str, Range<usize>); 34] = [
     ("uuid", "uuid", 0..1),
     ("text", "text", 0..1),
@@ -91,11 +91,11 @@ struct Piece<'a> {
 }
 
 impl Column {
-    /// Reads a column; types of the schema's own are known by their names.
+    /// Reads a column; types that the schema defines are recognized by name.
     ///
     /// # Errors
     ///
-    /// A finding that points at the part of the word that is wrong.
+    /// A finding that points at the wrong part of the word.
     pub fn parse(word: &str, schema: &Schema) -> Result<Self, Finding> {
         let mut at = 0;
         let mut pieces = Vec::new();
@@ -106,7 +106,7 @@ impl Column {
         let mut pieces = pieces.into_iter();
         let whole = || Piece { text: word, at: 0..word.len() };
         let name = pieces.next().filter(|piece| !piece.text.is_empty()).ok_or_else(|| {
-            wrong(word, &whole(), "column-name", "a column begins with its name")
+            wrong(word, &whole(), "column-name", "a column starts with its name")
                 .help("write name:type, such as total:decimal:12,2")
         })?;
         let kind = pieces.next().filter(|piece| !piece.text.is_empty()).ok_or_else(|| {
@@ -154,10 +154,10 @@ impl Column {
             }
             _ => {
                 let finding =
-                    wrong(word, piece, "column-modifier", &format!("`{}` says nothing about a column", piece.text));
+                    wrong(word, piece, "column-modifier", &format!("`{}` is not a modifier of a column", piece.text));
                 return Err(match suggest::nearest(piece.text, MODIFIERS) {
                     Some(near) => finding.help(format!("did you mean `{near}`?")),
-                    None => finding.help(format!("what can follow the type: {}", MODIFIERS.join(", "))),
+                    None => finding.help(format!("these can follow the type: {}", MODIFIERS.join(", "))),
                 });
             }
         }
@@ -171,14 +171,14 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
         let labels = if rest.is_empty() { None } else { Some(rest.remove(0)) };
         let labels = labels.filter(|labels| labels.text.split(',').all(|label| !label.is_empty()));
         let labels = labels.ok_or_else(|| {
-            wrong(word, kind, "column-enum", "an enum needs its labels").help("write status:enum:pending,paid,shipped")
+            wrong(word, kind, "column-enum", "an enum needs labels").help("write status:enum:pending,paid,shipped")
         })?;
         return Ok(Type::Enum(labels.text.split(',').map(str::to_owned).collect()));
     }
     if text == "references" {
         let table = if rest.is_empty() { None } else { Some(rest.remove(0)) };
         let table = table.filter(|table| !table.text.is_empty()).ok_or_else(|| {
-            wrong(word, kind, "column-reference", "a reference needs its table").help("write user_id:references:users")
+            wrong(word, kind, "column-reference", "a reference needs a table").help("write user_id:references:users")
         })?;
         return Ok(Type::Reference { table: table.text.to_owned(), on_delete: "RESTRICT" });
     }
@@ -190,7 +190,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
         let piece = given.as_ref().unwrap_or(kind);
         if numbers.len() >= arguments.end || numbers.iter().any(|number| number.parse::<u32>().is_err()) {
             return Err(wrong(word, piece, "column-type", &format!("`{text}` does not take `{}`", piece.text))
-                .help("write total:decimal:12,2 or code:varchar:20"));
+                .help("write, for example, total:decimal:12,2 or code:varchar:20"));
         }
         let arguments = if numbers.is_empty() { String::new() } else { format!("({})", numbers.join(",")) };
         return Ok(Type::Sql(format!("{name}{arguments}{array}")));
@@ -210,7 +210,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
     })
 }
 
-/// A finding that points at a part of a word of the command line.
+/// A finding that points at a part of a word on the command line.
 fn wrong(word: &str, piece: &Piece<'_>, code: &'static str, message: &str) -> Finding {
     Finding::error(code, message).at(Place::within("command line", word.into(), piece.at.clone()))
 }
@@ -233,7 +233,7 @@ pub(super) fn key_of(schema: &Schema, table: &str) -> Result<(QualifiedName, Str
         .children(&found.id, Kind::Constraint)
         .find_map(|one| one.fact("definition")?.strip_prefix("PRIMARY KEY ("));
     let key = key.and_then(crate::ident::first_name).filter(|(_, rest)| *rest == ")").map(|(name, _)| name);
-    let Some(key) = key else { return Err(format!("table `{table}` has no primary key of one column")) };
+    let Some(key) = key else { return Err(format!("table `{table}` has no single-column primary key")) };
     let of = schema.children(&found.id, Kind::Column).find(|one| *one.id.name == *key).and_then(|one| one.fact("type"));
     let name = QualifiedName::new(&*found.id.schema, &*found.id.name);
     Ok((name, key, of.unwrap_or("bigint").to_owned()))

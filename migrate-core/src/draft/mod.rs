@@ -1,7 +1,7 @@
-//! Drafts: the ups of usual changes, written in the form that locks least.
+//! Drafts: the up scripts of common changes, in the form that locks least.
 //!
-//! A change that would lock a table for long is split: what is quick first, what takes long in a
-//! migration of its own that locks nothing meanwhile.
+//! A change that would lock a table for long is split: the quick part comes first, and the slow part is a separate
+//! migration that locks nothing meanwhile.
 
 mod column;
 
@@ -12,7 +12,7 @@ use column::key_of;
 
 pub use column::{Column, Type};
 
-/// A usual change.
+/// A common change.
 #[derive(Debug, Clone)]
 pub enum Draft {
     /// A table.
@@ -26,29 +26,30 @@ pub enum Draft {
         /// Its indexes, each a list of columns.
         indexes: Vec<Vec<String>>,
     },
-    /// A column of a table that is there: `table.column`.
+    /// A column of an existing table: `table.column`.
     AddColumn(String, Column),
-    /// A column goes: the table, and the column.
+    /// Drops a column: the table, and the column.
     DropColumn(String, String),
-    /// A column gets another name: the table, the old name, the new one.
+    /// Renames a column: the table, the old name, the new name.
     RenameColumn(String, String, String),
-    /// An index on columns of a table that is there, and whether it is unique.
+    /// An index on columns of an existing table, and whether it is unique.
     AddIndex(String, Vec<String>, bool),
-    /// A foreign key: the table, its column, and the table that it refers to.
+    /// A foreign key: the table, its column, and the referenced table.
     AddForeignKey(String, String, String),
-    /// A label of an enum, and the one behind which it goes.
+    /// A label of an enum, and the label after which it goes.
     AddEnumValue(String, String, Option<String>),
 }
 
-/// An up: what is appended to the migration's name, and the text.
+/// An up script: the suffix of the migration's name, and the text.
 pub type Up = (&'static str, String);
 
 impl Draft {
-    /// The ups, one behind the other.
+    /// The up scripts, in order.
     ///
     /// # Errors
     ///
-    /// A finding for what cannot be: a reference to a table that is not there, a column that no row can have.
+    /// A finding for a change that is impossible: a reference to a table that does not exist, a column that no row
+    /// could fill.
     pub fn ups(&self, schema: &Schema) -> Result<Vec<Up>, Finding> {
         match self {
             Self::Table { table, columns, timestamps, indexes } => {
@@ -75,7 +76,7 @@ impl Draft {
     }
 }
 
-/// A name as it was typed: with its schema, or without.
+/// A name as typed: with or without its schema.
 fn name(typed: &str) -> String {
     match QualifiedName::parse(typed) {
         Some(name) if name.schema() == "public" => plain(name.name()),
@@ -89,7 +90,7 @@ fn short(typed: &str) -> String {
     QualifiedName::parse(typed).map_or_else(|| typed.to_owned(), |name| name.name().to_owned())
 }
 
-/// One of several: `order` of `orders`, `category` of `categories`.
+/// The singular: `order` for `orders`, `category` for `categories`.
 fn singular(plural: &str) -> String {
     match plural {
         word if word.ends_with("ies") => format!("{}y", &word[..word.len() - 3]),
@@ -124,13 +125,13 @@ fn concurrently(table: &str, columns: &[String], unique: bool) -> String {
     format!("-- migrate: no-transaction\nCREATE {word} CONCURRENTLY {index} ON {} ({});\n", name(table), list(columns))
 }
 
-/// A foreign key on a table with rows: new rows are checked at once, the old ones in a migration of their own.
+/// A foreign key on a table with rows: new rows are checked at once, existing rows in a separate migration.
 fn foreign_key(table: &str, column: &str, to: &QualifiedName, key: &str, on_delete: &str) -> Vec<Up> {
     let constraint = plain(&format!("{}_{column}_fkey", short(table)));
     let to = name(&format!("{}.{}", crate::ident::ident(to.schema()), crate::ident::ident(to.name())));
     let of = name(table);
     let add = format!(
-        "-- Checked for new rows at once; the next migration checks those that are there, without locking them.\n\
+        "-- New rows are checked at once; the next migration checks the existing rows without locking them.\n\
          ALTER TABLE {of} ADD CONSTRAINT {constraint} FOREIGN KEY ({})\n    REFERENCES {to} ({}) ON DELETE {on_delete} NOT VALID;\n",
         plain(column),
         plain(key)
@@ -139,7 +140,7 @@ fn foreign_key(table: &str, column: &str, to: &QualifiedName, key: &str, on_dele
     vec![("", add), ("_validate", validate)]
 }
 
-/// The type of a column as SQL, the statement that has to come before it, and what it refers to.
+/// The type of a column as SQL, the statement that has to come before it, and what it references.
 struct Resolved {
     of: String,
     before: String,
@@ -182,7 +183,7 @@ fn resolve(schema: &Schema, table: &str, column: &Column) -> Result<Resolved, Fi
     })
 }
 
-/// What stands behind the type of a column.
+/// What follows the type of a column.
 fn rest(column: &Column, resolved: &Resolved) -> String {
     let counted =
         column.key && matches!(&column.of, Type::Sql(of) if ["bigint", "integer", "smallint"].contains(&of.as_str()));
@@ -240,7 +241,7 @@ fn table(
     Ok(text)
 }
 
-/// An index is on columns that are there.
+/// An index needs columns that exist.
 fn known(columns: &[String], lines: &[(String, String, String)]) -> Result<(), Finding> {
     let Some(unknown) = columns.iter().find(|column| !lines.iter().any(|(name, ..)| *name == plain(column))) else {
         return Ok(());
@@ -255,7 +256,7 @@ fn known(columns: &[String], lines: &[(String, String, String)]) -> Result<(), F
     })
 }
 
-/// The function that the schema has to keep `updated_at`, by its usual name.
+/// The function in the schema that keeps `updated_at` current, by its usual name.
 fn touch(schema: &Schema) -> Option<String> {
     let mut functions = schema.objects().filter(|one| one.id.kind == Kind::Function && one.id.signature.is_empty());
     let found = functions.find(|one| ["touch_updated_at", "set_updated_at"].contains(&&*one.id.name))?;
@@ -269,12 +270,12 @@ fn add_column(schema: &Schema, table: &str, column: &Column) -> Result<Vec<Up>, 
         Finding::error("column-rows", message).at(Place::within("command line", text, 0..column.name.len()))
     };
     if column.key || column.unique {
-        return Err(at("a column of a table with rows cannot be made unique at once")
+        return Err(at("a new column of a table with rows cannot be unique at once")
             .help("add the column, fill it, then `cargo xtask new NAME --add-index table.column --unique`"));
     }
     if !column.nullable && resolved.default.is_none() {
-        return Err(at("the rows that are there would have nothing in this column")
-            .help(format!("let it be null: {}:null", column.word))
+        return Err(at("the existing rows would have no value in this column")
+            .help(format!("make it nullable: {}:null", column.word))
             .help(format!("or give it a default: {}:default=…", column.word)));
     }
     let (of, name_of) = (name(table), plain(&column.name));

@@ -1,4 +1,4 @@
-//! The schema to which a script leads, as far as the judgement of the next one needs it: types, checks, NOT NULL.
+//! The schema that a script leads to, as far as judging the next script needs it: types, checks, NOT NULL.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use crate::locks::{Altered, Known, as_server};
 use crate::schema::{Fact, Id, Kind, Object};
 use crate::sql::tokens;
 
-/// What a statement makes of columns and constraints; each table keeps the name that it had before all scripts.
+/// The columns and constraints as a statement changes them; each table keeps the name that it had before all scripts.
 pub(super) fn changed(known: &Known<'_>, stmt: &Stmt) -> Vec<Arc<Object>> {
     let Stmt::AlterTable(alter) = stmt else { return Vec::new() };
     let Some(Altered { table, .. }) = Altered::of(known, alter) else { return Vec::new() };
     alter.actions().filter_map(|action| of_action(known, &table, &action)).map(Arc::new).collect()
 }
 
-/// What an action makes of a column or a constraint.
+/// The column or constraint as an action changes it.
 fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Option<Object> {
     let found = known.table(table)?;
     let id = |kind: Kind, name: String| {
@@ -55,7 +55,7 @@ fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Opt
     }
 }
 
-/// The column with NOT NULL, which is a constraint with a name from PostgreSQL 18 on.
+/// The column with NOT NULL, which is a named constraint from PostgreSQL 18 on.
 fn required(known: &Known<'_>, column: &Object) -> Object {
     let column = with(column, "not null", "yes");
     let is_named = known.major.is_some_and(|major| major >= 18) && column.fact("not null constraint").is_none();
@@ -67,14 +67,14 @@ fn fact(name: &str, value: &str) -> Fact {
     Fact { name: name.into(), value: value.into() }
 }
 
-/// The same with another value of a fact.
+/// The object with another value of a fact.
 fn with(object: &Object, name: &str, value: &str) -> Object {
     let others = object.facts.iter().filter(|one| *one.name != *name).cloned();
     let facts = others.chain([fact(name, value)]).collect();
     Object { id: object.id.clone(), facts, position: object.position }
 }
 
-/// A condition as the server writes it, as far as its words go.
+/// A condition the way the server writes it, word by word.
 fn as_written(condition: &str) -> String {
     const WORDS: [&str; 5] = ["is", "not", "null", "and", "or"];
     let word = |word: &str| match WORDS.contains(&word.to_ascii_lowercase().as_str()) {

@@ -1,7 +1,9 @@
-//! What a script does to what is there, read from its text: what it only adds, what it takes away, which locks it wants.
+//! What a script does to existing objects, read from its text: whether it only adds, what it removes, and which locks
+//! it takes.
 //!
-//! It is a look ahead for people who decide, not a proof. What a `DO` block says is read, and what a function or a statement
-//! that is put together at run time does is reported as unknown. The text names things; [`resolve`] finds them in a schema.
+//! This is a preview for people who decide, not a proof. The statements of a `DO` block are read. Functions, and
+//! statements that are built at run time, are reported as unknown. The text contains only names; [`resolve`] finds them
+//! in a schema.
 
 mod lead;
 mod resolve;
@@ -23,29 +25,29 @@ use crate::sql::{parse, without_deep};
 pub use resolve::{Loss, find, resolve};
 pub use writes::{Writes, changes_rows, names};
 
-/// What a script does, as far as its text says.
+/// What a script does, judging by its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// What it takes away, in the order of its statements.
+    /// What it removes, in the order of its statements.
     pub taken: Vec<Taken>,
-    /// Statements whose doing is not in the text: `DO`, `CALL`, functions that are called.
+    /// Statements whose effect is not in the text: `DO`, `CALL`, calls of functions.
     pub unknown: Vec<String>,
-    /// Whether it changes or removes something that was there, beyond what it adds.
+    /// Whether it changes or removes something that existed, in addition to what it adds.
     pub changes: bool,
 }
 
-/// Something that a script takes away.
+/// Something that a script removes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Taken {
-    /// A table with its rows; with CASCADE whatever stands on it.
+    /// A table with its rows; with CASCADE also everything that depends on it.
     Table(Named),
     /// A column with its values.
     Column(Named, String),
     /// All objects of a schema.
     Schema(Named),
-    /// Rows of a table, by the word that removes them.
+    /// Rows of a table, with the command that removes them.
     Rows(Named, &'static str),
-    /// Values of columns of a table, which get others; no column means that they are not in the text.
+    /// Values of columns of a table that are overwritten; no column means that the columns are not in the text.
     Values(Named, Vec<String>),
 }
 
@@ -58,13 +60,13 @@ impl Effects {
     fn read(text: &str) -> Self {
         let mut effects = Self::default();
         let (text, deep) = without_deep(text);
-        effects.unknown.extend(deep.iter().map(|_| "a statement that is too deep to be parsed".to_owned()));
+        effects.unknown.extend(deep.iter().map(|_| "a statement that is nested too deeply to be parsed".to_owned()));
         let stmts: Vec<(usize, Stmt)> = parse(&text).tree().stmts().map(|stmt| (span(&stmt).start, stmt)).collect();
         let undone = undone(stmts.iter().map(|(at, stmt)| (*at, stmt)));
         for (_, stmt) in stmts.iter().filter(|(at, _)| !undone.iter().any(|place| place.contains(at))) {
             effects.take(stmt);
             if matches!(stmt, Stmt::Do(_)) {
-                // What the block says is read as well; whether it comes to that, and what it calls, stays unknown.
+                // The statements of the block are read too; whether they run, and what they call, remains unknown.
                 let inner = unfold(&stmt.syntax().text().to_string()).text;
                 parse(&inner).tree().stmts().for_each(|stmt| effects.take(&stmt));
             }
@@ -72,12 +74,13 @@ impl Effects {
         effects
     }
 
-    /// Whether all that it does is to add: then what runs without it runs with it as well.
+    /// Whether the script only adds: then everything that runs without it also runs with it.
     pub fn is_additive(&self) -> bool {
         !self.changes && self.unknown.is_empty()
     }
 
-    /// The statements that a comparison of schemas cannot see: those that change rows, and those whose doing is not in the text.
+    /// The statements that a comparison of schemas cannot see: those that change rows, and those whose effect is not in
+    /// the text.
     pub fn beyond_schema(script: &str) -> Vec<String> {
         let is_beyond = |stmt: &Stmt| match stmt {
             Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) | Stmt::Truncate(_) => true,
@@ -122,9 +125,9 @@ impl Effects {
     }
 }
 
-/// The locks that scripts want on what is in a schema, each the strongest, in the order in which they are taken. The scripts
-/// run one after the other: what one renames has its new name in the next, and what one proves need not be proven in the next.
-/// `major` is the version of the server.
+/// The locks that scripts take on existing objects of a schema: the strongest lock on each, in the order in which they
+/// are taken. The scripts run one after the other: the next script sees the new names of renamed objects, and need not
+/// prove again what an earlier script proved. `major` is the version of the server.
 pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema, major: u32) -> Vec<Vec<Wanted>> {
     let (mut scopes, mut all, mut from) = (Scopes::default(), Vec::new(), 0);
     let mut schema = Cow::Borrowed(schema);
@@ -141,9 +144,9 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
             wanted.extend(locks::unknown(stmt, &known));
         }
         all.push(locks::strongest(wanted));
-        // What it leads to is only for the next one, and each of its statements stands on the ones before.
+        // The resulting schema matters only for the next script, and each statement builds on the ones before.
         for stmt in stmts.iter().filter(|stmt| matches!(stmt, Stmt::AlterTable(_))) {
-            // What stands in a block is done under a condition, for all that is known.
+            // A statement in a block may be conditional, as far as we know.
             let start = span(stmt).start;
             let is_top = script.statements().binary_search_by_key(&start, |one| one.span.start).is_ok();
             if is_top && !undone.iter().any(|place| place.contains(&start)) {
@@ -160,7 +163,7 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
     all
 }
 
-/// The statements in the WITH clauses of a query or a change of rows that change rows themselves.
+/// The statements in the WITH clauses of a query or a change of rows that themselves change rows.
 fn inner(stmt: &Stmt) -> impl Iterator<Item = Stmt> {
     let changes = |stmt: &Stmt| matches!(stmt, Stmt::Insert(_) | Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_));
     let runs = changes(stmt) || matches!(stmt, Stmt::Select(_) | Stmt::CreateTableAs(_));
@@ -191,7 +194,7 @@ fn set_columns(update: &ast::Update) -> Vec<String> {
     names
 }
 
-/// Whether a statement changes or removes something that may be there, other than rows and what holds them.
+/// Whether a statement changes or removes something that may exist, other than rows and their containers.
 fn changes(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::AlterTable(it) => it.actions().any(|action| {
@@ -207,7 +210,7 @@ fn changes(stmt: &Stmt) -> bool {
         _ => {
             let text = stmt.syntax().text().to_string();
             let word = text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-            // What only adds: a type that gets a label is told apart from one that changes by its own rule.
+            // These only add. A type that gets a label has its own rule, which tells it from a type that changes.
             let adds = ["create", "comment", "grant", "insert", "set", "reset", "select", "analyze", "lock", "refresh"];
             let adds_label =
                 matches!(stmt, Stmt::AlterType(it) if matches!(it.action(), Some(ast::AlterTypeAction::AddValue(_))));
@@ -216,7 +219,7 @@ fn changes(stmt: &Stmt) -> bool {
     }
 }
 
-/// Whether a query calls a function that is not one of the usual harmless ones.
+/// Whether a query calls a function that is not one of the common harmless ones.
 fn calls(select: &ast::Select) -> bool {
     let harmless = ["setval", "set_config", "nextval", "count", "max", "min", "coalesce", "pg_notify"];
     let calls = select.syntax().descendants().filter_map(ast::CallExpr::cast);
@@ -225,7 +228,7 @@ fn calls(select: &ast::Select) -> bool {
         .any(|text| !writes::last_name(&text).is_some_and(|name| harmless.contains(&name.as_str())))
 }
 
-/// How a statement begins that is too long to be shown.
+/// The beginning of a statement that is too long to be shown.
 fn start(statement: &str) -> String {
     statement.chars().take(80).collect()
 }

@@ -1,4 +1,4 @@
-//! From the names in a text to what they mean in a schema: which tables and columns lose what is in them.
+//! Resolves the names in a text in a schema: which tables and columns lose their contents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,16 @@ use crate::schema::{Id, Kind, Schema};
 pub struct Loss {
     /// The table.
     pub table: QualifiedName,
-    /// The columns whose values go; none means all rows.
+    /// The columns whose values are lost; empty means all rows.
     pub columns: Vec<String>,
-    /// Whether only some rows or values may go: a `WHERE` decides that.
+    /// Whether only some of the rows or values may be lost, as a `WHERE` decides.
     pub partial: bool,
-    /// What does it: `DROP TABLE`, `DROP COLUMN`, `DELETE`.
+    /// The command: `DROP TABLE`, `DROP COLUMN`, `DELETE`.
     pub by: &'static str,
 }
 
-/// Finds what is taken away in a schema; what is not there is lost by nobody. A table that goes as a whole is told once.
+/// Finds what is removed in a schema. Objects that are not in the schema are left out. A table that is lost as a whole
+/// is reported once.
 pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a Taken>, schema: &Schema) -> Vec<Loss> {
     let mut whole: BTreeMap<QualifiedName, (&'static str, bool)> = BTreeMap::new();
     let mut columns: BTreeMap<(QualifiedName, &'static str), BTreeSet<String>> = BTreeMap::new();
@@ -75,7 +76,7 @@ fn qualified(id: &Id) -> QualifiedName {
     QualifiedName::new(&*id.schema, &*id.name)
 }
 
-/// The tables of a schema that a name in a script can mean: without a schema, that of `public` before others.
+/// The tables of a schema that a name in a script can mean; for a name without a schema, `public` comes first.
 pub fn find(schema: &Schema, name: &Named) -> Vec<QualifiedName> {
     let mut found: Vec<&Id> = all(schema)
         .filter(|id| *id.name == *name.name && name.schema.as_ref().is_none_or(|s| **s == *id.schema))
@@ -86,7 +87,7 @@ pub fn find(schema: &Schema, name: &Named) -> Vec<QualifiedName> {
     found.into_iter().map(qualified).collect()
 }
 
-/// The same with partitions and children, which go along.
+/// The tables with their partitions and children, which share their fate.
 fn with_children(schema: &Schema, mut tables: Vec<QualifiedName>) -> Vec<QualifiedName> {
     let mut at = 0;
     while let Some(parent) = tables.get(at).cloned() {

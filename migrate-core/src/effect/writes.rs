@@ -1,4 +1,5 @@
-//! Which values of rows a script writes, as its statements say: what may have filled a column, or changed what was in it.
+//! Which values of rows a script writes, judging by its statements: what may have filled a column, or changed its
+//! values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,15 +16,15 @@ use crate::sql::parse;
 /// What a script does to rows.
 #[derive(Debug, Clone, Default)]
 pub struct Writes {
-    /// The columns that get values; no column where whole rows go.
+    /// The columns that get values; `None` for a column means that whole rows are removed.
     values: BTreeSet<(Named, Option<String>)>,
     /// The functions and procedures that are called.
     called: BTreeSet<String>,
-    /// What the routines do that are defined here.
+    /// What the routines defined in the script do.
     routines: BTreeMap<String, Writes>,
     /// Whether it reads or writes rows at all.
     of_rows: bool,
-    /// Whether something is run that is not in the text.
+    /// Whether it runs something that is not in the text.
     unread: bool,
 }
 
@@ -33,13 +34,14 @@ impl Writes {
         let unfolded = unfold(text);
         let file = parse(&unfolded.text);
         let unread = !unfolded.unread.is_empty();
-        // What cannot be read may do anything.
+        // A statement that cannot be read may do anything.
         let mut writes = Self { unread, of_rows: unread || !file.errors().is_empty(), ..Self::default() };
         file.tree().stmts().for_each(|stmt| writes.take(&stmt));
         writes
     }
 
-    /// Reads what is called and defined elsewhere; `definition` gives the statement that creates a routine.
+    /// Reads the routines that are called and defined elsewhere; `definition` returns the statement that creates a
+    /// routine.
     pub fn resolve(&mut self, definition: &dyn Fn(&str) -> Option<String>) {
         let mut open: Vec<String> = self.called.iter().cloned().collect();
         let mut seen = BTreeSet::new();
@@ -56,19 +58,19 @@ impl Writes {
         }
     }
 
-    /// Whether a column may have got values, or the rows without one may be gone.
+    /// Whether a column may have got values, or the rows with NULL in it may be gone.
     pub fn may_fill(&self, schema: &str, table: &str, column: &str) -> bool {
         let is_table = |one: &Named| one.name == table && one.schema.as_deref().is_none_or(|own| own == schema);
         let is_column = |one: &Option<String>| one.as_deref().is_none_or(|own| own == column);
         self.unread || self.values.iter().any(|(one, written)| is_table(one) && is_column(written))
     }
 
-    /// Whether it reads or writes rows, and not only the schema.
+    /// Whether the script reads or writes rows, and not only the schema.
     pub fn is_of_rows(&self) -> bool {
         self.of_rows
     }
 
-    /// Whether something is run that is not in the text: then it may do anything.
+    /// Whether the script runs something that is not in the text: then it may do anything.
     pub fn is_unread(&self) -> bool {
         self.unread
     }
@@ -107,7 +109,7 @@ impl Writes {
         }
     }
 
-    /// A statement that changes rows, wherever it stands: also in the WITH of another one.
+    /// A statement that changes rows, anywhere: also in the WITH of another statement.
     fn look(&mut self, node: &SyntaxNode) {
         let (table, columns, whole) = if let Some(it) = ast::Update::cast(node.clone()) {
             (it.relation_name().and_then(|name| named(&name.relation_name_ref()?)), columns(node), false)
@@ -159,13 +161,13 @@ fn converted(action: &AlterTableAction) -> Option<String> {
     Some(named(&it.column_name_ref()?)?.name)
 }
 
-/// The last part of a name with whatever follows it: `fill` of `app.fill(1)`.
+/// The last part of a name with everything after it: `fill` of `app.fill(1)`.
 pub(super) fn last_name(text: &str) -> Option<String> {
     catalog_name(text.split('(').next()?.trim().rsplit('.').next()?.trim())
 }
 
-/// Whether a statement is there to change rows that it chooses, or to copy them: UPDATE, DELETE, MERGE, INSERT from a query, or
-/// CREATE TABLE … AS.
+/// Whether a statement changes selected rows, or copies rows: UPDATE, DELETE, MERGE, INSERT from a query, or CREATE
+/// TABLE … AS.
 pub fn changes_rows(statement: &str) -> bool {
     let file = parse(statement);
     file.tree().stmts().next().is_some_and(|stmt| match stmt {
@@ -179,10 +181,10 @@ pub fn changes_rows(statement: &str) -> bool {
     })
 }
 
-/// The names in a script: of tables, columns and everything else, also in the blocks that it runs.
+/// The names in a script: of tables, columns and everything else, including those in the blocks that it runs.
 pub fn names(text: &str) -> BTreeSet<String> {
     let unfolded = unfold(text).text;
-    // Of a function that the script makes and runs only its statements are unfolded.
+    // For a function that the script creates and runs, only its statements are unfolded.
     let of = |text: &str| words(text).filter_map(|(_, place)| catalog_name(&text[place])).collect::<BTreeSet<_>>();
     of(&unfolded).into_iter().chain(of(text)).collect()
 }

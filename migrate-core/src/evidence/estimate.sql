@@ -1,6 +1,6 @@
--- What the statistics say of the rows of tables, and whether they can be counted. A table stands for its partitions and for what
--- inherits from it, and one with partitions has no rows of its own. Where nobody looked yet, the files say how many there can be.
--- What somebody has locked for himself is not opened.
+-- What the statistics say about the rows of tables, and whether the rows can be counted. A table includes its
+-- partitions and the tables that inherit from it; a partitioned table has no rows of its own. Without statistics, the
+-- file sizes give an upper limit. A table that somebody has locked exclusively is not opened.
 WITH RECURSIVE part (at, root, oid) AS (
     SELECT w.at, r.oid, r.oid
     FROM (VALUES {wanted}) AS w (at, nspname, relname)
@@ -15,7 +15,7 @@ WITH RECURSIVE part (at, root, oid) AS (
 )
 SELECT t.at,
        CASE WHEN sum(t.tuples) > 0 AND min(t.tuples) >= 0 THEN sum(t.tuples)
-            -- Both arms of a CASE around an aggregate are evaluated, those inside one are not.
+            -- Both arms of a CASE around an aggregate are evaluated, but those of a CASE inside an aggregate are not.
             ELSE coalesce(sum(CASE WHEN t.locked THEN greatest(t.relpages * 8192::bigint / 64, pg_catalog.pg_stat_get_live_tuples(t.oid))
                                    WHEN t.has_rows THEN pg_catalog.pg_relation_size(t.oid) / 64 END), 0) END::bigint,
        NOT bool_or(t.locked) AND pg_catalog.has_table_privilege(t.root, 'SELECT') AND NOT pg_catalog.row_security_active(t.root)

@@ -1,5 +1,5 @@
--- Transactions that have been open for long: what they hold, a migration would wait for. Their queries are not told, for
--- they have values in them; the first word is.
+-- Transactions that have been open for a long time: a migration would wait for what they hold. Only the first word of a
+-- query is reported, because queries contain values.
 SELECT a.pid, coalesce(a.usename, '?'), coalesce(nullif(a.application_name, ''), 'no name'),
        extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::bigint, coalesce(a.state, '?'),
        coalesce(pg_catalog.upper(pg_catalog.substring(a.query, '^\s*([[:alpha:]]+)')), '')

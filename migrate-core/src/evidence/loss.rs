@@ -1,4 +1,4 @@
-//! What would be lost: rows, and values that are there, counted in the database that would lose them.
+//! Counts the rows and values that would be lost, in the database that would lose them.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use crate::template::fill;
 const ESTIMATE: &str = include_str!("estimate.sql");
 const NULLS: &str = include_str!("nulls.sql");
 
-/// What one table loses, counted.
+/// The counted loss of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counted {
     /// The table.
     pub table: QualifiedName,
     /// How many rows it has.
     pub rows: Count,
-    /// The columns that lose their values; none means that rows go.
+    /// The columns that lose their values; empty means that rows are lost.
     pub columns: Vec<ColumnLoss>,
 }
 
-/// What one column loses.
+/// The loss of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnLoss {
     /// The column.
@@ -31,22 +31,23 @@ pub struct ColumnLoss {
     pub values: Count,
 }
 
-/// A table, and those of its columns that lose their values; none where it loses rows.
+/// A table, and the columns that lose their values; empty if the table loses rows.
 pub type Wanted = (QualifiedName, Vec<String>);
 
-/// What the statistics say of one table.
+/// What the statistics say about one table.
 struct Known {
     rows: u64,
     is_countable: bool,
-    /// The columns that are there of those that are asked for, and which part of the rows has a value in each.
+    /// The existing columns among the requested ones, each with the fraction of rows that have a value in it.
     columns: Vec<(String, f64)>,
 }
 
-/// Counts what tables and columns hold. A column that is not there is left out; `None` stands for a table that is not there, or has
-/// none of the columns. Tables of more than `exact` rows, and those that the role may not read or somebody has locked, are estimated.
+/// Counts what tables and columns hold. A column that does not exist is left out; `None` stands for a table that does
+/// not exist, or has none of the columns. Tables with more than `exact` rows are estimated, and so are those that the
+/// role may not read or that somebody has locked.
 ///
-/// However many there are, it takes one message for all estimates and few for the counts, and each table is counted once,
-/// however many of its columns are asked for, and however often.
+/// However many tables there are, all estimates take one message and the counts take few. Each table is counted once,
+/// however many of its columns are requested, and however often.
 ///
 /// # Errors
 ///
@@ -65,7 +66,7 @@ pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Resul
         let known = known.get(at)?;
         let count = |n: usize, share: f64| match counted.get(at) {
             Some(counts) => counts.get(n).copied().map(Count::Exact),
-            // Rows are far fewer than an f64 has whole numbers.
+            // The number of rows is far below the limit up to which an f64 represents every integer.
             None => Some(Count::Estimated((known.rows as f64 * share).round() as u64)),
         };
         let loss = |column: &String| {
@@ -73,14 +74,14 @@ pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Resul
             Some(ColumnLoss { column: column.clone(), values: count(n + 1, known.columns[n].1)? })
         };
         let there: Vec<ColumnLoss> = columns.iter().filter_map(loss).collect();
-        // Without columns it would be the rows that go.
+        // Without columns this would mean that rows are lost.
         let is_there = columns.is_empty() || !there.is_empty();
         is_there.then_some(Counted { table: table.clone(), rows: count(0, 1.0)?, columns: there })
     };
     Ok(wanted.iter().zip(&places).map(one).collect())
 }
 
-/// Each table once, with all of its columns that are asked for; and for each that was wanted, which of them it is.
+/// Each table once, with all its requested columns; and for each request, the index of its table.
 fn by_table(wanted: &[Wanted]) -> (Vec<Wanted>, Vec<usize>) {
     let mut tables: Vec<Wanted> = Vec::new();
     let mut places: BTreeMap<&QualifiedName, usize> = BTreeMap::new();
@@ -100,7 +101,7 @@ fn by_table(wanted: &[Wanted]) -> (Vec<Wanted>, Vec<usize>) {
     (tables, each)
 }
 
-/// What the statistics say of tables, each known by its place among them, and of their columns.
+/// What the statistics say about tables and their columns, by the index of the table.
 async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<usize, Known>> {
     let name = |text: &str| format!("{}::pg_catalog.name", literal(text));
     let table =
@@ -111,9 +112,9 @@ async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<us
         columns.iter().enumerate().map(move |(n, column)| format!("({at}, {n}, {of_table}, {})", name(column)))
     });
     let columns: Vec<String> = columns.collect();
-    let mut queries = vec![("look at tables", fill(ESTIMATE, &[("wanted", named.join(", "))]))];
+    let mut queries = vec![("read the statistics of tables", fill(ESTIMATE, &[("wanted", named.join(", "))]))];
     if !columns.is_empty() {
-        queries.push(("look at columns", fill(NULLS, &[("wanted", columns.join(", "))])));
+        queries.push(("read the statistics of columns", fill(NULLS, &[("wanted", columns.join(", "))])));
     }
     let mut answers = reader.ask_each(&queries).await?.into_iter();
     let place = |row: &[Option<String>], cell| number(row, cell).and_then(|at| usize::try_from(at).ok());
@@ -126,7 +127,7 @@ async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<us
     for row in answers.next().unwrap_or_default() {
         let (Some(at), Some(n)) = (place(&row, 0), place(&row, 1)) else { continue };
         if let (Some(known), Some(column)) = (known.get_mut(&at), tables.get(at).and_then(|(_, all)| all.get(n))) {
-            // Without statistics any row may have a value.
+            // Without statistics, every row may have a value.
             let nulls = row.get(2).and_then(|cell| cell.as_deref()?.parse::<f64>().ok()).unwrap_or(0.0);
             known.columns.push((column.clone(), 1.0 - nulls));
         }
@@ -134,7 +135,7 @@ async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<us
     Ok(known)
 }
 
-/// The tables that are counted in one message: those that can be, and no more of them than take the time of one large one.
+/// The tables to count in one message: those that can be counted, and only as many as take the time of one large table.
 fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut rows = 0;
@@ -151,7 +152,7 @@ fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Counts tables in one message; where one of them cannot be counted, each in a message of its own.
+/// Counts tables in one message; if one of them cannot be counted, counts each in its own message.
 async fn count_all(
     reader: &mut Reader,
     tables: &[Wanted],

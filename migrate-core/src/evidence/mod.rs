@@ -1,7 +1,7 @@
-//! What is in a database before a run and after it: the schema, the rows, the sizes, and who else is there.
+//! What a database contains before and after a run: the schema, the rows, the sizes, and the other sessions.
 //!
-//! Everything is read in read-only transactions, and what a role may not count is estimated. What follows from it, and
-//! where it is kept, is left to whoever asks.
+//! Everything is read in read-only transactions, and what a role may not count is estimated. The caller decides what
+//! follows from it, and where it is kept.
 
 mod loss;
 
@@ -16,12 +16,12 @@ use crate::template::fill;
 
 pub use loss::{ColumnLoss, Counted, Wanted, losses};
 
-/// How many rows: counted, or what the statistics of the server say.
+/// A number of rows: counted, or taken from the statistics of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
     /// Counted.
     Exact(u64),
-    /// Estimated, for the table is large or may not be read.
+    /// Estimated, because the table is large or may not be read.
     Estimated(u64),
 }
 
@@ -32,20 +32,20 @@ pub struct TableRows {
     pub table: QualifiedName,
     /// How many rows it has.
     pub rows: Count,
-    /// What it takes on the disk, with its indexes, in bytes.
+    /// The bytes that it takes on disk, including its indexes.
     pub bytes: u64,
 }
 
-/// What is in a database at a moment.
+/// The contents of a database at one moment.
 #[derive(Debug, Clone)]
 pub struct Evidence {
-    /// When, by the clock of the server, in UTC, as RFC 3339.
+    /// The time in UTC by the clock of the server, as RFC 3339.
     pub at: String,
     /// The schema, without the ledger.
     pub schema: Schema,
     /// The tables and materialized views with rows of their own, by name.
     pub tables: Vec<TableRows>,
-    /// What the database takes on the disk, in bytes.
+    /// The bytes that the database takes on disk.
     pub bytes: u64,
 }
 
@@ -54,49 +54,50 @@ pub struct Evidence {
 pub struct Situation {
     /// The version of the server.
     pub version: String,
-    /// Whether the server only replays what another one writes, or takes no writes.
+    /// Whether the server is a replica, or accepts no writes.
     pub read_only: bool,
-    /// Who else is connected: application, role, how many sessions.
+    /// The other sessions: application, role, number of sessions.
     pub sessions: Vec<(String, String, u64)>,
-    /// Transactions that have been open for long, the oldest first.
+    /// Transactions that have been open for a long time, oldest first.
     pub long: Vec<LongTransaction>,
-    /// The servers and subscribers that are connected to replay what this one writes.
+    /// The servers and subscribers that are connected and replay the writes of this server.
     pub replicas: Replicas,
-    /// Replication slots that nobody reads from, with the bytes of WAL that the server keeps for each.
+    /// Replication slots that nobody reads, with the bytes of WAL that the server keeps for each.
     pub idle_slots: Vec<(String, u64)>,
     /// Indexes that are not valid.
     pub invalid_indexes: Vec<String>,
-    /// What the database takes on the disk, in bytes. How much is free, a server does not tell.
+    /// The bytes that the database takes on disk. A server does not report how much is free.
     pub bytes: u64,
-    /// Whether the role may write into the ledger, where there is one.
+    /// Whether the role may write to the ledger, if there is one.
     pub may_record: bool,
-    /// The schema in which names without one are made, where the role may not make anything there.
+    /// The schema in which unqualified names are created, if the role may not create anything there.
     pub closed_schema: Option<String>,
 }
 
-/// Who replays what a server writes, and how far the slowest of them is behind.
+/// The replicas of a server, and how far the slowest of them is behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Replicas {
     /// How many are connected.
     pub count: u64,
-    /// How many bytes of WAL the slowest one has still to replay; `None` where there is none, or the role may not see it.
+    /// How many bytes of WAL the slowest one still has to replay; `None` if there is no replica, or the role may not
+    /// see it.
     pub bytes: Option<u64>,
-    /// For how many seconds at least it is behind, as was measured last; `None` where nothing true can be said.
+    /// How many seconds at least it is behind, by the last measurement; `None` if there is no reliable value.
     pub seconds: Option<u64>,
 }
 
-/// A transaction in the way.
+/// A transaction that is in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LongTransaction {
-    /// The process on the server.
+    /// The process id on the server.
     pub pid: u32,
     /// The role.
     pub role: String,
-    /// What it calls itself.
+    /// Its application name.
     pub application: String,
-    /// For how many seconds it has been open.
+    /// How many seconds it has been open.
     pub seconds: u64,
-    /// What it is doing: `active`, `idle in transaction`.
+    /// Its state: `active`, `idle in transaction`.
     pub state: String,
     /// The first word of its query.
     pub word: String,
@@ -108,18 +109,19 @@ const LONG: &str = include_str!("long.sql");
 const SERVER: &str = include_str!("server.sql");
 const REPLICAS: &str = include_str!("replicas.sql");
 const SLOTS: &str = include_str!("slots.sql");
-/// The end of the WAL that a server has, also where it only receives it.
+/// The end of the WAL that a server has, including a server that only receives it.
 const END: &str = "CASE WHEN pg_catalog.pg_is_in_recovery() \
                    THEN coalesce(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn()) \
                    ELSE pg_catalog.pg_current_wal_lsn() END";
 
 /// How many tables are counted in one message.
 const TOGETHER: usize = 200;
-/// What a row takes at least, on average: where there are no statistics, the size of the file says how many there can be.
+/// The assumed minimum size of a row, in bytes: without statistics, the file size divided by this is the number of
+/// rows.
 const ROW_BYTES: u64 = 64;
 
 impl Count {
-    /// The number, however it was found.
+    /// The number, counted or estimated.
     pub fn number(self) -> u64 {
         let (Self::Exact(n) | Self::Estimated(n)) = self;
         n
@@ -142,7 +144,7 @@ impl std::fmt::Display for Count {
     }
 }
 
-/// Looks at a database. Tables of at most `exact` rows are counted.
+/// Reads what a database contains. Tables with at most `exact` rows are counted.
 ///
 /// # Errors
 ///
@@ -152,13 +154,13 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
     take_of(reader, ledger, exact, schema).await
 }
 
-/// The same, where the schema was read already: without the ledger.
+/// The same with a schema that has already been read: without the ledger.
 ///
 /// # Errors
 ///
 /// Those of [`take`].
 pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, schema: Schema) -> Result<Evidence> {
-    let looks = [("look at the server", server(ledger)), ("look at the tables", TABLES.to_owned())];
+    let looks = [("read the state of the server", server(ledger)), ("read the tables", TABLES.to_owned())];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let (server, rows) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
     let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
@@ -185,7 +187,7 @@ pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, sc
     })
 }
 
-/// Looks at what a run would meet. A transaction that has been open for `long` may be in the way.
+/// Reads what a run would meet. A transaction that has been open for `long` may be in the way.
 ///
 /// # Errors
 ///
@@ -193,11 +195,11 @@ pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, sc
 pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Duration) -> Result<Situation> {
     let end = [("end", END.to_owned())];
     let looks = [
-        ("look at the server", server(ledger)),
-        ("see who is connected", SESSIONS.to_owned()),
-        ("see which transactions are open", fill(LONG, &[("long", long.as_secs().to_string())])),
-        ("see how far replicas are", fill(REPLICAS, &end)),
-        ("see what replication slots keep", fill(SLOTS, &end)),
+        ("read the state of the server", server(ledger)),
+        ("list the sessions", SESSIONS.to_owned()),
+        ("list the open transactions", fill(LONG, &[("long", long.as_secs().to_string())])),
+        ("read the progress of replicas", fill(REPLICAS, &end)),
+        ("read the replication slots", fill(SLOTS, &end)),
     ];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let [server, sessions, long, replicas, slots] = std::array::from_fn(|_| answers.next().unwrap_or_default());
@@ -237,15 +239,15 @@ fn server(ledger: &QualifiedName) -> String {
     fill(SERVER, &[("schema", literal(ledger.schema())), ("table", literal(ledger.name()))])
 }
 
-/// Whether a table is the ledger, or stands beside it.
+/// Whether a table is the ledger, or belongs to it.
 fn is_ours(ledger: &QualifiedName, table: &QualifiedName) -> bool {
     table == ledger || kept::is_ours(ledger, table.schema(), table.name())
 }
 
-/// A table, and what the server believes of it.
+/// A table with the server's statistics.
 struct Known {
     table: QualifiedName,
-    /// Negative, where nobody ever looked.
+    /// Negative if the table was never analyzed.
     tuples: i64,
     heap: u64,
     bytes: u64,
@@ -253,7 +255,7 @@ struct Known {
 }
 
 impl Known {
-    /// How many rows it can have at most, roughly.
+    /// Roughly how many rows it can have at most.
     fn likely(&self) -> u64 {
         let by_size = self.heap / ROW_BYTES;
         u64::try_from(self.tuples).map_or(by_size, |tuples| tuples.max(by_size.min(tuples.saturating_mul(4) + 1000)))

@@ -1,4 +1,4 @@
--- Which columns are there, and which part of the rows has no value in each, as the statistics say.
+-- Which columns exist, and which fraction of the rows is NULL in each, by the statistics.
 SELECT w.at, w.n, s.null_frac
 FROM (VALUES {wanted}) AS w (at, n, nspname, relname, attname)
 JOIN pg_catalog.pg_namespace n ON n.nspname = w.nspname

@@ -1,7 +1,8 @@
--- How many replicas are connected, and how far the slowest one is behind: in bytes of WAL that it has not replayed, and in seconds.
--- The bytes are true at any time. The seconds are what was measured last: where replay stands they may stand as well, so they are
--- not taken for none there. Without the right to see them both are NULL. A base backup replays nothing and is no replica.
--- See https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW.
+-- How many replicas are connected, and how far the slowest one is behind: in bytes of WAL that it has not replayed, and
+-- in seconds. The bytes are always correct. The seconds are the last measurement: they can stay unchanged while replay
+-- stands still, so no seconds do not mean no lag. Without the privilege to see them both are NULL. A base backup
+-- replays nothing and is not a replica. See
+-- https://www.postgresql.org/docs/current/monitoring-stats.html#MONITORING-PG-STAT-REPLICATION-VIEW.
 SELECT count(*),
        nullif(max(r.behind), CASE WHEN bool_or(r.behind IS NULL) THEN 0 END),
        nullif(max(CASE WHEN r.behind = 0 THEN 0 ELSE r.seconds END), CASE WHEN bool_or(r.behind IS DISTINCT FROM 0) THEN 0 END)

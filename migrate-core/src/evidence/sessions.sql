@@ -1,4 +1,4 @@
--- Who else is connected to this database, by what they call themselves.
+-- The other sessions in this database, by application name.
 SELECT coalesce(nullif(a.application_name, ''), 'no name'), coalesce(a.usename, '?'), count(*)
 FROM pg_catalog.pg_stat_activity a
 WHERE a.datname = pg_catalog.current_database() AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend'

@@ -1,6 +1,6 @@
--- Tables and materialized views with what the server believes of their rows. Partitions stand for their parents. A table
--- that somebody has locked, or waits to lock, for himself is not opened: its size is the one that was written down last. A
--- materialized view that is not populated cannot be read.
+-- Tables and materialized views with the statistics about their rows. Partitions count for their parents. A table that
+-- somebody has locked, or waits to lock, exclusively is not opened: its size is the last one recorded. A materialized
+-- view that is not populated cannot be read.
 SELECT n.nspname, c.relname,
        CASE WHEN locked.yes AND c.reltuples < 0 THEN pg_catalog.pg_stat_get_live_tuples(c.oid) ELSE c.reltuples END::bigint,
        CASE WHEN locked.yes THEN c.relpages * 8192::bigint ELSE pg_catalog.pg_relation_size(c.oid) END,

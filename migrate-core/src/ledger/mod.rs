@@ -54,6 +54,13 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// A program without user and host; the environment is not read. A [`Migrator`](crate::Migrator) reads it when it is
+    /// opened.
+    pub fn named(application: &str) -> Self {
+        let tool = concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned();
+        Self { user: None, host: None, application: application.to_owned(), commit: None, tool }
+    }
+
     /// Reads the environment: the CI system's user before the login name, the host name, and the commit if a CI system
     /// sets one.
     pub fn from_environment(application: &str) -> Self {
@@ -62,9 +69,18 @@ impl Actor {
         Self {
             user: first(&USERS).or_else(account),
             host: first(&["HOSTNAME", "COMPUTERNAME"]).or_else(host).filter(|name| !name.is_empty()),
-            application: application.to_owned(),
             commit: first(&["GITHUB_SHA", "CI_COMMIT_SHA", "BUILDKITE_COMMIT", "GIT_COMMIT"]),
-            tool: concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned(),
+            ..Self::named(application)
+        }
+    }
+
+    /// Adds the values of the environment, if neither user, host nor commit is set.
+    pub(crate) fn known(self) -> Self {
+        match self {
+            Self { user: None, host: None, commit: None, application, tool } => {
+                Self { tool, ..Self::from_environment(&application) }
+            }
+            said => said,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What blocks and routines run: their statements, and texts that they put together from literals.
+//! The statements that blocks and routines run, including texts that they build from literals.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::turns::{Turns, turns};
 use crate::ident::{literal, plain};
 use crate::sql::quoted;
 
-/// What a block or a routine runs.
+/// The content of a block or a routine.
 pub(super) struct Body {
     pub(super) inner: Vec<Inner>,
     /// The functions that its expressions call.
@@ -62,9 +62,9 @@ impl Body {
 
 /// A statement of a body.
 pub(super) struct Inner {
-    /// Where the body has it, or the command that runs it.
+    /// Its place in the body, or the place of the command that runs it.
     pub(super) place: Range<usize>,
-    /// Its text, and where that begins in the file; nothing for one that cannot be read.
+    /// Its text, and where that begins in the file; `None` if it cannot be read.
     pub(super) sql: Option<(usize, String)>,
 }
 
@@ -87,7 +87,7 @@ fn statements(body: &Plpgsql) -> Vec<Inner> {
             all.extend(it.query().map(|stmt| read(stmt.syntax(), without_into(stmt.syntax()))));
         } else if ast::PlpgsqlPerformStmt::can_cast(node.kind()) || ast::PlpgsqlCallStmt::can_cast(node.kind()) {
             let text = trimmed(&node);
-            // As long as the word that it replaces.
+            // The replacement is as long as the word.
             let text = match text.get(..7).filter(|word| word.eq_ignore_ascii_case("perform")) {
                 Some(_) => format!("SELECT {}", &text[7..]),
                 None => text,
@@ -104,7 +104,7 @@ fn statements(body: &Plpgsql) -> Vec<Inner> {
     all
 }
 
-/// A variable that has one value from its declaration on.
+/// A variable that never changes its value after its declaration.
 struct Constant {
     value: String,
     literal: ast::Literal,
@@ -113,7 +113,7 @@ struct Constant {
 /// Constants by their names.
 type Constants = BTreeMap<String, Constant>;
 
-/// The variables of a body that are declared once, with literals, and are only read.
+/// The variables of a body that are declared once, with literals, and only read.
 fn constants(body: &Plpgsql) -> Constants {
     let (mut constants, mut names) = (Constants::new(), BTreeSet::new());
     for variable in body.syntax().descendants().filter_map(ast::PlpgsqlVarDecl::cast) {
@@ -141,20 +141,20 @@ pub(super) fn lower(node: &SyntaxNode) -> String {
     node.text().to_string().trim().to_ascii_lowercase()
 }
 
-/// Where a node of a body is in the file, without the space and the comments before it.
+/// Where a node of a body is in the file, without leading space and comments.
 pub(super) fn place(body: &Plpgsql, node: &SyntaxNode) -> Range<usize> {
     let (first, last) = ends(node)
         .map_or((node.text_range(), node.text_range()), |(first, last)| (first.text_range(), last.text_range()));
     usize::from(body.source_range(first).start())..usize::from(body.source_range(last).end())
 }
 
-/// The first and the last token of a node, without the space and the comments before it.
+/// The first and the last token of a node, without leading space and comments.
 fn ends(node: &SyntaxNode) -> Option<(SyntaxToken, SyntaxToken)> {
     let mut tokens = node.descendants_with_tokens().filter_map(|one| one.into_token());
     Some((tokens.find(|token| !token.kind().is_trivia())?, node.last_token()?))
 }
 
-/// A text that is run, and where it is put: where its first literal begins.
+/// A text that is executed, and the place that it gets: where its first literal begins.
 fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(usize, String)> {
     let (sql, first) = text(query, constants)?;
     let literal = first.syntax().text().to_string();
@@ -167,7 +167,7 @@ fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &Constants) -> O
     Some((at, sql.trim().trim_end_matches(';').to_owned()))
 }
 
-/// The value of an expression that is made of literals, and the first of them.
+/// The value of an expression that consists of literals, and the first of these literals.
 fn text(query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(String, ast::Literal)> {
     let value = value(&query.syntax().descendants().find_map(ast::Expr::cast)?, constants)?;
     let first = query.syntax().descendants().find_map(|node| match ast::Expr::cast(node)? {
@@ -178,7 +178,7 @@ fn text(query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(String, ast:
     Some((value, first?))
 }
 
-/// The value of an expression that is made of literals and constants.
+/// The value of an expression that consists of literals and constants.
 fn value(expr: &ast::Expr, constants: &Constants) -> Option<String> {
     let value = |expr: &ast::Expr| value(expr, constants);
     match expr {
@@ -215,7 +215,8 @@ fn value(expr: &ast::Expr, constants: &Constants) -> Option<String> {
     }
 }
 
-/// What `format` makes of a template; `None` where it has more in it than `%I`, `%L` and `%s`, each with a place or without.
+/// What `format` makes of a template; `None` if the template contains more than `%I`, `%L` and `%s`, with or without a
+/// position.
 fn formatted(template: &str, arguments: &[String]) -> Option<String> {
     let mut text = String::new();
     let (mut next, mut letters) = (0, template.chars().peekable());
@@ -249,7 +250,7 @@ fn formatted(template: &str, arguments: &[String]) -> Option<String> {
     Some(text)
 }
 
-/// A statement without the variables that its result goes to.
+/// A statement without its `INTO` variables.
 pub(super) fn without_into(stmt: &SyntaxNode) -> String {
     let start = stmt.text_range().start();
     let mut text = stmt.text().to_string();
@@ -257,7 +258,7 @@ pub(super) fn without_into(stmt: &SyntaxNode) -> String {
         let range = into.text_range() - start;
         let range = usize::from(range.start())..usize::from(range.end());
         let blank: String = text[range.clone()].chars().map(|_| ' ').collect();
-        // Only where the text stays as long as it is.
+        // Only if the text keeps its length.
         if blank.len() == range.len() {
             text.replace_range(range, &blank);
         }

@@ -1,6 +1,7 @@
-//! What squawk finds and is harmless, or told better by another rule. It reads one file; here both schemas are known.
+//! Findings of squawk that are harmless, or that another rule reports better. Squawk reads one file; here both schemas
+//! are known.
 //!
-//! Each exception was measured: which locks, whether the table is read or rewritten.
+//! Each exception was measured: which locks are taken, and whether the table is read or rewritten.
 
 use squawk_linter::{Rule as Theirs, Violation};
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, Constraint};
@@ -10,7 +11,7 @@ use super::Subject;
 use super::script::{Parsed, named, relation};
 use crate::schema::{Described, Kind, Object};
 
-/// Whether nothing has to be said about what squawk found.
+/// Whether a finding of squawk need not be reported.
 pub(super) fn is_harmless(subject: &Subject<'_>, parsed: &Parsed, found: &Violation) -> bool {
     let element = parsed.file.syntax_node().covering_element(found.text_range);
     let harmless = match found.code {
@@ -21,18 +22,18 @@ pub(super) fn is_harmless(subject: &Subject<'_>, parsed: &Parsed, found: &Violat
     harmless.unwrap_or(false)
 }
 
-/// The node of a kind that a place is, or is in.
+/// The node of a kind at a place, or around it.
 fn around<N: AstNode>(element: &SyntaxElement) -> Option<N> {
     element.ancestors().find_map(N::cast)
 }
 
-/// The table of the `ALTER TABLE` around a node, as it is before.
+/// The table of the `ALTER TABLE` around a node, in the schema before.
 fn table<'a>(before: &'a Described, node: &SyntaxNode) -> Option<&'a Object> {
     let alter = node.ancestors().find_map(ast::AlterTable::cast)?;
     relation(before, &named(&alter.table_relation_name()?.table_name_ref()?)?)
 }
 
-/// Keys cannot be NOT VALID; like foreign keys they have a rule that says what can be done.
+/// Keys cannot be NOT VALID; like foreign keys they have a rule that says what to do.
 fn has_own_rule(add: &ast::AddConstraint) -> bool {
     let own = |one| {
         matches!(
@@ -43,7 +44,8 @@ fn has_own_rule(add: &ast::AddConstraint) -> bool {
     add.constraint().is_some_and(own)
 }
 
-/// What is off only within a transaction is off for nobody else, for writers wait. Row security has a rule of its own.
+/// Something that is disabled only within a transaction is not disabled for others, because writers wait. Row security
+/// has its own rule.
 fn fires_as_before(subject: &Subject<'_>, parsed: &Parsed, action: &AlterTableAction) -> bool {
     if matches!(action, AlterTableAction::DisableRls(_) | AlterTableAction::NoForceRls(_)) {
         return true;

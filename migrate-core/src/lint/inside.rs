@@ -1,8 +1,8 @@
-//! What stands inside of `DO` blocks, and of functions that the script makes and runs, put where it can be read: statements,
-//! and texts that the block runs.
+//! Unfolds `DO` blocks, and functions that the script creates and runs: their statements, and the texts that they
+//! execute, are put where they can be read.
 //!
-//! The text of a script is copied with every block replaced by the statements in it, each at its own place, so that a place
-//! in the copy is the same place in the file. What is put together at run time from more than literals cannot be read.
+//! The text of a script is copied, and every block is replaced by its statements, each at its own place. So a place in
+//! the copy is the same place in the file. A text that is built at run time from more than literals cannot be read.
 
 use std::ops::Range;
 
@@ -17,15 +17,15 @@ use crate::sql::{parse, without_deep};
 /// A script with its blocks unfolded.
 #[derive(Debug, Clone)]
 pub(crate) struct Unfolded {
-    /// The text; as long as that of the script.
+    /// The text; as long as the text of the script.
     pub(crate) text: String,
     /// The statements that cannot be read.
     pub(crate) unread: Vec<Unread>,
-    /// The statements that make what is unfolded, and are not in the text.
+    /// The statements that create unfolded routines; the text does not contain them.
     pub(crate) routines: Vec<Stmt>,
-    /// The functions that expressions of blocks call.
+    /// The functions that expressions in blocks call.
     pub(crate) called: Vec<(Range<usize>, Named)>,
-    /// The loops of blocks.
+    /// The loops in blocks.
     pub(crate) turns: Vec<Turns>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Unfolded {
 pub(crate) struct Unread {
     /// Where it is in the file.
     pub(crate) place: Range<usize>,
-    /// Whether it is too deep to be parsed, so that there are blanks in its place; otherwise it is built at run time.
+    /// Whether it is nested too deeply to be parsed, so that blanks replace it; otherwise it is built at run time.
     pub(crate) is_deep: bool,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
     let unread = deep.into_iter().map(|place| Unread { place, is_deep: true }).collect();
     let (routines, called, turns) = (Vec::new(), Vec::new(), Vec::new());
     let mut unfolded = Unfolded { text: readable.into_owned(), unread, routines, called, turns };
-    // Most scripts have none, and are not parsed for it.
+    // Most scripts have no blocks; do not parse them.
     let has = |word: &str| {
         unfolded.text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
     };
@@ -76,7 +76,7 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
 }
 
 impl Unfolded {
-    /// Puts the statements of a block or a routine in its place.
+    /// Replaces a block or a routine by its statements.
     fn replace(&mut self, bytes: &mut [u8], runs: &mut Runs, stmt: &Stmt) {
         let place = span(stmt);
         for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
@@ -90,14 +90,14 @@ impl Unfolded {
         let before = self.unread.len();
         for Inner { place: own, sql } in inner {
             match sql {
-                // A text that is run twice stands there once.
+                // A text that is executed twice appears once.
                 Some(sql) if last.as_ref() == Some(&sql) => {}
                 Some((at, sql)) if at >= free && at + sql.len() < place.end => {
                     let end = at + sql.len();
                     bytes[at..end].copy_from_slice(sql.as_bytes());
                     bytes[end] = b';';
                     free = end + 1;
-                    // Where it is run is not where it stands.
+                    // It is not executed where its text is.
                     parse(&sql).tree().stmts().for_each(|stmt| runs.run(usize::MAX, &stmt));
                     last = Some((at, sql));
                 }
@@ -160,7 +160,7 @@ mod tests {
             let found = unfold(&text);
             assert_eq!(found.unread.is_empty(), other.starts_with('u'), "{other}: {found:?}");
         }
-        // What gets longer than its place leaves the next statement where it is.
+        // A text that becomes longer than its place leaves the next statement in its place.
         let long = "DO $$ DECLARE t text := 'a_name_that_is_much_longer_than_that'; BEGIN EXECUTE format('DROP TABLE %I', t); DROP TABLE b; END $$;";
         check(long, &["DROP TABLE b"], &["EXECUTE format('DROP TABLE %I', t);"]);
         check("DO LANGUAGE plpython3u $$ x $$;", &[], &["DO LANGUAGE plpython3u $$ x $$;"]);

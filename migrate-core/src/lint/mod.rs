@@ -1,9 +1,8 @@
-//! Rules for SQL: what is dangerous where a table is in use, or surprises whoever comes later.
+//! Rules for SQL: what is dangerous while a table is in use, or causes surprises later.
 //!
-//! A rule is its code, its class, its usual weight, its page and a check. Squawk's linter brings many of
-//! them, ours are those that need the schema, the transaction or what is released. The table of
-//! [`rules`] is the only list: help, documents and JSON are made of it. Nothing here reads a
-//! database; whoever calls brings the schemas.
+//! A rule consists of a code, a class, a default severity, a page and a check. Many rules come from Squawk's linter;
+//! our own are those that need the schema, the transaction, or the released schema. [`rules`] is the only list: help,
+//! documents and JSON are generated from it. Nothing here reads a database; the caller supplies the schemas.
 
 mod body;
 mod harmless;
@@ -46,7 +45,7 @@ pub struct Rule {
     pub code: &'static str,
     /// What it is about.
     pub class: Class,
-    /// How much it weighs where `migrate.toml` does not say otherwise; `None` is off.
+    /// Its severity unless `migrate.toml` overrides it; `None` means off.
     pub weight: Option<Severity>,
     page: &'static str,
     origin: Origin,
@@ -57,11 +56,11 @@ pub struct Rule {
 pub enum Class {
     /// Something is locked for long, or rewritten.
     Locks,
-    /// Something that runs already stops working, or data are lost.
+    /// Something that works today stops working, or data are lost.
     Breaks,
-    /// It will be regretted.
+    /// A design that you will regret.
     Design,
-    /// Somebody may see or do what is not theirs.
+    /// Somebody may see or do what they should not.
     Security,
 }
 
@@ -71,18 +70,18 @@ enum Origin {
     Own(fn(&Subject<'_>, &Parsed) -> Vec<Hit>),
 }
 
-/// A script, and what is known of the databases that it will run on.
+/// A script, and what is known about the databases that it will run on.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The script.
     pub script: &'a Script,
-    /// Which way it leads. On the way back only locks are judged, and they are warnings.
+    /// The direction. Of a down script only locks are judged, and their findings are warnings.
     pub direction: Direction,
-    /// The schema on which it runs, where it is known.
+    /// The schema on which the script runs, if known.
     pub before: Option<&'a Described>,
-    /// The schema to which it leads, where it is known.
+    /// The schema to which the script leads, if known.
     pub after: Option<&'a Described>,
-    /// The schema that is released: a table that is not there has no rows and no readers.
+    /// The released schema: a table that is not in it has no rows and no readers.
     pub released: Option<&'a Described>,
 }
 
@@ -111,17 +110,17 @@ impl Hit {
     }
 }
 
-/// A statement of a script, or one that stands in a block of it.
+/// A statement of a script, or a statement inside a block of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Its place in the file.
     pub span: Range<usize>,
-    /// Its text; what a block runs is written as it runs.
+    /// Its text; a statement inside a block is written the way it runs.
     pub text: String,
 }
 
-/// The statements of a script; those in a `DO` block stand for the block, at their own places. Of a function that the script
-/// makes and runs there are both.
+/// The statements of a script. The statements of a `DO` block replace the block, each at its own place. If the script
+/// creates and runs a function, both the function and its statements are included.
 pub fn statements(script: &Script) -> Vec<Part> {
     let parsed = Parsed::new(script, None);
     let part = |span: &Range<usize>, text: &str| {
@@ -130,13 +129,14 @@ pub fn statements(script: &Script) -> Vec<Part> {
     };
     let mut all: Vec<Part> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
     all.extend(parsed.routines.iter().map(|stmt| part(&script::span(stmt), script.text())));
-    // What cannot be read is a statement all the same.
+    // A statement that cannot be read is still a statement.
     all.extend(parsed.unread.iter().map(|one| part(&one.place, script.text())));
     all.sort_by_key(|part| part.span.start);
     all
 }
 
-/// What the script gives columns of another type, other than what is in them: the text behind `USING`, by table and column.
+/// The columns whose type the script changes with a conversion of their values: the expression after `USING`, by table
+/// and column.
 pub fn conversions(script: &Script) -> BTreeMap<(String, String), String> {
     let parsed = Parsed::new(script, None);
     let tables = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
@@ -156,7 +156,7 @@ pub fn conversions(script: &Script) -> BTreeMap<(String, String), String> {
     using.collect()
 }
 
-/// All rules, in the order in which they are listed.
+/// All rules, in the order of the list.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     squawk::RULES.iter().chain(&rules::RULES)
 }
@@ -167,23 +167,23 @@ pub fn rule(code: &str) -> Option<&'static Rule> {
 }
 
 impl Rule {
-    /// What it says, why, and how it is mended.
+    /// What the rule says, why, and how to fix it.
     pub fn page(&self) -> Page<'static> {
         Page::parse(self.page)
     }
 
-    /// How much it weighs for a script.
+    /// The severity for a script.
     fn weight_in(&self, lint: &Lint, direction: Direction) -> Option<Severity> {
         let weight = lint.rules.get(self.code).map_or(self.weight, |weight| weight.0)?;
         match direction {
             Direction::Up => Some(weight),
-            // What an up made is meant to go with its down.
+            // A down script is expected to remove what the up script created.
             Direction::Down => (self.class == Class::Locks).then(|| weight.min(Severity::Warning)),
         }
     }
 }
 
-/// Judges a script. What its head allows is left out, and an allowance that allows nothing is told.
+/// Judges a script. Leaves out what the head of the script allows, and reports an allowance that is not needed.
 pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
     let known = subject.before.or(subject.released);
     let parsed = Parsed::new(subject.script, known.map(|at| &at.schema));
@@ -199,7 +199,7 @@ pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
             }
             Origin::Own(check) => check(subject, &parsed),
         };
-        // What is taken back breaks nothing, and has locked what it locked.
+        // A change that the script itself undoes breaks nothing, but it did take its locks.
         let is_undone = |hit: &Hit| rule.class != Class::Locks && parsed.is_undone(hit.span.start);
         let hits: Vec<Hit> = hits.into_iter().filter(|hit| !is_undone(hit)).collect();
         if allowed(rule.code) {
@@ -224,7 +224,7 @@ fn finding(script: &Script, rule: &Rule, weight: Severity, hit: Hit) -> Finding 
     ))
 }
 
-/// Allowances that name no rule, or a rule that is not broken.
+/// Allowances that name an unknown rule, or a rule that the script does not break.
 fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
     let script = subject.script;
     let place = |rule: &str| {
@@ -238,12 +238,12 @@ fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
             return None;
         }
         match rule(name) {
-            // A script of the way back is not judged by all rules, so it may allow them in advance.
+            // A down script is not judged by all rules, so it may contain allowances that are not needed.
             Some(_) if subject.direction == Direction::Down => None,
             Some(_) => Some(
                 Finding::warning("allow-unused", format!("nothing here breaks the rule {name}"))
                     .at(place(name))
-                    .help("remove the line, or it will hide what comes later"),
+                    .help("remove the line, or it hides later findings"),
             ),
             None if is_elsewhere(name) => None,
             None => {
@@ -259,7 +259,7 @@ fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
     told.collect()
 }
 
-/// What other checks than those of this module judge, and what can be allowed there.
+/// Codes that other modules check, and that a script can allow.
 pub const ELSEWHERE: [&str; 7] = [
     "down-edited",
     "lock-too-strong",
@@ -274,7 +274,7 @@ fn is_elsewhere(name: &str) -> bool {
     ELSEWHERE.contains(&name) || name.starts_with("consumer:")
 }
 
-/// The rules of `migrate.toml` that there are not, each with a similar one where there is one.
+/// The rules in `migrate.toml` that do not exist, each with a similar one if there is one.
 pub fn unknown(lint: &Lint) -> Vec<(String, Option<&'static str>)> {
     let unknown = lint.rules.keys().filter(|name| rule(name).is_none());
     unknown.map(|name| (name.clone(), suggest::nearest(name, rules().map(|rule| rule.code)))).collect()

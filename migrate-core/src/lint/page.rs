@@ -1,18 +1,18 @@
 //! The page of a rule: a title, an explanation, and samples that tests run.
 //!
-//! A page is Markdown. Its first line is the title; fenced blocks of SQL are samples, by the
-//! second word behind the fence: `sql before` is the schema that they need, `sql bad` breaks the
-//! rule, each `sql good` does not and is a migration of its own. With `text` behind it a sample is
-//! not run, for it says what no throw-away database may be asked to do.
+//! A page is Markdown. Its first line is the title. Fenced blocks of SQL are samples; the second word after the fence
+//! says which kind: `sql before` is the schema that the samples need, `sql bad` breaks the rule, and each `sql good`
+//! keeps the rule and is a migration of its own. A sample marked `text` is not run, because a shadow database cannot
+//! run it.
 
 /// The page of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<'a> {
     /// What the rule says, in one line.
     pub title: &'a str,
-    /// The whole text behind the title, samples included.
+    /// The whole text after the title, including the samples.
     pub text: &'a str,
-    /// The samples, in their order.
+    /// The samples, in order.
     pub samples: Vec<Block<'a>>,
 }
 
@@ -21,7 +21,7 @@ pub struct Page<'a> {
 pub struct Block<'a> {
     /// What it shows.
     pub kind: Sample,
-    /// Whether it can be run.
+    /// Whether the sample can be run.
     pub runs: bool,
     /// The SQL.
     pub sql: &'a str,
@@ -32,14 +32,14 @@ pub struct Block<'a> {
 pub enum Sample {
     /// The schema on which the others run.
     Before,
-    /// What breaks the rule.
+    /// SQL that breaks the rule.
     Bad,
-    /// What does not.
+    /// SQL that keeps the rule.
     Good,
 }
 
 impl<'a> Page<'a> {
-    /// Reads a page; a block of another kind is text.
+    /// Reads a page; blocks of other kinds are part of the text.
     pub fn parse(page: &'a str) -> Self {
         let (title, text) = page.split_once('\n').unwrap_or((page, ""));
         let (mut samples, mut rest) = (Vec::new(), text);
@@ -59,7 +59,7 @@ impl<'a> Page<'a> {
         Self { title: title.trim_start_matches('#').trim(), text: text.trim(), samples }
     }
 
-    /// The samples of a kind.
+    /// The samples of one kind.
     pub fn of(&self, kind: Sample) -> impl Iterator<Item = Block<'a>> {
         self.samples.iter().filter(move |block| block.kind == kind).copied()
     }

@@ -1,4 +1,4 @@
-//! What to do where PostgreSQL refuses `CONCURRENTLY`: for the indexes of partitioned tables.
+//! What to do where PostgreSQL refuses `CONCURRENTLY`: for indexes of partitioned tables.
 
 use squawk_syntax::ast::Stmt;
 
@@ -9,10 +9,10 @@ use crate::schema::Object;
 
 const CREATE: &str = "a partitioned table cannot be indexed CONCURRENTLY: create the index `ON ONLY` the table, build one \
     CONCURRENTLY on each partition, and attach each with `ALTER INDEX … ATTACH PARTITION …`";
-const DROP: &str = "the index of a partitioned table cannot be dropped CONCURRENTLY: drop it in a migration of its own, with a \
-    short lock timeout";
+const DROP: &str = "the index of a partitioned table cannot be dropped CONCURRENTLY: drop it in a separate migration, \
+    with a short lock timeout";
 
-/// What to do instead, for a statement that makes or drops an index of a partitioned table.
+/// What to do instead of a statement that creates or drops an index of a partitioned table.
 pub(super) fn instead(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<&'static str> {
     let help = match stmt {
         Stmt::CreateIndex(_) => CREATE,
@@ -35,7 +35,7 @@ fn has_partitions(table: &Object) -> bool {
     table.fact("partition key").is_some()
 }
 
-/// Whether the script itself makes a partitioned table of this name.
+/// Whether the script itself creates a partitioned table of this name.
 fn is_made_so(parsed: &Parsed, name: &Named) -> bool {
     parsed.statements.iter().any(|(_, stmt)| match stmt {
         Stmt::CreateTable(it) => {

@@ -1,4 +1,4 @@
-//! Functions that a script makes and runs itself: by a call, or as triggers of what it writes.
+//! Functions that a script creates and runs itself: by a call, or as triggers of its own writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,13 +9,13 @@ use squawk_syntax::plpgsql::Plpgsql;
 
 use super::script::{Named, named, span};
 
-/// What a script makes and what it runs, as far as it was read.
+/// What a script creates and runs, as far as it has been read.
 #[derive(Default)]
 pub(super) struct Runs {
     made: BTreeMap<String, Vec<Stmt>>,
-    /// The triggers that it makes, each with its place.
+    /// The triggers that it creates, each with its place.
     triggers: Vec<(usize, Fired)>,
-    /// What it writes to, each with its place.
+    /// The tables that it writes to, each with its place.
     writes: Vec<(usize, Write)>,
     called: BTreeSet<String>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Write {
 }
 
 impl Fired {
-    /// Reads the statement that makes a trigger.
+    /// Reads a CREATE TRIGGER statement.
     pub(super) fn of(create: &ast::CreateTrigger) -> Option<Self> {
         use ast::TriggerEvent as E;
         let events = create.trigger_event_list()?.trigger_events().map(|event| match event {
@@ -49,28 +49,28 @@ impl Fired {
         Some(Self { table, events: events.collect(), function })
     }
 
-    /// Whether a change fires it, where the table is the same one.
+    /// Whether a change fires the trigger, assuming that the table is the same.
     pub(super) fn is_fired_by(&self, write: &Write) -> bool {
         self.events.contains(&write.event)
     }
 }
 
 impl Write {
-    /// Whether it is this event of this table, as far as their names tell.
+    /// Whether this is the event on the table, judging by their names.
     pub(super) fn is(&self, event: &str, table: &Named) -> bool {
         self.event.eq_ignore_ascii_case(event) && self.table.name == table.name
     }
 }
 
 impl Runs {
-    /// What the statements of a script make, run and write.
+    /// What the statements of a script create, run and write.
     pub(super) fn of(stmts: &[Stmt]) -> Self {
         let mut runs = Self::default();
         stmts.iter().for_each(|stmt| runs.take(span(stmt).start, stmt));
         runs
     }
 
-    /// Takes in a statement that is run at a place.
+    /// Adds a statement that runs at a place.
     pub(super) fn take(&mut self, at: usize, stmt: &Stmt) {
         let name = match stmt {
             Stmt::CreateFunction(it) => it.name().and_then(|name| named(&name)),
@@ -83,7 +83,7 @@ impl Runs {
         }
     }
 
-    /// Takes in a statement that a block runs: what it makes has no place in the file.
+    /// Adds a statement that a block runs: what it creates has no place in the file.
     pub(super) fn run(&mut self, at: usize, stmt: &Stmt) {
         if let Stmt::CreateTrigger(it) = stmt {
             self.triggers.extend(Fired::of(it).map(|trigger| (at, trigger)));
@@ -92,12 +92,12 @@ impl Runs {
         self.writes.extend(writes(stmt).into_iter().map(|write| (at, write)));
     }
 
-    /// Takes in the calls in the expressions of a body.
+    /// Adds the calls in the expressions of a body.
     pub(super) fn call(&mut self, names: impl IntoIterator<Item = Named>) {
         self.called.extend(names.into_iter().map(|name| name.name));
     }
 
-    /// The next routines of the script that it runs and that were not taken out yet.
+    /// The next routines of the script that it runs and that have not been returned yet.
     pub(super) fn next(&mut self) -> Option<Vec<Stmt>> {
         let fires = |(from, trigger): &&(usize, Fired)| {
             let mut writes = self.writes.iter().filter(|(at, _)| at > from);
@@ -109,7 +109,7 @@ impl Runs {
     }
 }
 
-/// Whether a statement calls the functions in it when it runs.
+/// Whether a statement, when it runs, calls the functions that it contains.
 fn runs(stmt: &Stmt) -> bool {
     matches!(
         stmt,
@@ -157,7 +157,7 @@ fn last_part(call: &ast::CallExpr) -> Option<Named> {
     named(&call.expr()?)
 }
 
-/// What a statement writes to, wherever in it.
+/// The tables that a statement writes to, anywhere in it.
 pub(super) fn writes(stmt: &Stmt) -> Vec<Write> {
     let mut all = Vec::new();
     let mut add = |table: Option<Named>, events: &[&'static str]| {

@@ -1,4 +1,4 @@
-//! Which rows a query gives: those of a whole table, or fewer. What stands in FROM, USING and WITH is followed down to tables.
+//! Which rows a query returns: all rows of a table, or fewer. Follows FROM, USING and WITH down to the tables.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,28 +15,28 @@ use crate::locks::Known;
 use crate::schema::Object;
 use crate::sql::tokens;
 
-/// How many queries inside one another, or made of one another, are followed.
+/// How many nested or chained queries are followed.
 const DEEPEST: usize = 8;
-/// How many queries are looked at for one statement.
+/// How many queries are read for one statement.
 const MOST: usize = 1000;
 
-/// What names in a query can mean.
+/// What names in a query can refer to.
 pub(super) struct Scope<'a> {
     pub(super) known: Known<'a>,
     sources: Vec<Source>,
-    /// The source of which every row is looked at, whatever the others have.
+    /// The source that is checked row by row, whatever rows the others have.
     fixed: Option<usize>,
     outer: Option<&'a Scope<'a>>,
     depth: usize,
     seen: Rc<Seen>,
 }
 
-/// What was found out about a statement so far.
+/// What is known about a statement so far.
 #[derive(Default)]
 struct Seen {
-    /// What its WITH queries give, by their places.
+    /// What its WITH queries return, by their places.
     with: RefCell<HashMap<Range<usize>, Source>>,
-    /// How many queries were looked at.
+    /// How many queries have been read.
     queries: Cell<usize>,
 }
 
@@ -46,22 +46,22 @@ pub(super) struct Column {
     pub(super) alias: String,
     pub(super) table: Named,
     pub(super) name: String,
-    /// Whether its row is given, and not one that is looked for.
+    /// Whether its row is given, rather than searched for.
     pub(super) is_fixed: bool,
-    /// How many queries are around the one that has it.
+    /// How many queries enclose the query of this column.
     pub(super) depth: usize,
 }
 
-/// A query without anything that takes rows away, other than its condition.
+/// A query in which only the condition removes rows.
 struct Plain {
     from: Joined,
     condition: Option<Expr>,
-    /// What it selects, each with its name; `None` where that is the rows as they are.
+    /// The expressions that it selects, each with its name; `None` for `*`.
     selected: Option<Vec<(Expr, Option<String>)>>,
 }
 
 impl<'a> Scope<'a> {
-    /// What a change of rows can refer to: the table that it changes, and what that is joined with.
+    /// What a change of rows can refer to: the table that it changes, and what the table is joined with.
     pub(super) fn of_change(
         known: Known<'a>,
         target: Source,
@@ -77,19 +77,20 @@ impl<'a> Scope<'a> {
         Self { known, sources: Vec::new(), fixed: None, outer: None, depth: 0, seen: Rc::default() }
     }
 
-    /// A query inside of this one.
+    /// A query inside this one.
     fn inside<'s>(&'s self, sources: Vec<Source>, fixed: Option<usize>) -> Scope<'s> {
         let (outer, depth, seen) = (Some(self), self.depth + 1, self.seen.clone());
         Scope { known: self.known, sources, fixed, outer, depth, seen }
     }
 
-    /// Whether no row is lost in the join: each source but the fixed one surely has a row, and the conditions always hold.
+    /// Whether the join loses no row: each source except the fixed one certainly has a row, and the conditions are
+    /// always true.
     pub(super) fn keeps_all(&self, conditions: &[Option<Expr>]) -> Option<Bonds> {
         let has_rows = self.sources.iter().enumerate().all(|(at, one)| self.fixed == Some(at) || one.has_row);
         has_rows.then(|| self.are_always(conditions)).flatten()
     }
 
-    /// The column that an expression is.
+    /// The column that an expression refers to.
     pub(super) fn column(&self, expr: &Expr) -> Option<Column> {
         let mut node = expr.syntax().clone();
         while let Some(Expr::ParenExpr(it)) = Expr::cast(node.clone()) {
@@ -144,12 +145,12 @@ impl<'a> Scope<'a> {
         self.known.table(name)
     }
 
-    /// How deep a name for a row lies that a condition of this query may choose.
+    /// Whether a condition of this query can choose the row of a column.
     pub(super) fn chooses(&self, column: &Column) -> bool {
         column.depth == self.depth && !column.is_fixed
     }
 
-    /// What one item of FROM gives.
+    /// What one item of FROM returns.
     pub(super) fn source(&self, item: &FromItem) -> Source {
         match item {
             FromItem::RelationFromItem(it) => {
@@ -195,7 +196,7 @@ impl<'a> Scope<'a> {
         Source { alias, ..found }
     }
 
-    /// What a query in FROM gives: the rows of a table, where it has each of them.
+    /// What a query in FROM returns: the rows of a table, if it has all of them.
     fn of_query(&self, query: &SelectVariant, alias: String) -> Source {
         let unknown = Source::unknown(alias.clone());
         let Some(Plain { from, condition, selected }) = self.plain(query, false) else { return unknown };
@@ -224,12 +225,12 @@ impl<'a> Scope<'a> {
         Source { alias, columns: columns.or(source.columns), ..source }
     }
 
-    /// The table that a query gives every row of.
+    /// The table of which a query returns every row.
     pub(super) fn whole(known: Known<'a>, query: &SelectVariant) -> Option<Named> {
         Self::empty(known).of_query(query, String::new()).table
     }
 
-    /// Whether a query has a row, and one whose columns are what is asked for, for each row around it.
+    /// Whether a query returns, for each row around it, a row; if columns are asked for, one with these values.
     pub(super) fn has_row(&self, query: &SelectVariant, asked: Option<&[Expr]>) -> Option<Bonds> {
         if let SelectVariant::CompoundSelect(it) = query {
             let is_union = it.syntax().children().any(|node| ast::Union::can_cast(node.kind()));
@@ -255,18 +256,18 @@ impl<'a> Scope<'a> {
         Some(bonds.outside(scope.depth))
     }
 
-    /// Whether a query gives no row.
+    /// Whether a query returns no row.
     pub(super) fn is_empty(&self, query: &SelectVariant) -> bool {
         let Some(Plain { from, condition, selected }) = self.plain(query, true) else {
             let tail = query.syntax().children().find_map(ast::LimitClause::cast);
             return tail.is_some_and(|limit| tokens(&text(&limit))[1..] == ["0"]);
         };
-        // An aggregate has a row, of whatever.
+        // An aggregate returns a row in any case.
         let may_aggregate = selected.iter().flatten().any(|(expr, _)| has_call(expr));
         !may_aggregate && condition.is_some_and(|condition| self.inside(from.sources, None).is_never(&condition))
     }
 
-    /// The column that a query gives the least or the greatest value of, over a whole table.
+    /// The column whose smallest or largest value over a whole table a query returns.
     pub(super) fn extreme(&self, query: &SelectVariant, aggregate: &str) -> Option<Column> {
         let Plain { from, condition, selected } = self.plain(query, false)?;
         let [(Expr::CallExpr(call), _)] = selected.as_deref()? else { return None };
@@ -280,7 +281,7 @@ impl<'a> Scope<'a> {
         })
     }
 
-    /// A query that gives a row for each that its condition lets through. Where any row will do, it may give fewer.
+    /// A query that returns a row for each row that meets its condition. If any row will do, it may return fewer.
     fn plain(&self, query: &SelectVariant, any_row: bool) -> Option<Plain> {
         let queries = self.seen.queries.replace(self.seen.queries.get() + 1);
         (self.depth < DEEPEST && queries < MOST).then_some(())?;
@@ -327,14 +328,14 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Whether an expression calls a function: an aggregate makes one row of all, another may make of a row many, or none.
-/// One with a window makes neither.
+/// Whether an expression calls a function: an aggregate reduces all rows to one, and another function may return many
+/// rows, or none, for one row. A window function does neither.
 fn has_call(expr: &Expr) -> bool {
     let mut calls = expr.syntax().descendants().filter_map(ast::CallExpr::cast);
     calls.any(|call| call.over_clause().is_none())
 }
 
-/// Whether a LIMIT or FETCH lets through a row: a number above zero, or none.
+/// Whether a LIMIT or FETCH lets at least one row through: a number above zero, or no number.
 fn is_some_rows(clause: &impl AstNode) -> bool {
     let text = text(clause);
     let words = tokens(&text);
@@ -344,7 +345,7 @@ fn is_some_rows(clause: &impl AstNode) -> bool {
     })
 }
 
-/// What `array_agg` collects.
+/// The argument of `array_agg`.
 fn collected(expr: &Expr) -> Option<Expr> {
     let Expr::CallExpr(call) = expr else { return None };
     text(&call.expr()?).trim().eq_ignore_ascii_case("array_agg").then(|| argument(call)).flatten()

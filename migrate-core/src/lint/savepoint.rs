@@ -1,6 +1,6 @@
-//! What a script takes back itself: `ROLLBACK TO` a savepoint.
+//! What a script itself undoes with `ROLLBACK TO` a savepoint.
 //!
-//! Changes and settings since the savepoint are undone, and locks that were taken since are released; the savepoint stays.
+//! Changes and settings since the savepoint are undone, and locks taken since then are released; the savepoint remains.
 
 use std::ops::Range;
 
@@ -15,7 +15,7 @@ pub(crate) struct Savepoints {
 }
 
 impl Savepoints {
-    /// Takes in the next statement, with its place; where it goes back, the places that are undone.
+    /// Processes the next statement at its place; for a rollback to a savepoint, returns the places that are undone.
     pub(crate) fn take(&mut self, at: usize, stmt: &Stmt) -> Option<Range<usize>> {
         match stmt {
             Stmt::SavepointCreate(it) => self.open.extend(it.savepoint().and_then(|one| Some((named(&one)?.name, at)))),
@@ -39,7 +39,7 @@ impl Savepoints {
     }
 }
 
-/// The places of a script that are undone by it.
+/// The places of a script that it undoes itself.
 pub(crate) fn undone<'s>(stmts: impl Iterator<Item = (usize, &'s Stmt)>) -> Vec<Range<usize>> {
     let mut savepoints = Savepoints::default();
     stmts.filter_map(|(at, stmt)| savepoints.take(at, stmt)).collect()

@@ -1,4 +1,4 @@
-//! A script as a tree, and the names of what its statements are about.
+//! A parsed script, and the names of the objects that its statements are about.
 
 use std::ops::Range;
 
@@ -15,32 +15,32 @@ use crate::schema::{Described, Kind, Object, Schema};
 use crate::source::Script;
 use crate::sql::parse;
 
-/// A script, parsed.
+/// A parsed script.
 pub(crate) struct Parsed {
-    /// Its text, with what stands in blocks in the open.
+    /// Its text, with blocks unfolded.
     pub(super) text: String,
-    /// What in it cannot be read.
+    /// The statements that cannot be read.
     pub(super) unread: Vec<Unread>,
-    /// The statements that make a routine of which the text has what it runs.
+    /// The statements that create routines whose statements are unfolded in the text.
     pub(super) routines: Vec<Stmt>,
-    /// The functions that expressions of its blocks call.
+    /// The functions that expressions in its blocks call.
     pub(super) called: Vec<(Range<usize>, Named)>,
-    /// The loops of its blocks.
+    /// The loops in its blocks.
     pub(super) turns: Vec<Turns>,
     pub(super) file: Parse<SourceFile>,
     pub(super) statements: Vec<(Range<usize>, Stmt)>,
     /// Whether it runs in a transaction.
     pub(super) transaction: bool,
-    /// What its statements change for those that follow.
+    /// What its statements change for the statements after them.
     scopes: Scopes,
-    /// What it takes back itself.
+    /// The places that the script itself undoes.
     undone: Vec<Range<usize>>,
 }
 
-/// A name as a script has it: with or without a schema, as the catalog has it.
+/// A name in a script: with or without a schema, spelled as in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Named {
-    /// The schema, where it is said.
+    /// The schema, if given.
     pub schema: Option<String>,
     /// The name.
     pub name: String,
@@ -51,14 +51,14 @@ pub struct Named {
 pub(crate) enum Target {
     /// A table, a view, or what is used like one.
     Relation(Named),
-    /// An index, which is in the way where its table is in use.
+    /// An index, which is in use if its table is in use.
     Index(Named),
-    /// Something else that has a name.
+    /// Another object that has a name.
     Other(Named),
 }
 
 impl Parsed {
-    /// Reads a script that runs on a schema, where that is known.
+    /// Reads a script that runs on a schema, if the schema is known.
     pub(super) fn new(script: &Script, before: Option<&Schema>) -> Self {
         let Unfolded { text, unread, routines, called, turns } = unfold(script.text());
         let file = parse(&text);
@@ -75,7 +75,7 @@ impl Parsed {
         self.statements[..next].last().map_or(0, |(span, _)| span.start)
     }
 
-    /// Whether the script takes back what it does at a place.
+    /// Whether the script undoes what it does at a place.
     pub(super) fn is_undone(&self, at: usize) -> bool {
         self.undone.iter().any(|place| place.contains(&at))
     }
@@ -86,7 +86,7 @@ impl Parsed {
         found.map(|(_, stmt)| stmt)
     }
 
-    /// The tables that the script makes.
+    /// The tables that the script creates.
     pub(super) fn made(&self) -> Vec<Named> {
         let made = self.statements.iter().filter_map(|(_, stmt)| match stmt {
             Stmt::CreateTable(create) => named(&create.table_name()?),
@@ -98,7 +98,7 @@ impl Parsed {
     }
 }
 
-/// The bytes of a node, without the space and the comments before it.
+/// The bytes of a node, without leading space and comments.
 pub(crate) fn span(node: &impl AstNode) -> Range<usize> {
     let node = node.syntax();
     let first = node.children_with_tokens().find(|child| !child.kind().is_trivia());
@@ -106,13 +106,13 @@ pub(crate) fn span(node: &impl AstNode) -> Range<usize> {
     usize::from(start)..usize::from(node.text_range().end())
 }
 
-/// The name that a node is.
+/// The name that a node contains.
 pub(crate) fn named(node: &impl AstNode) -> Option<Named> {
     Named::parse(&node.syntax().text().to_string())
 }
 
 impl Named {
-    /// Reads a name as it stands in SQL.
+    /// Reads a name as written in SQL.
     pub fn parse(text: &str) -> Option<Self> {
         let (first, rest) = first_name(text.trim())?;
         match rest.trim_start().strip_prefix('.') {
@@ -136,7 +136,7 @@ impl std::fmt::Display for Named {
 }
 
 impl Subject<'_> {
-    /// Whether what a statement is about, at its place, is there already where it will run, and so in use.
+    /// Whether the target of a statement, at its place, exists where the script will run, and so is in use.
     pub(super) fn in_use(&self, parsed: &Parsed, at: usize, target: &Target) -> bool {
         let Some(released) = self.released else {
             return !matches!(target, Target::Relation(name) if parsed.made().contains(name));
@@ -149,13 +149,13 @@ impl Subject<'_> {
         }
     }
 
-    /// What is known of the schemas around the script, at a place of it.
+    /// What is known about the schemas around the script, at a place in it.
     pub(super) fn known<'b>(&'b self, parsed: &'b Parsed, at: usize) -> Known<'b> {
         let (before, after) = (self.before.map(|at| &at.schema), self.after.map(|at| &at.schema));
         Known { before, after, major: None, scopes: Some(&parsed.scopes), at: parsed.start(at) }
     }
 
-    /// The locks that a statement wants on what is in use, and what it does under them.
+    /// The locks that a statement takes on objects in use, and what it does under them.
     pub(super) fn wanted(&self, parsed: &Parsed, stmt: &Stmt) -> Vec<Wanted> {
         let mut all = locks::wanted(stmt, &self.known(parsed, span(stmt).start));
         all.retain(|one| self.is_released(parsed, &one.table));
@@ -170,7 +170,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Whether a table is in use, by the name that it has at a place of the script.
+    /// Whether a table is in use, by its name at a place in the script.
     pub(super) fn uses(&self, parsed: &Parsed, at: usize, name: &Named) -> bool {
         self.in_use(parsed, at, &Target::Relation(name.clone()))
     }
@@ -186,7 +186,7 @@ pub(crate) fn relation_names(stmt: &Stmt) -> impl Iterator<Item = Named> {
     targets(stmt).into_iter().filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
 }
 
-/// What a statement is about; nothing, where it is about nothing that could be there already.
+/// What a statement is about; empty if it is about nothing that could exist already.
 pub(crate) fn targets(stmt: &Stmt) -> Vec<Target> {
     relations(stmt).or_else(|| indexes(stmt)).unwrap_or_else(|| others(stmt))
 }

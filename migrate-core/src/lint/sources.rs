@@ -1,4 +1,4 @@
-//! What a query takes rows from: the items of FROM, USING and WITH.
+//! The sources of the rows of a query: the items of FROM, USING and WITH.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,21 @@ use crate::locks::Known;
 use crate::schema::Kind;
 use crate::sql::tokens;
 
-/// Something that a query takes rows from.
+/// A source of rows.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// What its columns are called by.
+    /// The name that qualifies its columns.
     pub(super) alias: String,
-    /// The table that it has every row of, by its full name; `None` where it may have fewer, or none.
+    /// The table, by its full name, if the source has every row of it; `None` if it may have fewer rows, or none.
     pub(super) table: Option<Named>,
-    /// The columns of the table that it has, by the names that they have here; `None` where it has all as they are.
+    /// The columns of the table that the source has, by their names in the source; `None` if it has all under their own
+    /// names.
     pub(super) columns: Option<BTreeMap<String, String>>,
-    /// Whether it surely has a row, so that no row of the others is lost in a join with it.
+    /// Whether it certainly has a row, so that a join with it loses no row of the other sources.
     pub(super) has_row: bool,
 }
 
-/// The sources of a query, and the conditions that join them; `None` for one that cannot be read.
+/// The sources of a query, and the conditions that join them; `None` for a condition that cannot be read.
 #[derive(Default)]
 pub(super) struct Joined {
     pub(super) sources: Vec<Source>,
@@ -43,7 +44,7 @@ impl Source {
         Self { alias: alias.unwrap_or_else(|| name.name.clone()), table, columns: None, has_row }
     }
 
-    /// One that may have any rows, or none.
+    /// A source that may have any rows, or none.
     pub(super) fn unknown(alias: String) -> Self {
         Self { alias, table: None, columns: None, has_row: false }
     }
@@ -72,7 +73,7 @@ impl Joined {
                     join.join_type()
                         .is_some_and(|ty| tokens(&text(&ty)).iter().any(|one| one.eq_ignore_ascii_case(word)))
                 };
-                // The side that is filled up with NULL has rows that its table has not.
+                // The side that an outer join fills with NULL gets rows that its table does not have.
                 let (keeps_left, keeps_right) = (has("left") || has("full"), has("right") || has("full"));
                 let lost = match (keeps_left, keeps_right) {
                     (true, true) => start..self.sources.len(),
@@ -81,7 +82,7 @@ impl Joined {
                     (false, false) => 0..0,
                 };
                 let lost = &mut self.sources[lost];
-                // A row without a match stays where its side is kept, so that only that side has to have one.
+                // A row without a match stays if its side is kept, so only that side needs a row.
                 let has_row = !(keeps_left && keeps_right) || lost.iter().any(|one| one.has_row);
                 lost.iter_mut().for_each(|one| (one.table, one.has_row) = (None, has_row));
                 if keeps_left || keeps_right || has("cross") {
@@ -96,7 +97,7 @@ impl Joined {
     }
 }
 
-/// What a name stands for in the WITH of a statement around a node; `Some(None)` where it is a query that is made of itself.
+/// What a name means in the WITH of an enclosing statement; `Some(None)` for a recursive query.
 pub(super) fn with(node: &SyntaxNode, name: &Named) -> Option<Option<ast::WithTable>> {
     name.schema.is_none().then_some(())?;
     let clauses = node.ancestors().flat_map(|node| node.children()).filter_map(ast::WithClause::cast);
@@ -106,7 +107,7 @@ pub(super) fn with(node: &SyntaxNode, name: &Named) -> Option<Option<ast::WithTa
         clause.with_tables().filter(is_it).map(move |table| (table, is_recursive)).collect::<Vec<_>>()
     });
     tables.find_map(|(table, is_recursive)| {
-        // Without RECURSIVE a query sees those before it alone.
+        // Without RECURSIVE, a query sees only the queries before it.
         let is_before = table.syntax().text_range().end() <= node.text_range().start();
         (is_before || is_recursive).then(|| Some(table).filter(|_| is_before && !is_recursive))
     })

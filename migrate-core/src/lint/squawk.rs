@@ -1,8 +1,8 @@
-//! The rules of squawk's linter, with the weight that they have here.
+//! The rules of squawk's linter, with the severity that they have here.
 //!
-//! Its rules see one file. What they find on tables that nobody uses yet is left out here, as is what `harmless`
-//! knows, and help that PostgreSQL would refuse is replaced. Rules about what the runner does itself (timeouts,
-//! transactions, running again) are not asked.
+//! Squawk's rules see one file. We leave out findings on tables that nobody uses yet, and those that `harmless`
+//! recognizes, and we replace help that PostgreSQL would refuse. We do not run the rules about what the runner does
+//! itself (timeouts, transactions, idempotence).
 
 use std::ops::Range;
 
@@ -17,12 +17,12 @@ use crate::finding::Severity;
 
 use self::Weight::{Error, Note, Off, Warning};
 
-/// The usual weight of a rule, as the table has it.
+/// The default severity of a rule, as in the table.
 enum Weight {
     Error,
     Warning,
     Note,
-    /// It finds too much to be asked unless somebody wants it.
+    /// Finds too much to be on by default.
     Off,
 }
 
@@ -42,7 +42,7 @@ macro_rules! squawk {
     };
 }
 
-/// The rules that are asked.
+/// The rules that are run.
 pub(super) static RULES: [Rule; 41] = squawk! {
     "require-concurrent-index-creation" RequireConcurrentIndexCreation Locks Error;
     "require-concurrent-index-deletion" RequireConcurrentIndexDeletion Locks Error;
@@ -87,7 +87,7 @@ pub(super) static RULES: [Rule; 41] = squawk! {
     "ban-char-field" BanCharField Design Note;
 };
 
-/// What squawk finds in a script that is in the way of somebody.
+/// The findings of squawk in a script, about objects that are in use.
 pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)> {
     let asked = RULES.iter().filter_map(|rule| match rule.origin {
         Origin::Squawk(theirs) => Some(theirs),
@@ -95,7 +95,7 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)>
     });
     let mut linter = Linter::from(asked);
     linter.settings.assume_in_transaction = parsed.transaction;
-    // None of its rules says less for a newer server, and that of VACUUM FULL is silent before 19.
+    // None of the rules reports less for a newer server, and the rule for VACUUM FULL is silent before 19.
     linter.settings.pg_version = "19".parse().unwrap_or_default();
     let found = linter.lint(&parsed.file, &parsed.text).into_iter().filter_map(|violation| {
         let span: Range<usize> = violation.text_range.into();

@@ -1,4 +1,4 @@
-//! Conditions that hold for every row, however they are written.
+//! Recognizes conditions that are true for every row, however they are written.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::terms::{
 use crate::locks::{is_filled, refers};
 use crate::sql::tokens;
 
-/// How many terms of an OR are compared with one another.
+/// Up to how many terms of an OR are compared with one another.
 const COMPARED: usize = 8;
 
-/// Which row of each source a condition needs, so that it holds. A source of which nothing is needed is not there.
+/// Which row of each source a condition needs in order to be true. A source is absent if nothing is needed of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Bonds(BTreeMap<(usize, String), Bond>);
 
@@ -28,7 +28,7 @@ enum Bond {
 }
 
 impl Bonds {
-    /// What two conditions need that both hold; `None` where that may be two rows.
+    /// What two conditions need to be true together; `None` if they may need two different rows.
     pub(super) fn with(mut self, other: Self) -> Option<Self> {
         for (source, bond) in other.0 {
             if self.0.get(&source).is_some_and(|own| *own != bond) {
@@ -39,7 +39,7 @@ impl Bonds {
         Some(self)
     }
 
-    /// What is needed of the queries around one of this depth.
+    /// What is needed of the queries outside a query of this depth.
     pub(super) fn outside(mut self, depth: usize) -> Self {
         self.0.retain(|(own, _), _| *own < depth);
         self
@@ -50,7 +50,7 @@ impl Bonds {
     }
 }
 
-/// What nothing is needed for.
+/// True without any needs.
 fn always() -> Option<Bonds> {
     Some(Bonds::default())
 }
@@ -60,12 +60,12 @@ fn when(holds: bool) -> Option<Bonds> {
 }
 
 impl Scope<'_> {
-    /// Whether all of these conditions hold for every row; one that cannot be read does not.
+    /// Whether all these conditions are true for every row; a condition that cannot be read is not.
     pub(super) fn are_always(&self, conditions: &[Option<Expr>]) -> Option<Bonds> {
         conditions.iter().try_fold(Bonds::default(), |bonds, one| bonds.with(self.is_always(one.as_ref()?)?))
     }
 
-    /// Whether a condition holds for every row, and what it needs of the rows that it may choose.
+    /// Whether a condition is true for every row, and what it needs of the rows that it can choose.
     pub(super) fn is_always(&self, expr: &Expr) -> Option<Bonds> {
         match expr {
             Expr::ParenExpr(it) => self.is_always(&it.syntax().children().find_map(Expr::cast)?),
@@ -137,7 +137,7 @@ impl Scope<'_> {
         match expr {
             Expr::ParenExpr(it) => it.syntax().children().find_map(Expr::cast).is_some_and(|one| self.is_never(&one)),
             Expr::Literal(_) => first_word(expr) == "false",
-            // What needs a row of its own to hold does not hold for all.
+            // A condition that needs a certain row is not true for all rows.
             Expr::PrefixExpr(it) => is_not(it.syntax()).and_then(|inner| self.is_always(&inner)) == always(),
             Expr::CallExpr(it) => {
                 it.exists_fn().and_then(|one| query_in(one.syntax())).is_some_and(|query| self.is_empty(&query))
@@ -164,7 +164,7 @@ impl Scope<'_> {
         }
     }
 
-    /// A comparison that holds for every row, from whichever side it is read.
+    /// A comparison that is true for every row, read from either side.
     fn holds(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
         if compared(left, operator, right) == Some(true) {
             return always();
@@ -196,7 +196,8 @@ impl Scope<'_> {
         when((holds || self.is_counted(&column, operator, right)) && self.filled(&column))
     }
 
-    /// Whether two columns are equal: the same one of the same row, or a foreign key and what it refers to.
+    /// Whether two columns are equal: the same column of the same row, or a foreign key and the column that it
+    /// references.
     pub(super) fn equal(&self, left: &Column, right: &Column) -> Option<Bonds> {
         let is_same_row = (left.depth, &left.alias) == (right.depth, &right.alias);
         if (&left.table, &left.name) == (&right.table, &right.name) {
@@ -205,7 +206,7 @@ impl Scope<'_> {
                 true => Bonds::default(),
                 false => Bonds::on(one, Bond::Same),
             };
-            // Two rows that are both given need not be the same.
+            // Two rows that are both given are not necessarily the same.
             let is_given = left.is_fixed && right.is_fixed && !is_same_row;
             return (!is_given).then(|| bonds(left).with(bonds(right))).flatten();
         }
@@ -218,7 +219,7 @@ impl Scope<'_> {
         key(left, right).or_else(|| key(right, left))
     }
 
-    /// A number that counts from one is never less.
+    /// A sequence that starts at one never gives a smaller number.
     fn is_counted(&self, column: &Column, operator: &str, right: &Expr) -> bool {
         let number = number(right);
         let below = match operator {
@@ -233,7 +234,7 @@ impl Scope<'_> {
         below && counts
     }
 
-    /// Whether a literal is the least or the greatest value of the type of a column.
+    /// Whether a literal is the smallest or the largest value of a column's type.
     fn is_bound(&self, column: &Column, right: &Expr, is_upper: bool) -> bool {
         let found = self.table(&column.table).and_then(|table| self.known.column(table, &column.name));
         let ty = found.and_then(|column| column.fact("type")).unwrap_or_default();
@@ -250,7 +251,7 @@ impl Scope<'_> {
         number(right).is_some_and(|number| if is_upper { number >= most } else { number <= least })
     }
 
-    /// Whether two of these are opposite: `x IS NULL OR x IS NOT NULL`, `a > 1 OR a <= 1`, `a = a OR a IS NULL`.
+    /// Whether two of these are opposites: `x IS NULL OR x IS NOT NULL`, `a > 1 OR a <= 1`, `a = a OR a IS NULL`.
     fn are_opposites(&self, terms: &[Expr]) -> bool {
         let pairs =
             terms.iter().enumerate().flat_map(|(at, one)| terms[at + 1..].iter().map(move |other| (one, other)));
@@ -262,7 +263,7 @@ impl Scope<'_> {
         })
     }
 
-    /// One comparison and its opposite, of a column that is never NULL.
+    /// A comparison and its opposite, on a column that is never NULL.
     fn are_complements(&self, left: &Expr, right: &Expr) -> bool {
         let words = |expr: &Expr| tokens(&text(expr)).concat();
         let (Some((left, one, first)), Some((right, other, second))) = (sides(left.syntax()), sides(right.syntax()))
@@ -281,7 +282,8 @@ impl Scope<'_> {
             && self.has_value(&left)
     }
 
-    /// One column of one row; a function may give something else each time.
+    /// Whether both are the same column of the same row. A function does not count: it may return something else each
+    /// time.
     fn is_same_column(&self, left: &Expr, right: &Expr) -> bool {
         let column = self.column(left);
         column.is_some() && column == self.column(right)
@@ -323,12 +325,12 @@ impl Scope<'_> {
         either(left, right) || either(right, left)
     }
 
-    /// Whether an expression is a column that has a value in every row.
+    /// Whether an expression is a column that is never NULL.
     fn has_value(&self, expr: &Expr) -> bool {
         self.column(expr).is_some_and(|column| self.filled(&column))
     }
 
-    /// Whether no row has NULL there; where nothing is known, a column by the name of a key.
+    /// Whether the column is never NULL; if nothing is known about it, judged by the name of a key.
     fn filled(&self, column: &Column) -> bool {
         match self.table(&column.table) {
             Some(table) => column.name == "ctid" || is_filled(&self.known, table, &column.name),
@@ -337,7 +339,7 @@ impl Scope<'_> {
     }
 }
 
-/// What has to be true or false, so that a condition of one boolean holds.
+/// What has to be true or false to make a condition on one boolean true.
 fn truth(expr: &Expr) -> (Expr, bool) {
     let inner = |expr: &Expr| expr.syntax().children().find_map(Expr::cast);
     let found = match expr {

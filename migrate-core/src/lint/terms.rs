@@ -1,4 +1,4 @@
-//! The parts of conditions: terms, operators, literals and what they come to.
+//! The parts of conditions: terms, operators, literals and their values.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use squawk_syntax::ast::{self, AstNode, Expr, SelectVariant};
 
 use crate::sql::{quoted, tokens};
 
-/// What a value is compared with by ANY, SOME and ALL.
+/// The right side of a comparison with ANY, SOME or ALL.
 pub(super) enum Array {
     /// One of the rows of a query.
     Of(SelectVariant),
@@ -30,7 +30,7 @@ pub(super) fn array(expr: &Expr) -> Option<Array> {
     Some(if is_all { Array::Every(query) } else { Array::Of(query) })
 }
 
-/// An array without elements, with nothing but casts and parentheses around it.
+/// An array without elements, inside casts and parentheses only.
 fn is_empty_array(expr: &Expr) -> bool {
     let inner = || expr.syntax().children().find_map(Expr::cast).is_some_and(|inner| is_empty_array(&inner));
     match expr {
@@ -43,7 +43,7 @@ pub(super) fn is_all(expr: &Expr) -> bool {
     matches!(expr, Expr::CallExpr(call) if call.all_fn().is_some())
 }
 
-/// The query in parentheses, however many.
+/// The query inside any number of parentheses.
 pub(super) fn query_in(node: &SyntaxNode) -> Option<SelectVariant> {
     node.children().find_map(|child| {
         SelectVariant::cast(child.clone()).or_else(|| {
@@ -61,7 +61,7 @@ pub(super) fn tuple(expr: &Expr) -> Vec<Expr> {
     }
 }
 
-/// The terms that an operator joins, also where there are thousands.
+/// The terms that an operator joins. Works for thousands of terms.
 pub(super) fn terms(node: &SyntaxNode, operator: &str) -> Vec<Expr> {
     let (mut terms, mut node) = (Vec::new(), node.clone());
     while let Some((left, _, right)) = sides(&node).filter(|(_, own, _)| own == operator) {
@@ -73,13 +73,13 @@ pub(super) fn terms(node: &SyntaxNode, operator: &str) -> Vec<Expr> {
     terms
 }
 
-/// What `NOT` stands before.
+/// The operand of `NOT`.
 pub(super) fn is_not(node: &SyntaxNode) -> Option<Expr> {
     let first = node.children_with_tokens().find(|one| !one.kind().is_trivia())?;
     first.to_string().trim().eq_ignore_ascii_case("not").then(|| node.children().find_map(Expr::cast)).flatten()
 }
 
-/// The two sides of an operator, and the operator in lower case, without spaces.
+/// The two sides of an operator, and the operator in lower case without spaces.
 pub(super) fn sides(node: &SyntaxNode) -> Option<(Expr, String, Expr)> {
     ast::BinExpr::can_cast(node.kind()).then_some(())?;
     let (mut left, mut operator, mut right) = (None, String::new(), None);
@@ -93,7 +93,7 @@ pub(super) fn sides(node: &SyntaxNode) -> Option<(Expr, String, Expr)> {
     Some((left?, operator, right?))
 }
 
-/// What a comparison of two literals comes to.
+/// The result of comparing two literals.
 pub(super) fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool> {
     let literal = |expr: &Expr| match expr {
         Expr::Literal(_) => Some(text(expr).trim().to_owned()).filter(|text| !text.eq_ignore_ascii_case("null")),
@@ -104,7 +104,7 @@ pub(super) fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool
     let is_text = |text: &str| text.starts_with('\'') && !text.contains('\\');
     match operator {
         "=" | "<>" | "!=" if left == right => Some(operator == "="),
-        // Texts that are both as they are written.
+        // Texts without escapes, so their values are as written.
         "=" | "<>" | "!=" if is_text(&left) && is_text(&right) => Some(operator != "="),
         "=" => order.map(Ordering::is_eq),
         "<>" | "!=" => order.map(Ordering::is_ne),
@@ -116,7 +116,7 @@ pub(super) fn compared(left: &Expr, operator: &str, right: &Expr) -> Option<bool
     }
 }
 
-/// How two numbers compare; a text beside a number is read as one.
+/// How two numbers compare; a text next to a number is read as a number.
 pub(super) fn ordered(left: &str, right: &str) -> Option<Ordering> {
     if let Some((left, right)) = left.parse::<i64>().ok().zip(right.parse::<i64>().ok()) {
         return Some(left.cmp(&right));
@@ -124,7 +124,7 @@ pub(super) fn ordered(left: &str, right: &str) -> Option<Ordering> {
     if left.starts_with('\'') && right.starts_with('\'') {
         return None;
     }
-    // Beyond these a fraction is not exact any more.
+    // Above this limit a fraction is not exact.
     let number = |text: &str| text.trim_matches('\'').parse::<f64>().ok().filter(|number| number.abs() < 1e15);
     number(left)?.partial_cmp(&number(right)?)
 }
@@ -138,7 +138,7 @@ pub(super) fn first_word(expr: &Expr) -> String {
     tokens(&text(expr)).first().map(|word| word.to_ascii_lowercase()).unwrap_or_default()
 }
 
-/// A text that is cast to a truth value.
+/// A text that is cast to boolean and is true.
 pub(super) fn is_true_text(node: &SyntaxNode) -> bool {
     let text = node.text().to_string();
     let first = tokens(&text).first().map(|word| word.to_ascii_lowercase()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The loops of blocks and routines, for what is changed turn by turn.
+//! The loops of blocks and routines, to find changes that are made iteration by iteration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,11 +14,11 @@ use super::body::{lower, place, without_into};
 pub(crate) struct Turns {
     /// Where it is in the file.
     pub(super) place: Range<usize>,
-    /// The query of whose rows each has a turn.
+    /// The query over whose rows it iterates.
     pub(super) rows: Option<String>,
-    /// The variables of the body, which can have another value in each turn.
+    /// The variables of the body, which can have another value in each iteration.
     pub(super) variables: BTreeSet<String>,
-    /// Whether a transaction ends within it.
+    /// Whether a transaction ends inside it.
     pub(super) commits: bool,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn turns(body: &Plpgsql) -> Vec<Turns> {
     body.syntax().descendants().filter_map(of).collect()
 }
 
-/// Whether a node is a loop, and the query of whose rows it has a turn for each.
+/// Whether a node is a loop, and the query over whose rows it iterates.
 fn rows(node: &SyntaxNode, cursors: &BTreeMap<String, String>) -> Option<Option<String>> {
     let of_cursor = |cursor: Option<ast::PlpgsqlCursorVariableRef>| cursors.get(&lower(cursor?.syntax())).cloned();
     if let Some(it) = ast::PlpgsqlForQueryStmt::cast(node.clone()) {
@@ -57,7 +57,7 @@ fn rows(node: &SyntaxNode, cursors: &BTreeMap<String, String>) -> Option<Option<
     is_other.iter().any(|can_cast| can_cast(node.kind())).then_some(None)
 }
 
-/// The queries of the cursors of a body, by their names.
+/// The queries of the cursors of a body, by name.
 fn cursors(body: &Plpgsql) -> BTreeMap<String, String> {
     let declared = body.syntax().descendants().filter_map(ast::PlpgsqlCursorDecl::cast);
     let declared = declared.filter_map(|it| Some((lower(it.name()?.syntax()), without_into(it.query()?.syntax()))));

@@ -1,5 +1,5 @@
-//! Statements that read or write all rows of a table while others are kept from it: what the table of locks says of them,
-//! under the codes by which such findings are known.
+//! Statements that read or write all rows of a table while they block other sessions. The table of locks decides; the
+//! findings have squawk's codes, which are well known.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::{Hit, Subject};
 use crate::lock_mode::LockMode;
 use crate::locks::{Altered, Cause, Effort, Known, Wanted, Work, efforts};
 
-/// The codes of squawk that are about such work. Where the schema is known, the table of locks alone decides on them.
+/// The codes of squawk that are about such work. If the schema is known, the table of locks alone decides about them.
 const DECIDED: [Theirs; 8] = [
     Theirs::ConstraintMissingNotValid,
     Theirs::AddingForeignKeyConstraint,
@@ -25,16 +25,16 @@ const DECIDED: [Theirs; 8] = [
     Theirs::RequireConcurrentIndexCreation,
 ];
 
-const CONCURRENTLY: &str = "CREATE INDEX CONCURRENTLY, in a migration without a transaction";
+const CONCURRENTLY: &str = "use CREATE INDEX CONCURRENTLY, in a migration without a transaction";
 
-/// A lock that an earlier statement of the transaction took, at a place of the script.
+/// A lock that an earlier statement of the transaction took, at a place in the script.
 struct Held {
     at: usize,
     wanted: Wanted,
     line: usize,
 }
 
-/// What squawk found, with what is no work taken out and what it missed put in.
+/// The findings of squawk, without those where no rows are read or written, and with those that squawk missed.
 pub(super) fn decided(subject: &Subject<'_>, parsed: &Parsed, theirs: Vec<(Theirs, Hit)>) -> Vec<(Theirs, Hit)> {
     let ours = found(subject, parsed);
     let is_near = |one: &Range<usize>, other: &Range<usize>| one.start < other.end && other.start < one.end;
@@ -48,7 +48,7 @@ pub(super) fn decided(subject: &Subject<'_>, parsed: &Parsed, theirs: Vec<(Their
     };
     let mut all: Vec<(Theirs, Hit)> = theirs.into_iter().filter(kept).collect();
     for (code, place, hit) in &ours {
-        // The same under two codes, such as a key that is also a column, is one finding.
+        // The same place under two codes, such as a column that is also a key, is one finding.
         let is_there = all.iter().any(|(known, hit)| DECIDED.contains(known) && is_near(&hit.span, place));
         if !is_there {
             all.push((*code, hit.clone()));
@@ -57,7 +57,7 @@ pub(super) fn decided(subject: &Subject<'_>, parsed: &Parsed, theirs: Vec<(Their
     all
 }
 
-/// Whether the table of a statement is one of the schema before the script.
+/// Whether the table of a statement is in the schema before the script.
 fn is_known(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
     let known = subject.known(parsed, span(stmt).start);
     let mut about = targets(stmt).into_iter();
@@ -89,8 +89,8 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
     all
 }
 
-/// What the actions of an `ALTER TABLE` do with rows of a table that is in use. One that the script makes has no rows yet,
-/// whatever its keys refer to.
+/// What the actions of an `ALTER TABLE` do with the rows of a table that is in use. A table that the script creates has
+/// no rows yet, whatever its foreign keys refer to.
 fn of_table(
     subject: &Subject<'_>,
     parsed: &Parsed,
@@ -106,7 +106,7 @@ fn of_table(
     for action in alter.actions() {
         let mut efforts: Vec<Effort> = Vec::new();
         for (_, effort) in table.efforts(known, &action) {
-            // What is done to a partition as well is said once, for the worse.
+            // Work that is repeated on a partition is reported once, with the heavier work.
             match efforts.iter_mut().find(|one| one.place == effort.place && one.cause == effort.cause) {
                 Some(one) => one.work = one.work.max(effort.work),
                 None => efforts.push(effort),
@@ -124,13 +124,13 @@ fn works(known: &Known<'_>, wanted: &[Wanted]) -> bool {
     wanted.iter().any(|one| one.work > Work::Nothing && known.is_in_the_way(&one.table, one.mode))
 }
 
-/// Whether rows are read or written under a lock that keeps writers out, of this statement or of an earlier one.
+/// Whether rows are read or written under a lock that blocks writers, taken by this statement or an earlier one.
 fn is_blocked(wanted: &[Wanted], held: &[Held], work: Work) -> bool {
     let worked = wanted.iter().filter(|one| one.work > Work::Nothing);
     work > Work::Nothing && worked.clone().any(|one| one.mode >= LockMode::Share || holder(one, held).is_some())
 }
 
-/// Whether an earlier statement holds a lock on the table that keeps writers out.
+/// Whether an earlier statement holds a lock on the table that blocks writers.
 fn holder<'a>(one: &Wanted, held: &'a [Held]) -> Option<&'a Held> {
     held.iter().find(|held| held.wanted.table == one.table && held.wanted.mode >= LockMode::Share)
 }
@@ -149,12 +149,12 @@ fn of_effort(
         Work::Rewrites => "is rewritten",
         _ => "is read",
     };
-    // A rule of its own says what becomes of the storage.
+    // Changes of the storage have their own rule.
     let (code, why, help) = described(effort.cause)?;
     let hit = match action {
         AlterTableAction::ValidateConstraint(_) => {
             let line = wanted.iter().find_map(|one| holder(one, held)).map_or(1, |held| held.line);
-            Hit::new(effort.place.clone(), format!("every row is read while the lock of line {line} is held"))
+            Hit::new(effort.place.clone(), format!("every row is read while the lock from line {line} is held"))
                 .help("validate the constraint in a later migration")
         }
         _ => Hit::new(effort.place.clone(), format!("every row {done}{why}, while nobody can {others} the table"))
@@ -163,18 +163,18 @@ fn of_effort(
     Some((code, effort.place, hit))
 }
 
-/// The code for a cause, what the rows are needed for, and what to do instead.
+/// The code for a cause, why the rows are needed, and what to do instead.
 fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
     let described = match cause {
         Cause::NewColumn => (
             Theirs::AddingFieldWithDefault,
             " to fill the column",
-            "add the column without what fills it, fill it in parts, and set its default for new rows",
+            "add the column alone, fill it in batches, and then set its default for new rows",
         ),
         Cause::NewKey => (
             Theirs::AddingSerialPrimaryKeyField,
             " for the key",
-            "add the column alone, fill it in parts, build the index with CONCURRENTLY, and make it the key",
+            "add only the column, fill it in batches, build the index with CONCURRENTLY, and then add the key",
         ),
         Cause::Check => (
             Theirs::ConstraintMissingNotValid,
@@ -193,13 +193,13 @@ fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
         ),
         Cause::NotNull => (
             Theirs::AddingNotNullableField,
-            " to see that none is NULL",
-            "first add CHECK (… IS NOT NULL) NOT VALID, and validate it in a migration of its own",
+            " to check that none is NULL",
+            "first add CHECK (… IS NOT NULL) NOT VALID, and validate it in a separate migration",
         ),
         Cause::Type => (
             Theirs::ChangingColumnType,
             " for the new type",
-            "add a new column of the new type, fill it in parts, and let the code go over to it",
+            "add a new column of the new type, fill it in batches, and switch the code over to it",
         ),
         Cause::Storage => return None,
     };
@@ -208,13 +208,13 @@ fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
 
 fn of_domain(wanted: &[Wanted], at: &Range<usize>) -> Option<(Theirs, Range<usize>, Hit)> {
     let tables: Vec<String> = wanted.iter().map(|one| one.table.to_string()).collect();
-    let message = format!("every row of {} is read to prove this, while nobody can write there", tables.join(", "));
+    let message = format!("every row of {} is read to prove this, while writes are blocked", tables.join(", "));
     let hit = Hit::new(at.clone(), message)
-        .help("add the CHECK as NOT VALID, and VALIDATE it in a later migration; NOT NULL can be such a check too");
+        .help("add the CHECK as NOT VALID, and VALIDATE it in a later migration; a CHECK can also replace NOT NULL");
     (!tables.is_empty()).then(|| (Theirs::ConstraintMissingNotValid, at.clone(), hit))
 }
 
-/// What an action does with the rows of its table, where that has a rule of its own.
+/// What an action does with the storage of its table, which has its own rule.
 pub(super) fn storage(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Vec<(AlterTableAction, Range<usize>)> {
     let Stmt::AlterTable(alter) = stmt else { return Vec::new() };
     let known = subject.known(parsed, span(stmt).start);

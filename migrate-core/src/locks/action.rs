@@ -1,4 +1,4 @@
-//! The actions of `ALTER TABLE`: which form each is, and what else it is about.
+//! The actions of `ALTER TABLE`: the form of each, and the other relations that it is about.
 
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Constraint, DetachPartitionOption};
 
@@ -12,7 +12,7 @@ use crate::lint::Named;
 use crate::lint::script::named;
 use crate::schema::Object;
 
-/// Options of a table or an index for which nobody may use it meanwhile.
+/// Options of a table or an index whose change blocks all use.
 const STRONG: [&str; 6] =
     ["user_catalog_table", "buffering", "fastupdate", "gin_pending_list_limit", "autosummarize", "pages_per_range"];
 
@@ -21,7 +21,7 @@ pub(super) fn is_strong(options: &impl AstNode) -> bool {
     STRONG.iter().any(|name| has_word(options.syntax(), name))
 }
 
-/// A table that is altered, by its full name before the script.
+/// An altered table, by its full name before the script.
 #[derive(Debug, Clone)]
 pub(crate) struct Altered {
     pub(crate) table: Named,
@@ -37,7 +37,7 @@ impl Altered {
         Some(Self { table, only: name.only_token().is_some() })
     }
 
-    /// What an action does with the rows of the table and, for each itself, of its partitions and children.
+    /// What an action does with the rows of the table and of each of its partitions and children.
     pub(crate) fn efforts(&self, known: &Known<'_>, action: &AlterTableAction) -> Vec<(Named, Effort)> {
         let own = efforts(known, &self.table, action).into_iter().map(|effort| (self.table.clone(), effort));
         let children = if self.only { Vec::new() } else { known.children(&self.table) };
@@ -48,24 +48,24 @@ impl Altered {
         own.chain(of_children).collect()
     }
 
-    /// What an action asks for.
+    /// The locks that an action asks for.
     pub(super) fn asked(&self, known: &Known<'_>, action: &AlterTableAction) -> Asked {
         use AlterTableAction as A;
         let efforts = self.efforts(known, action);
         let is_key = efforts.iter().any(|(_, effort)| effort.cause == Cause::ForeignKey);
         let works = efforts.iter().map(|(name, effort)| (name.clone(), effort.work));
         let asked = Asked::new(form(action), self.table.clone()).on(works).only(self.only);
-        // The other side of a key that is checked is read as well.
+        // The other side of a key is read too when the key is checked.
         let keyed = if is_key { Work::Reads } else { Work::Nothing };
         match action {
             A::AddColumn(it) => {
-                // Nothing is looked up for NULL.
+                // NULL is not looked up.
                 let keyed = if is_null_by_default(it) { Work::Nothing } else { keyed };
                 Asked { referenced: referenced(known, it.syntax()), ..asked.doing(Role::Referenced, keyed) }
             }
             A::AddConstraint(it) => {
                 let form = match asked.form {
-                    // Children get no key, but where a column of it can be NULL, they get NOT NULL.
+                    // Children do not get the key, but those of its columns that can be NULL become NOT NULL in them.
                     Form::AddKey if key_fills(known, &self.table, it) => Form::AddConstraint,
                     Form::AddKey if !known.is_partitioned(&self.table) => Form::AddOwnKey,
                     Form::AddForeignKey if !known.is_partitioned(&self.table) => Form::AddOwnForeignKey,
@@ -103,7 +103,7 @@ impl Altered {
         }
     }
 
-    /// What changes or goes stands in foreign keys, and is read by views.
+    /// Foreign keys use, and views read, what is changed or dropped.
     fn with_partners(&self, known: &Known<'_>, action: &AlterTableAction, asked: Asked) -> Asked {
         use AlterTableAction as A;
         let table = &self.table;
@@ -140,7 +140,7 @@ impl Altered {
                 let name = it.constraint_name_ref().and_then(|name| named(&name));
                 let partners = known.partners(table, |key, own| own && is_it(key, &name));
                 let work = asked.own.iter().map(|(_, work)| *work).max().unwrap_or_default();
-                // A key that is enforced already is not looked at.
+                // A key that is already enforced is not checked.
                 let is_said = it.constraint_options().any(|one| matches!(one, ast::ConstraintOption::Enforced(_)));
                 let partners = if is_said && work == Work::Nothing { Vec::new() } else { partners };
                 Asked { partners, ..asked.doing(Role::Partner, work) }
@@ -154,7 +154,7 @@ impl Altered {
         let default = known.default_partition(&self.table);
         let is_exclusive = default.is_some_and(|default| known.excludes_others(&self.table, &default));
         let asked = asked.doing(Role::Default, reads(is_exclusive));
-        // The rows of the default partition are looked at for one that the script makes as well.
+        // The rows of the default partition are also read for a partition that the script creates.
         let Some(partition) = attach.table_name_ref().and_then(|name| known.named(&name)) else { return asked };
         let bound = attach.partition_type().map(|bound| bound.syntax().text().to_string()).unwrap_or_default();
         let asked = asked.doing(Role::Other, reads(known.implies_bound(&self.table, &partition, &bound)));
@@ -171,12 +171,12 @@ fn is_it(key: &Object, name: &Option<Named>) -> bool {
     name.as_ref().is_some_and(|name| *key.id.name == *name.name)
 }
 
-/// Whether a key is known to hold for all rows.
+/// Whether a key is known to be valid for all rows.
 fn is_proven(key: &Object) -> bool {
     key.fact("definition").is_some_and(is_valid)
 }
 
-/// The other sides of foreign keys with a column that something is true of, on whichever side it stands.
+/// The other sides of the foreign keys that have, on either side, a column that meets a condition.
 fn with_column(
     known: &Known<'_>,
     table: &Named,

@@ -1,4 +1,4 @@
-//! Statements for indexes, statistics and storage, and those that only lock.
+//! Statements for indexes, statistics and storage, and statements that only lock.
 
 use squawk_syntax::ast::{self, AlterIndexAction, AstNode, Stmt};
 
@@ -15,7 +15,7 @@ use crate::lock_mode::LockMode;
 use crate::schema::Kind;
 use crate::sql::tokens;
 
-/// What such a statement asks for; `None` for others.
+/// The locks that such a statement asks for; `None` for other statements.
 pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     let asked = match stmt {
         Stmt::CreateIndex(it) => new_index(stmt, it, known),
@@ -34,7 +34,7 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
         Stmt::Vacuum(it) => {
             let is_full = it.full_token().is_some() || it.vacuum_option_list().is_some_and(|list| is_on(&list, "full"));
             let (form, work) = if is_full { (Form::VacuumFull, Work::Rewrites) } else { (Form::Vacuum, Work::Nothing) };
-            // Before 18 children that are no partitions stay as they are.
+            // Before PostgreSQL 18, children that are not partitions stay as they are.
             let one = |one: Asked| {
                 let only = known.major.is_some_and(|major| major < 18) && !known.is_partitioned(&one.target);
                 one.only(only)
@@ -83,7 +83,7 @@ fn new_index(stmt: &Stmt, create: &ast::CreateIndex, known: &Known<'_>) -> Vec<A
     };
     let is_only = create.table_relation_name().is_some_and(|name| name.only_token().is_some());
     let one = |one: Asked| {
-        // Children that are no partitions have indexes of their own.
+        // Children that are not partitions have their own indexes.
         let only = is_there || is_only || !known.is_partitioned(&one.target);
         one.on_all(if is_there { Work::Nothing } else { Work::Reads }).only(only)
     };
@@ -91,7 +91,7 @@ fn new_index(stmt: &Stmt, create: &ast::CreateIndex, known: &Known<'_>) -> Vec<A
 }
 
 fn locked(lock: &ast::Lock, known: &Known<'_>) -> Vec<Asked> {
-    // Without a word it is the strongest.
+    // Without a lock mode it takes the strongest.
     let said = lock.lock_mode_clause().and_then(|clause| clause.lock_mode());
     let said = said.and_then(|mode| mode.syntax().text().to_string().trim().parse().ok());
     let said = Some(said.unwrap_or(LockMode::AccessExclusive));
@@ -105,13 +105,13 @@ fn locked(lock: &ast::Lock, known: &Known<'_>) -> Vec<Asked> {
     relations.filter_map(one).flatten().collect()
 }
 
-/// These tables, or all where none is named.
+/// These tables, or all tables if none is named.
 fn every(known: &Known<'_>, names: Vec<Named>, form: Form, work: Work) -> Vec<Asked> {
     let all = if names.is_empty() { known.tables() } else { names };
     all.into_iter().map(|table| Asked::new(form, table).on_all(work)).collect()
 }
 
-/// The tables that have been clustered, which `CLUSTER` alone does again.
+/// The tables that have been clustered; a plain `CLUSTER` processes them again.
 fn clustered(known: &Known<'_>) -> Vec<Named> {
     let has = |table: &Named| {
         let Some(table) = known.table(table) else { return false };
@@ -121,7 +121,7 @@ fn clustered(known: &Known<'_>) -> Vec<Named> {
     known.tables().into_iter().filter(has).collect()
 }
 
-/// Whether an option of a list is there and not switched off.
+/// Whether an option in a list is given and not switched off.
 fn is_on(list: &impl AstNode, option: &str) -> bool {
     let text = list.syntax().text().to_string();
     let words: Vec<String> = tokens(&text).iter().map(|word| word.to_ascii_lowercase()).collect();
@@ -174,13 +174,13 @@ fn reindexed(reindex: &ast::Reindex, known: &Known<'_>) -> Vec<Asked> {
             name.map(|name| known.inside(&name)).unwrap_or_default()
         }
         Some(T::ReindexTargetDatabase(_)) => known.tables(),
-        // The catalogs are nobody's tables.
+        // The system catalogs are not user tables.
         Some(T::ReindexTargetSystem(_)) | None => Vec::new(),
     };
     tables.into_iter().map(|table| Asked::new(form, table).on_all(Work::Reads)).collect()
 }
 
-/// What `ALL IN TABLESPACE` is about.
+/// The kind of objects in `ALL IN TABLESPACE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stored {
     Tables,

@@ -1,7 +1,7 @@
-//! What statements lock, rewrite and read: one table, which the dry run and the rules for SQL share.
+//! What statements lock, rewrite and read: one table, shared by the dry run and the rules for SQL.
 //!
-//! A shadow observes; this is for texts, and for databases that cannot be tried on. What is here is held against what the
-//! server does by the observer of migrate-test, statement by statement.
+//! A shadow database shows this by observation; this module is for texts, and for databases on which nothing can be
+//! tried. The observer of migrate-test compares this module with what the server does, statement by statement.
 
 mod action;
 mod maintenance;
@@ -31,10 +31,10 @@ pub(crate) use types::as_server;
 pub use work::Work;
 pub(crate) use work::{Cause, Effort, computes, efforts};
 
-/// A lock that a statement wants, and what it does under it.
+/// A lock that a statement takes, and what it does under the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// The table or view; with its schema, where that is known.
+    /// The table or view; with its schema, if that is known.
     pub table: Named,
     /// The lock.
     pub mode: LockMode,
@@ -42,11 +42,12 @@ pub struct Wanted {
     pub work: Work,
 }
 
-/// A form of a statement on one relation, with all that comes with it; each by its full name before the script.
+/// A form of a statement on one relation, with everything that it involves; relations have their full names before the
+/// script.
 #[derive(Debug, Clone)]
 struct Asked {
     form: Form,
-    /// The lock on what it names, where the statement says it.
+    /// The lock mode on the named relation, if the statement gives it.
     said: Option<LockMode>,
     target: Named,
     /// Whether partitions and children are left out.
@@ -56,9 +57,9 @@ struct Asked {
     partners: Vec<Named>,
     dependents: Vec<Named>,
     sources: Vec<Named>,
-    /// What is done with the rows of relations of a role.
+    /// What is done with the rows of the relations of a role.
     works: Vec<(Role, Work)>,
-    /// What is done with the rows of a relation, whatever its role is.
+    /// What is done with the rows of a relation, whatever its role.
     own: Vec<(Named, Work)>,
 }
 
@@ -80,18 +81,18 @@ impl Asked {
         }
     }
 
-    /// The same with what it does with the rows of relations of a role.
+    /// Adds what is done with the rows of the relations of a role.
     fn doing(mut self, role: Role, work: Work) -> Self {
         self.works.push((role, work));
         self
     }
 
-    /// The same with what it does with the rows of its target and the children of that.
+    /// Adds what is done with the rows of the target and its children.
     fn on_all(self, work: Work) -> Self {
         self.doing(Role::Target, work).doing(Role::Child, work)
     }
 
-    /// The same with what it does with the rows of each of these.
+    /// Adds what is done with the rows of each of these.
     fn on(mut self, works: impl IntoIterator<Item = (Named, Work)>) -> Self {
         self.own.extend(works);
         self
@@ -148,13 +149,13 @@ impl Asked {
     }
 }
 
-/// The locks of a statement on relations that may be there already, each the strongest.
+/// The locks of a statement on relations that may already exist, the strongest on each.
 pub(crate) fn wanted(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
     strongest(statement::asked(stmt, known).into_iter().flat_map(|asked| asked.wanted(known)))
 }
 
-/// The locks of a statement on relations that are not in the schema, by the names that they have there: those of extensions,
-/// and what functions make. What the script makes itself, and what need not be there, is left out.
+/// The locks of a statement on relations that are not in the schema, by their names there: those of extensions, and
+/// those that functions create. Leaves out what the script creates itself, and what need not exist.
 pub(crate) fn unknown(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
     let is_about_index = matches!(stmt, Stmt::DropIndex(_) | Stmt::AlterIndex(_) | Stmt::Reindex(_));
     if is_about_index || known.before.is_none() || statement::may_be_missing(stmt) {
@@ -165,7 +166,7 @@ pub(crate) fn unknown(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
     all.into_iter().map(|one| Wanted { work: Work::Unknown, ..one }).collect()
 }
 
-/// One lock for each table, the strongest, in the order in which the tables come.
+/// One lock for each table, the strongest, in the order of the tables.
 pub(crate) fn strongest(locks: impl IntoIterator<Item = Wanted>) -> Vec<Wanted> {
     let mut all: Vec<Wanted> = Vec::new();
     for one in locks {

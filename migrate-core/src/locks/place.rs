@@ -1,7 +1,7 @@
-//! From names to relations: what a schema knows about tables, their partitions, indexes, keys.
+//! From names to relations: what a schema knows about tables, their partitions, indexes and keys.
 //!
-//! Scripts rename. [`Known::relation`], [`Known::full`] and [`Known::named`] take a name as it stands at a place of the script;
-//! everything else takes and gives the full names of before.
+//! Scripts rename. [`Known::relation`], [`Known::full`] and [`Known::named`] take a name as written at a place in the
+//! script; everything else takes and returns the full names before the script.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,14 @@ use crate::lint::script::named;
 use crate::lock_mode::LockMode;
 use crate::schema::{Id, Kind, Object, Schema};
 
-/// What is known of the database that a script runs on, at a place of the script.
+/// What is known about the database that a script runs on, at a place in the script.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Known<'a> {
     /// The schema before the script.
     pub(crate) before: Option<&'a Schema>,
-    /// The schema that it leads to, where that is known.
+    /// The schema that the script leads to, if known.
     pub(crate) after: Option<&'a Schema>,
-    /// The major version of the server; `None` stands for the newest.
+    /// The major version of the server; `None` means the newest.
     pub(crate) major: Option<u32>,
     /// What the script changes.
     pub(crate) scopes: Option<&'a Scopes>,
@@ -29,7 +29,7 @@ pub(crate) struct Known<'a> {
     pub(crate) at: usize,
 }
 
-/// What is locked like a table.
+/// The kinds of objects that are locked like a table.
 const RELATIONS: [Kind; 5] = [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Sequence];
 
 pub(super) fn full(id: &Id) -> Named {
@@ -45,7 +45,7 @@ fn id(kind: Kind, name: &Named) -> Option<Id> {
 }
 
 impl<'a> Known<'a> {
-    /// The relation that a name at this place of the script stands for, as it was before the script.
+    /// The relation that a name at this place of the script refers to, as it was before the script.
     pub(crate) fn relation(&self, name: &Named) -> Option<&'a Object> {
         self.resolved(name, |name| self.table(name)).map(|(_, object)| object)
     }
@@ -55,7 +55,7 @@ impl<'a> Known<'a> {
         pick(self.before?, name, &RELATIONS)
     }
 
-    /// The full name before the script of the relation that a node of it names.
+    /// The full name before the script of the relation that a node names.
     pub(super) fn named(&self, node: &impl AstNode) -> Option<Named> {
         self.full(&named(node)?)
     }
@@ -65,8 +65,7 @@ impl<'a> Known<'a> {
         self.resolved(name, |name| self.table(name).or_else(|| self.index(name)))
     }
 
-    /// What a name stands for, and its full name at this place. Where nobody says which schemas are searched, `public`
-    /// comes first.
+    /// What a name refers to, and its full name at this place. If the search path is not known, `public` comes first.
     fn resolved(&self, name: &Named, find: impl Fn(&Named) -> Option<&'a Object>) -> Option<(Named, &'a Object)> {
         let within = |schema: &str| Named { schema: Some(schema.to_owned()), name: name.name.clone() };
         let path = self.path();
@@ -90,7 +89,7 @@ impl<'a> Known<'a> {
         self.stands_for(&name).is_none().then_some((name, object))
     }
 
-    /// The full name of a relation as it was before the script; as it is written, where nothing is known.
+    /// The full name of a relation before the script; the name as written if nothing is known.
     pub(crate) fn full(&self, name: &Named) -> Option<Named> {
         match self.before {
             Some(_) => self.relation(name).map(|one| full(&one.id)),
@@ -98,7 +97,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// A domain, before the script or made by it.
+    /// A domain, from before the script or created by it.
     pub(super) fn domain(&self, name: &Named) -> Option<Domain> {
         self.own_domain(name).or_else(|| {
             let (schema, domain) = self.domain_object(name)?;
@@ -122,13 +121,13 @@ impl<'a> Known<'a> {
         found.next()
     }
 
-    /// The full name of a type or domain from before the script.
+    /// The full name of a type or domain before the script.
     pub(super) fn type_name(&self, name: &Named) -> Option<Named> {
         let found = self.resolved(name, |name| pick(self.before?, name, &[Kind::Domain, Kind::Type]))?;
         Some(full(&found.1.id))
     }
 
-    /// The functions of this name, before the script or made by it.
+    /// The functions with this name, from before the script or created by it.
     pub(super) fn functions(&self, name: &Named) -> Vec<&'a Object> {
         let all = [self.before, self.after].into_iter().flatten().flat_map(|schema| schema.of_kind(Kind::Function));
         all.map(|one| &**one).filter(|one| name.is(one)).collect()
@@ -147,14 +146,14 @@ impl<'a> Known<'a> {
 
     /// The table of an index.
     pub(crate) fn table_of_index(&self, index: &Named) -> Option<Named> {
-        // Where nothing is known, the index stands for its table.
+        // If nothing is known, the index stands for its table.
         if self.before.is_none() {
             return Some(index.clone());
         }
         self.resolved(index, |name| self.index(name)).map(|(_, one)| parent_of(&one.id))
     }
 
-    /// Partitions and children of a table, and theirs.
+    /// The partitions and children of a table, recursively.
     pub(super) fn children(&self, table: &Named) -> Vec<Named> {
         let Some(schema) = self.before else { return Vec::new() };
         let mut of: BTreeMap<Named, Vec<Named>> = BTreeMap::new();
@@ -166,7 +165,7 @@ impl<'a> Known<'a> {
         reached(table, |parent| of.remove(parent).unwrap_or_default())
     }
 
-    /// What a table is a partition of.
+    /// The table that a table is a partition of.
     pub(super) fn partitioned(&self, table: &Named) -> Option<Named> {
         let table = self.table(table)?;
         table.fact("partition bound")?;
@@ -192,10 +191,10 @@ impl<'a> Known<'a> {
         self.parts(table, Kind::Constraint).into_iter().find(|one| *one.id.name == *name)
     }
 
-    /// The parts of a kind that a table has.
+    /// The parts of a table of one kind.
     pub(super) fn parts(&self, table: &Object, kind: Kind) -> Vec<&'a Object> {
         let Some(schema) = self.before else { return Vec::new() };
-        // The children of a schema live as long as it does; the name of their parent need not.
+        // The children of a schema live as long as the schema; the name of their parent may not.
         let Some(table) = schema.get(&table.id) else { return Vec::new() };
         schema.children(&table.id, kind).map(|one| &**one).collect()
     }
@@ -212,7 +211,7 @@ impl<'a> Known<'a> {
         self.before?.get(&id).map(|one| &**one)
     }
 
-    /// The other sides of the foreign keys of a table, and to it, of which something is told; both ways.
+    /// The tables on the other side of the foreign keys from and to a table, of those keys that meet a condition.
     pub(super) fn partners(&self, table: &Named, meant: impl Fn(&Object, bool) -> bool) -> Vec<Named> {
         let Some(schema) = self.before else { return Vec::new() };
         let mut found = Vec::new();
@@ -228,12 +227,12 @@ impl<'a> Known<'a> {
         found
     }
 
-    /// The relations with a column of a type, directly, as an array, or through a domain.
+    /// The relations with a column of a type: directly, as an array, or through a domain.
     pub(super) fn holders(&self, of: &Named) -> Vec<Named> {
         let Some((schema, of)) = self.before.zip(self.type_name(of)) else { return Vec::new() };
         let ty = |one: &Object| one.fact("type").and_then(|text| Named::parse(text.trim_end_matches("[]")));
         let all = |kind| schema.of_kind(kind).map(|one| &**one);
-        // Without a schema it is a type of PostgreSQL, whatever has the same name.
+        // Without a schema it is a built-in type, whatever else has the same name.
         let domains = reached(&of, |name| {
             let domains = all(Kind::Domain).filter(|one| ty(one).as_ref() == Some(name));
             domains.map(|one| full(&one.id)).collect()
@@ -257,12 +256,12 @@ impl<'a> Known<'a> {
         self.table(table).is_some_and(|one| one.fact("partition key").is_some())
     }
 
-    /// Whether a table has triggers, which its partitions have then as well.
+    /// Whether a table has triggers. Its partitions then have them too.
     pub(super) fn has_triggers(&self, table: &Named) -> bool {
         self.table(table).is_none_or(|table| !self.parts(table, Kind::Trigger).is_empty())
     }
 
-    /// Whether a lock keeps somebody from a table: nobody writes to a materialized view.
+    /// Whether a lock on a relation blocks anybody: nobody writes to a materialized view.
     pub(crate) fn is_in_the_way(&self, table: &Named, mode: LockMode) -> bool {
         let is_view = self.table(table).is_some_and(|one| one.id.kind == Kind::MaterializedView);
         mode >= if is_view { LockMode::AccessExclusive } else { LockMode::Share }
@@ -275,12 +274,12 @@ impl<'a> Known<'a> {
         all.any(|one| one.fact("definition").is_some_and(is_key))
     }
 
-    /// The tables with foreign keys to a table, and to those.
+    /// The tables with foreign keys to a table, recursively.
     pub(super) fn referring(&self, table: &Named) -> Vec<Named> {
         reached(table, |name| self.partners(name, |_, own| !own))
     }
 
-    /// The table that statistics are of.
+    /// The table of a statistics object.
     pub(super) fn table_of_statistics(&self, name: &Named) -> Option<Named> {
         let mut all = self.before?.of_kind(Kind::Statistics);
         all.find(|one| name.is(one)).map(|one| parent_of(&one.id))
@@ -294,7 +293,7 @@ impl<'a> Known<'a> {
         tables.split(", ").filter_map(Named::parse).collect()
     }
 
-    /// The tables that are of a composite type.
+    /// The tables of a composite type.
     pub(super) fn typed(&self, of: &Named) -> Vec<Named> {
         let all = self.before.into_iter().flat_map(Schema::objects).filter(|one| one.id.kind == Kind::Table);
         let of = self.type_name(of);
@@ -302,7 +301,7 @@ impl<'a> Known<'a> {
         all.filter(|one| one.fact("of type").is_some_and(is_it)).map(|one| full(&one.id)).collect()
     }
 
-    /// The relations that something is true of.
+    /// The relations that meet a condition.
     pub(super) fn those(&self, is_meant: impl Fn(&Object) -> bool) -> Vec<Named> {
         let all = self.before.into_iter().flat_map(Schema::objects);
         let meant = all.filter(|one| RELATIONS.contains(&one.id.kind) && is_meant(one));
@@ -320,7 +319,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// What is reached from something, step by step, each once; without the beginning.
+/// Everything that can be reached step by step, each once, without the start.
 pub(super) fn reached(from: &Named, mut next: impl FnMut(&Named) -> Vec<Named>) -> Vec<Named> {
     let mut found = vec![from.clone()];
     let mut seen: BTreeSet<Named> = [from.clone()].into();
@@ -332,7 +331,7 @@ pub(super) fn reached(from: &Named, mut next: impl FnMut(&Named) -> Vec<Named>) 
     found.split_off(1)
 }
 
-/// The one of this name; without a schema, of `public` before others.
+/// The object with this name; without a schema, the one in `public` comes first.
 fn pick<'a>(at: &'a Schema, name: &Named, kinds: &[Kind]) -> Option<&'a Object> {
     let get = |name: &Named| kinds.iter().find_map(|kind| at.get(&id(*kind, name)?).map(|one| &**one));
     match name.schema {
@@ -364,8 +363,8 @@ pub(super) fn is_key(definition: &str) -> bool {
     definition.starts_with("PRIMARY KEY") || definition.starts_with("UNIQUE")
 }
 
-/// The columns of a list in a definition, up to anything that is not a name. The order or operator class after a column is
-/// skipped.
+/// The columns of a list in a definition, up to anything that is not a name. Skips the order or operator class after a
+/// column.
 pub(crate) fn columns(list: &str) -> Vec<String> {
     let (mut rest, mut names) = (list, Vec::new());
     while let Some((name, after)) = crate::ident::first_name(rest) {

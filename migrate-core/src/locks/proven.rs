@@ -1,4 +1,4 @@
-//! What constraints prove of the rows of a table, so that the server need not look at them.
+//! What constraints prove about the rows of a table, so that the server need not read the rows.
 
 use super::place::{Known, columns, full, is_key, refers_to};
 use crate::ident::plain;
@@ -6,17 +6,17 @@ use crate::lint::Named;
 use crate::schema::{Kind, Object};
 use crate::sql::{lex, tokens};
 
-/// Whether a constraint holds for all rows: it was validated, and is enforced.
+/// Whether a constraint is true for all rows: it is validated and enforced.
 pub(super) fn is_valid(definition: &str) -> bool {
     !definition.ends_with(" NOT VALID") && !definition.ends_with(" NOT ENFORCED")
 }
 
-/// Whether a constraint is a check that holds for all rows.
+/// Whether a constraint is a check that is true for all rows.
 pub(super) fn is_valid_check(definition: &str) -> bool {
     definition.starts_with("CHECK") && is_valid(definition)
 }
 
-/// Whether the server knows that no row has NULL in a column.
+/// Whether the server knows that a column is never NULL.
 pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool {
     let name = full(&table.id);
     let is_lost = |constraint: &str| {
@@ -28,7 +28,7 @@ pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool
     declared && !known.is_nullable(&name, column) || checks(known, table).iter().any(|text| asks_for(text, column))
 }
 
-/// What foreign keys that hold for all rows say of a column alone: the tables and columns that its values are in.
+/// What valid foreign keys on a single column prove: the tables and columns that contain its values.
 pub(crate) fn refers(known: &Known<'_>, table: &Object, column: &str) -> Vec<(Named, String)> {
     let keys = known.constraints(table).into_iter().filter(|one| one.fact("definition").is_some_and(is_valid));
     let target = |key: &Object| {
@@ -40,15 +40,15 @@ pub(crate) fn refers(known: &Known<'_>, table: &Object, column: &str) -> Vec<(Na
     keys.filter_map(target).collect()
 }
 
-/// The definitions of the checks that hold for all rows of a table.
+/// The definitions of the checks that are true for all rows of a table.
 fn checks<'a>(known: &Known<'a>, table: &Object) -> Vec<&'a str> {
     let all = known.constraints(table).into_iter().filter_map(|one| one.fact("definition"));
     all.filter(|text| is_valid_check(text)).collect()
 }
 
 impl Known<'_> {
-    /// Whether a partition is known to fit: its checks speak of the columns that decide, which are never NULL, and it has
-    /// the indexes of its table. Whether a check says as much as the bound is for the server to say.
+    /// Whether a partition is known to fit: its checks mention the columns of the partition key, which are never NULL,
+    /// and it has the indexes of its table. Whether a check implies the bound is for the server to decide.
     pub(super) fn implies_bound(&self, table: &Named, partition: &Named, bound: &str) -> bool {
         let Some((table, partition)) = self.table(table).zip(self.table(partition)) else { return false };
         let takes_null = tokens(bound).iter().any(|word| word.eq_ignore_ascii_case("null"));
@@ -70,13 +70,13 @@ impl Known<'_> {
         filled && self.is_checked(partition, &of_key) && lists(table).iter().all(|list| there.contains(list))
     }
 
-    /// Whether the checks of a default partition speak of the columns that decide where a row goes.
+    /// Whether the checks of a default partition mention the columns of the partition key.
     pub(super) fn excludes_others(&self, table: &Named, default: &Named) -> bool {
         let both = self.table(table).zip(self.table(default));
         both.is_some_and(|(table, default)| self.is_checked(default, &self.key_columns(table)))
     }
 
-    /// Whether checks that hold for all rows of a table mention each of these columns.
+    /// Whether valid checks of a table mention each of these columns.
     fn is_checked(&self, table: &Object, columns: &[String]) -> bool {
         let checks = checks(self, table);
         let mentioned = |column: &String| {
@@ -93,7 +93,7 @@ impl Known<'_> {
     }
 }
 
-/// Whether a check says that a column is filled: alone, or as one of several conditions that all hold.
+/// Whether a check proves that a column is NOT NULL: alone, or as one of several conditions joined by AND.
 fn asks_for(check: &str, column: &str) -> bool {
     let wanted = format!("{} IS NOT NULL", plain(column));
     let Some(text) = check.strip_prefix("CHECK ") else { return false };
@@ -114,7 +114,7 @@ fn conditions(text: &str) -> Vec<&str> {
     }
 }
 
-/// The words of a text, each with how many parentheses are open after it.
+/// The words of a text, each with the number of parentheses that are open after it.
 fn depths(text: &str) -> impl Iterator<Item = (std::ops::Range<usize>, i32)> + '_ {
     lex::words(text).scan(0, |depth, (_, span)| {
         match &text[span.clone()] {

@@ -1,4 +1,4 @@
-//! Queries, and tables that are made of others: what they read, write and lock.
+//! Queries, and tables created from others: what they read, write and lock.
 
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
@@ -10,7 +10,7 @@ use super::work::Work;
 use crate::lint::Named;
 use crate::lint::script::named;
 
-/// What a new table stands on: what it refers to, is a part of, or is like.
+/// The relations that a new table depends on: those that it references, is a partition of, or is created LIKE.
 pub(super) fn new_table(create: &ast::CreateTable, known: &Known<'_>) -> Vec<Asked> {
     let mut all = Vec::new();
     let refers = referenced(known, create.syntax());
@@ -39,7 +39,7 @@ pub(super) fn referenced(known: &Known<'_>, node: &SyntaxNode) -> Vec<Named> {
     tables.filter_map(|table| known.named(&table)).collect()
 }
 
-/// What queries in a node read, write and lock; names of their own are left out.
+/// What the queries in a node read, write and lock. Names that a query defines itself are left out.
 pub(super) fn query(node: &SyntaxNode, known: &Known<'_>) -> Vec<Asked> {
     let own: Vec<Named> = node.descendants().filter_map(ast::CteName::cast).filter_map(|name| named(&name)).collect();
     let written: Vec<Named> = node.descendants().filter_map(written).collect();

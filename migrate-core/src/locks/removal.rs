@@ -1,4 +1,4 @@
-//! What is removed, and what goes along by CASCADE.
+//! Removal of objects, including what CASCADE removes.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::lint::script::named;
 use crate::schema::{Kind, Object, Schema};
 use crate::sql::tokens;
 
-/// What a statement that removes something asks for; `None` for others.
+/// The locks that a DROP statement asks for; `None` for other statements.
 pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     let node = stmt.syntax();
     let cascade = node.descendants().any(|node| ast::Cascade::can_cast(node.kind()));
@@ -65,7 +65,7 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     Some(asked)
 }
 
-/// A trigger that is not there locks nothing.
+/// A trigger that does not exist locks nothing.
 fn part(stmt: &Stmt, known: &Known<'_>, kind: Kind, name: Option<Named>) -> Vec<Asked> {
     let all = on(stmt, known, Form::DropTrigger).into_iter();
     all.filter(|one| has_part(known, &one.target, kind, name.clone())).collect()
@@ -82,7 +82,7 @@ fn dropped(known: &Known<'_>, table: &Named, cascade: bool) -> Asked {
     Asked { partners, dependents, ..Asked::new(Form::DropRelation, table.clone()) }
 }
 
-/// Columns of a type go with it, and so do tables that are of it.
+/// Columns of a type are dropped with it, and so are tables of the type.
 fn of_types(known: &Known<'_>, names: impl Iterator<Item = Named>) -> Vec<Asked> {
     let names: Vec<Named> = names.collect();
     let typed: Vec<Named> = names.iter().flat_map(|name| known.typed(name)).collect();
@@ -91,7 +91,7 @@ fn of_types(known: &Known<'_>, names: impl Iterator<Item = Named>) -> Vec<Asked>
     changed.chain(typed.iter().map(|table| dropped(known, table, true))).collect()
 }
 
-/// A name as the server writes it.
+/// A name the way the server writes it.
 fn written(name: &Named) -> String {
     match &name.schema {
         Some(schema) => format!("{}.{}", plain(schema), plain(&name.name)),
@@ -111,7 +111,7 @@ fn functions(node: &SyntaxNode, known: &Known<'_>) -> BTreeSet<Named> {
     names.flat_map(|name| known.functions(&name)).map(|function| full(&function.id)).collect()
 }
 
-/// What has a text in its definition, and so is dropped or changed with what the text names.
+/// The objects that have a text in their definition, and so are dropped or changed with what the text names.
 fn using(known: &Known<'_>, text: &str) -> Vec<Asked> {
     let says = |one: &&Object| {
         ["definition", "default", "generated"].iter().any(|name| one.fact(name).is_some_and(|fact| fact.contains(text)))
@@ -128,7 +128,7 @@ fn using(known: &Known<'_>, text: &str) -> Vec<Asked> {
     all.filter_map(one).collect()
 }
 
-/// The relations of the roles that a statement names; all of them, where it names whoever runs it.
+/// The relations of the roles that a statement names; all relations if it names the current role.
 fn owned(known: &Known<'_>, node: &SyntaxNode) -> Vec<Named> {
     let text = node.text().to_string();
     let words = tokens(&text);

@@ -1,6 +1,6 @@
-//! What a script has changed before a place in it: what names stand for, which schemas are searched, the time zone, domains.
+//! What a script has changed before a place in it: the meaning of names, the search path, the time zone, domains.
 //!
-//! The schema is the one before the script, so each name is led back to the one that it had there.
+//! The schema is the one before the script, so each name is traced back to the one that it had there.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -18,51 +18,52 @@ use crate::lint::script::{Target, named, relation_names, targets};
 use crate::schema::Schema;
 use crate::sql::{quoted, tokens};
 
-/// What the statements of a script change, in their order.
+/// What the statements of a script change, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scopes {
     events: Vec<(usize, Event)>,
-    /// Which of them are about a relation, a domain or a function with this last name: a chain of scripts has many events, and
-    /// each name is looked up for each statement.
+    /// Which of them are about a relation, a domain or a function with this last name. A chain of scripts has many
+    /// events, and each name is looked up for each statement.
     named: HashMap<String, Vec<usize>>,
     savepoints: Savepoints,
-    /// What the script takes back, up to the end of each place.
+    /// What the script undoes, up to the end of each place.
     undone: Vec<Range<usize>>,
 }
 
 #[derive(Debug, Clone)]
 enum Event {
-    /// What a relation or an index of this name was called before the script; `None` for what the script makes.
+    /// The name before the script of a relation or an index that now has this name; `None` for one that the script
+    /// creates.
     Name(Named, Option<Named>),
-    /// The schemas that are searched; `None` where the session decides.
+    /// The search path; `None` if the session decides.
     Path(Option<Vec<String>>),
     /// Whether the time zone is known to be UTC.
     Utc(bool),
-    /// A domain that the script makes, or changes.
+    /// A domain that the script creates or changes.
     Domain(Named, Domain),
-    /// A function that the script makes, with its text.
+    /// A function that the script creates, with its text.
     Function(Named, String),
-    /// A constraint of a table that goes.
+    /// A constraint of a table that is dropped.
     Unconstrained(Named, String),
     /// A column of a table that can be NULL from here on.
     Nullable(Named, String),
 }
 
-/// A domain, as far as it decides about rows.
+/// A domain, as far as it matters for rows.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Domain {
-    /// The type that it is of.
+    /// Its base type.
     pub(super) ty: String,
-    /// Whether the type is written as the catalog has it.
+    /// Whether the type is spelled as in the catalog.
     pub(super) from_catalog: bool,
-    /// Whether it asks something of its values.
+    /// Whether it constrains its values.
     pub(super) strict: bool,
-    /// Whether its default can be another one for each row.
+    /// Whether its default can differ from row to row.
     pub(super) volatile: bool,
 }
 
 impl Event {
-    /// The last name of what it is about; none where it is about the session.
+    /// The last name of the object; `None` if it is about the session.
     fn name(&self) -> Option<&str> {
         match self {
             Self::Path(_) | Self::Utc(_) => None,
@@ -83,7 +84,7 @@ impl Scopes {
         all
     }
 
-    /// Takes in a statement that comes after all others.
+    /// Adds a statement that comes after all others.
     pub(crate) fn take(&mut self, at: usize, stmt: &Stmt, before: Option<&Schema>) {
         self.undone.extend(self.savepoints.take(at, stmt));
         let known = Known { before, scopes: Some(self), at: usize::MAX, ..Known::default() };
@@ -104,32 +105,32 @@ impl Scopes {
         self.push(at, Event::Utc(true));
     }
 
-    /// What happened before a place to what has this last name, in its order.
+    /// The events before a place about objects with this last name, in order.
     fn about(&self, name: &str, is_before: impl Fn(usize) -> bool) -> impl DoubleEndedIterator<Item = (usize, &Event)> {
         let all = self.named.get(name).map(Vec::as_slice).unwrap_or_default();
         let end = all.partition_point(|n| self.events.get(*n).is_some_and(|(place, _)| is_before(*place)));
         all[..end].iter().filter_map(|n| self.events.get(*n)).map(|(place, event)| (*place, event))
     }
 
-    /// The same, or in the statement that begins there.
+    /// The same, including the statement that begins there.
     fn up_to(&self, at: usize, name: &str) -> impl Iterator<Item = &Event> {
         let events = self.about(name, move |place| place <= at);
         events.filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
     }
 
-    /// The same, the latest first.
+    /// The same, latest first.
     fn latest(&self, at: usize, name: &str) -> impl Iterator<Item = &Event> {
         let events = self.about(name, move |place| place < at).rev();
         events.filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
     }
 
-    /// What happened before a place, the latest first.
+    /// The events before a place, latest first.
     fn before(&self, at: usize) -> impl Iterator<Item = &Event> {
         let end = self.events.partition_point(|(place, _)| *place < at);
         self.events[..end].iter().rev().filter(move |(place, _)| !self.is_undone(*place, at)).map(|(_, event)| event)
     }
 
-    /// Whether what happened at a place is taken back before another one.
+    /// Whether an event at a place is undone before another place.
     fn is_undone(&self, place: usize, at: usize) -> bool {
         self.undone.iter().any(|undone| undone.contains(&place) && undone.end <= at)
     }
@@ -141,13 +142,13 @@ impl<'a> Known<'a> {
         self.scopes.into_iter().flat_map(move |scopes| scopes.before(at))
     }
 
-    /// What happened to what has this last name, the latest first.
+    /// The events about objects with this last name, latest first.
     fn events_of<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a Event> + use<'a, 'n> {
         let at = self.at;
         self.scopes.into_iter().flat_map(move |scopes| scopes.latest(at, name))
     }
 
-    /// What a full name was before the script, where that has changed; `Some(None)` for what the script makes.
+    /// The full name before the script, if it has changed; `Some(None)` for an object that the script creates.
     pub(super) fn stands_for(&self, name: &Named) -> Option<Option<Named>> {
         self.events_of(&name.name).find_map(|event| match event {
             Event::Name(new, old) if new == name => Some(old.clone()),
@@ -155,7 +156,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// Whether the script makes a relation of this name, or has dropped it.
+    /// Whether the script creates a relation of this name, or has dropped it.
     pub(super) fn is_own(&self, name: &Named) -> bool {
         let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at, &name.name));
         events.any(|event| {
@@ -164,7 +165,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// The texts of functions of this name that the script makes, the latest first.
+    /// The texts of functions of this name that the script creates, latest first.
     pub(super) fn own_functions(&self, name: &Named) -> Vec<&'a str> {
         let is_it = |one: &Named| one.name == name.name && (name.schema.is_none() || one.schema == name.schema);
         let own = self.events_of(&name.name).filter_map(|event| match event {
@@ -174,7 +175,7 @@ impl<'a> Known<'a> {
         own.collect()
     }
 
-    /// The full names that the script gives to something, with this last part.
+    /// The full names with this last part that the script gives to objects.
     pub(super) fn given(&self, name: &str) -> Vec<Named> {
         let given = self.events_of(name).filter_map(|event| match event {
             Event::Name(new, _) if new.name == *name => Some(new.clone()),
@@ -183,30 +184,30 @@ impl<'a> Known<'a> {
         given.collect()
     }
 
-    /// The schemas that are searched, where the script says so.
+    /// The search path, if the script sets it.
     pub(super) fn path(&self) -> Option<&'a [String]> {
         let path = self.events().find_map(|event| if let Event::Path(path) = event { Some(path) } else { None });
         path.and_then(|path| path.as_deref())
     }
 
-    /// Whether the time zone of the session is UTC, as each migration begins with it.
+    /// Whether the time zone of the session is UTC, as it is at the start of each migration.
     pub(super) fn is_utc(&self) -> bool {
         self.events().find_map(|event| if let Event::Utc(utc) = event { Some(*utc) } else { None }).unwrap_or(true)
     }
 
-    /// Whether a constraint of a table has gone; a statement drops before it does anything else.
+    /// Whether a constraint of a table has been dropped. A statement drops before it does anything else.
     pub(super) fn is_dropped(&self, table: &Named, constraint: &str) -> bool {
         let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at, &table.name));
         events.any(|event| matches!(event, Event::Unconstrained(of, name) if of == table && name == constraint))
     }
 
-    /// Whether a column can be NULL since a statement of the script.
+    /// Whether a statement of the script has made a column nullable.
     pub(super) fn is_nullable(&self, table: &Named, column: &str) -> bool {
         let mut events = self.scopes.into_iter().flat_map(|scopes| scopes.up_to(self.at, &table.name));
         events.any(|event| matches!(event, Event::Nullable(of, name) if of == table && name == column))
     }
 
-    /// A domain that the script has made or changed.
+    /// A domain that the script has created or changed.
     pub(super) fn own_domain(&self, name: &Named) -> Option<Domain> {
         let is_it = |one: &Named| one.name == name.name && (name.schema.is_none() || one.schema == name.schema);
         self.events_of(&name.name).find_map(|event| match event {
@@ -215,7 +216,7 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// The full name of something that is made.
+    /// The full name of a new object.
     fn made(&self, name: &Named) -> Named {
         let schema = || self.path().and_then(|path| path.first().cloned()).unwrap_or_else(|| "public".to_owned());
         Named { schema: Some(name.schema.clone().unwrap_or_else(schema)), name: name.name.clone() }
@@ -258,7 +259,7 @@ fn events(stmt: &Stmt, known: &Known<'_>) -> Vec<Event> {
     }
 }
 
-/// What an `ALTER TABLE` proves no longer.
+/// What an `ALTER TABLE` no longer proves.
 fn loosened(known: &Known<'_>, alter: &ast::AlterTable) -> Vec<Event> {
     use ast::{AlterColumnOption, AlterTableAction as A};
     let Some(Altered { table, .. }) = Altered::of(known, alter) else { return Vec::new() };
@@ -276,7 +277,7 @@ fn text(node: &impl AstNode) -> String {
     node.syntax().text().to_string()
 }
 
-/// What has the name of a new relation is that one from here on.
+/// From here on the name of a new relation refers to it.
 fn made(known: &Known<'_>, name: Option<Named>, only_if_new: bool) -> Vec<Event> {
     let Some(name) = name else { return Vec::new() };
     let is_there = known.before.is_some() && known.relation(&name).is_some();
@@ -333,7 +334,7 @@ fn domain(known: &Known<'_>, create: &ast::CreateDomain, name: &Named) -> Event 
     Event::Domain(known.made(name), domain)
 }
 
-/// A domain that begins to ask something of its values.
+/// A domain that begins to constrain its values.
 fn stricter(known: &Known<'_>, alter: &ast::AlterDomain) -> Option<Event> {
     use ast::AlterDomainAction as A;
     matches!(alter.action(), Some(A::AddConstraint(_) | A::SetNotNull(_))).then_some(())?;
@@ -368,13 +369,13 @@ fn settings(text: &str) -> Vec<Event> {
     }
 }
 
-/// The names of time zones that are never away from UTC, and those of the one that a migration begins with.
+/// The names of time zones that are always UTC, and those for the zone that a migration starts with.
 fn is_utc(values: &[&str]) -> bool {
     let value = values.concat().trim_matches('\'').to_ascii_lowercase();
     matches!(value.as_str(), "default" | "local" | "utc" | "etc/utc" | "gmt" | "etc/gmt" | "uct" | "zulu" | "0")
 }
 
-/// The schemas of a list, as names or as literals; `DEFAULT` is what the session has.
+/// The schemas of a list, as names or as literals; `DEFAULT` means the setting of the session.
 fn path(values: &[&str]) -> Option<Vec<String>> {
     if matches!(values, [word] if word.eq_ignore_ascii_case("default")) {
         return None;

@@ -1,4 +1,4 @@
-//! Statements: which form each is, and on which relations.
+//! Statements: the form of each, and the relations that it is about.
 
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, CommentObject, Stmt};
@@ -14,7 +14,7 @@ use super::work::{Work, has_word};
 use crate::lint::Named;
 use crate::lint::script::{named, relation_names};
 
-/// What a statement asks for.
+/// The locks that a statement asks for.
 pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Vec<Asked> {
     let all = altered(stmt, known).or_else(|| gone::asked(stmt, known)).or_else(|| upkeep::asked(stmt, known));
     all.or_else(|| of_parts(stmt, known)).unwrap_or_else(|| of_rows(stmt, known))
@@ -45,7 +45,7 @@ fn altered(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     Some(asked)
 }
 
-/// Statements about what belongs to a relation.
+/// Statements about parts of a relation.
 fn of_parts(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     let node = stmt.syntax();
     let first =
@@ -54,7 +54,7 @@ fn of_parts(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
         Stmt::CreateTrigger(it) => {
             let referenced: Vec<Named> =
                 it.from_table().and_then(|from| known.named(&from.table_name_ref()?)).into_iter().collect();
-            // Partitions get one of their own where it fires for each row.
+            // Partitions get their own trigger if it fires for each row.
             let only = it.trigger_level().is_none_or(|level| !has_word(level.syntax(), "row"));
             let all = on(stmt, known, Form::CreateTrigger).into_iter();
             all.map(|one| Asked { only, referenced: referenced.clone(), ..one }).collect()
@@ -84,7 +84,7 @@ fn of_parts(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     Some(asked)
 }
 
-/// Statements that read or write rows, or make something of them.
+/// Statements that read or write rows, or create something from them.
 fn of_rows(stmt: &Stmt, known: &Known<'_>) -> Vec<Asked> {
     let node = stmt.syntax();
     match stmt {
@@ -114,22 +114,22 @@ fn of_rows(stmt: &Stmt, known: &Known<'_>) -> Vec<Asked> {
     }
 }
 
-/// Whether a statement says IF EXISTS.
+/// Whether a statement contains IF EXISTS.
 pub(super) fn may_be_missing(stmt: &Stmt) -> bool {
     stmt.syntax().children().any(|node| ast::IfExists::can_cast(node.kind()))
 }
 
-/// The relations that a statement names as its own.
+/// The relations that a statement names as its targets.
 pub(super) fn relations(stmt: &Stmt, known: &Known<'_>) -> Vec<Named> {
     relation_names(stmt).filter_map(|name| known.full(&name)).collect()
 }
 
-/// A form on each relation that a statement names as its own.
+/// A form on each relation that a statement names as its target.
 pub(super) fn on(stmt: &Stmt, known: &Known<'_>, form: Form) -> Vec<Asked> {
     relations(stmt, known).into_iter().map(|table| Asked::new(form, table)).collect()
 }
 
-/// The first relation that is named in a node.
+/// The first relation named in a node.
 fn relation_in(node: &SyntaxNode, known: &Known<'_>) -> Option<Named> {
     let is_it = |node: &SyntaxNode| {
         ast::TableNameRef::can_cast(node.kind())
@@ -140,7 +140,7 @@ fn relation_in(node: &SyntaxNode, known: &Known<'_>) -> Option<Named> {
     known.full(&name)
 }
 
-/// Checks of a domain are proven on all columns of it.
+/// A CHECK of a domain is proven on all columns of the domain.
 fn domain(alter: &ast::AlterDomain, known: &Known<'_>) -> Vec<Asked> {
     use ast::AlterDomainAction as A;
     let proves = match alter.action() {

@@ -1,5 +1,5 @@
-//! Whether an expression gives the same value for all rows of a statement: what functions promise, and which functions in SQL
-//! the server inlines.
+//! Whether an expression has the same value for all rows of a statement: what functions promise, and which SQL
+//! functions the server inlines.
 
 use std::collections::BTreeSet;
 
@@ -11,23 +11,23 @@ use crate::lint::Named;
 use crate::lint::script::named;
 use crate::sql::parse;
 
-/// The functions of PostgreSQL that give the same value for a whole statement, from `pg_proc`.
+/// The functions of PostgreSQL that return the same value for a whole statement, from `pg_proc`.
 const STEADY: &str = include_str!("functions.txt");
 
-/// How many functions that call each other are followed.
+/// How many nested function calls are followed.
 const DEEPEST: usize = 8;
 
-/// Whether an expression of the server may give another value for each row.
+/// Whether a server expression may have another value for each row.
 pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
     calls_volatile(known, parse(&format!("SELECT {expression}")).tree().syntax())
 }
 
-/// Whether a function is called in a node that may give another value for each row.
+/// Whether a node calls a function that may return another value for each row.
 pub(super) fn calls_volatile(known: &Known<'_>, node: &SyntaxNode) -> bool {
     calls(known, node, 0, &mut BTreeSet::new())
 }
 
-/// The same, where some functions are known to be steady.
+/// The same, with some functions known to be steady.
 fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
     let calls = node.descendants().filter_map(ast::CallExpr::cast);
     let mut names = calls.filter_map(|call| named(&call.expr()?));
@@ -38,7 +38,7 @@ fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize, steady: &mut BTreeS
     })
 }
 
-/// Whether a function may give another value for each row. One that nobody knows may.
+/// Whether a function may return another value for each row. An unknown function may.
 fn is_volatile(known: &Known<'_>, name: &Named, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
     let own = known.own_functions(name);
     let of_schema = known.functions(name).into_iter().filter_map(|one| one.fact("definition"));
@@ -62,12 +62,12 @@ fn is_steady(known: &Known<'_>, definition: &str, depth: usize, steady: &mut BTr
         || inlined(&function, &options).is_some_and(|body| !calls(known, &body, depth + 1, steady))
 }
 
-/// The body of a function in SQL that the server inlines: a single expression.
+/// The body of an SQL function that the server inlines: a single expression.
 fn inlined(function: &ast::CreateFunction, options: &[FuncOption]) -> Option<SyntaxNode> {
     let has_parameters = function.param_list().is_some_and(|list| list.params().next().is_some());
     let is_fenced = options.iter().any(|one| match one {
         FuncOption::SecurityDefinerFuncOption(_) | FuncOption::SetFuncOption(_) => true,
-        // One that is not called for NULL is only sometimes put in.
+        // A strict function is inlined only sometimes.
         FuncOption::StrictFuncOption(_) | FuncOption::ReturnsNullOnNullInputFuncOption(_) => has_parameters,
         _ => false,
     });

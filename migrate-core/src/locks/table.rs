@@ -1,35 +1,35 @@
-//! The one table of locks: which form of a statement takes which lock on which relations.
+//! The table of locks: which form of a statement takes which lock on which relations.
 //!
-//! Every row was read from `pg_locks` (see `tests/it/locks` of migrate-test, which holds it against the server) on
-//! PostgreSQL 15 and 18, the oldest and the newest supported version; those between are not tested. What the lock of an
-//! index keeps others from is the use of its table: a row names the stronger.
+//! Every row was read from `pg_locks` (see `tests/it/locks` of migrate-test, which compares it with the server) on
+//! PostgreSQL 15 and 18, the oldest and the newest supported version; the versions between them are not tested. A lock
+//! on an index restricts the use of its table; a row names the stronger lock.
 
 use crate::lock_mode::LockMode::{self, *};
 
-/// What a relation is to a statement.
+/// The role of a relation in a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// What the statement names.
+    /// The relation that the statement names.
     Target,
     /// Partitions and children of the target.
     Child,
-    /// What the target is a partition of.
+    /// The table that the target is a partition of.
     Parent,
     /// The other table of `ATTACH`, `DETACH`, `INHERIT`.
     Other,
-    /// The default partition of the target, which must not hold rows of a new one.
+    /// The default partition of the target, which must not contain rows of a new partition.
     Default,
-    /// What foreign keys in the statement refer to.
+    /// The tables that foreign keys in the statement reference.
     Referenced,
-    /// The other side of foreign keys that the statement removes or checks again.
+    /// The other side of foreign keys that the statement removes or rechecks.
     Partner,
-    /// What goes along by CASCADE.
+    /// What CASCADE removes too.
     Dependent,
     /// What the statement only reads.
     Source,
 }
 
-/// A form of a statement that takes locks of its own.
+/// A form of a statement with its own set of locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     AddColumn,
@@ -100,10 +100,10 @@ pub(super) enum Form {
     StrongSequence,
 }
 
-/// A row: the form, the major version from which on it is so, and the locks.
+/// A row: the form, the first major version that it is valid for, and the locks.
 type Row = (Form, u32, &'static [(Role, LockMode)]);
 
-/// The table. Where versions differ, a form has several rows.
+/// The table. If versions differ, a form has several rows.
 static TABLE: [Row; 71] = {
     use Role::*;
     [
@@ -126,7 +126,7 @@ static TABLE: [Row; 71] = {
         // The index is built on each partition, as CREATE INDEX does.
         (Form::AddKey, 0, &[(Target, AccessExclusive), (Child, Share)]),
         (Form::AddKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        // Children that are no partitions have keys and checks of their own, but 18 looks at them.
+        // Children that are not partitions have their own keys and checks, but PostgreSQL 18 reads them.
         (Form::AddOwnKey, 0, &[(Target, AccessExclusive)]),
         (Form::AddOwnKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::AddOwnCheck, 0, &[(Target, AccessExclusive)]),
@@ -181,7 +181,7 @@ static TABLE: [Row; 71] = {
         (Form::Vacuum, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::VacuumFull, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::Analyze, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        // The rows of children that are no partitions are only read for the statistics of their parent, before 18.
+        // Before 18, the rows of children that are not partitions are only read for the statistics of their parent.
         (Form::AnalyzeParent, 0, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
         (Form::AnalyzeParent, 18, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
         (Form::Cluster, 0, &[(Target, AccessExclusive)]),
@@ -215,7 +215,7 @@ static TABLE: [Row; 71] = {
         (Form::PartitionNew, 0, &[(Target, AccessExclusive), (Default, AccessExclusive)]),
         (Form::ReferNew, 0, &[(Target, ShareRowExclusive)]),
         (Form::DomainCheck, 0, &[(Target, Share)]),
-        // The statement says how strong it is; this is what it takes where it does not.
+        // The statement names its lock mode; this is the default.
         (Form::Lock, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (Form::Sequence, 0, &[(Target, ShareRowExclusive)]),
         (Form::StrongSequence, 0, &[(Target, AccessExclusive)]),
@@ -223,7 +223,7 @@ static TABLE: [Row; 71] = {
 };
 
 impl Form {
-    /// What it takes on a server of a major version.
+    /// The locks that the form takes on a server of a major version.
     pub(super) fn locks(self, major: u32) -> &'static [(Role, LockMode)] {
         let rows = TABLE.iter().filter(|(form, since, _)| *form == self && *since <= major);
         rows.max_by_key(|(_, since, _)| *since).map(|(_, _, locks)| *locks).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Whether a value of one type is stored like that of another one, so that no row has to be rewritten.
+//! Whether a value of one type is stored like a value of another, so that no row has to be rewritten.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::lint::Named;
 use super::place::Known;
 use super::scope::Domain;
 
-/// A type as the server writes it, in parts: `character varying`, `[10]`.
+/// A type the way the server writes it, in parts: `character varying`, `[10]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stored {
     name: String,
@@ -15,19 +15,19 @@ pub(super) struct Stored {
     is_array: bool,
 }
 
-/// Who wrote a type.
+/// Who wrote the name of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
-    /// The server, which writes the schema of every type but its own.
+    /// The server, which qualifies every type except the built-in ones.
     Server,
     /// The script.
     Script,
 }
 
-/// The types of PostgreSQL: without a schema these names mean no other ones, whatever is in the schemas that are searched.
+/// The built-in types: without a schema these names always mean them, whatever the search path contains.
 const BUILT_IN: &str = include_str!("types.txt");
 
-/// The other names of types, and the server's own.
+/// The other names of types, and the names that the server uses.
 const ALIASES: [(&str, &str); 24] = [
     ("varchar", "character varying"),
     ("char varying", "character varying"),
@@ -56,7 +56,7 @@ const ALIASES: [(&str, &str); 24] = [
 ];
 
 impl Stored {
-    /// Reads a type, as people or the server write it.
+    /// Reads a type as written by people or by the server.
     pub(super) fn parse(text: &str) -> Self {
         let text = text.trim();
         let is_array = text.ends_with(']') || text.to_ascii_lowercase().contains(" array");
@@ -72,7 +72,7 @@ impl Stored {
         let numbers = numbers.split(',').filter_map(|number| number.trim().parse().ok()).collect();
         let mut stored = Self { name: own.unwrap_or(name), numbers, is_array };
         match (stored.name.as_str(), stored.numbers.len()) {
-            // Without a length it is as long as it happens to be.
+            // Without a length, its length is not limited.
             ("bpchar", _) => stored.name = "character".to_owned(),
             ("character" | "bit", 0) => stored.numbers.push(1),
             ("numeric", 1) => stored.numbers.push(0),
@@ -81,7 +81,7 @@ impl Stored {
         stored
     }
 
-    /// A type of the script, with the schema that it is in.
+    /// A type in the script, with its schema.
     fn of_script(known: &Known<'_>, text: &str) -> Self {
         let stored = Self::parse(text);
         let name = stored.own_name(By::Script).and_then(|name| known.type_name(&name));
@@ -92,7 +92,7 @@ impl Stored {
         Self { name: name.unwrap_or_else(|| stored.name.clone()), ..stored }
     }
 
-    /// Its name, where it can be that of a type that is not PostgreSQL's.
+    /// Its name, if it can be the name of a type that is not built in.
     fn own_name(&self, by: By) -> Option<Named> {
         let name = Named::parse(&self.name)?;
         let is_own = match by {
@@ -105,7 +105,7 @@ impl Stored {
         is_own.then_some(name)
     }
 
-    /// The domain that it is.
+    /// The domain, if it is one.
     fn domain(&self, known: &Known<'_>, by: By) -> Option<Domain> {
         if self.is_array {
             return None;
@@ -113,7 +113,8 @@ impl Stored {
         known.domain(&self.own_name(by)?)
     }
 
-    /// The type that the server stores for a domain, and whether the domain, or one that it is of, has conditions.
+    /// The type that the server stores for a domain, and whether the domain, or one that it is based on, has
+    /// conditions.
     fn base(mut self, known: &Known<'_>, mut by: By) -> (Self, bool) {
         let (mut seen, mut strict) = (BTreeSet::new(), false);
         while let Some(domain) = self.domain(known, by).filter(|_| seen.insert(self.name.clone())) {
@@ -125,7 +126,7 @@ impl Stored {
     }
 }
 
-/// A type of the script as the server writes it.
+/// A type in the script the way the server writes it.
 pub(crate) fn as_server(known: &Known<'_>, text: &str) -> String {
     let Stored { name, numbers, is_array } = Stored::of_script(known, text);
     let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
@@ -133,12 +134,12 @@ pub(crate) fn as_server(known: &Known<'_>, text: &str) -> String {
     format!("{name}{numbers}{}", if is_array { "[]" } else { "" })
 }
 
-/// The domain that a column of the script gets.
+/// The domain of a column in the script.
 pub(super) fn domain_of(known: &Known<'_>, ty: &str) -> Option<Domain> {
     Stored::parse(ty).domain(known, By::Script)
 }
 
-/// Whether a domain, or one that it is of, asks something of its values.
+/// Whether a domain, or one that it is based on, constrains its values.
 pub(super) fn is_strict(known: &Known<'_>, ty: &str) -> bool {
     Stored::parse(ty).base(known, By::Script).1
 }
@@ -148,13 +149,13 @@ pub(super) fn is_strict(known: &Known<'_>, ty: &str) -> bool {
 pub(super) enum Change {
     /// All rows are rewritten.
     Rewrites,
-    /// The rows stay, but indexes are for values of another type.
+    /// The rows stay, but the indexes are for values of another type.
     NewIndexes,
-    /// All stays.
+    /// Nothing changes.
     Keeps,
 }
 
-/// What happens to a column when its type changes. `utc` is whether the session's time zone is UTC.
+/// What happens to a column when its type changes. `utc` tells whether the time zone of the session is UTC.
 pub(super) fn change(known: &Known<'_>, old: &str, new: &str, utc: bool) -> Change {
     let (old, new) = (Stored::parse(old), Stored::of_script(known, new));
     if old == new {
@@ -165,9 +166,9 @@ pub(super) fn change(known: &Known<'_>, old: &str, new: &str, utc: bool) -> Chan
     if strict {
         return Change::Rewrites;
     }
-    // What a domain says of a length is forgotten by the cast.
+    // The cast ignores the length in a domain.
     if old == new && (is_plain || old.numbers.is_empty()) {
-        // Operators for every type of a kind are those of one type in an index.
+        // In an index, polymorphic operators are shared by all types of the kind.
         let is_general = old.is_array || old.name.contains('.') || old.name.ends_with("range");
         return if is_general { Change::NewIndexes } else { Change::Keeps };
     }
@@ -178,13 +179,13 @@ pub(super) fn change(known: &Known<'_>, old: &str, new: &str, utc: bool) -> Chan
     }
 }
 
-/// Whether an index is for this type and the others that are stored like it.
+/// Whether the index operators of this type are also used for other types that are stored like it.
 fn shares_operators(name: &str) -> bool {
     matches!(name, "text" | "character varying" | "cidr" | "inet" | "bit varying") || is_interval(name)
 }
 
-/// Whether rows stay as they are. What a domain says of the length of its values is forgotten by a cast, and so is what
-/// another type says of it: `is_plain` is whether the old type is no domain.
+/// Whether rows stay as they are. A cast ignores the length that a domain or another type specifies; `is_plain` tells
+/// whether the old type is not a domain.
 fn keeps(old: &Stored, new: &Stored, is_plain: bool, utc: bool) -> bool {
     let is_citext = |name: &str| name.rsplit('.').next() == Some("citext");
     let (from, to) = (old.name.as_str(), new.name.as_str());
@@ -212,12 +213,12 @@ fn keeps(old: &Stored, new: &Stored, is_plain: bool, utc: bool) -> bool {
     }
 }
 
-/// An interval down to seconds.
+/// An interval type that includes seconds.
 fn is_interval(name: &str) -> bool {
     name == "interval" || name.starts_with("interval ") && name.ends_with("second")
 }
 
-/// How many digits of a second are kept where nothing is said.
+/// How many fractional digits of a second are kept by default.
 const MOST: i64 = 6;
 
 fn digits(of: &Stored) -> i64 {

@@ -1,4 +1,4 @@
-//! What views read, and which views read something: from their definitions, in which every name has its schema.
+//! What views read, and which views read a relation: from their definitions, in which every name is qualified.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::schema::{Kind, Object};
 use crate::sql::parse;
 
 impl Known<'_> {
-    /// What a view reads, and what the views among that read. A materialized view has rows of its own.
+    /// The relations that a view reads, including those that its views read. A materialized view has its own rows.
     pub(super) fn sources(&self, view: &Named) -> Vec<Named> {
         let read = |name: &Named| {
             let view = self.table(name).filter(|one| name == view || one.id.kind == Kind::View);
@@ -26,7 +26,7 @@ impl Known<'_> {
         if is_view { self.sources(name) } else { Vec::new() }
     }
 
-    /// The views that read a relation, and those that read them. With a column, only those that can read this one.
+    /// The views that read a relation, and the views on these. With a column, only those that can read this column.
     pub(super) fn readers(&self, table: &Named, column: Option<&str>) -> Vec<Named> {
         let Some(schema) = self.before else { return Vec::new() };
         let views = schema.of_kind(Kind::View).chain(schema.of_kind(Kind::MaterializedView));
@@ -49,7 +49,8 @@ impl Known<'_> {
     }
 }
 
-/// The relations that the definition of a view names. What is PostgreSQL's own, or of the query itself, has no schema there.
+/// The relations that the definition of a view names. System relations, and names local to the query, are not qualified
+/// there.
 fn reads(view: &Object) -> Vec<Named> {
     let tree = parse(view.fact("definition").unwrap_or_default()).tree();
     let names = tree.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));

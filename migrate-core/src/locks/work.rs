@@ -1,4 +1,4 @@
-//! Which actions read or write all rows of their table: what the server decides by looking at types, defaults and proofs.
+//! Which actions read or write all rows of their table. The server decides this from types, defaults and proofs.
 
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Constraint, ConstraintOption};
@@ -15,14 +15,14 @@ use crate::sql::tokens;
 /// What is done with the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Work {
-    /// None of them is looked at, or only a few.
+    /// No row is read, or only a few.
     #[default]
     Nothing,
-    /// Nobody can say: the table is not in the schema.
+    /// Unknown: the table is not in the schema.
     Unknown,
     /// All of them are read.
     Reads,
-    /// All of them are rewritten, to another file.
+    /// All of them are rewritten, to a new file.
     Rewrites,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Cause {
     Storage,
 }
 
-/// Work, and where in the script it is asked for.
+/// Work, and the place in the script that asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Effort {
     pub(crate) work: Work,
@@ -69,7 +69,7 @@ pub(crate) fn efforts(known: &Known<'_>, name: &Named, action: &AlterTableAction
             let is_valid = table.is_some_and(|table| known.constraints(table).iter().any(is_valid));
             (!is_valid).then(|| Effort::at(it, Work::Reads, Cause::Check)).into_iter().collect()
         }
-        // A key that is enforced from now on is checked.
+        // A key that becomes enforced is checked.
         AlterTableAction::AlterConstraint(it) => {
             let enforces = it.constraint_options().any(|option| matches!(option, ConstraintOption::Enforced(_)));
             let name = it.constraint_name_ref().and_then(|name| named(&name));
@@ -96,7 +96,7 @@ pub(crate) fn child_efforts(known: &Known<'_>, of: &Named, child: &Named, action
     if matches!(action, AlterTableAction::AddConstraint(it) if has_word(it.syntax(), "inherit")) {
         return Vec::new();
     }
-    // Children that are no partitions do not get the keys, but the NOT NULL of a primary key.
+    // Children that are not partitions do not get the keys, but they do get the NOT NULL of a primary key.
     if !known.is_partitioned(of) {
         let of_key = |one: &Effort| matches!(one.cause, Cause::NewKey | Cause::Unique | Cause::ForeignKey);
         all.retain(|one| !(one.work == Work::Reads && of_key(one)));
@@ -110,7 +110,7 @@ pub(crate) fn child_efforts(known: &Known<'_>, of: &Named, child: &Named, action
     all
 }
 
-/// Whether a primary key makes columns of a table with children NOT NULL, in these as well.
+/// Whether a primary key makes columns of a table NOT NULL in its children too.
 pub(super) fn key_fills(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool {
     !known.is_partitioned(table) && nullable(known, table, add)
 }
@@ -126,9 +126,9 @@ fn nullable(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool 
     key.using_index().is_none() && names.iter().any(|column| !is_filled(known, table, column))
 }
 
-/// Actions that put the rows somewhere else, unless they are there.
+/// Actions that move the rows, unless they are there already.
 fn stored(table: Option<&Object>, action: &AlterTableAction) -> Option<Effort> {
-    // A partitioned table stores nothing: what is said of it holds for partitions that come later.
+    // A partitioned table stores nothing: the setting applies to future partitions.
     if table.is_some_and(|table| table.fact("partition key").is_some()) {
         return None;
     }
@@ -162,11 +162,11 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
     }
     let ty = add.ty().map(|ty| ty.syntax().text().to_string()).unwrap_or_default();
     let constraints: Vec<Constraint> = add.constraints().collect();
-    // DEFAULT NULL is one to the server, also instead of that of a domain.
+    // The server treats DEFAULT NULL as a default, which also overrides that of a domain.
     let has_default = constraints.iter().any(|one| matches!(one, Constraint::DefaultConstraint(_)));
     let domain = domain_of(known, &ty).filter(|_| !has_default);
     let is_serial = SERIAL.contains(&ty.trim().to_ascii_lowercase().as_str());
-    // The server does not think of the default of a domain when it adds a key.
+    // The server ignores the default of a domain when it adds a key.
     let is_filled =
         has_default || is_serial || constraints.iter().any(|one| matches!(one, Constraint::GeneratedConstraint(_)));
     let rewrites = is_serial
@@ -186,7 +186,7 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
             }
             Constraint::UniqueConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::Unique)),
             Constraint::PrimaryKeyConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::NewKey)),
-            // Without a default the key holds in all rows.
+            // Without a default the key is valid for all rows.
             Constraint::ReferencesConstraint(it) if is_filled && !is_unproven(it.constraint_options()) => {
                 all.push(Effort::at(it, Work::Reads, Cause::ForeignKey));
             }
@@ -207,10 +207,10 @@ pub(super) fn is_null_by_default(add: &ast::AddColumn) -> bool {
     add.constraints().any(|one| is_null(&one))
 }
 
-/// The types that bring a default of their own.
+/// The types that have their own default.
 const SERIAL: [&str; 6] = ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"];
 
-/// Whether a column has to be filled row by row. A virtual one is not stored.
+/// Whether a column has to be filled row by row. A virtual column is not stored.
 fn is_computed_for_each(known: &Known<'_>, constraint: &Constraint) -> bool {
     match constraint {
         Constraint::DefaultConstraint(it) => calls_volatile(known, it.syntax()),
@@ -219,7 +219,7 @@ fn is_computed_for_each(known: &Known<'_>, constraint: &Constraint) -> bool {
     }
 }
 
-/// Whether a word stands among the words of a node.
+/// Whether a word occurs among the words of a node.
 pub(super) fn has_word(node: &SyntaxNode, word: &str) -> bool {
     let text = node.text().to_string();
     crate::sql::tokens(&text).iter().any(|one| one.eq_ignore_ascii_case(word))
@@ -266,7 +266,7 @@ fn retyped(known: &Known<'_>, table: &Object, column: &Object, set: &ast::SetTyp
     let about = |one: &&Object| {
         one.fact("definition").is_some_and(|text| tokens(text).iter().any(|word| word.trim_matches('"') == name))
     };
-    // An index that sorts in another order is built again, and so is each with an expression or a condition.
+    // An index with another sort order is rebuilt, and so is each index with an expression or a condition.
     let is_built = |one: &Object| one.fact("definition").is_some_and(|text| is_other || !is_of_columns(text));
     let is_indexed = known.parts(table, Kind::Index).into_iter().filter(about).any(is_built);
     // A check is proven again.
@@ -279,7 +279,7 @@ fn retyped(known: &Known<'_>, table: &Object, column: &Object, set: &ast::SetTyp
     if is_indexed || is_constrained { Work::Reads } else { Work::Nothing }
 }
 
-/// Whether an index is of whole columns and all rows.
+/// Whether an index covers plain columns and all rows.
 fn is_of_columns(definition: &str) -> bool {
     let Some((_, list)) = definition.split_once(" USING ").and_then(|(_, rest)| rest.split_once('(')) else {
         return true;
@@ -290,7 +290,7 @@ fn is_of_columns(definition: &str) -> bool {
     is_whole && !list.contains(&"(")
 }
 
-/// Whether an action gives a column values that are computed from those that it has, and not only cast.
+/// Whether an action computes new values of a column from its old ones, rather than only casting them.
 pub(crate) fn computes(action: &ast::AlterTableAction) -> bool {
     let ast::AlterTableAction::AlterColumn(alter) = action else { return false };
     let Some(AlterColumnOption::SetType(set)) = alter.option() else { return false };
@@ -308,7 +308,7 @@ fn is_cast_of(using: &ast::UsingExpr, name: &str, ty: &str) -> bool {
         && super::types::Stored::parse(cast) == super::types::Stored::parse(ty)
 }
 
-/// Whether a constraint is added without a look at the rows.
+/// Whether a constraint is added without reading the rows.
 fn is_unproven(mut options: impl Iterator<Item = ConstraintOption>) -> bool {
     options.any(|option| matches!(option, ConstraintOption::NotValid(_) | ConstraintOption::NotEnforced(_)))
 }

@@ -7,6 +7,7 @@
 use super::message::Message;
 use crate::db::{Failure, InnerPosition};
 use crate::source::Script;
+use crate::sql::byte_of_position;
 
 /// Which part of a migration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +61,7 @@ impl At {
 /// The byte of a message that the server refers to: the server counts characters from 1, over the whole message.
 pub(super) fn byte(failure: &Failure, message: &str) -> Option<usize> {
     let Failure::Server(refusal) = failure else { return None };
-    let before = refusal.position?.checked_sub(1)?;
-    // For a text that ends too early, the position is after its last character.
-    message.char_indices().map(|(byte, _)| byte).chain([message.len()]).nth(before)
+    byte_of_position(message, refusal.position?)
 }
 
 /// Which script of a message failed, and where.
@@ -118,6 +117,6 @@ fn inside(failure: &Failure, script: &Script, n: usize) -> Option<usize> {
     }
     let mut found = text.match_indices(&**query);
     let (start, _) = found.next().filter(|_| found.next().is_none())?;
-    let (byte, _) = query.char_indices().nth(at.checked_sub(1)?)?;
+    let byte = byte_of_position(query, *at)?;
     Some(span.start + start + byte)
 }

@@ -132,3 +132,86 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A script with or without its own timeouts, with multi-byte characters.
+    fn script() -> impl Strategy<Value = Script> {
+        ("[a-zü€ ;\n]{1,20}", any::<bool>(), any::<bool>()).prop_map(|(text, lock, statement)| {
+            let lock = if lock { "-- migrate: lock-timeout 2s\n" } else { "" };
+            let statement = if statement { "-- migrate: statement-timeout 3s\n" } else { "" };
+            Script::recorded("a.sql".into(), format!("{lock}{statement}{text}").into())
+        })
+    }
+
+    proptest! {
+        /// Each byte of a message belongs to the script whose transaction contains it: to its text, or before or after
+        /// it.
+        #[test]
+        fn a_byte_of_a_message_is_found_in_its_script(
+            scripts in prop::collection::vec((script(), any::<bool>()), 1..5),
+        ) {
+            let mut message = Message::default();
+            let mut begins = Vec::new();
+            for (script, keeps) in &scripts {
+                let around = |text: &str| if *keeps { text.to_owned() } else { String::new() };
+                let aside = Aside { before: around("SELECT before;"), after: around("SELECT after;") };
+                begins.push(message.sql.len());
+                message.push(script, &aside, "RESET ALL;", "INSERT;");
+            }
+            prop_assert_eq!(message.locate(message.sql.len()), Some((scripts.len() - 1, Err(Where::End))));
+            for (at, (script, keeps)) in scripts.iter().enumerate() {
+                let end = begins.get(at + 1).copied().unwrap_or(message.sql.len());
+                let text = &message.sql[begins[at]..end];
+                prop_assert!(text.starts_with("BEGIN; ") && text.ends_with("COMMIT;\n"), "{}", text);
+                // Our statements precede the script, and none of them is inside it.
+                let mut head = "BEGIN; ".to_owned();
+                for (name, seconds) in [("lock", 2), ("statement", 3)] {
+                    if script.text().contains(&format!("{name}-timeout {seconds}s")) {
+                        head += &format!("SET LOCAL {name}_timeout TO {seconds}000;");
+                    }
+                }
+                head += if *keeps { "SELECT before;" } else { "" };
+                let start = begins[at] + head.len();
+                prop_assert!(text.strip_prefix(&*head).is_some_and(|rest| rest.starts_with(&**script.text())), "{}", text);
+                let ours = head.matches(';').count();
+                prop_assert_eq!(message.parts[at].head, ours);
+                for byte in begins[at]..end {
+                    let expected = match byte {
+                        byte if byte < start => Err(Where::Before),
+                        byte if byte <= start + script.text().len() => Ok(byte - start),
+                        _ => Err(Where::End),
+                    };
+                    prop_assert_eq!(message.locate(byte), Some((at, expected)));
+                }
+                let part = message.parts[at];
+                prop_assert_eq!(part.at(0, 3), Where::Before);
+                prop_assert_eq!(part.at(ours - 1, 3), if *keeps { Where::Kept } else { Where::Before });
+                let of_script: Vec<Where> = (0..4).map(|n| part.at(ours + n, 3)).collect();
+                let statements = [Where::Statement(0), Where::Statement(1), Where::Statement(2), Where::End];
+                prop_assert_eq!(of_script, statements);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_migration_did_to_its_session_is_undone_before_its_settings_are_set() {
+        let settings = Settings {
+            lock_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::ZERO,
+            notices_lost_client: true,
+        };
+        let set = "SET lock_timeout TO 3000; SET statement_timeout TO 0; SET client_connection_check_interval TO 1000;";
+        assert_eq!(settings.sql(), set);
+        let isolate = settings.isolate();
+        for undone in ["SET CONSTRAINTS ALL IMMEDIATE;", "RESET ROLE;", "RESET ALL;", "DISCARD TEMP;"] {
+            assert!(isolate.find(undone).unwrap() < isolate.find(set).unwrap(), "{isolate}");
+        }
+        assert!(isolate.find("RESET SESSION AUTHORIZATION;").unwrap() < isolate.find("RESET ALL;").unwrap());
+        assert!(!Settings { notices_lost_client: false, ..settings }.sql().contains("client_connection"));
+    }
+}

@@ -144,6 +144,7 @@ impl Migrator {
         code: CodeMigrations,
         mut options: Options,
     ) -> Result<Self> {
+        options.actor = options.actor.known();
         // As with libpq, a configured name takes precedence over the name that a program gives itself.
         if let Some(name) = database.application_name() {
             options.actor.application = name.to_owned();

@@ -251,7 +251,7 @@ pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
     let finding = set.why_empty();
     match state.applied().count() {
         0 => finding,
-        count => finding.note(format!("the ledger has {count} applied migrations")),
+        count => finding.note(format!("applied migrations in the ledger: {count}")),
     }
 }
 

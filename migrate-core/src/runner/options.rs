@@ -37,7 +37,8 @@ pub struct Options {
     pub restore_kept: bool,
     /// The reason for the run, for the ledger.
     pub reason: Option<String>,
-    /// Who runs it, for the ledger.
+    /// Who runs it, for the ledger. If only the application is set, the environment is read when a
+    /// [`Migrator`](crate::Migrator) is opened.
     pub actor: Actor,
     /// Receives the progress.
     pub observer: Arc<dyn Observer>,
@@ -58,7 +59,7 @@ impl Default for Options {
             keep_data: false,
             restore_kept: true,
             reason: None,
-            actor: Actor::from_environment("roundtrip"),
+            actor: Actor::named("roundtrip"),
             observer: Arc::new(Silent),
             cancel: Cancel::new(),
         }

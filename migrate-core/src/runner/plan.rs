@@ -417,3 +417,6 @@ fn recorded_script(version: &Version, name: &str, text: &Arc<str>) -> Arc<Script
     let path = PathBuf::from(format!("(ledger) {version}_{name}.down.sql"));
     Arc::new(Script::recorded(path, text.clone()))
 }
+
+#[cfg(test)]
+mod tests;

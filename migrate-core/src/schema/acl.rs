@@ -1,6 +1,6 @@
-//! Privileges, and the text form of arrays that they come in.
+//! Privileges, and the text form of arrays in which the server returns them.
 
-/// The elements of a one-dimensional array in PostgreSQL's text form; `None` is NULL.
+/// The elements of a one-dimensional array in PostgreSQL's text form; `None` means NULL.
 ///
 /// See <https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO>.
 pub fn array_items(text: &str) -> Vec<Option<String>> {
@@ -34,12 +34,10 @@ pub fn array_items(text: &str) -> Vec<Option<String>> {
     items
 }
 
-/// The privileges of an object in canonical order; `None` where they are those that every
-/// such object begins with.
+/// The privileges of an object in canonical order; `None` if they are the default privileges of such objects.
 ///
-/// `lists` has two lines: the privileges, and those at the beginning. An object that nobody
-/// touched has no list in the catalog, one whose GRANT was revoked has the first one spelt out;
-/// both mean the same.
+/// `lists` has two lines: the privileges, and the defaults. An untouched object has no list in the catalog; one whose
+/// GRANT was revoked has the default list spelled out. Both mean the same.
 pub(super) fn grants(lists: &str) -> Option<String> {
     let (now, first) = lists.split_once('\n')?;
     let now = canonical(now);

@@ -1,9 +1,9 @@
-//! What is around the schema of a database and is changed by migrations all the same: the database itself, what is built
-//! in, large objects, and what exists once for a server.
+//! The surroundings of the schema of a database, which migrations can also change: the database itself, built-in
+//! objects, large objects, and the objects that exist once per server.
 //!
-//! It is no part of a [`Schema`](super::Schema): names of databases differ from one environment to the next, and roles
-//! belong to whoever runs the server. Only the proof compares it, before and after. A probe tells whether anything can
-//! have changed, and everything is read again where something did.
+//! The surroundings are not part of a [`Schema`](super::Schema): the names of databases differ between environments,
+//! and roles belong to whoever runs the server. Only the proof compares them, before and after. A probe tells whether
+//! anything can have changed, and if so, everything is read again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) const QUERIES: [&str; 2] = [
     concat!(include_str!("catalog/around/database.sql"), include_str!("catalog/around/given_away.sql")),
     include_str!("catalog/around/server.sql"),
 ];
-/// Every sequence that is no part of PostgreSQL, with the column that it belongs to.
+/// Every sequence that is not part of PostgreSQL, with the column that owns it.
 const SEQUENCES: &str = "SELECT n.nspname, c.relname, t.relname, a.attname \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.objsubid = 0 \
@@ -35,34 +35,34 @@ const SEQUENCES: &str = "SELECT n.nspname, c.relname, t.relname, a.attname \
 
 type Seen = BTreeMap<Arc<Id>, Arc<Object>>;
 
-/// Follows what is around the schema of one database, on a connection of its own.
+/// Follows the surroundings of the schema of one database, on its own connection.
 #[derive(Debug)]
 pub struct Surroundings {
     session: Session,
-    /// How many of the queries are asked: a server that others use as well is not looked at.
+    /// How many of the queries are sent: a server that others use too is not read.
     queries: usize,
     probed: Vec<Option<String>>,
     seen: Seen,
 }
 
-/// Where sequences of a database stand.
+/// The positions of the sequences of a database.
 #[derive(Debug, Default)]
 pub struct Positions(BTreeMap<Arc<Id>, Position>);
 
 #[derive(Debug)]
 struct Position {
     object: Arc<Object>,
-    /// The table and the column that the sequence belongs to.
+    /// The table and the column that own the sequence.
     of: Option<(String, String)>,
 }
 
 impl Surroundings {
-    /// Connects, and looks once. `of_server` is whether the server has no other user, so that whatever exists once for it
-    /// belongs to this database.
+    /// Connects, and reads once. `of_server` tells whether the server has no other user, so that everything that exists
+    /// once per server belongs to this database.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+    /// [`ErrorKind::Connection`] if the server cannot be reached, or refuses a query.
     pub async fn open(database: &Database, of_server: bool) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let queries = if of_server { 2 } else { 1 };
@@ -72,25 +72,26 @@ impl Surroundings {
         Ok(around)
     }
 
-    /// Looks at what was committed since the last look, and tells what is different now.
+    /// Reads what has been committed since the last call, and returns what has changed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
+    /// [`ErrorKind::Connection`] if the server is gone, or refuses a query.
     pub async fn look(&mut self) -> Result<Change> {
         self.advance().await.map_err(unreadable)
     }
 
-    /// Where the sequences stand now that are wanted: by their names, and the tables and columns that they belong to.
+    /// The current positions of the wanted sequences, which are selected by their names and by the tables and columns
+    /// that own them.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
+    /// [`ErrorKind::Connection`] if the server is gone, or refuses a query.
     pub async fn positions(&mut self, wanted: impl Fn(&Wanted<'_>) -> bool) -> Result<Positions> {
         self.read_positions(&wanted).await.map_err(unreadable)
     }
 
-    /// Says goodbye to the server.
+    /// Ends the connection to the server.
     pub async fn close(self) {
         self.session.close().await;
     }
@@ -145,17 +146,17 @@ impl Surroundings {
     }
 }
 
-/// A sequence, and the table and the column that it belongs to.
+/// A sequence, and the table and the column that own it.
 type Named = (QualifiedName, Option<(String, String)>);
 
-/// A sequence of which the position may be wanted.
+/// A sequence whose position may be wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
     /// Its schema.
     pub schema: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// The table and the column that it belongs to.
+    /// The table and the column that own it.
     pub of: Option<(&'a str, &'a str)>,
 }
 
@@ -164,7 +165,7 @@ fn pair(of: Option<&(String, String)>) -> Option<(&str, &str)> {
 }
 
 impl Positions {
-    /// What is different later, of the sequences that are there both times.
+    /// What has changed later, in the sequences that exist both times.
     pub fn until(&self, later: &Self) -> Change {
         let mut change = Change::default();
         for (id, before) in &self.0 {
@@ -181,7 +182,7 @@ impl Positions {
     }
 }
 
-/// The objects that queries found. What is built in is only told where it is not as it always is.
+/// The objects that queries found. Built-in objects are included only if they are not as usual.
 fn objects(answers: Vec<Answer>) -> Seen {
     let mut objects = Objects::default();
     answers.iter().for_each(|answer| objects.take_all(answer));
@@ -199,5 +200,5 @@ fn between(before: &Seen, after: &Seen) -> Change {
 }
 
 fn unreadable(failure: Failure) -> Error {
-    failure.explain(ErrorKind::Connection, "schema-unreadable", "read what is around the schema")
+    failure.explain(ErrorKind::Connection, "schema-unreadable", "read the surroundings of the schema")
 }

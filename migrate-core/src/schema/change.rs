@@ -1,4 +1,4 @@
-//! The difference of two schemas, as data and in sentences.
+//! The difference between two schemas, as data and in sentences.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -10,34 +10,34 @@ use super::Schema;
 use super::depend::HOLDERS;
 use super::object::{Id, Kind, Object};
 
-/// An object before and after; `None` where it is not there.
+/// An object before and after; `None` if it does not exist.
 pub(super) type Sided = (Option<Arc<Object>>, Option<Arc<Object>>);
 
-/// What is different between two schemas: the objects that only one has, and those with other facts.
+/// The difference between two schemas: the objects that only one has, and those with different facts.
 ///
-/// Changes follow one another: [`Change::then`] gives what two of them do together, and a
-/// change that another one takes back leaves nothing.
+/// Changes can be chained: [`Change::then`] returns what two of them do together, and nothing is left of a change that
+/// the next one undoes.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
     objects: BTreeMap<Arc<Id>, Sided>,
 }
 
-/// What the two schemas of a difference are called: `only after rollback`.
+/// The names of the two schemas of a difference: `only after rollback`.
 #[derive(Debug, Clone, Copy)]
 pub struct Sides<'a> {
-    /// The first one.
+    /// The first schema.
     pub before: &'a str,
-    /// The second one.
+    /// The second schema.
     pub after: &'a str,
 }
 
 impl Change {
-    /// What has to happen to the first schema to become the second one.
+    /// What has to happen to the first schema to make it the second one.
     pub fn between(before: &Schema, after: &Schema) -> Self {
         let (mut ours, mut theirs) = (before.objects.iter().peekable(), after.objects.iter().peekable());
         let mut all: Vec<(Arc<Id>, Sided)> = Vec::new();
         loop {
-            // Both are in the same order, so that neither is searched.
+            // Both are in the same order, so neither has to be searched.
             let order = match (ours.peek(), theirs.peek()) {
                 (Some((one, _)), Some((two, _))) => one.cmp(two),
                 (Some(_), None) => Ordering::Less,
@@ -55,7 +55,7 @@ impl Change {
         Self { objects: all.into_iter().collect() }
     }
 
-    /// Adds what happened to one object; where nothing did, nothing is kept. Another order of columns is kept.
+    /// Adds what happened to one object; if nothing happened, nothing is kept. A different order of columns is kept.
     pub(super) fn put(&mut self, id: &Arc<Id>, before: Option<Arc<Object>>, after: Option<Arc<Object>>) {
         match is_same(before.as_ref(), after.as_ref()) {
             true => drop(self.objects.remove(id)),
@@ -75,36 +75,36 @@ impl Change {
         self
     }
 
-    /// The same without objects of a kind.
+    /// The same change without objects of one kind.
     pub fn without(mut self, kind: Kind) -> Self {
         self.objects.retain(|id, _| id.kind != kind);
         self
     }
 
-    /// The same change backwards.
+    /// The change in reverse.
     pub fn reversed(&self) -> Self {
         let objects = self.objects.iter();
         Self { objects: objects.map(|(id, (before, after))| (id.clone(), (after.clone(), before.clone()))).collect() }
     }
 
-    /// The objects with what they were and what they are.
+    /// The objects with their old and their new state.
     pub fn objects(&self) -> impl Iterator<Item = (&Id, Option<&Object>, Option<&Object>)> {
         self.objects.iter().map(|(id, (before, after))| (&**id, before.as_deref(), after.as_deref()))
     }
 
-    /// Whether nothing is different; the order of columns does not count.
+    /// Whether there is no difference; the order of columns does not count.
     pub fn is_empty(&self) -> bool {
         self.objects.values().all(|(before, after)| before == after)
     }
 
     /// A sentence for each difference: `type public.order_status: only after rollback`.
     ///
-    /// What belongs to an object that is missing as a whole is not told apart.
+    /// Parts of an object that is missing as a whole are not listed separately.
     pub fn sentences(&self, sides: Sides<'_>) -> Vec<String> {
         self.by_object(sides).into_iter().flat_map(|(_, sentences)| sentences).collect()
     }
 
-    /// The same by object; one without a sentence of its own is left out.
+    /// The same by object; objects without a sentence are left out.
     pub fn by_object(&self, sides: Sides<'_>) -> Vec<(Arc<Id>, Vec<String>)> {
         let columns = OnceCell::new();
         let owner_too = |id: &Id| self.owner_too(id, columns.get_or_init(|| self.columns()));
@@ -121,7 +121,7 @@ impl Change {
         all.filter(|(_, sentences)| !sentences.is_empty()).collect()
     }
 
-    /// A sentence for each table, view and type whose columns have another order; a note, never a fault.
+    /// A sentence for each table, view and type whose columns have another order; a note, never an error.
     pub fn order_notes(&self) -> Vec<String> {
         let moved = |sided: &Sided| matches!(sided, (Some(one), Some(two)) if one.position != two.position);
         let columns =
@@ -130,7 +130,8 @@ impl Change {
         holders.iter().map(|holder| format!("{holder}: its columns are in another order")).collect()
     }
 
-    /// What a column or an attribute belongs to. That a view has another order is in its query, so it is here as well.
+    /// What a column or an attribute belongs to. The different order of a view is also in its query, so views are
+    /// included here too.
     fn holder(&self, column: &Id) -> Id {
         let of = |kind| Id::named(kind, &column.schema, &column.parent);
         let mut others = [Kind::View, Kind::MaterializedView, Kind::ForeignTable].into_iter().map(of);
@@ -153,7 +154,7 @@ impl Change {
         })
     }
 
-    /// Whether a sequence goes with the column that owns it.
+    /// Whether a sequence is missing together with the column that owns it.
     fn owner_too(&self, id: &Id, columns: &HashSet<(String, (bool, bool))>) -> bool {
         let Some(own) = self.objects.get(id) else { return false };
         let owner = own.0.as_ref().or(own.1.as_ref()).and_then(|sequence| sequence.fact("owned by"));
@@ -161,19 +162,19 @@ impl Change {
         columns.contains(&(format!("column {owner}"), is_on(own)))
     }
 
-    /// All columns, as a sequence names that to which it belongs, and on which sides they are.
+    /// All columns, in the form in which a sequence names its owner, with the sides on which they exist.
     fn columns(&self) -> HashSet<(String, (bool, bool))> {
         let columns = self.objects.iter().filter(|(id, _)| id.kind == Kind::Column);
         columns.map(|(id, sides)| (id.to_string(), is_on(sides))).collect()
     }
 }
 
-/// On which sides an object is.
+/// On which sides an object exists.
 fn is_on((before, after): &Sided) -> (bool, bool) {
     (before.is_some(), after.is_some())
 }
 
-/// Whether nothing happened to an object.
+/// Whether an object did not change.
 fn is_same(before: Option<&Arc<Object>>, after: Option<&Arc<Object>>) -> bool {
     match (before, after) {
         (Some(before), Some(after)) => {
@@ -200,13 +201,13 @@ fn facts(before: &Object, after: &Object) -> Vec<String> {
     differing.map(|name| format!("{}: {}", before.id, fact(name, before.fact(name), after.fact(name)))).collect()
 }
 
-/// `numeric(10,2) → numeric(12,2)`; the name of the fact where the values do not tell it.
+/// `numeric(10,2) → numeric(12,2)`; with the name of the fact if the values do not make it clear.
 fn fact(name: &str, before: Option<&str>, after: Option<&str>) -> String {
     let (before, after) = (before.unwrap_or("none"), after.unwrap_or("none"));
     let only_blanks = flat(before.lines()) == flat(after.lines());
     let (before, after) = shortened(before, after);
     if only_blanks {
-        return format!("{name} differs only in its blanks, {before}");
+        return format!("{name} differs only in whitespace: {before}");
     }
     let valid = |value: &str| if value == "no" { "invalid" } else { "valid" };
     match name {
@@ -216,7 +217,7 @@ fn fact(name: &str, before: Option<&str>, after: Option<&str>) -> String {
     }
 }
 
-/// Of two long texts the lines that differ; of two short ones everything, on one line.
+/// For two long texts the lines that differ; for two short ones everything, on one line.
 fn shortened<'a>(before: &'a str, after: &'a str) -> (String, String) {
     if before.len() + after.len() < 160 || !(before.contains('\n') || after.contains('\n')) {
         return (flat(before.lines()), flat(after.lines()));

@@ -1,4 +1,4 @@
-//! What stands on what, as the server keeps it.
+//! Dependencies between objects, as the server records them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
@@ -7,25 +7,24 @@ use super::object::{Id, Kind};
 use super::row::{Address, Found, Oid};
 use crate::db::Cell;
 
-/// The query for it; it comes after all others.
+/// The query for the dependencies; it comes after all others.
 pub(super) const QUERY: &str = include_str!("catalog/depends.sql");
 
-/// A part of a schema that can be made and removed by itself: an object, or the default of a column.
+/// A part of a schema that can be created and removed separately: an object, or the default of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Part {
     pub(super) id: Arc<Id>,
     pub(super) default: bool,
 }
 
-/// What each part of a schema stands on, as far as the server knows: the bodies of functions
-/// that are texts are no part of it.
+/// What each part of a schema depends on, as far as the server knows: function bodies that are texts are not included.
 ///
 /// See <https://www.postgresql.org/docs/current/catalog-pg-depend.html>.
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
-    /// For each part what it stands on, in order.
+    /// The dependencies of each part, in order.
     needs: BTreeMap<Part, Vec<Part>>,
-    /// For each object what stands on it, made when somebody asks.
+    /// The dependents of each object, computed on demand.
     users: OnceLock<HashMap<Arc<Id>, Vec<Arc<Id>>>>,
 }
 
@@ -40,7 +39,7 @@ impl Part {
 }
 
 impl Dependencies {
-    /// Takes in what stands on what elsewhere.
+    /// Adds the dependencies from elsewhere.
     pub(super) fn take_in(&mut self, other: &Self) {
         for (part, on) in &other.needs {
             let all = self.needs.entry(part.clone()).or_default();
@@ -51,7 +50,7 @@ impl Dependencies {
         self.users = OnceLock::new();
     }
 
-    /// What stands on an object.
+    /// The objects that depend on an object.
     pub(super) fn users<'a>(&'a self, id: &Id) -> impl Iterator<Item = &'a Arc<Id>> + use<'a> {
         let users = self.users.get_or_init(|| {
             let mut users: HashMap<Arc<Id>, Vec<Arc<Id>>> = HashMap::new();
@@ -63,33 +62,33 @@ impl Dependencies {
         users.get(id).into_iter().flatten()
     }
 
-    /// What an object belongs to.
+    /// The object that an object belongs to.
     pub(super) fn holder<'a>(&'a self, id: &'a Arc<Id>) -> impl Iterator<Item = &'a Arc<Id>> {
         let on = self.needs.get(&Part::object(id)).into_iter().flatten();
         on.map(|on| &on.id).filter(move |on| is_holder(on.kind) && on.name == id.parent && on.schema == id.schema)
     }
 
-    /// Whether a part stands on another one, by itself.
+    /// Whether a part itself depends on another one.
     pub(super) fn has(&self, part: &Part, on: &Part) -> bool {
         self.needs.get(part).is_some_and(|all| all.binary_search(on).is_ok())
     }
 
-    /// What a part stands on.
+    /// The dependencies of a part.
     pub(super) fn needs(&self, part: &Part) -> impl Iterator<Item = &Part> {
         self.needs.get(part).into_iter().flatten()
     }
 
-    /// What a part stands on that stands on it as well.
+    /// The parts on which a part depends and that also depend on it.
     pub(super) fn mutual<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a Part> {
         self.needs(part).filter(|on| self.has(on, part))
     }
 
-    /// All pairs: what stands, and what it stands on.
+    /// All pairs: the dependent part, and the part that it depends on.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&Part, &Part)> {
         self.needs.iter().flat_map(|(part, on)| on.iter().map(move |on| (part, on)))
     }
 
-    /// From the rows of [`QUERY`] and the objects that they are about, which are in the order of their names.
+    /// Built from the rows of [`QUERY`] and the objects that they are about, which are in the order of their names.
     pub(super) fn new(found: &[Found], rows: &Rows) -> Self {
         let numbered = Numbered::of(found);
         let edges = rows.edges.iter().filter_map(|[class, oid, to, to_oid, sub, to_sub]| {
@@ -97,7 +96,7 @@ impl Dependencies {
             Some((part, numbered.at(&rows.aliases, (*to, *to_oid, small(*to_sub)))?))
         });
         let mut pairs: Vec<(Number, Number)> = edges.chain(numbered.owned()).filter(|(part, on)| part != on).collect();
-        // Numbers are in the order of what they stand for, and compared sooner.
+        // Numbers are in the order of the parts that they represent, and compare faster.
         pairs.sort_unstable();
         pairs.dedup();
         let of_one = |group: &[(Number, Number)]| {
@@ -109,16 +108,16 @@ impl Dependencies {
     }
 }
 
-/// The rows of [`QUERY`], as they come.
+/// The rows of [`QUERY`], as received.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    /// What stands for something else.
+    /// Catalog entries that represent something else.
     aliases: HashMap<(Oid, Oid), Address>,
     edges: Vec<[Oid; 6]>,
 }
 
 impl Rows {
-    /// Takes a row; one with what is no number is left out.
+    /// Adds a row; a row with an invalid number is left out.
     pub(super) fn take(&mut self, row: &[Cell<'_>]) {
         let number = |at: usize| row.get(at)?.unwrap_or("0").parse::<Oid>().ok();
         let numbers = || Some([number(1)?, number(2)?, number(3)?, number(4)?, number(5)?, number(6)?]);
@@ -133,10 +132,10 @@ impl Rows {
     }
 }
 
-/// The number of an object in the order of their names, and whether its default is meant.
+/// The index of an object in the order of names, and whether its default is meant.
 type Number = (usize, bool);
 
-/// Objects by their numbers.
+/// Objects by index.
 struct Numbered<'a> {
     found: &'a [Found],
     at: HashMap<Address, usize>,
@@ -151,10 +150,10 @@ impl<'a> Numbered<'a> {
         Part { id: self.found[number].object.id.clone(), default }
     }
 
-    /// What stands at a place of the catalogs, or what that stands for.
+    /// The object at a catalog address, or the object that the entry represents.
     fn at(&self, aliases: &HashMap<(Oid, Oid), Address>, mut address: Address) -> Option<Number> {
         let mut default = false;
-        // An array of the rows of a table is two steps away from it.
+        // An array of the row type of a table is two steps away from the table.
         for _ in 0..4 {
             if let Some(number) = self.at.get(&address) {
                 return Some((*number, default && has_default(&self.found[*number])));
@@ -165,7 +164,7 @@ impl<'a> Numbered<'a> {
         None
     }
 
-    /// What belongs to a table, type or server stands on it, and a default on its column.
+    /// What belongs to a table, type or server depends on it, and a default depends on its column.
     fn owned(&self) -> impl Iterator<Item = (Number, Number)> {
         let ids = || self.found.iter().map(|one| &one.object.id).enumerate();
         let holders = ids().filter(|(_, id)| is_holder(id.kind));
@@ -181,7 +180,7 @@ fn has_default(one: &Found) -> bool {
     one.object.id.kind == Kind::Column && one.object.fact("default").is_some()
 }
 
-/// The kinds of objects whose name others have as their parent.
+/// The kinds of objects whose names are used as the parent of other objects.
 pub(super) const HOLDERS: [Kind; 7] =
     [Kind::Type, Kind::Domain, Kind::Server, Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView];
 

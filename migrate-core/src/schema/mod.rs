@@ -1,9 +1,8 @@
 //! The shape of a database: every object of every schema that is not PostgreSQL's own, as plain data.
 //!
-//! A [`Schema`] is read from the catalogs in one message of ten queries, whatever its size. It
-//! does not depend on object identifiers, and what belongs to an extension is told by the
-//! extension alone. A [`Change`] is the difference of two, in sentences. A [`Watcher`] follows
-//! a database that changes and looks only at what did.
+//! A [`Schema`] is read from the catalogs in one message of ten queries, whatever its size. It does not depend on
+//! object identifiers, and an extension stands for everything that belongs to it. A [`Change`] is the difference
+//! between two schemas, in sentences. A [`Watcher`] follows a database that changes, and reads only what has changed.
 
 mod acl;
 mod around;
@@ -40,14 +39,14 @@ pub(crate) use read::read_on;
 pub use read::{Described, describe, describe_with, read, read_with};
 pub use watch::Watcher;
 
-/// How a fingerprint begins; another number means that other facts count.
+/// The prefix of a fingerprint; another number means that other facts are included.
 pub const FORM: &str = "v4:sha256:";
 
-/// All objects of a database, in their canonical order. Two schemas are equal when their objects are.
+/// All objects of a database, in canonical order. Two schemas are equal if their objects are.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     objects: BTreeMap<Arc<Id>, Arc<Object>>,
-    /// The major version of the server that has it; 0 where nobody knows.
+    /// The major version of its server; 0 if unknown.
     version: u32,
 }
 
@@ -63,17 +62,17 @@ impl Eq for Schema {}
 const FORMAT: u32 = 1;
 
 impl Schema {
-    /// The major version of the server that has it; 0 where nobody knows.
+    /// The major version of its server; 0 if unknown.
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// The objects, in their canonical order: by kind, schema, parent and name.
+    /// The objects, in canonical order: by kind, schema, parent and name.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.objects.values()
     }
 
-    /// The objects of a kind, in their canonical order.
+    /// The objects of a kind, in canonical order.
     pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Arc<Object>> {
         let none = Box::default;
         let first = Id { kind, schema: none(), parent: none(), name: none(), signature: none() };
@@ -85,7 +84,7 @@ impl Schema {
         self.objects.get(id)
     }
 
-    /// The objects of a kind that belong to this table or type, in their canonical order.
+    /// The objects of a kind that belong to this table or type, in canonical order.
     pub fn children<'a>(&'a self, of: &'a Id, kind: Kind) -> impl Iterator<Item = &'a Arc<Object>> {
         let first =
             Id { kind, schema: of.schema.clone(), parent: of.name.clone(), name: "".into(), signature: "".into() };
@@ -93,24 +92,24 @@ impl Schema {
         self.objects.range::<Id, _>(first..).take_while(move |(id, _)| ours(id)).map(|(_, object)| object)
     }
 
-    /// The schema as it would be with these objects; one with the same names is replaced.
+    /// The schema with these objects added; an object with the same names is replaced.
     pub fn with(mut self, objects: impl IntoIterator<Item = Arc<Object>>) -> Self {
         self.take_in(objects);
         self
     }
 
-    /// Takes these objects in; one with the same names is replaced.
+    /// Adds these objects; an object with the same names is replaced.
     pub(crate) fn take_in(&mut self, objects: impl IntoIterator<Item = Arc<Object>>) {
         self.objects.extend(objects.into_iter().map(|object| (object.id.clone(), object)));
     }
 
-    /// The schema as it would be with some objects as another one has them, or does not have them.
+    /// The schema with some objects as in another schema, where they may be missing.
     pub fn as_in(mut self, other: &Self, which: impl Fn(&Object) -> bool) -> Self {
         self.objects.retain(|_, object| !which(object));
         self.with(other.objects().filter(|object| which(object)).cloned())
     }
 
-    /// One digest of all facts, [`FORM`] and the hexadecimal digits; equal schemas have equal ones.
+    /// One digest of all facts: [`FORM`] and the hexadecimal digits. Equal schemas have equal fingerprints.
     pub fn fingerprint(&self) -> String {
         let mut digest = Sha256::new();
         let mut take = |text: &str| {
@@ -132,14 +131,14 @@ impl Schema {
         format!("{FORM}{hex}")
     }
 
-    /// The same without the ledger and every other one that is there, for services can share a database: the table, what
-    /// belongs to it, what was kept, what records DDL, and the schema where that holds nothing else.
+    /// The schema without this ledger and any other ledgers in it, because services can share a database: the table,
+    /// what belongs to it, the kept data, the record of DDL, and the schema if it contains nothing else.
     pub fn without(self, ledger: &QualifiedName) -> Self {
         let others = self.ledgers();
         others.iter().filter(|other| *other != ledger).fold(self.without_one(ledger), Self::without_one)
     }
 
-    /// The tables that are ledgers, whatever their names: by their columns, their guard and what their comment says.
+    /// The tables that are ledgers, whatever their names: recognized by their columns, their guard and their comment.
     pub fn ledgers(&self) -> Vec<QualifiedName> {
         let is_ledger = |table: &&Arc<Object>| {
             let has = |kind: Kind, name: &str| self.children(&table.id, kind).any(|child| *child.id.name == *name);
@@ -161,7 +160,7 @@ impl Schema {
                 || (id.kind == Kind::EventTrigger && audit::is_our_trigger(ledger, &id.name));
             !of_ledger && !of_kept && !of_audit
         });
-        // Every database begins with this one, whoever put a ledger into it.
+        // Every database has this schema from the start, whoever put a ledger into it.
         let used = ledger.schema() == "public" || self.objects.keys().any(|id| *id.schema == *ledger.schema());
         self.objects.retain(|id, _| used || id.kind != Kind::Schema || *id.name != *ledger.schema());
         self

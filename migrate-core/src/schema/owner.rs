@@ -1,12 +1,12 @@
-//! To whom objects belong in two schemas: a note, for statements leave owners alone.
+//! Differences in the owners of objects between two schemas: only a note, because the statements do not change owners.
 
 use std::collections::BTreeMap;
 
 use super::read::Described;
 use crate::ident::plain;
 
-/// A sentence for each pair of roles to whom the same objects belong, in one schema and in the other. The role that runs
-/// migrations may be another one on each side, and is no difference.
+/// A sentence for each pair of roles that own the same objects, one in each schema. The role that runs migrations can
+/// differ between the two sides without being a difference.
 pub fn owner_notes(from: &Described, to: &Described) -> Vec<String> {
     let mut pairs: BTreeMap<(String, String), (usize, String)> = BTreeMap::new();
     for (id, old) in &from.schema.objects {
@@ -18,13 +18,16 @@ pub fn owner_notes(from: &Described, to: &Described) -> Vec<String> {
         }
     }
     let note = |((was, is), (count, first)): ((String, String), (usize, String))| match count {
-        1 => format!("{first} belongs to {was}, and to {is}; owners are left alone"),
-        n => format!("{first} and {} more belong to {was}, and to {is}; owners are left alone", n - 1),
+        1 => format!("{first} belongs to {was} in one schema and to {is} in the other; owners are not changed"),
+        n => format!(
+            "{first} and {} more belong to {was} in one schema and to {is} in the other; owners are not changed",
+            n - 1
+        ),
     };
     pairs.into_iter().map(note).collect()
 }
 
-/// How an owner is called.
+/// The name of an owner.
 fn role(of: &Described, owner: Option<&str>) -> Option<String> {
     owner.map(|owner| if of.is_of_another(owner) { plain(owner) } else { "the role that runs migrations".to_owned() })
 }

@@ -10,23 +10,59 @@ use super::row::{Address, Found, Objects, Oid};
 use crate::db::{Cell, Database, Failure, Part, Reader, Row, Session, kept};
 use crate::error::{ErrorKind, Result};
 
-/// The queries, in the order in which they are sent; comments and members of extensions come last.
-pub(super) const QUERIES: [&str; 10] = [
-    include_str!("catalog/relations.sql"),
-    include_str!("catalog/columns.sql"),
-    include_str!("catalog/constraints.sql"),
-    include_str!("catalog/indexes.sql"),
-    include_str!("catalog/attached.sql"),
-    include_str!("catalog/routines.sql"),
-    include_str!("catalog/types.sql"),
-    include_str!("catalog/globals.sql"),
-    include_str!("catalog/members.sql"),
-    include_str!("catalog/comments.sql"),
+/// A query that reads the catalogs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CatalogQuery {
+    /// What it is called where it is prepared.
+    pub(super) name: &'static str,
+    /// Its text, for [`scoped`].
+    pub(super) sql: &'static str,
+    /// What its rows are.
+    pub(super) rows: CatalogRows,
+}
+
+/// What the rows of a [`CatalogQuery`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CatalogRows {
+    /// Objects of units: relations, routines, types.
+    OfUnits,
+    /// Objects that belong to no unit.
+    Globals,
+    /// Which objects belong to extensions.
+    Members,
+    /// Comments on objects of all the queries before.
+    Comments,
+}
+
+/// Takes the text of a query from the file of its name.
+macro_rules! catalog_query {
+    ($name:literal, $rows:ident) => {
+        CatalogQuery { name: $name, sql: include_str!(concat!("catalog/", $name, ".sql")), rows: CatalogRows::$rows }
+    };
+}
+
+pub(super) const GLOBALS: CatalogQuery = catalog_query!("globals", Globals);
+pub(super) const MEMBERS: CatalogQuery = catalog_query!("members", Members);
+pub(super) const COMMENTS: CatalogQuery = catalog_query!("comments", Comments);
+
+/// The queries, in the order in which they are sent.
+pub(super) const QUERIES: [CatalogQuery; 10] = [
+    catalog_query!("relations", OfUnits),
+    catalog_query!("columns", OfUnits),
+    catalog_query!("constraints", OfUnits),
+    catalog_query!("indexes", OfUnits),
+    catalog_query!("attached", OfUnits),
+    catalog_query!("routines", OfUnits),
+    catalog_query!("types", OfUnits),
+    GLOBALS,
+    MEMBERS,
+    COMMENTS,
 ];
 
-/// Which of [`QUERIES`] do not answer with objects.
-pub(super) const MEMBERS: usize = 8;
-pub(super) const COMMENTS: usize = 9;
+/// The queries that are asked about units.
+pub(super) fn of_units() -> impl Iterator<Item = &'static CatalogQuery> {
+    QUERIES.iter().filter(|query| query.rows == CatalogRows::OfUnits)
+}
 
 /// Who asks.
 const ROLE: &str = "SELECT current_user";
@@ -238,7 +274,7 @@ async fn fetch(
     mut take: impl FnMut(usize, &[Cell<'_>]),
     planned: Option<&mut Vec<String>>,
 ) -> std::result::Result<Fetched, Failure> {
-    let queries = QUERIES.iter().copied().map(|query| scoped(query, None));
+    let queries = QUERIES.iter().map(|query| scoped(query.sql, None));
     let mut queries: Vec<String> = queries.chain(more.iter().map(|query| (*query).to_owned())).collect();
     if let Some(planned) = planned {
         queries = plan(session, queries, planned).await?;
@@ -248,12 +284,15 @@ async fn fetch(
     let (mut members, mut comments) = (Vec::new(), Vec::new());
     let outcome = session.each(&message, |part| match part {
         Part::End(_) => statement += 1,
-        Part::Row(columns, row) => match usize::saturating_sub(statement, BEGIN.len()) {
-            MEMBERS => members.push(kept(row)),
-            COMMENTS => comments.push(kept(row)),
-            n if n > COMMENTS => take(n - COMMENTS - 1, row),
-            _ => objects.take(columns, row),
-        },
+        Part::Row(columns, row) => {
+            let at = usize::saturating_sub(statement, BEGIN.len());
+            match QUERIES.get(at).map(|query| query.rows) {
+                Some(CatalogRows::OfUnits | CatalogRows::Globals) => objects.take(columns, row),
+                Some(CatalogRows::Members) => members.push(kept(row)),
+                Some(CatalogRows::Comments) => comments.push(kept(row)),
+                None => take(at - QUERIES.len(), row),
+            }
+        }
     });
     if let Err(failure) = outcome.await {
         if failure.is_lock_timeout() {

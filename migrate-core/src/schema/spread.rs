@@ -1,16 +1,16 @@
 //! Expressions as they are after a dump and a restore.
 //!
 //! `x IN ('a', 'b')` over a `varchar` is stored with a cast of the whole array, `(ARRAY['a', 'b'])::text[]`. PostgreSQL
-//! reads that text as a cast of each element, and stores and writes it so from then on: `ARRAY[('a')::text, ('b')::text]`.
-//! Both are the same values. See `transformArrayExpr` in `parse_expr.c`. Of statistics it writes `ARRAY['a', 'b']::text[]`, with
-//! parentheses only where they are needed.
+//! parses that text as a cast of each element, and from then on stores and prints `ARRAY[('a')::text, ('b')::text]`.
+//! Both have the same value. See `transformArrayExpr` in `parse_expr.c`. In extended statistics PostgreSQL prints
+//! `ARRAY['a', 'b']::text[]`, with parentheses only where needed.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use super::tokens::Tokens;
 
-/// An expression that the server wrote, as it writes it once it has read that.
+/// An expression printed by the server, the way the server prints it after parsing it again.
 pub(super) fn spread(text: &str) -> Cow<'_, str> {
     match text.contains("ARRAY[") && text.contains("[]") {
         true => Cow::Owned(rewritten(text)),
@@ -18,7 +18,7 @@ pub(super) fn spread(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text with each cast of an array as a cast of its elements.
+/// The text with each cast of an array replaced by casts of its elements.
 fn rewritten(text: &str) -> String {
     let tokens = Tokens::of(text);
     let (mut made, mut from, mut at) = (String::with_capacity(text.len()), 0, 0);
@@ -47,9 +47,9 @@ struct CastArray {
 }
 
 impl CastArray {
-    /// The one that begins with this token.
+    /// The cast that starts with this token.
     fn at(tokens: &Tokens<'_>, begin: usize) -> Option<Self> {
-        // The argument of a function is not what the cast after it is about.
+        // The cast after a function call is not about the argument of the function.
         let is_enclosed = tokens.at(begin) == "(" && !is_name(tokens.before(begin));
         let open = begin + 1 + usize::from(is_enclosed);
         if tokens.before(open) != "ARRAY" || tokens.at(open) != "[" || tokens.at(open + 1) == "]" {
@@ -71,12 +71,12 @@ impl CastArray {
         })
     }
 
-    /// The array of elements that are each cast.
+    /// The array with a cast of each element.
     fn elements(&self, text: &str) -> String {
         self.cast(&text[self.list.clone()], &text[self.kind.clone()])
     }
 
-    /// The same of one of the arrays in it.
+    /// The same for a nested array.
     fn cast(&self, list: &str, kind: &str) -> String {
         let cast = items(list).into_iter().map(|item| match inner(item) {
             Some(list) => self.cast(list, kind),
@@ -87,7 +87,7 @@ impl CastArray {
     }
 }
 
-/// Whether an expression is more than a value, a name or a call, with its casts.
+/// Whether an expression is more than a value, a name or a call, each with its casts.
 fn has_operators(item: &str) -> bool {
     let tokens = Tokens::of(item);
     let mut depth = 0_usize;
@@ -104,19 +104,19 @@ fn has_operators(item: &str) -> bool {
     })
 }
 
-/// Whether a token is a name; words of SQL are written in capitals.
+/// Whether a token is a name; SQL keywords are written in capitals.
 fn is_name(token: &str) -> bool {
     token.ends_with('"') || token.chars().any(|c| c.is_lowercase() || c == '_') && !token.starts_with('\'')
 }
 
-/// The elements of an item that is an array itself.
+/// The elements of an item that is itself an array.
 fn inner(item: &str) -> Option<&str> {
     let tokens = Tokens::of(item);
     let is_whole = tokens.at(0) == "ARRAY" && tokens.at(1) == "[" && tokens.closing(1)? + 1 == tokens.len();
     is_whole.then(|| &item[tokens.end(1)..tokens.start(tokens.len() - 1)])
 }
 
-/// What stands between the commas of a list.
+/// The items of a list separated by commas.
 fn items(list: &str) -> Vec<&str> {
     let tokens = Tokens::of(list);
     let (mut all, mut from, mut depth) = (Vec::new(), 0, 0_usize);

@@ -1,10 +1,10 @@
-//! Texts of the server, cut into tokens without space and comments.
+//! Texts from the server, split into tokens without whitespace and comments.
 
 use std::ops::Range;
 
 use crate::sql::lex::words;
 
-/// The words of types beside their first one: `double precision`, `timestamp with time zone`, `interval day to second`.
+/// The words of type names after the first: `double precision`, `timestamp with time zone`, `interval day to second`.
 const MORE_WORDS: [&str; 13] = [
     "precision",
     "varying",
@@ -21,7 +21,7 @@ const MORE_WORDS: [&str; 13] = [
     "to",
 ];
 
-/// A text, cut into tokens without space and comments.
+/// A text, split into tokens without whitespace and comments.
 pub(super) struct Tokens<'a> {
     text: &'a str,
     spans: Vec<Range<usize>>,
@@ -36,12 +36,12 @@ impl<'a> Tokens<'a> {
         self.spans.len()
     }
 
-    /// The token at a place, or an empty text after the last one.
+    /// The token at an index, or an empty text after the last one.
     pub(super) fn at(&self, place: usize) -> &'a str {
         self.spans.get(place).map_or("", |span| &self.text[span.clone()])
     }
 
-    /// The token before a place.
+    /// The token before an index.
     pub(super) fn before(&self, place: usize) -> &'a str {
         place.checked_sub(1).map_or("", |place| self.at(place))
     }
@@ -51,12 +51,12 @@ impl<'a> Tokens<'a> {
         self.spans.get(place).map_or(self.text.len(), |span| span.end)
     }
 
-    /// The byte at which a token begins.
+    /// The byte at which a token starts.
     pub(super) fn start(&self, place: usize) -> usize {
         self.spans.get(place).map_or(self.text.len(), |span| span.start)
     }
 
-    /// The place of the bracket that closes the one here.
+    /// The index of the bracket that closes the one here.
     pub(super) fn closing(&self, open: usize) -> Option<usize> {
         let mut depth = 0_usize;
         (open..self.len()).find(|at| {
@@ -69,7 +69,7 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// The place after the cast that begins here, or `None` if none begins here.
+    /// The index after the cast that starts here; `None` if no cast starts here.
     pub(super) fn after_cast(&self, place: usize) -> Option<usize> {
         let colons = match (self.at(place), self.at(place + 1)) {
             ("::", _) => 1,

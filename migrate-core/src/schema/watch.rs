@@ -11,15 +11,12 @@ use std::sync::Arc;
 use super::catalogs::{Catalogs, NO_UNIT, Traces};
 use super::change::{Change, Sided};
 use super::object::Id;
-use super::read::{COMMENTS, MEMBERS, PLAIN, QUERIES, assemble, scoped, set};
+use super::read::{COMMENTS, CatalogRows, GLOBALS, MEMBERS, PLAIN, QUERIES, assemble, of_units, scoped, set};
 use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
 use crate::db::{Answer, Database, Failure, IDENTITY, Part, Session};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many of [`QUERIES`] are described by unit; after them come globals, members and comments.
-const BY_UNIT: usize = 7;
-const GLOBALS: usize = 7;
 /// How many units are described one by one, at most: what is asked for a long list has plans that depend on luck.
 const MANY: usize = 200;
 /// A transaction that is older than every other one.
@@ -38,6 +35,8 @@ pub struct Watcher {
     probed: Option<String>,
     /// What belongs to extensions: catalog and object.
     members: HashSet<(Oid, Oid)>,
+    /// The same without the catalogs: units and the objects in traces are known by their numbers alone.
+    member_numbers: HashSet<Oid>,
 }
 
 impl Watcher {
@@ -49,8 +48,16 @@ impl Watcher {
     pub async fn open(database: &Database) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let schema = Schema { version: session.major_version(), ..Schema::default() };
-        let (units, catalogs, members) = (HashMap::new(), Catalogs::default(), HashSet::new());
-        let mut watcher = Self { session, since: EVER.to_owned(), schema, units, catalogs, probed: None, members };
+        let mut watcher = Self {
+            session,
+            since: EVER.to_owned(),
+            schema,
+            units: HashMap::new(),
+            catalogs: Catalogs::default(),
+            probed: None,
+            members: HashSet::new(),
+            member_numbers: HashSet::new(),
+        };
         watcher.prepare().await.map_err(unreadable)?;
         watcher.look().await?;
         Ok(watcher)
@@ -83,9 +90,12 @@ impl Watcher {
         message += &format!("PREPARE touched (xid) AS {};", touched::query("$1"));
         message += &format!("PREPARE probe AS {};", touched::probe());
         PLAIN.iter().for_each(|setting| message += &format!("{};", setting.replacen(" LOCAL", "", 1)));
-        for (n, query) in QUERIES.iter().enumerate() {
-            let parameter = if n == GLOBALS || n == MEMBERS { "" } else { "(oid[])" };
-            message += &format!("PREPARE q{n} {parameter} AS {};", scoped(query, Some("$1")));
+        for query in &QUERIES {
+            let parameter = match query.rows {
+                CatalogRows::OfUnits | CatalogRows::Comments => "(oid[])",
+                CatalogRows::Globals | CatalogRows::Members => "",
+            };
+            message += &format!("PREPARE {} {parameter} AS {};", query.name, scoped(query.sql, Some("$1")));
         }
         // What is prepared here belongs to one server process, so that nobody stands between who lends another one.
         message += &format!("SELECT {IDENTITY}");
@@ -151,8 +161,7 @@ impl Watcher {
     /// Whether something of an extension was touched, of which its privileges are told, or a comment on what has no unit.
     fn is_of_none(&self, traces: &Traces) -> bool {
         let own: HashSet<Oid> = self.units.get(&NO_UNIT).into_iter().flatten().map(|one| one.address.1).collect();
-        let members: HashSet<Oid> = self.members.iter().map(|(_, object)| *object).collect();
-        traces.units.iter().any(|unit| members.contains(unit))
+        traces.units.iter().any(|unit| self.member_numbers.contains(unit))
             || traces.commented.iter().any(|object| own.contains(object))
     }
 
@@ -164,10 +173,12 @@ impl Watcher {
         gone: &mut Vec<Found>,
         found: &mut Vec<Found>,
     ) -> std::result::Result<Vec<(Oid, Oid)>, Failure> {
-        let mut answers = self.session.results(&format!("EXECUTE q{GLOBALS}; EXECUTE q{MEMBERS};")).await?.into_iter();
+        let message = format!("EXECUTE {}; EXECUTE {};", GLOBALS.name, MEMBERS.name);
+        let mut answers = self.session.results(&message).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
         let (globals, members) = (next(), set(&next().rows));
         traces.commented.extend(self.members.symmetric_difference(&members).map(|(_, object)| *object));
+        self.member_numbers = members.iter().map(|(_, object)| *object).collect();
         self.members = members;
         let mut objects = Objects::default();
         objects.take_all(&globals);
@@ -191,11 +202,11 @@ impl Watcher {
 
     /// Describes units, but for those of extensions.
     async fn describe(&mut self, units: &BTreeSet<Oid>) -> std::result::Result<Vec<Found>, Failure> {
-        let members: HashSet<Oid> = self.members.iter().map(|(_, object)| *object).collect();
-        let units: BTreeSet<Oid> = units.iter().copied().filter(|unit| !members.contains(unit)).collect();
+        let is_own = |unit: &Oid| !self.member_numbers.contains(unit);
+        let units: BTreeSet<Oid> = units.iter().copied().filter(is_own).collect();
         let queries: String = match units.len() {
             0 => return Ok(Vec::new()),
-            1..=MANY => (0..BY_UNIT).map(|n| format!("EXECUTE q{n} ('{}');", array(&units))).collect(),
+            1..=MANY => of_units().map(|query| format!("EXECUTE {} ('{}');", query.name, array(&units))).collect(),
             _ => format!("BEGIN; SET LOCAL enable_nestloop TO off; {} COMMIT;", everything()),
         };
         let mut objects = Objects::default();
@@ -215,7 +226,7 @@ impl Watcher {
         let comments = match commented && !found.is_empty() {
             true => {
                 let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
-                let message = format!("EXECUTE q{COMMENTS} ('{}')", array(&objects));
+                let message = format!("EXECUTE {} ('{}')", COMMENTS.name, array(&objects));
                 self.session.results(&message).await?.pop().unwrap_or_default().rows
             }
             false => Vec::new(),
@@ -282,7 +293,7 @@ fn cell(answer: Answer) -> Option<String> {
 
 /// The queries for all units.
 fn everything() -> String {
-    QUERIES[..BY_UNIT].iter().map(|query| format!("{};", scoped(query, None))).collect()
+    of_units().map(|query| format!("{};", scoped(query.sql, None))).collect()
 }
 
 fn array(oids: &BTreeSet<Oid>) -> String {

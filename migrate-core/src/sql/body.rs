@@ -1,8 +1,8 @@
-//! What stands inside of a string: the body of a function, of a `DO`, or a statement that is put together.
+//! The contents of strings: the body of a function or a `DO`, or a statement that is built at run time.
 
 use std::borrow::Cow;
 
-/// The value of a string literal of any kind; `None` for a token that is none.
+/// The value of a string literal of any kind; `None` for other tokens.
 pub(crate) fn quoted(token: &str) -> Option<Cow<'_, str>> {
     if let Some(rest) = token.strip_prefix('$') {
         let tag = rest.find('$')? + 2;
@@ -20,14 +20,14 @@ pub(crate) fn quoted(token: &str) -> Option<Cow<'_, str>> {
     Some(value(rest, escapes).into())
 }
 
-/// Reads what follows the first quote of a literal, which may be continued on other lines.
+/// Reads what follows the first quote of a literal, which can continue on other lines.
 fn value(rest: &str, escapes: bool) -> String {
     let mut value = String::with_capacity(rest.len());
     let mut letters = rest.chars().peekable();
     while let Some(letter) = letters.next() {
         match letter {
             '\'' if letters.next_if_eq(&'\'').is_some() => value.push('\''),
-            // The end of a part: what comes up to the next quote is between the parts.
+            // The end of a part: the text up to the next quote is between the parts.
             '\'' => drop(letters.by_ref().find(|letter| *letter == '\'')),
             '\\' if escapes => match letters.next() {
                 Some('n' | 'r' | 't' | 'f' | 'b') => value.push(' '),

@@ -1,4 +1,4 @@
-//! Scripts that `pg_dump` may have written, and that are sent to the server without psql.
+//! Scripts that may come from `pg_dump`, and that are sent to the server without psql.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use super::split::{FlawKind, split};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-/// Whether a command of psql is `\restrict` or `\unrestrict`: between them psql takes no other one. They do nothing else.
+/// Whether a psql command is `\restrict` or `\unrestrict`: between them psql accepts no other command. They do nothing
+/// else.
 pub(super) fn is_guard(command: &str) -> bool {
     matches!(command.split_whitespace().next(), Some("\\restrict" | "\\unrestrict"))
 }
@@ -23,7 +24,7 @@ pub(crate) fn without_guards(text: &str) -> String {
     made
 }
 
-/// A script that makes a schema, as the server can take it.
+/// A script that creates a schema, in a form that the server accepts.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a statement that runs concurrently is about, as its words name it.
+//! The object that a CONCURRENTLY statement is about, from the words of the statement.
 
 use super::words::tokens;
 use crate::ident::{catalog_name, ident, literal};
@@ -6,14 +6,14 @@ use crate::ident::{catalog_name, ident, literal};
 /// The index of a `CREATE` or `DROP INDEX CONCURRENTLY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IndexName {
-    /// As it stands in the catalog, without a schema.
+    /// Its name in the catalog, without a schema.
     pub(crate) name: String,
-    /// The query that finds it: one row with `indisvalid` and its quoted name, or none.
+    /// The query that finds it: returns one row with `indisvalid` and the quoted name, or no row.
     pub(crate) query: String,
 }
 
 impl IndexName {
-    /// Reads it out of a statement; `None` where the server chooses the name, or drops several.
+    /// Reads it from a statement; `None` if the server chooses the name, or the statement drops several indexes.
     pub(crate) fn of(statement: &str) -> Option<Self> {
         let words = tokens(statement);
         let at = after_concurrently(&words)?;
@@ -25,7 +25,7 @@ impl IndexName {
             return Some(Self { name, query: query(&condition) });
         }
         let name = words.get(at).filter(|word| !word.eq_ignore_ascii_case("on")).and_then(|word| name(word))?;
-        // A name that is too long is cut by its type.
+        // The cast cuts a name that is too long.
         let condition = format!("{} AND c.relname = {}::pg_catalog.name", of_table(statement)?, literal(&name));
         Some(Self { name, query: query(&condition) })
     }
@@ -42,7 +42,7 @@ pub(crate) fn of_table(statement: &str) -> Option<String> {
     Some(format!("i.indrelid = pg_catalog.to_regclass({})", literal(&path(written)?)))
 }
 
-/// Partitioned table and partition of an `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`, for `to_regclass`.
+/// The partitioned table and the partition of an `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`, for `to_regclass`.
 pub(crate) fn detached(statement: &str) -> Option<(String, String)> {
     let words = tokens(statement);
     let mut at = if is(&words, 2, "if") { 4 } else { 2 };
@@ -57,7 +57,7 @@ fn is(words: &[&str], at: usize, word: &str) -> bool {
     words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word))
 }
 
-/// The number of the word behind `CONCURRENTLY [IF [NOT] EXISTS]`.
+/// The index of the word after `CONCURRENTLY [IF [NOT] EXISTS]`.
 fn after_concurrently(words: &[&str]) -> Option<usize> {
     let at = words.iter().position(|word| word.eq_ignore_ascii_case("concurrently"))? + 1;
     Some(match is(words, at, "if") {
@@ -67,20 +67,20 @@ fn after_concurrently(words: &[&str]) -> Option<usize> {
     })
 }
 
-/// The number of the first of these words, or of what comes after the last word.
+/// The index of the first of these words, or the index after the last word.
 fn end(words: &[&str], from: usize, stops: &[&str]) -> usize {
     let stop = |word: &&str| stops.iter().any(|stop| word.eq_ignore_ascii_case(stop));
     words[from.min(words.len())..].iter().position(stop).map_or(words.len(), |n| from + n)
 }
 
-/// A name with its schema, as the server reads it in a text.
+/// A name with its schema, in the form that the server reads from a text.
 fn path(words: &[&str]) -> Option<String> {
     let is_path = words.len() % 2 == 1 && words.iter().skip(1).step_by(2).all(|word| *word == ".");
     let names = words.iter().step_by(2).map(|word| name(word).map(|name| ident(&name)));
     is_path.then(|| names.collect::<Option<Vec<_>>>())?.map(|names| names.join("."))
 }
 
-/// A name in any spelling, as it stands in the catalog.
+/// A name in any spelling, as stored in the catalog.
 fn name(written: &str) -> Option<String> {
     let Some(quoted) = written.strip_prefix("U&").or_else(|| written.strip_prefix("u&")) else {
         return catalog_name(written);

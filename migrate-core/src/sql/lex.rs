@@ -1,13 +1,13 @@
-//! The tokens of a text, as PostgreSQL's own scanner cuts them.
+//! The tokens of a text, as PostgreSQL's own scanner splits them.
 //!
-//! They come from squawk's lexer. One rule is added: a string that is continued on another line (`E'a' <newline> 'b'`)
-//! is one token, so that the escapes of its first part hold in all of them. See `quotecontinue` in `scan.l`.
+//! They come from squawk's lexer, with one added rule: a string that continues on another line (`E'a' <newline> 'b'`)
+//! is one token, so that the escapes of its first part apply to all parts. See `quotecontinue` in `scan.l`.
 
 use std::ops::Range;
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
-/// The tokens from the byte `from` on, each with its bytes.
+/// The tokens from the byte `from` on, each with its byte range.
 pub(crate) fn lex(text: &str, from: usize) -> impl Iterator<Item = (TokenKind, Range<usize>)> + '_ {
     let mut at = from;
     let mut tokens = tokenize(&text[from..]);
@@ -27,17 +27,18 @@ pub(crate) fn lex(text: &str, from: usize) -> impl Iterator<Item = (TokenKind, R
     })
 }
 
-/// The tokens that mean something: without space and comments.
+/// The significant tokens: without whitespace and comments.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = (TokenKind, Range<usize>)> + '_ {
     lex(text, 0).filter(|(kind, _)| !is_space(*kind))
 }
 
-/// Whether a token is space or a comment.
+/// Whether a token is whitespace or a comment.
 pub(crate) fn is_space(kind: TokenKind) -> bool {
     matches!(kind, TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment { .. })
 }
 
-/// Where a string with escapes ends that is continued after the byte `end`, and whether it does; `None` for one that is not.
+/// Where a string with escapes that continues after the byte `end` ends, and whether it is terminated; `None` if it
+/// does not continue.
 fn continued(text: &str, end: usize) -> Option<(usize, bool)> {
     let mut last = None;
     let mut at = end;
@@ -47,7 +48,7 @@ fn continued(text: &str, end: usize) -> Option<(usize, bool)> {
         loop {
             match bytes.get(at) {
                 None => return Some((text.len(), false)),
-                // Whatever is escaped, a byte inside of a longer character is no quote.
+                // Whatever is escaped: a byte inside a multi-byte character is never a quote.
                 Some(b'\\') => at += 2,
                 Some(b'\'') if bytes.get(at + 1) == Some(&b'\'') => at += 2,
                 Some(b'\'') => break,
@@ -60,7 +61,8 @@ fn continued(text: &str, end: usize) -> Option<(usize, bool)> {
     last
 }
 
-/// The byte after the quote that continues a string: at least one line lies between, and nothing but space and comments.
+/// The byte after the quote that continues a string: between the parts there is at least one newline, and only
+/// whitespace and comments.
 fn next_part(text: &str, end: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = end;

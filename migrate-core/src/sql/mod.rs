@@ -1,7 +1,7 @@
-//! SQL text, as far as a runner has to understand it: where each statement begins and ends,
-//! and which statements a migration cannot hold.
+//! SQL text, as far as a runner has to understand it: where each statement starts and ends, and which statements a
+//! migration cannot contain.
 //!
-//! Tokens come from squawk's PostgreSQL lexer. What a statement means is left to the server.
+//! The tokens come from squawk's PostgreSQL lexer. The meaning of a statement is left to the server.
 
 mod body;
 mod dumped;
@@ -36,25 +36,31 @@ pub(crate) use untouched::{leaves_session, may_make_event_triggers};
 pub use words::tokens as words;
 pub(crate) use words::{is_local_setting, tokens};
 
+/// The byte of a text at a position as servers count it: in characters, from 1. The end of the text has one as well, which
+/// what ends too early is pointed at with.
+pub fn byte_of_position(text: &str, position: usize) -> Option<usize> {
+    text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(position.checked_sub(1)?)
+}
+
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// The bytes of the script from its first word to its last, without the semicolon.
     pub span: Range<usize>,
-    /// What a runner has to know about it.
+    /// What a runner needs to know about it.
     pub class: Class,
 }
 
-/// What a runner has to know about a statement.
+/// What a runner needs to know about a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// It can run in a transaction with others.
     Plain,
-    /// It begins or ends a transaction: `BEGIN`, `COMMIT` and their kin; savepoints are plain.
+    /// It starts or ends a transaction: `BEGIN`, `COMMIT` and so on; savepoints are plain.
     TransactionControl,
     /// It changes the session and nothing else: `SET`, `RESET`.
     Session,
-    /// It may end transactions on its own: `CALL`, and a `DO` whose body has a `COMMIT` or `ROLLBACK`.
+    /// It may end transactions itself: `CALL`, and a `DO` whose body contains a `COMMIT` or `ROLLBACK`.
     MayCommit,
     /// `CREATE INDEX CONCURRENTLY`: outside transactions only, and leaves an invalid index on failure.
     CreateIndexConcurrently,
@@ -62,17 +68,19 @@ pub enum Class {
     DropIndexConcurrently,
     /// `REINDEX … CONCURRENTLY`: outside transactions only, and leaves copies of indexes on failure.
     ReindexConcurrently,
-    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: outside transactions only, and may stop half way.
+    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`: outside transactions only, and may stop halfway.
     DetachConcurrently,
     /// Outside transactions only, and harmless when run again: `VACUUM`, `REINDEX DATABASE` and so on.
     Maintenance,
-    /// `REINDEX` and `CLUSTER` of one table: outside transactions only where that is partitioned, and harmless when run again.
+    /// `REINDEX` and `CLUSTER` of one table: outside transactions only if the table is partitioned, and harmless when
+    /// run again.
     TableMaintenance,
-    /// `DROP SUBSCRIPTION` and its kin: outside transactions only where it has a slot, and not harmless when run again.
+    /// `DROP SUBSCRIPTION` and so on: outside transactions only if the subscription has a slot, and not harmless when
+    /// run again.
     OfSubscription,
     /// Outside transactions only, and not harmless when run again: `CREATE DATABASE` and so on.
     OutsideTransaction,
-    /// `COPY … FROM STDIN` or `TO STDOUT`: needs a client that sends or takes the data.
+    /// `COPY … FROM STDIN` or `TO STDOUT`: needs a client that sends or receives the data.
     CopyWithClient,
 }
 
@@ -90,12 +98,12 @@ impl Class {
         )
     }
 
-    /// Whether the server decides when it runs whether it refuses it inside a transaction block.
+    /// Whether the server decides only at run time if it refuses it inside a transaction block.
     pub(crate) fn may_need_no_transaction(self) -> bool {
         matches!(self, Self::MayCommit | Self::TableMaintenance | Self::OfSubscription)
     }
 
-    /// Whether it is run outside of a transaction block, because the server refuses it inside of one or may do so.
+    /// Whether it is run outside a transaction block, because the server refuses it inside one or may do so.
     pub(crate) fn is_run_alone(self) -> bool {
         self.needs_no_transaction() || self.may_need_no_transaction()
     }

@@ -10,17 +10,17 @@ use squawk_syntax::{Parse, SourceFile};
 
 use super::lex::words;
 
-/// How deep a text can be to be parsed on the stack that is there, to be dropped on it, and to be parsed at all.
+/// How deep a text can be to be parsed on the current stack, to be dropped on it, and to be parsed at all.
 const SHALLOW: usize = 100;
 const DROPPED: usize = 1_000;
 const DEEPEST: usize = 20_000;
-/// How much stack a level takes at most.
+/// The most stack that one level takes.
 const LEVEL: usize = 8 << 10;
 
 /// Parses a text.
 ///
-/// The parser calls itself for each operator of `a OR b OR …`, so that a long expression gets a stack of its own. One that
-/// is longer still is not read: its tree has an error and no statement.
+/// The parser recurses for each operator of `a OR b OR …`, so a long expression gets its own stack. A longer one is not
+/// parsed: its tree has an error and no statement.
 pub fn parse(text: &str) -> Parse<SourceFile> {
     match depth(text) {
         depth if depth <= SHALLOW => SourceFile::parse(text),
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Parse<SourceFile> {
     }
 }
 
-/// Parses a deep text once and keeps its tree, for to drop it would take as much stack.
+/// Parses a deep text once and keeps its tree, because dropping it would take as much stack.
 fn kept(text: &str, depth: usize) -> Parse<SourceFile> {
     static TREES: Mutex<BTreeMap<String, Parse<SourceFile>>> = Mutex::new(BTreeMap::new());
     let mut trees = TREES.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,9 +48,9 @@ fn with_stack(text: &str, depth: usize) -> Parse<SourceFile> {
     parsed.unwrap_or_else(|| SourceFile::parse("("))
 }
 
-/// The statements of a text that are too deep to be parsed, and the text with blanks in their place.
+/// The statements of a text that are nested too deeply to be parsed, and the text with blanks in their place.
 pub(crate) fn without_deep(text: &str) -> (Cow<'_, str>, Vec<Range<usize>>) {
-    // No text has more words than bytes.
+    // A text has no more words than bytes.
     if text.len() <= DEEPEST {
         return (Cow::Borrowed(text), Vec::new());
     }
@@ -68,7 +68,7 @@ pub(crate) fn without_deep(text: &str) -> (Cow<'_, str>, Vec<Range<usize>>) {
     (Cow::Owned(readable), deep)
 }
 
-/// How many calls deep the parser goes at most: the words of an expression, with those around it.
+/// The maximum recursion depth of the parser: the words of an expression, with those around it.
 fn depth(text: &str) -> usize {
     let (mut around, mut here, mut deepest) = (Vec::new(), 0, 0);
     for (_, span) in words(text) {

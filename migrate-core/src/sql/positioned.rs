@@ -1,51 +1,51 @@
-//! Which sequences a text gives a position.
+//! The sequences that a text sets to a position.
 //!
-//! A position of its own (`setval` with a value, `RESTART WITH`) is one that a rollback has to take back. One that follows
-//! the rows that are there is not.
+//! An explicit position (`setval` with a value, `RESTART WITH`) is one that a rollback has to restore. A position that
+//! follows from the existing rows is not.
 
 use super::body::quoted;
 use super::lex::words;
 use super::server::{has_any, is_any, name};
 
-/// The sequences that texts give a position.
+/// The sequences that texts set to a position.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positioned {
     given: Named,
     following: Named,
 }
 
-/// Sequences as a text names them.
+/// Sequences, as named in a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Named {
     all: Vec<Sequence>,
-    /// Whether there are more that are not named.
+    /// Whether there are more sequences that are not named.
     is_open: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Sequence {
     Name(String),
-    /// That of a column, by the names of the table and the column.
+    /// The sequence of a column, by the names of the table and the column.
     Of(String, String),
 }
 
 impl Positioned {
-    /// Whether the texts give no sequence a position of its own.
+    /// Whether the texts set no sequence to an explicit position.
     pub fn is_empty(&self) -> bool {
         self.given.is_empty()
     }
 
-    /// Whether the texts may give this sequence a position of its own; `of` is the column that it belongs to.
+    /// Whether the texts may set this sequence to an explicit position; `of` is the column that owns it.
     pub fn may_give(&self, name: &str, of: Option<(&str, &str)>) -> bool {
         self.given.may_mean(name, of)
     }
 
-    /// Whether the texts may say where this sequence stands, in whatever way.
+    /// Whether the texts may set the position of this sequence in any way.
     pub fn may_mean(&self, name: &str, of: Option<(&str, &str)>) -> bool {
         self.may_give(name, of) || self.following.may_mean(name, of)
     }
 
-    /// What several texts do, and the texts that they run.
+    /// What several texts do, including the texts that they execute.
     pub fn by<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut found = Self::default();
         for text in texts.into_iter().filter(|text| may_matter(text)) {
@@ -96,8 +96,8 @@ fn may_matter(text: &str) -> bool {
     has_any(text, &["setval", "restart"])
 }
 
-/// The sequence that `ALTER SEQUENCE … RESTART` or `ALTER TABLE … ALTER … RESTART` is about, where these words end in one:
-/// anything else that is called `restart` is no such thing. The inner `None` is a sequence that is not named.
+/// The sequence in `ALTER SEQUENCE … RESTART` or `ALTER TABLE … ALTER … RESTART`, if these words end in such a
+/// statement. Anything else that is called `restart` does not count. The inner `None` is a sequence that is not named.
 fn restarted(words: &[&str]) -> Option<Option<Sequence>> {
     let start = words.iter().rposition(|word| *word == ";").map_or(0, |at| at + 1);
     let is = |at: usize, others: &[&str]| words.get(at).is_some_and(|word| is_any(word, others));
@@ -106,7 +106,7 @@ fn restarted(words: &[&str]) -> Option<Option<Sequence>> {
     while rest.first().is_some_and(|word| is_any(word, &["if", "exists", "only"])) {
         rest = &rest[1..];
     }
-    // What is altered is itself called so.
+    // The altered object itself has this name.
     let (last, length) = dotted(rest)?;
     let last = name(last);
     if last.is_none() || is(at + 1, &["sequence"]) {
@@ -125,7 +125,7 @@ fn restarted(words: &[&str]) -> Option<Option<Sequence>> {
     Some(last.zip(name(column)).map(|(table, column)| Sequence::Of(table, column)))
 }
 
-/// The last part of a name with dots at the beginning of these words, and how many words it has.
+/// The last part of a qualified name at the start of these words, and the number of its words.
 fn dotted<'a>(words: &[&'a str]) -> Option<(&'a str, usize)> {
     let dots = words.iter().skip(1).step_by(2).take_while(|word| **word == ".").count();
     Some((words.get(2 * dots)?, 2 * dots + 1))
@@ -141,16 +141,16 @@ fn first_argument(arguments: &[&str]) -> Option<Sequence> {
     if !is_any(function, &["pg_get_serial_sequence"]) {
         return None;
     }
-    // The function reads the first as a name and takes the second as it is.
+    // The function parses its first argument as a name and takes its second argument literally.
     Some(Sequence::Of(last_name(&quoted(table)?)?, quoted(column)?.into_owned()))
 }
 
-/// The name in a text that the server reads as one: `app.orders_id_seq`.
+/// The name in a text that the server parses as a name: `app.orders_id_seq`.
 fn last_name(text: &str) -> Option<String> {
     name(words(text).last().map(|(_, span)| &text[span])?)
 }
 
-/// Whether the arguments of a call ask for the value.
+/// Whether the arguments of a call compute the value from the rows.
 fn follows(arguments: &[&str]) -> bool {
     let mut depth = 1;
     let inside = arguments.iter().take_while(|word| {

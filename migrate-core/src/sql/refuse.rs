@@ -1,4 +1,4 @@
-//! What a migration cannot hold, said before anything of it runs.
+//! What a migration cannot contain, reported before any of it runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use super::dumped::is_guard;
 use super::{Class, Flaw, FlawKind, Statement};
 use crate::finding::{Finding, Place};
 
-/// The findings for one script: what is not SQL in it, and what cannot run the way it would be run.
+/// The findings for one script: the parts that are not SQL, and the statements that cannot run the way the script is
+/// run.
 pub(crate) fn refused(
     path: &Path,
     text: &Arc<str>,
@@ -29,29 +30,29 @@ fn refuse(class: Class, transaction: bool) -> Option<Finding> {
     match class {
         Class::CopyWithClient => Some(
             Finding::error("copy-client", "COPY with the client's data cannot be part of a migration")
-                .note("there is no client beside the migration that could send or take the rows")
+                .note("no client runs with the migration that could send or receive the rows")
                 .help("write the rows as INSERT statements"),
         ),
         Class::TransactionControl if transaction => Some(
             Finding::error("transaction-control", "a transactional migration cannot begin or end a transaction")
-                .note("it runs in a transaction of its own, together with its row in the ledger")
+                .note("it runs in its own transaction, together with its row in the ledger")
                 .help("remove the statement, or put `-- migrate: no-transaction` at the head of the file"),
         ),
         Class::TransactionControl => Some(
             Finding::error("transaction-control", "a no-transaction migration cannot begin or end a transaction")
                 .note("each of its statements is committed on its own, so that its progress can be recorded")
-                .help("move what belongs into one transaction to a migration without the directive"),
+                .help("move the statements that belong in one transaction to a migration without the directive"),
         ),
         class if transaction && class.needs_no_transaction() => Some(
             Finding::error("needs-no-transaction", "this statement cannot run inside a transaction")
                 .note("PostgreSQL refuses it in a transaction block, and this migration runs in one")
-                .help("put `-- migrate: no-transaction` on a line of its own at the head of the file"),
+                .help("put `-- migrate: no-transaction` on its own line at the head of the file"),
         ),
         _ => None,
     }
 }
 
-/// What makes a script uncertain, in words.
+/// The finding for what makes a script uncertain.
 fn describe(kind: FlawKind, line: &str) -> Finding {
     match kind {
         FlawKind::UnterminatedQuote(what) => {
@@ -69,16 +70,16 @@ fn describe(kind: FlawKind, line: &str) -> Finding {
     }
 }
 
-/// What to do about a line that is carried out by psql.
+/// The finding for a line that is a psql command.
 fn meta_command(line: &str) -> Finding {
     let name = line.split_whitespace().next().unwrap_or_default();
     let help = match name {
-        _ if is_guard(line) => "remove the line: with it pg_dump guards psql, and it makes nothing",
+        _ if is_guard(line) => "remove the line: pg_dump writes it to protect psql, and it creates nothing",
         "\\connect" | "\\c" => "remove the line: everything runs in the database that is migrated or compared",
-        "\\i" | "\\ir" | "\\include" | "\\include_relative" => "put the SQL of that file here",
+        "\\i" | "\\ir" | "\\include" | "\\include_relative" => "replace the line with the SQL of that file",
         _ => "remove the line, or write it as SQL",
     };
-    Finding::error("meta-command", format!("`{name}` is a command of psql, and no SQL"))
-        .note("commands with a backslash are carried out by psql; the server does not know them")
+    Finding::error("meta-command", format!("`{name}` is a command of psql, not SQL"))
+        .note("psql itself runs commands with a backslash; the server does not know them")
         .help(help)
 }

@@ -1,7 +1,7 @@
 //! What a text does to the whole server rather than to one database: roles, memberships, tablespaces, other databases.
 //!
-//! A text that does so is tried on a server of its own. Said too often that costs a moment; too seldom, and what one
-//! database is given another one finds. A `DO` block can put a statement together, so strings are read like bodies.
+//! Such a text is tried on its own server. A false positive costs a moment; after a false negative, one database finds
+//! what another one was given. A `DO` block can build a statement at run time, so strings are read like bodies.
 
 use super::body::quoted;
 use super::lex::words;
@@ -9,23 +9,23 @@ use super::lex::words;
 /// How far a script reaches beyond its database.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerUse {
-    /// It does not.
+    /// It affects only its database.
     #[default]
     None,
-    /// It runs statements that are put together when it runs, and the text does not show which.
+    /// It runs statements that are built at run time, and the text does not show which.
     Unclear,
-    /// A body or a string in it does, perhaps only where something is missing.
+    /// A body or a string in it affects the server, perhaps only if something is missing.
     Inside,
-    /// A statement of the script itself does.
+    /// A statement of the script itself affects the server.
     Open,
 }
 
-/// Bodies in bodies in bodies: whoever needs more is unclear.
+/// The limit for nested bodies; deeper nesting is unclear.
 const DEEPEST: usize = 4;
 const VERBS: [&str; 3] = ["create", "alter", "drop"];
-/// What exists once for a server.
+/// Objects that exist once per server.
 const SHARED: [&str; 7] = ["role", "user", "group", "tablespace", "database", "subscription", "system"];
-/// The catalogs of the server that a superuser may write to.
+/// The catalogs of the server that a superuser can write to.
 const CATALOGS: [&str; 6] =
     ["pg_authid", "pg_auth_members", "pg_database", "pg_db_role_setting", "pg_roles", "pg_shdescription"];
 /// Functions that leave something on the server.
@@ -63,7 +63,7 @@ fn read(text: &str, depth: usize) -> ServerUse {
         return ServerUse::None;
     }
     let words: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
-    // Only in a body does a statement begin after other words: `ALTER TABLE t ALTER role SET DEFAULT` is about a column.
+    // Only in a body can a statement start after other words: `ALTER TABLE t ALTER role SET DEFAULT` is about a column.
     let own = match depth {
         0 if (0..words.len()).any(|at| is_start(&words, at) && (reaches(&words, at) || writes(&words, at))) => {
             ServerUse::Open
@@ -91,7 +91,7 @@ fn is_start(words: &[&str], at: usize) -> bool {
     at == 0 || words[at - 1] == ";"
 }
 
-/// Whether a statement that begins at this word is about the server.
+/// Whether a statement that starts at this word is about the server.
 fn reaches(words: &[&str], at: usize) -> bool {
     let next = |n: usize| words.get(at + n).copied().unwrap_or_default();
     let is = |n: usize, others: &[&str]| is_any(next(n), others);
@@ -99,7 +99,7 @@ fn reaches(words: &[&str], at: usize) -> bool {
         return true;
     }
     if is(0, &VERBS) {
-        // A column can have the name of one of them: `DROP COLUMN role` does not begin like this.
+        // A column can have one of these names: `DROP COLUMN role` does not start like this.
         return is(1, &SHARED) && !is(2, &["mapping"]);
     }
     if is(0, &["comment", "label"]) && is(1, &["on"]) {
@@ -114,8 +114,8 @@ fn reaches(words: &[&str], at: usize) -> bool {
     false
 }
 
-/// Whether these words write to a catalog of the server, or call a function that leaves something there: a part of a
-/// statement can do so.
+/// Whether these words write to a catalog of the server, or call a function that creates something there. A part of a
+/// statement is enough for that.
 fn writes(words: &[&str], at: usize) -> bool {
     let next = |n: usize| words.get(at + n).copied().unwrap_or_default();
     let is = |n: usize, others: &[&str]| is_any(next(n), others);
@@ -126,18 +126,18 @@ fn writes(words: &[&str], at: usize) -> bool {
     is(0, &FUNCTIONS)
 }
 
-/// Whether a grant is one of membership, or of something that belongs to the server.
+/// Whether a grant is about a membership, or about something that belongs to the server.
 fn grants(rest: &[&str]) -> bool {
     let rest = rest.iter().take_while(|word| **word != ";");
     let rest: Vec<&str> = rest.copied().collect();
     match rest.iter().position(|word| is_any(word, &["on"])) {
-        // `GRANT a TO b`: who is whose member.
+        // `GRANT a TO b`: a membership.
         None => rest.iter().any(|word| is_any(word, &["to", "from"])) || rest.len() < 2,
         Some(on) => rest.get(on + 1).is_some_and(|word| is_any(word, &["database", "tablespace", "parameter"])),
     }
 }
 
-/// Whether a body runs texts of which it does not show how they begin.
+/// Whether a body executes texts whose beginning it does not show.
 fn is_put_together(words: &[&str]) -> bool {
     let runs = words.iter().enumerate().any(|(at, word)| {
         let before = at.checked_sub(1).map_or("", |before| words[before]);
@@ -161,7 +161,7 @@ fn is_put_together(words: &[&str]) -> bool {
     !bodies.iter().any(begins) || bodies.iter().any(is_cut)
 }
 
-/// A quick look, so that most texts are not read at all.
+/// A quick check, so that most texts need not be read.
 fn may_matter(text: &str) -> bool {
     const WORDS: [&str; 12] = [
         "role",
@@ -180,7 +180,7 @@ fn may_matter(text: &str) -> bool {
     has_any(text, &WORDS)
 }
 
-/// Whether a text has any of these words, which are in small letters, in any spelling.
+/// Whether a text contains any of these words, given in lower case, in any spelling.
 pub(super) fn has_any(text: &str, words: &[&str]) -> bool {
     let text = text.to_ascii_lowercase();
     words.iter().any(|word| text.contains(word))

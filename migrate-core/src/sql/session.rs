@@ -1,23 +1,23 @@
-//! What a statement leaves behind that no statement takes back: a parameter of its own making (`SET app.user`), which a
-//! session never forgets, and other defaults for sessions to come (`ALTER ROLE … SET`).
+//! What a statement leaves in a session that no statement can reset: a custom parameter (`SET app.user`), which a
+//! session never forgets, and other defaults for future sessions (`ALTER ROLE … SET`).
 //!
-//! Said too often it costs a connection; too seldom, and a migration sees what another one has set.
+//! A false positive costs a connection; after a false negative, a migration sees what another one has set.
 
 use super::body::quoted;
 use super::lex::words;
 
-/// Whether what comes after this text needs a new session.
+/// Whether a new session is needed after this text.
 pub(crate) fn outlives_reset(text: &str) -> bool {
     Reader { depth: 0 }.read(text)
 }
 
 #[derive(Clone, Copy)]
 struct Reader {
-    /// How many strings are around the text: a string in a body may be a part of a statement.
+    /// How many strings enclose the text: a string in a body may be a part of a statement.
     depth: usize,
 }
 
-/// Bodies in bodies in bodies: whoever needs more gets a new session.
+/// The limit for nested bodies; deeper nesting gets a new session.
 const DEEPEST: usize = 4;
 
 impl Reader {
@@ -29,7 +29,7 @@ impl Reader {
         (0..words.len()).any(|at| self.matters(&words, at))
     }
 
-    /// Whether it shows at the word `at`.
+    /// Whether what starts at the word `at` outlives a reset.
     fn matters(self, words: &[&str], at: usize) -> bool {
         let next = |n: usize| words.get(at + n).copied().unwrap_or_default();
         let is = |n: usize, others: &[&str]| others.iter().any(|other| next(n).eq_ignore_ascii_case(other));
@@ -47,15 +47,15 @@ impl Reader {
             return is(1, &["pg_settings", "\"pg_settings\""])
                 || (is(2, &["."]) && is(3, &["pg_settings", "\"pg_settings\""]));
         }
-        // The name of the setting, where it stands there, decides.
+        // The name of the setting decides, if it is written there.
         is(0, &["set_config", "\"set_config\""]) && is(1, &["("]) && is_own_or_unknown(next(2), next(3))
     }
 
-    /// Whether a `SET` sets a parameter whose name has a dot, or one that is not known.
+    /// Whether a `SET` sets a parameter whose name contains a dot or is not known.
     fn sets(self, words: &[&str], at: usize) -> bool {
         let next = |n: usize| words.get(n).copied().unwrap_or_default();
         let is_scope = |n: usize| ["local", "session"].iter().any(|scope| next(n).eq_ignore_ascii_case(scope));
-        // `SET local.user` and `SET session.user` name parameters as well.
+        // `SET local.user` and `SET session.user` name parameters too.
         let at = if is_scope(at) && next(at + 1) != "." { at + 1 } else { at };
         let name = next(at);
         let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '"');
@@ -64,7 +64,7 @@ impl Reader {
         }
         match is_name {
             true => next(at + 1) == ".",
-            // In a body, the rest of the statement is put together when it runs.
+            // In a body, the rest of the statement is built at run time.
             false => self.depth > 1,
         }
     }
@@ -76,15 +76,15 @@ impl Reader {
     }
 }
 
-/// Whether the name that `set_config` gets may have a dot: any that is not a plain string without one.
+/// Whether the name given to `set_config` may contain a dot: every name that is not a plain string without a dot.
 fn is_own_or_unknown(name: &str, after: &str) -> bool {
     after != "," || !name.starts_with('\'') || quoted(name).is_none_or(|name| name.contains('.'))
 }
 
-/// A quick look, so that most texts are not read at all.
+/// A quick check, so that most texts need not be read.
 fn may_matter(text: &str) -> bool {
     let has = |word: &[u8]| text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
-    // `set` is in `reset` and `set_config` as well. A system is altered without it.
+    // `set` is also in `reset` and `set_config`. ALTER SYSTEM needs no `set`.
     has(b"set") || has(b"alter")
 }
 

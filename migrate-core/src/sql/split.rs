@@ -1,9 +1,8 @@
-//! Cuts a script into statements.
+//! Splits a script into statements.
 //!
-//! A semicolon ends a statement unless it stands in parentheses (a rule with several actions)
-//! or in the body of an SQL-standard function (`BEGIN ATOMIC … END`); strings, dollar quotes,
-//! quoted names and nested comments are single tokens of the lexer. `ci/split.py` compares what
-//! comes of it with PostgreSQL's own grammar.
+//! A semicolon ends a statement unless it is inside parentheses (a rule with several actions) or inside the body of an
+//! SQL-standard function (`BEGIN ATOMIC … END`). Strings, dollar quotes, quoted names and nested comments are single
+//! tokens of the lexer. `ci/split.py` compares the result with PostgreSQL's own grammar.
 
 use std::ops::Range;
 
@@ -12,12 +11,12 @@ use squawk_lexer::{LiteralKind, TokenKind};
 use super::lex::lex;
 use super::{Class, Statement, words::classify};
 
-/// Something in a script that makes its statements uncertain.
+/// Something that makes the statements of a script uncertain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
     /// The bytes of the script to point at.
     pub span: Range<usize>,
-    /// What it is.
+    /// The kind of flaw.
     pub kind: FlawKind,
 }
 
@@ -28,13 +27,13 @@ pub enum FlawKind {
     UnterminatedQuote(&'static str),
     /// The last statement has no semicolon, so a part of it may be missing.
     UnterminatedStatement,
-    /// A parenthesis is never closed, so the end of the statement is not known.
+    /// A parenthesis is never closed, so the end of the statement is unknown.
     OpenParenthesis,
-    /// A command of psql, such as `\restrict` or `\copy`.
+    /// A psql command, such as `\restrict` or `\copy`.
     MetaCommand,
 }
 
-/// Cuts `text` into its statements, and lists everything that makes them uncertain.
+/// Splits `text` into its statements, and lists everything that makes them uncertain.
 pub fn split(text: &str) -> (Vec<Statement>, Vec<Flaw>) {
     let mut splitter = Splitter { text, ..Splitter::default() };
     splitter.run();
@@ -50,9 +49,9 @@ struct Splitter<'a> {
     start: usize,
     end: usize,
     parentheses: Vec<usize>,
-    /// How many bodies of functions are open: `BEGIN ATOMIC`.
+    /// How many function bodies (`BEGIN ATOMIC`) are open.
     bodies: usize,
-    /// The number of the word with which the statement in the innermost body begins.
+    /// The index of the first word of the statement in the innermost body.
     head: usize,
 }
 
@@ -75,7 +74,7 @@ impl<'a> Splitter<'a> {
         self.finish();
     }
 
-    /// Reads tokens from the byte `from` to the end, or to where reading has to start again.
+    /// Reads tokens from the byte `from` to the end, or to where reading has to restart.
     fn scan(&mut self, from: usize) -> Option<usize> {
         for (kind, span) in lex(self.text, from) {
             let at = span.end;
@@ -112,7 +111,7 @@ impl<'a> Splitter<'a> {
             TokenKind::OpenParen => self.parentheses.push(span.start),
             TokenKind::CloseParen => drop(self.parentheses.pop()),
             TokenKind::Ident if self.parentheses.is_empty() => self.track_body(&self.text[span.clone()]),
-            // The next word begins a statement of the body.
+            // The next word starts a statement of the body.
             TokenKind::Semi if self.parentheses.is_empty() => self.head = self.words.len() + 1,
             _ => {}
         }
@@ -125,8 +124,8 @@ impl<'a> Splitter<'a> {
 
     /// Follows `BEGIN ATOMIC … END` in the definition of an SQL-standard function.
     ///
-    /// Its `END` stands where a statement would begin. Anywhere else the word is that of a `CASE`, or a name
-    /// (`AS end`, `t.end`, `SELECT 1 end`).
+    /// Its `END` is where a statement could start. Anywhere else the word belongs to a `CASE`, or is a name (`AS end`,
+    /// `t.end`, `SELECT 1 end`).
     fn track_body(&mut self, word: &str) {
         let is = |other: &str| word.eq_ignore_ascii_case(other);
         let opens = is("atomic")
@@ -140,7 +139,7 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// Ends the statement, if there is one, and says what it was.
+    /// Ends the statement, if there is one, and returns its class.
     fn finish(&mut self) -> Option<Class> {
         let class = (!self.words.is_empty()).then(|| classify(&self.words));
         if let Some(class) = class {
@@ -153,7 +152,7 @@ impl<'a> Splitter<'a> {
         class
     }
 
-    /// The data of a `COPY … FROM STDIN` is not SQL: reading goes on after its closing `\.`.
+    /// The data of a `COPY … FROM STDIN` is not SQL: reading continues after the closing `\.`.
     fn after_copy_data(&self, from: usize) -> usize {
         let rest = &self.text[from..];
         rest.find("\n\\.").map_or(self.text.len(), |n| {
@@ -169,14 +168,14 @@ impl<'a> Splitter<'a> {
     }
 }
 
-/// Whether the words begin `CREATE [OR REPLACE] FUNCTION` or `PROCEDURE`.
+/// Whether the words start with `CREATE [OR REPLACE] FUNCTION` or `PROCEDURE`.
 fn creates_routine(words: &[&str]) -> bool {
     let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
     let kind = if is(1, "or") && is(2, "replace") { 3 } else { 1 };
     is(0, "create") && (is(kind, "function") || is(kind, "procedure"))
 }
 
-/// Says what a token is that has no end, or `None` for one that has.
+/// The name of an unterminated token; `None` for a terminated one.
 fn unterminated(kind: TokenKind) -> Option<&'static str> {
     use LiteralKind as L;
     match kind {
@@ -244,7 +243,7 @@ mod tests {
         check("copy t from stdin;\na'b\t1\n\\.\nselect 1;", &["copy t from stdin", "select 1"], &[]);
     }
 
-    /// What a statement can be made of: whole tokens, and bodies that hold semicolons.
+    /// The building blocks of statements: whole tokens, and bodies that contain semicolons.
     const PIECES: [&str; 24] = [
         "select",
         "a",
@@ -273,7 +272,7 @@ mod tests {
     ];
 
     proptest::proptest! {
-        /// A script of whole statements falls apart into them, whatever stands between them.
+        /// A script of whole statements is split into them, whatever is between them.
         #[test]
         fn whole_statements_come_back(
             parts in proptest::collection::vec((proptest::collection::vec(0..PIECES.len(), 1..6), 0..4usize), 1..6),
@@ -281,7 +280,7 @@ mod tests {
             let mut script = String::new();
             let mut expected = Vec::new();
             for (pieces, gap) in &parts {
-                // A body of a function ends its statement, and begins it as well.
+                // The body of a function ends its statement, and also starts it.
                 let body = pieces.iter().find(|piece| PIECES[**piece].starts_with("create"));
                 let pieces: Vec<&str> = match body {
                     Some(body) => vec![PIECES[*body]],
@@ -299,7 +298,7 @@ mod tests {
             proptest::prop_assert_eq!((&found, flaws), (&expected, Vec::new()), "{}", script);
         }
 
-        /// Whatever the text, nothing panics, and statements lie in it one after the other.
+        /// For any text, nothing panics, and the statements lie in it in order.
         #[test]
         fn statements_are_in_order_and_inside(text in "[-a-z'\"$;()\\\\/* \nü]{0,60}") {
             let (statements, _) = split(&text);

@@ -1,20 +1,21 @@
-//! Which statements leave their session as it was: those that only make, change and remove tables, indexes, types, views and
-//! routines, and evaluate nothing on the way that somebody else wrote.
+//! Statements that leave their session as it was: those that only create, change and remove tables, indexes, types,
+//! views and routines, and on the way evaluate nothing that somebody else wrote.
 //!
-//! What is not known to be one of them may have changed anything: a function that is called, a trigger that fires for a row,
-//! an expression that is evaluated for the rows that are there.
+//! Any other statement may have changed anything: a function that is called, a trigger that fires for a row, an
+//! expression that is evaluated for existing rows.
 
 use super::tokens;
 use crate::source::Script;
 
-/// Whether nothing that a script does can be seen in the session after it.
+/// Whether a script leaves no trace in the session.
 pub(crate) fn leaves_session(script: &Script) -> bool {
     let text = script.text();
     script.statements().iter().all(|statement| is_untouching(&tokens(&text[statement.span.clone()])))
 }
 
-/// Whether a script may make event triggers, which run at statements that evaluate nothing themselves: it says so, or runs a
-/// block or a query, in which a function may. Those of statements that write rows are left aside.
+/// Whether a script may create event triggers, which run at statements that evaluate nothing themselves: it contains
+/// such a statement, or it runs a block or a query, in which a function may do so. Statements that write rows are not
+/// considered.
 pub(crate) fn may_make_event_triggers(script: &Script) -> bool {
     const OF_ROWS: [&str; 5] = ["insert", "update", "delete", "merge", "truncate"];
     let text = script.text();
@@ -31,7 +32,7 @@ pub(crate) fn may_make_event_triggers(script: &Script) -> bool {
 fn is_untouching(words: &[&str]) -> bool {
     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
     let words: Vec<&str> = lower.iter().map(String::as_str).collect();
-    // What is temporary belongs to the session.
+    // Temporary objects belong to the session.
     if words.iter().any(|word| word.contains("pg_temp")) {
         return false;
     }
@@ -52,14 +53,14 @@ fn is_untouching(words: &[&str]) -> bool {
 /// Whether a `CREATE` evaluates nothing.
 fn creates(words: &[&str]) -> bool {
     match words {
-        // A bound of a partition is evaluated, and the query of CREATE TABLE AS is run.
+        // The bounds of a partition are evaluated, and the query of CREATE TABLE AS is run.
         ["table", rest @ ..] | ["unlogged", "table", rest @ ..] => {
             !outside(rest).any(|word| matches!(word, "as" | "of" | "execute"))
         }
         ["view" | "sequence" | "trigger" | "domain", ..] => true,
         ["type", rest @ ..] => rest.windows(2).any(|pair| matches!(pair, ["as", "enum" | "("])),
         ["schema", rest @ ..] => !rest.iter().any(|word| matches!(*word, "create" | "grant")),
-        // A validator of another language may do anything.
+        // The validator of another language may do anything.
         ["function" | "procedure", rest @ ..] => {
             rest.windows(2).any(|pair| matches!(pair, ["language", "sql" | "plpgsql" | "'sql'" | "'plpgsql'"]))
         }
@@ -70,7 +71,7 @@ fn creates(words: &[&str]) -> bool {
     }
 }
 
-/// Whether each action of an `ALTER TABLE` evaluates nothing for the rows that are there.
+/// Whether no action of an `ALTER TABLE` evaluates anything for the existing rows.
 fn alters(words: &[&str]) -> bool {
     let mut at = 0;
     let mut skip = |expected: &[&str]| {
@@ -116,14 +117,14 @@ fn is_untouching_action(action: &[&str]) -> bool {
     }
 }
 
-/// Whether no expression of somebody is evaluated for a constraint.
+/// Whether a constraint evaluates no user-written expression.
 fn adds_constraint(words: &[&str]) -> bool {
-    // In an expression these are a negated column.
+    // In an expression these words are a negated column.
     let is_valid_later = words.ends_with(&["not", "valid"]);
     is_valid_later || !words.iter().any(|word| matches!(*word, "check" | "exclude"))
 }
 
-/// The types whose values nobody else checks: a domain has a default and checks of its own.
+/// The types whose values only the server checks: a domain has its own default and checks.
 const BUILT_IN: [&str; 27] = [
     "bigint",
     "int",
@@ -154,7 +155,7 @@ const BUILT_IN: [&str; 27] = [
     "inet",
 ];
 
-/// Whether nothing but a constant is put into a new column of a type of the system.
+/// Whether only a constant is put into a new column of a built-in type.
 fn adds_column(words: &[&str]) -> bool {
     let words = words.strip_prefix(&["column"]).unwrap_or(words);
     let words = words.strip_prefix(&["if", "not", "exists"]).unwrap_or(words);
@@ -166,7 +167,7 @@ fn adds_column(words: &[&str]) -> bool {
             || word.starts_with(|c: char| c.is_ascii_digit())
             || matches!(*word, "true" | "false" | "null")
     };
-    // Another word after the constant may make an expression of it.
+    // Another word after the constant may make it an expression.
     let ends = |word: &&str| matches!(*word, "not" | "null" | "unique" | "primary" | "references" | "constraint");
     let constant = |at: usize| words.get(at + 1).is_some_and(is_constant) && words.get(at + 2).is_none_or(ends);
     words.iter().enumerate().all(|(at, word)| match *word {
@@ -176,7 +177,7 @@ fn adds_column(words: &[&str]) -> bool {
     })
 }
 
-/// The words that stand in no brackets.
+/// The words outside all brackets.
 fn outside<'a>(words: &'a [&str]) -> impl Iterator<Item = &'a str> {
     let mut depth = 0_i32;
     words.iter().copied().filter(move |word| {
@@ -189,7 +190,7 @@ fn outside<'a>(words: &'a [&str]) -> impl Iterator<Item = &'a str> {
     })
 }
 
-/// How deep the brackets are.
+/// The nesting depth of the brackets.
 fn depth(words: &[&str]) -> usize {
     let (mut here, mut deepest) = (0_usize, 0);
     for word in words {

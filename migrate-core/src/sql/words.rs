@@ -1,4 +1,4 @@
-//! The words of a statement, and what they make of it.
+//! The words of a statement, and the class that they determine.
 
 use super::Class;
 use super::body::quoted;
@@ -11,7 +11,7 @@ pub(crate) fn is_local_setting(statement: &str) -> bool {
     is(0, "set") && ["local", "constraints", "transaction"].iter().any(|word| is(1, word))
 }
 
-/// Decides the class of a statement by its words (tokens without space and comments, as written).
+/// Determines the class of a statement from its words (tokens without whitespace and comments, as written).
 pub(super) fn classify(words: &[&str]) -> Class {
     let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
     let any = |at: usize, list: &[&str]| list.iter().any(|word| is(at, word));
@@ -55,7 +55,7 @@ pub(super) fn classify(words: &[&str]) -> Class {
     }
 }
 
-/// Whether a statement about a subscription reaches for the publisher, which no transaction can take back.
+/// Whether a statement about a subscription contacts the publisher, which no transaction can undo.
 fn subscription(words: &[&str]) -> Class {
     let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
     let any = |at: usize, list: &[&str]| list.iter().any(|word| is(at, word));
@@ -76,7 +76,7 @@ fn subscription(words: &[&str]) -> Class {
     }
 }
 
-/// The number of the word after the parenthesised options that follow the first word.
+/// The index of the word after the parenthesised options that follow the first word.
 fn after_options(words: &[&str]) -> usize {
     match words.get(1) {
         Some(&"(") => words.iter().position(|word| *word == ")").map_or(words.len(), |close| close + 1),
@@ -84,7 +84,7 @@ fn after_options(words: &[&str]) -> usize {
     }
 }
 
-/// What an option in parentheses says, as the server reads one that is on or off; `None` where it is not there.
+/// The value of an option in parentheses, as the server reads an option that is on or off; `None` if it is not given.
 fn says(words: &[&str], option: &str) -> Option<bool> {
     let is_option = |at: usize| {
         words[at].trim_matches('"').eq_ignore_ascii_case(option) && at > 0 && matches!(words[at - 1], "(" | ",")
@@ -97,13 +97,13 @@ fn says(words: &[&str], option: &str) -> Option<bool> {
     Some(!is_off)
 }
 
-/// Whether a quoted body has a word that ends a transaction, or calls what may.
+/// Whether a quoted body contains a word that ends a transaction, or calls something that may.
 fn ends_transactions(body: &str) -> bool {
     let Some(body) = quoted(body) else { return false };
     let words = tokens(&body);
     words.iter().enumerate().any(|(at, word)| {
         let is = |word: &str, others: &[&str]| others.iter().any(|other| word.eq_ignore_ascii_case(other));
-        // A temporary table may be made `ON COMMIT DROP`.
+        // A temporary table can be created `ON COMMIT DROP`.
         is(word, &["commit", "rollback", "call"]) && !(at > 0 && is(words[at - 1], &["on"]))
     })
 }
@@ -116,7 +116,7 @@ fn copies_with_client(words: &[&str]) -> bool {
     })
 }
 
-/// The tokens of a statement without space and comments.
+/// The tokens of a statement without whitespace and comments.
 pub fn tokens(statement: &str) -> Vec<&str> {
     words(statement).map(|(_, span)| &statement[span]).collect()
 }

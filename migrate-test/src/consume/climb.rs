@@ -1,4 +1,4 @@
-//! One new migration: what is asked before it, and what behind it.
+//! One new migration: what is asked about queries before it, and after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use super::{Asked, Step, plans, reach, through};
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 use crate::proof::ProofError;
 
-/// A right of a role: the role, the schema, the table, and the right.
+/// A privilege of a role: the role, the schema, the table, and the privilege.
 type Right = [String; 4];
 
-/// A database on the way up, with an eye on its schema.
+/// A database on the way up the chain, with a watcher for its schema.
 pub(super) struct Climb<'a> {
     database: TestDatabase,
     rehearsal: Rehearsal,
@@ -31,23 +31,23 @@ pub(super) struct Climb<'a> {
     asked: &'a Asked,
     /// The migrations that are applied.
     chain: Vec<Arc<Migration>>,
-    /// The constants that texts write, by their numbers, of those that were looked at.
+    /// The constants that texts write, by the number of the text, for those that have been checked.
     written: BTreeMap<usize, Option<Written>>,
 }
 
-/// What is asked of a schema before and after a step, beside the queries.
+/// What is queried from a schema before and after a step, besides the texts.
 struct Around {
-    /// What roles may do.
+    /// The privileges of the roles.
     rights: BTreeSet<Right>,
-    /// What is of which type.
+    /// The objects of each type.
     types: OfType,
-    /// The columns, by their relations and numbers, which a new name does not change.
+    /// The columns, by the oid of their relation and their number, which a rename does not change.
     columns: BTreeMap<[String; 2], Id>,
-    /// Where names without a schema are looked for.
+    /// The search path.
     path: String,
 }
 
-/// The same schema a step behind, for what is only asked when the step turned out to need it.
+/// The schema before the step, for questions that are only asked if the step turns out to need them.
 struct Behind<'a> {
     chain: &'a [Arc<Migration>],
     code: &'a CodeMigrations,
@@ -73,7 +73,7 @@ impl<'a> Climb<'a> {
         Ok(self.database.let_go().await?)
     }
 
-    /// Applies one more migration; `before` is what the server says of each text before it.
+    /// Applies one more migration; `before` is the server's answer for each text before it.
     pub(super) async fn step(
         &mut self,
         migration: &Arc<Migration>,
@@ -107,11 +107,11 @@ impl<'a> Climb<'a> {
             step.answers[*at] = Arc::new(answer);
         }
         let described = |answer: &Arc<Answer>| matches!(&**answer, Answer::Described(_));
-        // A right can be lost, and a function come, without a table of the query being touched.
+        // A query can lose a privilege, or call another function, without any of its tables being affected.
         let whole = (0..texts.len()).filter(|at| described(&before[*at]) && described(&step.answers[*at]));
         let whole: Vec<usize> = whole.collect();
         let mut behind = Behind { chain: &self.chain, code: self.code, database: None };
-        // What a query could do before is no matter where it writes what the schema refuses.
+        // For writes that the schema refuses, it does not matter whether the query worked before.
         let after: Vec<usize> = (0..texts.len()).filter(|at| described(&step.answers[*at])).collect();
         step.written(&address, &after, texts).await?;
         let news = News::of(&step.change);
@@ -146,7 +146,7 @@ impl Step {
         }
     }
 
-    /// What texts use of tables that ask for more than before, or on which a role lost a right.
+    /// What texts use of tables that have stricter rules than before, or on which a role lost a privilege.
     async fn written(&mut self, address: &Database, whole: &[usize], texts: &[Arc<str>]) -> Result<(), ProofError> {
         let strict = self.change.objects().filter(|(id, before, after)| match id.kind {
             Kind::Column => {
@@ -160,7 +160,8 @@ impl Step {
         let tables = strict.flat_map(|(id, _, after)| [Some(&*id.parent), after.and_then(referred)]).flatten();
         let mut tables: BTreeSet<String> = tables.map(str::to_owned).collect();
         tables.extend(self.lost.iter().map(|right| right[2].clone()));
-        // A view asks for what its table asks for, and for the rights of the caller where it says so.
+        // The rules of a table apply to a view on it as well, and so do the caller's privileges if the view
+        // says so.
         tables.extend(through::over(address, &tables).await?);
         let chosen = chosen(whole, texts, &Touched::of(tables.iter().map(String::as_str)));
         let found = reach::written(address, &self.with(&chosen, texts)).await?;
@@ -192,7 +193,7 @@ impl Step {
         Ok(())
     }
 
-    /// Whether texts have no plan any more, or one without an index that it had.
+    /// Whether texts have no plan any more, or a plan without an index that it used before.
     async fn planned(
         &mut self,
         address: &Database,
@@ -205,7 +206,7 @@ impl Step {
         });
         let gone = gone.map(|(id, _, after)| (id.parent.to_string(), id.name.to_string(), after.is_none()));
         let gone: Vec<(String, String, bool)> = gone.collect();
-        // A literal that is too long for its column is refused when a plan is made.
+        // A literal that is too long for its column is refused at planning time.
         let retyped = self.change.objects().filter(|(id, before, after)| {
             let types = before.zip(*after).map(|(old, new)| old.fact("type") != new.fact("type"));
             id.kind == Kind::Column && types.unwrap_or(false)
@@ -234,7 +235,7 @@ impl Step {
         Ok(())
     }
 
-    /// These texts with what the server says of them.
+    /// These texts with the server's answers.
     fn with(&self, numbers: &[usize], texts: &[Arc<str>]) -> Vec<(Arc<str>, Arc<Answer>)> {
         numbers.iter().map(|at| (texts[*at].clone(), self.answers[*at].clone())).collect()
     }
@@ -244,14 +245,14 @@ fn chosen(whole: &[usize], texts: &[Arc<str>], touched: &Touched) -> Vec<usize> 
     whole.iter().copied().filter(|at| touched.has(&texts[*at])).collect()
 }
 
-/// The tables, by their names, that something new is about, or that have a column of a domain that it is about.
+/// The names of the tables that a new rule is about, or that have a column of a domain that it is about.
 fn concerned<'a>(news: &News<'a>, types: &'a OfType) -> BTreeSet<&'a str> {
     let of_type = |name: &'a str| types.get(name).into_iter().flatten().map(String::as_str);
     news.parents().flat_map(|name| of_type(name).chain([name])).filter(|name| *name != UNNAMED).collect()
 }
 
-/// The texts that may call another function or operator: those with the name of one that came or went, or of a table
-/// with a column of another type; where casts and operators are others, all of them.
+/// The texts that may call another function or operator: those that contain the name of one that was added or
+/// removed, or of a table with a column whose type changed; all of them if casts or operators changed.
 fn may_call_others(change: &Change) -> Touched {
     let mut names = Vec::new();
     for (id, before, after) in change.objects() {
@@ -268,7 +269,7 @@ fn may_call_others(change: &Change) -> Touched {
 }
 
 impl Behind<'_> {
-    /// A database with the schema before the step, made when somebody asks for it first.
+    /// A database with the schema before the step, created on the first call.
     async fn address(&mut self) -> Result<Database, ProofError> {
         let database = match self.database.take() {
             Some(database) => database,
@@ -309,7 +310,7 @@ impl Around {
         for row in asker.rows(&query).await? {
             rights.insert([text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?]);
         }
-        // From a type to its array, to what is of it, and from a table to the type of its rows.
+        // From a type to its array type, to everything of that type, and from a table to its row type.
         let query = format!(
             "WITH RECURSIVE uses (root, class, oid) AS ( \
            SELECT t.oid, t.tableoid, t.oid FROM pg_type t WHERE t.oid >= 16384 AND t.typelem = 0 \

@@ -1,5 +1,5 @@
-//! Constants that a query writes and that the schema refuses: tried one by one in a SELECT of their own, against what is new.
-//! The query itself is never run.
+//! Constants that a query writes and that the schema refuses. Each is tested in a separate SELECT against the
+//! new rules. The query itself is never run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::proof::ProofError;
 /// Constants that a query writes, and that are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedConstant {
-    /// What refuses them: a constraint, or a column of a domain.
+    /// What refuses them: a constraint, or a column of a domain type.
     pub by: Arc<Id>,
-    /// What that asks for.
+    /// The definition of the rule.
     pub definition: String,
     /// The table.
     pub table: String,
-    /// The columns and what is written to them: `weight = 0`.
+    /// The columns and the values written to them: `weight = 0`.
     pub values: String,
     /// When it refuses them.
     pub when: RefusedWhen,
@@ -34,13 +34,14 @@ pub struct RefusedConstant {
 pub enum RefusedWhen {
     /// Whenever they are written.
     Always,
-    /// Unless a trigger or rule of the table makes something else of the row.
+    /// Unless a trigger or rule of the table changes the row.
     Unchanged,
-    /// Not in the first run, but in the next: a key that is written again.
+    /// Not in the first run, but in the next: the same key is written again.
     Again,
 }
 
-/// What can refuse what was accepted before: a constraint, a unique index, or a column of another type.
+/// What can refuse values that were accepted before: a constraint, a unique index, or a column with another
+/// type.
 pub(super) struct News<'a>(Vec<(&'a Id, &'a Object, Option<String>)>);
 
 impl<'a> News<'a> {
@@ -51,7 +52,7 @@ impl<'a> News<'a> {
             let ty = new.fact("type")?;
             let is_other = match before {
                 Some(old) => old.fact("type") != Some(ty),
-                // Only a domain refuses what a new column has in rows that do not name it.
+                // For rows that do not name a new column, only a domain can refuse its value.
                 None => ty.contains('.'),
             };
             is_other.then(|| (id, new, Some(ty.to_owned())))
@@ -65,7 +66,7 @@ impl<'a> News<'a> {
     }
 }
 
-/// What something new refuses of what texts write, by their numbers.
+/// The constants in texts that a new rule refuses, by the number of the text.
 ///
 /// # Errors
 ///
@@ -124,7 +125,7 @@ impl Asker {
                             if self.is_refused(&value.text, of).await? {
                                 let used = Row::from([(column.id.name.to_string(), value.clone())]);
                                 let definition = ty.as_deref().unwrap_or(definition);
-                                // The value is one of the type before any trigger sees it.
+                                // The value is converted to the type before any trigger sees it.
                                 all.push(RefusedConstant::new(after, definition, table, &used, RefusedWhen::Always));
                                 break;
                             }
@@ -169,7 +170,7 @@ impl Asker {
         }
     }
 
-    /// The first value of a query; nothing for one that is refused.
+    /// The first value of a query; `None` if the query is refused.
     async fn first(&mut self, query: &str) -> Result<Option<String>, ProofError> {
         Ok(self.tried(query).await?.ok())
     }
@@ -206,7 +207,7 @@ fn condition(definition: &str) -> &str {
     text.strip_suffix("NO INHERIT").unwrap_or(text).trim()
 }
 
-/// The columns that a check speaks of, where all of them are constant in a row.
+/// The columns that a check refers to, if all of them are constant in a row.
 fn used(schema: &Schema, table: &Object, row: &Row, definition: &str) -> Option<Row> {
     let words: Vec<&str> = sql::words(definition);
     let names = columns(schema, table).map(|(column, _)| column.id.name.to_string());
@@ -215,7 +216,7 @@ fn used(schema: &Schema, table: &Object, row: &Row, definition: &str) -> Option<
     used.filter(|used| !used.is_empty())
 }
 
-/// A key that a statement writes twice, or with the same constants each time, and that is to be there once.
+/// A key that a statement writes twice, or with the same constants each time, although it must be unique.
 fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &Object) -> Option<RefusedConstant> {
     let columns = key(by).filter(|_| written.adds)?;
     let of_row = |row: &Row| {
@@ -228,8 +229,8 @@ fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &
     Some(RefusedConstant::new(by, by.fact("definition")?, table, twice.or(keys.first())?, when))
 }
 
-/// When a row is refused that reaches its table as it is written. A trigger can make another row of it, and so can one of a
-/// partition.
+/// When a row is refused that reaches its table unchanged. A trigger can change the row, and so can a trigger
+/// of a partition.
 fn unless_changed(schema: &Schema, table: &Object, written: &Written) -> RefusedWhen {
     let has_children =
         |own: &Object| own.parents().iter().any(|of| (of.schema(), of.name()) == (&*table.id.schema, &*table.id.name));
@@ -242,7 +243,7 @@ fn unless_changed(schema: &Schema, table: &Object, written: &Written) -> Refused
     }
 }
 
-/// Whether a trigger can change a row before it is written, or a rule writes another.
+/// Whether a trigger can change a row before it is written, or a rule writes another row.
 fn changes_rows(object: &Object, event: &str) -> bool {
     let is_on = !matches!(object.fact("enabled"), Some("no" | "replica"));
     let words = sql::words(object.fact("definition").unwrap_or_default());
@@ -255,7 +256,7 @@ fn changes_rows(object: &Object, event: &str) -> bool {
     }
 }
 
-/// Whether what changed is about a column of this type: its domain has a new constraint, or it got the type.
+/// Whether a change is about a column of this type: its domain has a new constraint, or it got the type.
 fn is_of(id: &Id, column: &Object, ty: &str, table: &Object) -> bool {
     match id.kind {
         Kind::Column => id.schema == table.id.schema && id.parent == table.id.name && *id == *column.id,

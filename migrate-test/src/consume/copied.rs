@@ -1,11 +1,12 @@
-//! `COPY`: the server takes it without looking at what it names, so a query that names the same is asked about in its place.
+//! `COPY`: the server does not check the names in it when it is prepared, so a query with the same names is
+//! checked instead.
 
 use std::borrow::Cow;
 
 use migrate_core::sql;
 
-/// The query that stands for a text: for `COPY t (a, b) FROM` an INSERT into the same columns, for `COPY … TO` a SELECT.
-/// Any other text stands for itself.
+/// The query that is checked for a text: for `COPY t (a, b) FROM` an INSERT into the same columns, for
+/// `COPY … TO` a SELECT. Any other text is checked as it is.
 pub(super) fn asked_as(text: &str) -> Cow<'_, str> {
     copied(text).map_or(Cow::Borrowed(text), Cow::Owned)
 }
@@ -34,7 +35,7 @@ fn copied(text: &str) -> Option<String> {
     })
 }
 
-/// The parenthesis that closes another one.
+/// The position of the matching closing parenthesis.
 fn closing(words: &[&str], open: usize) -> Option<usize> {
     let mut depth = 0;
     for (at, word) in words.iter().enumerate().skip(open) {

@@ -1,4 +1,4 @@
-//! Queries, described by the server: prepared, looked at, and never run.
+//! Queries, described by the server: prepared, inspected, and never run.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use migrate_core::Database;
 use migrate_core::consumer::{Answer, Column, Refusal, Shape};
 use migrate_core::ident::QualifiedName;
+use migrate_core::sql::byte_of_position;
 use sqlx::postgres::{PgColumn, PgDatabaseError, PgErrorPosition, PgStatement, PgTypeInfo};
 use sqlx::{
     AssertSqlSafe, Column as _, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _, TypeInfo,
@@ -18,27 +19,27 @@ use crate::proof::ProofError;
 /// How many statements stay prepared before the server is told to forget them.
 const KEPT: usize = 250;
 
-/// A connection on which queries are asked about.
+/// A connection for questions about queries.
 pub(super) struct Asker {
     pub(super) connection: PgConnection,
 }
 
-/// A column of a table: its identifier, and the number of the column.
+/// A column of a table: the oid of the table, and the number of the column.
 type Address = (u32, i16);
 
-/// What the identifiers in descriptions mean.
+/// The meaning of the oids in descriptions.
 #[derive(Default)]
 struct Names {
     types: HashMap<u32, String>,
     columns: HashMap<Address, (QualifiedName, String, bool)>,
 }
 
-/// Describes each of these texts, in their order, on two connections: the server works on one while the other one's
-/// answer is on its way.
+/// Describes each of these texts, in order, on two connections: the server works on one while the answer of the
+/// other is in transit.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when the server is gone. A text that is refused is no error.
+/// [`ProofError`] when the server is gone. A text that is refused is not an error.
 pub(super) async fn describe(database: &Database, texts: &[Arc<str>]) -> Result<Vec<Answer>, ProofError> {
     let half = |texts: &[Arc<str>]| {
         let (database, texts) = (database.clone(), texts.to_vec());
@@ -61,14 +62,14 @@ pub(super) async fn describe(database: &Database, texts: &[Arc<str>]) -> Result<
 
 impl Asker {
     pub(super) async fn open(database: &Database) -> Result<Self, ProofError> {
-        // What is prepared is dropped by hand; a place in the driver's cache would cost a message each.
+        // Prepared statements are dropped explicitly; the driver's cache would cost one message for each.
         let options = database.options().clone().statement_cache_capacity(0).application_name("roundtrip consumers");
         let connection = PgConnection::connect_with(&options).await.map_err(gone)?;
         Ok(Self { connection })
     }
 
     pub(super) async fn close(self) {
-        // Nothing is lost when this fails.
+        // Nothing is lost if this fails.
         let _ = self.connection.close().await;
     }
 
@@ -80,7 +81,7 @@ impl Asker {
                 Ok(statement) => Ok(statement),
                 Err(error) => {
                     let refusal = refusal(error, text)?;
-                    // A place in another text is none in this one.
+                    // A position in the replacement text is meaningless for the original.
                     Err(Refusal { at: refusal.at.filter(|_| *asked == **text), ..refusal })
                 }
             });
@@ -92,7 +93,7 @@ impl Asker {
         Ok(said.into_iter().map(|one| one.map_or_else(Answer::Refused, |one| names.answer(&one))).collect())
     }
 
-    /// Asks what the identifiers mean, once for all answers.
+    /// Queries the meaning of the oids, once for all answers.
     async fn names(&mut self, said: &[Result<PgStatement, Refusal>]) -> Result<Names, ProofError> {
         let mut types = BTreeSet::new();
         let mut tables = BTreeSet::new();
@@ -122,13 +123,13 @@ impl Asker {
         Ok(names)
     }
 
-    /// Sends statements whose answers do not matter.
+    /// Sends statements whose results do not matter.
     pub(super) async fn send(&mut self, sql: &str) -> Result<(), ProofError> {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection).await.map_err(gone)?;
         Ok(())
     }
 
-    /// The rows of all statements.
+    /// The rows that all statements return.
     pub(super) async fn rows(&mut self, sql: &str) -> Result<Vec<sqlx::postgres::PgRow>, ProofError> {
         sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await.map_err(gone)
     }
@@ -176,7 +177,7 @@ pub(super) fn list(numbers: &BTreeSet<u32>) -> String {
     all.join(", ")
 }
 
-/// Why a server refused a text; an error that is none of the text's is passed on.
+/// Why a server refused a text. An error that is not caused by the text is passed on.
 pub(super) fn refusal(error: sqlx::Error, text: &str) -> Result<Refusal, ProofError> {
     let sqlx::Error::Database(error) = error else { return Err(gone(error)) };
     let own = |text: Option<&str>| text.map(str::to_owned);
@@ -184,7 +185,7 @@ pub(super) fn refusal(error: sqlx::Error, text: &str) -> Result<Refusal, ProofEr
         return Err(gone(sqlx::Error::Database(error)));
     };
     let at = match error.position() {
-        Some(PgErrorPosition::Original(at)) => text.char_indices().nth(at.saturating_sub(1)).map(|(byte, _)| byte),
+        Some(PgErrorPosition::Original(at)) => byte_of_position(text, at),
         _ => None,
     };
     Ok(Refusal {

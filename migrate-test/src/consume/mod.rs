@@ -1,8 +1,9 @@
-//! The queries of consumers along a chain: what the server says of each on the schema before the new
-//! migrations, and behind each of them.
+//! The queries of consumers along a chain: the server's answer for each, on the schema before the new
+//! migrations and after each of them.
 //!
-//! A text is described once for each schema, however many consumers send it, and only where the step before can have
-//! touched it. What is dearer (the tree of a query, its plan) is asked for where the step makes it a question.
+//! A text is described once per schema, however many consumers send it, and only if the last step can have
+//! affected it. More expensive information (the tree of a query, its plan) is requested only if the step makes
+//! it relevant.
 
 mod climb;
 mod constants;
@@ -33,7 +34,7 @@ pub use constants::{RefusedConstant, RefusedWhen};
 pub use news::rules;
 pub use uses::{Standing, Uses, uses};
 
-/// Which queries are asked about, and as which roles they are sent.
+/// The queries to check, and the roles that send them.
 #[derive(Debug, Clone, Default)]
 pub struct Asked {
     /// The texts, each once.
@@ -42,41 +43,42 @@ pub struct Asked {
     pub roles: BTreeSet<String>,
 }
 
-/// What became of the queries along a chain.
+/// The results for the queries along a chain.
 #[derive(Debug, Clone, Default)]
 pub struct Course {
-    /// What the server says before the first of the new migrations, for each text.
+    /// The server's answer before the first new migration, for each text.
     pub base: Vec<Arc<Answer>>,
     /// The steps, one for each new migration.
     pub steps: Vec<Step>,
 }
 
-/// A new migration, and what it does to queries.
+/// A new migration, and its effect on queries.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// The migration.
     pub migration: Arc<Migration>,
     /// What it changes.
     pub change: Change,
-    /// What the server says behind it, for each text.
+    /// The server's answer after it, for each text.
     pub answers: Vec<Arc<Answer>>,
-    /// What is different for texts that it can have touched, by their numbers.
+    /// The differences for texts that it can have affected, by the number of the text.
     pub differences: BTreeMap<usize, Vec<Difference>>,
-    /// Why texts that can be prepared have no plan any more.
+    /// Why texts that can be prepared can no longer be planned.
     pub unplanned: BTreeMap<usize, Refusal>,
-    /// What texts use behind it, where a table of theirs asks for more than before or a role lost a right.
+    /// What texts use after the migration, if one of their tables has stricter rules than before or a role lost
+    /// a privilege.
     pub reach: BTreeMap<usize, Reach>,
-    /// Constants in texts that something new refuses.
+    /// Constants in texts that a new rule refuses.
     pub refused: BTreeMap<usize, Vec<RefusedConstant>>,
-    /// Indexes that the plans of texts used before, and that are gone.
+    /// Indexes that the plans of texts used before, and that no longer exist.
     pub indexes: BTreeMap<usize, BTreeSet<String>>,
-    /// The rights that roles had on tables before and have no longer: role, schema, table, right.
+    /// The privileges on tables that roles have lost: role, schema, table, privilege.
     pub lost: BTreeSet<[String; 4]>,
-    /// The columns that have another name than before, or are in a relation that has one, with what they became.
+    /// The columns that were renamed, or are in a relation that was renamed, with their new identity.
     pub renamed: BTreeMap<Id, Id>,
 }
 
-/// Follows queries along the new migrations, which come behind those that are released.
+/// Checks queries along the new migrations, which follow the released ones.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What a change asks of the rows that are written and what nothing asked for before: pure.
+//! The new rules that a change sets for rows that are written. Pure functions.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,9 @@ use migrate_core::ident::catalog_name;
 use migrate_core::schema::{Change, Id, Kind, Object};
 use migrate_core::sql;
 
-/// The constraints and unique indexes that ask for something new, each with what that is. What was renamed, validated or
-/// commented asks for the same as before, and so does a unique index that a constraint takes over.
+/// The constraints and unique indexes with a new rule, each with that rule. If a constraint was renamed,
+/// validated or commented, its rule is the same as before, and so is that of a unique index that becomes a
+/// constraint.
 pub fn rules(change: &Change) -> Vec<(&Id, &Object, String)> {
     let of = |id: &Id, rule: String| (id.schema.clone(), id.parent.clone(), rule);
     let known: BTreeSet<_> =
@@ -16,7 +17,7 @@ pub fn rules(change: &Change) -> Vec<(&Id, &Object, String)> {
     came.filter(|(id, _, rule)| !known.contains(&of(id, rule.clone()))).collect()
 }
 
-/// What a constraint or a unique index asks of rows, however it is called and made.
+/// The rule that a constraint or a unique index sets for rows, whatever its name and however it was created.
 fn rule(object: &Object) -> Option<String> {
     let text = object.fact("definition").filter(|_| matches!(object.id.kind, Kind::Constraint | Kind::Index))?;
     if object.id.kind == Kind::Index && !text.starts_with("CREATE UNIQUE INDEX ") || text.ends_with(" NOT ENFORCED") {
@@ -30,18 +31,18 @@ fn rule(object: &Object) -> Option<String> {
         return Some(text.split_once(" USING ")?.1.to_owned());
     }
     let text = text.trim_end_matches(" NOT VALID");
-    // What becomes of a row when the one that it refers to goes is nothing that a writer has to keep.
+    // The action when a referenced row is removed is not a rule for those who write rows.
     let actions = [" ON UPDATE ", " ON DELETE "].iter().filter_map(|word| text.find(word)).min();
     let is_key = text.starts_with("FOREIGN KEY");
     Some(text[..actions.filter(|_| is_key).unwrap_or(text.len())].to_owned())
 }
 
-/// The columns that each row of a table must have other values in, where that is all that a key asks for.
+/// The columns whose combined values must be unique, if that is all that a key requires.
 pub(super) fn key(object: &Object) -> Option<BTreeSet<String>> {
     let definition = object.fact("definition")?;
     let is_any = |starts: &[&str]| starts.iter().any(|start| definition.starts_with(start));
     let list = match object.id.kind {
-        // Equality alone is what a key asks for.
+        // Only equality makes it a key.
         Kind::Constraint if is_any(&["UNIQUE ", "PRIMARY KEY ", "EXCLUDE "]) => definition,
         Kind::Index if is_any(&["CREATE UNIQUE INDEX "]) => definition.split_once(" USING ")?.1,
         _ => return None,

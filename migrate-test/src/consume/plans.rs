@@ -1,4 +1,4 @@
-//! Plans of queries: what preparing does not refuse, and which indexes they use.
+//! Plans of queries: errors that preparing does not find, and the indexes that queries use.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use super::copied::asked_as;
 use super::describe::{Asker, refusal, text};
 use crate::proof::ProofError;
 
-/// What the planner makes of a query: the indexes that it uses, or why there is no plan.
+/// The planner's result for a query: the indexes that it uses, or why there is no plan.
 pub(super) type Planned = Result<BTreeSet<String>, Refusal>;
 
-/// Plans each of these queries for values that are not known yet, and rather with an index than without: there are
-/// no rows on a throw-away database, and a table without rows is read as it is.
+/// Plans each of these queries for unknown parameter values, with a preference for indexes: a shadow database
+/// has no rows, and an empty table would be read sequentially.
 ///
 /// # Errors
 ///

@@ -1,8 +1,8 @@
-//! What a query uses, from the tree that the server's own parser makes of it.
+//! What a query uses, from the tree that the server's own parser creates.
 //!
-//! A function in the style of the SQL standard is stored as it was parsed, whatever it does. The tree names
-//! the rights that each table needs with the columns that are read and written, and every function and operator by its
-//! number. The function is never called, and goes with its transaction.
+//! A function with an SQL-standard body is stored in parsed form, whatever it does. The tree contains the
+//! privileges that each table needs, with the columns that are read and written, and every function and
+//! operator by its oid. The function is never called, and disappears with its transaction.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,11 +18,11 @@ use super::through::Views;
 use super::values::{Values, values};
 use crate::proof::ProofError;
 
-/// Objects from here on are not PostgreSQL's own.
+/// Objects with smaller oids belong to PostgreSQL itself.
 const FIRST_OF_USERS: u32 = 16384;
-/// What the numbers of columns are counted from in a set: there are columns with negative numbers.
+/// The offset of column numbers in a set: there are columns with negative numbers.
 const BEFORE_FIRST: i32 = -7;
-/// The rights to write.
+/// The bits of the privileges to write.
 const WRITES: u32 = 1 | 4 | 8;
 const RIGHTS: [(u32, &str); 4] = [(1, "INSERT"), (2, "SELECT"), (4, "UPDATE"), (8, "DELETE")];
 
@@ -35,7 +35,7 @@ struct Tree {
     values: Values,
 }
 
-/// A table with the rights that it takes, and the columns that are read, inserted and updated.
+/// A table with the privileges that are needed on it, and the columns that are read, inserted and updated.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Entry {
     table: u32,
@@ -45,16 +45,16 @@ struct Entry {
     via: Option<Via>,
 }
 
-/// A view that a table is used through.
+/// A view through which a table is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Via {
     view: u32,
-    /// Whether the role that asks needs the rights on the table.
+    /// Whether the calling role needs the privileges on the table.
     is_invoker: bool,
 }
 
 impl Tree {
-    /// Adds the tables that are written to through views, or read with the rights of the caller.
+    /// Adds the tables that are written through views, or read with the privileges of the caller.
     fn follow(&mut self, views: &Views) {
         let mut at = 0;
         while let Some(entry) = self.tables.get(at) {
@@ -78,7 +78,8 @@ impl Tree {
     }
 }
 
-/// What each of these queries uses; nothing is known of what is no query: `CALL`, `SET`, `LISTEN`.
+/// What each of these queries uses. For commands that are not queries (`CALL`, `SET`, `LISTEN`), this is not
+/// known.
 ///
 /// # Errors
 ///
@@ -90,7 +91,7 @@ pub(super) async fn reach(
     look(database, texts, false).await
 }
 
-/// The same, with the tables that are written to through views.
+/// The same, with the tables that are written through views.
 ///
 /// # Errors
 ///
@@ -111,7 +112,7 @@ async fn look(
         return Ok(Vec::new());
     }
     let mut asker = Asker::open(database).await?;
-    // The schema of temporary objects is made once, and goes at the end.
+    // The schema of temporary objects is created once, and dropped at the end.
     asker
         .send("BEGIN; CREATE FUNCTION pg_temp.roundtrip() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT 1; END")
         .await?;
@@ -137,7 +138,7 @@ impl Asker {
     async fn tree(&mut self, query: &str, parameters: &[String]) -> Result<Option<Tree>, ProofError> {
         let query = asked_as(query);
         let query = query.trim().trim_end_matches(';');
-        // A comment at the end must not hide what follows.
+        // A comment at the end of the query must not hide what follows.
         let message = format!(
             "SAVEPOINT query; CREATE FUNCTION pg_temp.roundtrip_query({}) RETURNS void LANGUAGE sql BEGIN ATOMIC {query}\n; END; \
              SELECT p.prosqlbody::text FROM pg_proc p WHERE p.proname = 'roundtrip_query' AND p.pronamespace = pg_my_temp_schema(); \
@@ -158,7 +159,7 @@ impl Asker {
         }
     }
 
-    /// What the numbers in trees mean.
+    /// The meaning of the oids in trees.
     async fn meaning(&mut self, trees: &[Option<Tree>]) -> Result<Meaning, ProofError> {
         let all = |of: fn(&Tree) -> BTreeSet<u32>| list(&trees.iter().flatten().flat_map(of).collect());
         let (tables, routines, operators) = (
@@ -214,7 +215,7 @@ impl Meaning {
         let known = self.columns.get(&entry.table);
         let names = |set: &BTreeSet<i32>| {
             let all = known.into_iter().flatten().filter(|(number, _)| **number > 0);
-            // Number 0 is the row as a whole.
+            // Number 0 is the whole row.
             let meant = all.filter(|(number, _)| set.contains(number) || set.contains(&0));
             meant.map(|(_, name)| name.clone()).collect()
         };
@@ -229,8 +230,8 @@ impl Meaning {
     }
 }
 
-/// Reads the text form of a tree. The fields of an entry of the range table, and since PostgreSQL 16 those of
-/// its rights, come in the same order: the table, the rights, three sets of columns.
+/// Parses the text form of a tree. The fields of a range table entry, and since PostgreSQL 16 those of its
+/// permission entry, come in the same order: the table, the privileges, three sets of columns.
 fn tree(body: &str) -> Tree {
     let mut tree = Tree::default();
     let mut table = 0;
@@ -242,7 +243,8 @@ fn tree(body: &str) -> Tree {
             ":requiredPerms" => {
                 let rights = number().unwrap_or(0);
                 tree.tables.extend((rights != 0 && table != 0).then(|| Entry { table, rights, ..Entry::default() }));
-                // A subquery takes no rights, and neither do the columns that follow belong to a table then.
+                // A subquery needs no privileges, and then the columns that follow do not belong to a table
+                // either.
                 table = if rights == 0 { 0 } else { table };
             }
             ":selectedCols" | ":insertedCols" | ":updatedCols" => {

@@ -1,4 +1,4 @@
-//! Views that are written through: the server makes of a change of a simple view one of its table.
+//! Views through which tables are written: the server turns a write to a simple view into a write to its table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,20 +9,21 @@ use super::describe::{Asker, list, text};
 use super::values::shown;
 use crate::proof::ProofError;
 
-/// Where a view writes to: its table, and for each of its columns that of the table, by their numbers.
+/// The target of writes to a view: its table, and for each column of the view the column of the table, by
+/// number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Through {
     pub(super) table: u32,
     pub(super) columns: BTreeMap<i32, i32>,
-    /// Whether the role that asks needs the rights on the table, and not the owner of the view.
+    /// Whether the calling role needs the privileges on the table, and not the owner of the view.
     pub(super) is_invoker: bool,
 }
 
-/// The views that are written through, by their numbers.
+/// The views through which tables are written, by oid.
 pub(super) type Views = HashMap<u32, Through>;
 
 impl Asker {
-    /// Those of these relations that are such views, and the views below them.
+    /// Those of these relations that are such views, and the views that they use.
     pub(super) async fn through(&mut self, relations: BTreeSet<u32>) -> Result<Views, ProofError> {
         let (mut views, mut open) = (Views::new(), relations);
         while !open.is_empty() {
@@ -49,7 +50,7 @@ impl Asker {
     }
 }
 
-/// The names of the views that stand on tables of these names, also by way of others.
+/// The names of the views that depend on tables with these names, also indirectly.
 ///
 /// # Errors
 ///

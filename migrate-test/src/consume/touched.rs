@@ -1,31 +1,32 @@
-//! Which queries a change of the schema can touch: pure, and rather one too many than one too few.
+//! Which queries a change of the schema can affect. Pure functions, which include too many queries rather than
+//! too few.
 //!
-//! A name in a query means something else only when something of that name came, went or changed; and
-//! the text of the query has the name, or that of something that is of the type. What a query uses without any name, such as
-//! a cast or an operator, makes every query one that can be touched.
+//! A name in a query changes its meaning only if an object with that name is added, removed or changed, and the
+//! text of the query contains the name, or that of an object of the type. Casts and operators are used without
+//! a name, so if they change, every query can be affected.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_core::schema::{Change, Id, Kind, Object};
 
-/// The queries that a change can touch.
+/// The queries that a change can affect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Touched {
     /// All of them.
     All,
-    /// Those with one of these names, each as its words in lower case.
+    /// Those that contain one of these names, each as its words in lower case.
     Names(BTreeSet<Vec<String>>),
 }
 
-/// What is of a type, or has it among its parameters: the names of tables and functions, by the name of the type. The rows
-/// of a table are a type of its name.
+/// The objects that are of a type, or have a parameter of it: the names of tables and functions, by the name of
+/// the type. The row type of a table has the table's name.
 pub(super) type OfType = BTreeMap<String, BTreeSet<String>>;
 
 /// Stands for casts and operators, which a query uses without a name.
 pub(super) const UNNAMED: &str = "*";
 
 impl Touched {
-    /// What a change can touch.
+    /// The queries that a change can affect.
     pub(super) fn by(change: &Change, types: &OfType) -> Self {
         let mut names = BTreeSet::new();
         for (id, ..) in change.objects() {
@@ -46,7 +47,7 @@ impl Touched {
         Self::Names(names)
     }
 
-    /// The queries with one of these names.
+    /// The queries that contain one of these names.
     pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self::Names(names.into_iter().map(|name| words(name).collect()).collect())
     }
@@ -58,13 +59,13 @@ impl Touched {
             return false;
         }
         let own: BTreeSet<String> = words(text).collect();
-        // A name that is written in escapes is not looked for.
+        // A name that is written with Unicode escapes cannot be found, so such queries are included.
         own.contains("u") && text.to_lowercase().contains("u&")
             || names.iter().any(|name| name.iter().all(|word| own.contains(word)))
     }
 }
 
-/// The table that a foreign key refers to, without its schema.
+/// The table that a foreign key references, without its schema.
 pub(super) fn referred(key: &Object) -> Option<&str> {
     let definition = key.fact("definition").filter(|text| text.starts_with("FOREIGN KEY"))?;
     let target = definition.split_once(" REFERENCES ")?.1;
@@ -92,7 +93,7 @@ fn scope(id: &Id) -> Scope<'_> {
     }
 }
 
-/// The words of a text in lower case, whatever stands between them.
+/// The words of a text in lower case, without anything between them.
 fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).map(str::to_lowercase)
 }

@@ -1,4 +1,4 @@
-//! Who uses a table or a column: also through views and functions, as far as the server knows.
+//! Where a table or a column is used: also through views and functions, as far as the server knows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use super::reach::reach;
 use crate::ephemeral::migrated;
 use crate::proof::ProofError;
 
-/// What queries use on one schema, and what stands on a table or column there.
+/// What queries use on one schema, and what depends on a table or column there.
 #[derive(Debug, Clone, Default)]
 pub struct Uses {
-    /// What each text uses; `None` where it cannot be prepared, or is no query.
+    /// What each text uses; `None` if it cannot be prepared, or is not a query.
     pub reach: Vec<Option<Reach>>,
-    /// What stands on the table or column, directly or through others.
+    /// What depends on the table or column, directly or indirectly.
     pub standing: Vec<Standing>,
 }
 
-/// Something that stands on a table or column.
+/// An object that depends on a table or column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Standing {
-    /// What it is: `view`, `materialized view`, `function`, `procedure`.
+    /// Its kind: `view`, `materialized view`, `function`, `procedure`.
     pub kind: String,
     /// Its name.
     pub name: QualifiedName,
-    /// Whether the server keeps track of it; else the text of a function has the names.
+    /// Whether the server tracks the dependency; otherwise the names occur in the text of a function.
     pub is_known: bool,
 }
 
-/// What texts use, and what stands on this table or column, on the schema to which the migrations lead.
+/// What texts use, and what depends on this table or column, on the schema that the migrations create.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub async fn uses(
     Ok(Uses { reach, standing })
 }
 
-/// From `pg_depend`, and for functions that are texts from their words.
+/// From `pg_depend`, and for functions with a text body from their words.
 async fn standing(
     database: &Database,
     table: &QualifiedName,
@@ -97,13 +97,13 @@ async fn standing(
     Ok(all.into_iter().collect())
 }
 
-/// A name in a regular expression.
+/// A name, escaped for a regular expression.
 fn escaped(name: &str) -> String {
     let special = |c: char| if c.is_alphanumeric() || c == '_' { c.to_string() } else { format!("\\{c}") };
     name.chars().map(special).collect()
 }
 
-/// Writes it as people do: `view public.open_shipments`.
+/// Displays it as `view public.open_shipments`.
 impl std::fmt::Display for Standing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}.{}", self.kind, self.name.schema(), self.name.name())

@@ -1,12 +1,14 @@
-//! Which values a query writes into which columns, from the tree that the server makes of it: NULL, the default, something.
+//! Which values a query writes into which columns, from the tree that the server creates: NULL, the default, or
+//! something else.
 //!
-//! A value is followed through casts, lists of rows, subqueries and `WITH`. Of several rows the worst counts.
+//! A value is traced through casts, lists of rows, subqueries and `WITH`. If there are several rows, the worst
+//! value counts.
 
 use std::collections::BTreeMap;
 
 use migrate_core::consumer::Written;
 
-/// A node of a tree as the server writes it.
+/// A node of a tree in the server's text form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
     /// `{NAME :field value …}`.
@@ -17,10 +19,10 @@ enum Node {
     Word(String),
 }
 
-/// What is written into the columns of a table, both by their numbers.
+/// The values that are written into columns, by the oid of the table and the number of the column.
 pub(super) type Values = BTreeMap<(u32, i32), Written>;
 
-/// What the queries of a tree write.
+/// The values that the queries of a tree write.
 pub(super) fn values(body: &str) -> Values {
     let mut words = words(body).into_iter().peekable();
     let mut found = Values::new();
@@ -33,7 +35,7 @@ pub(super) fn values(body: &str) -> Values {
     found
 }
 
-/// The one table that the tree of a view shows, and for each column of the view that of the table.
+/// The only table in the tree of a view, and for each column of the view the column of the table.
 pub(super) fn shown(rule: &str) -> Option<(u32, BTreeMap<i32, i32>)> {
     let Node::List(queries) = node(&mut words(rule).into_iter().peekable())? else { return None };
     let [query] = queries.as_slice() else { return None };
@@ -50,7 +52,7 @@ pub(super) fn shown(rule: &str) -> Option<(u32, BTreeMap<i32, i32>)> {
     tables.next().filter(|_| tables.next().is_none())
 }
 
-/// The words of a tree; what is escaped belongs to its word.
+/// The tokens of a tree; an escaped character belongs to its token.
 fn words(body: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), String::new());
     let mut letters = body.chars();
@@ -147,10 +149,10 @@ impl Node {
     }
 }
 
-/// The number of INSERT and UPDATE among commands.
+/// The numbers of INSERT and UPDATE in `commandType`.
 const WRITES: [&str; 2] = ["3", "2"];
 
-/// Goes through a tree; `around` are the queries in which the node is.
+/// Searches a tree; `around` are the queries that enclose the node.
 fn collect<'a>(node: &'a Node, around: &[&'a Node], found: &mut Values) {
     let mut inside = around.to_vec();
     if node.name() == "QUERY" {
@@ -180,7 +182,7 @@ fn relation(query: &Node, at: i32) -> Option<u32> {
     entry.text("relid").parse().ok()
 }
 
-/// What an expression can be.
+/// The possible value of an expression.
 fn value(expr: &Node, around: &[&Node], depth: usize) -> Written {
     if depth > 20 {
         return Written::Unknown;
@@ -192,7 +194,7 @@ fn value(expr: &Node, around: &[&Node], depth: usize) -> Written {
         "RELABELTYPE" | "COERCETODOMAIN" | "COLLATEEXPR" | "COERCEVIAIO" | "ARRAYCOERCEEXPR" => {
             expr.field("arg").map_or(Written::Unknown, |arg| value(arg, around, depth + 1))
         }
-        // A cast gives NULL for NULL, and something for something.
+        // A cast returns NULL for NULL, and a value for a value.
         "FUNCEXPR" if matches!(expr.text("funcformat"), "1" | "2") => {
             expr.list("args").first().map_or(Written::Unknown, |arg| value(arg, around, depth + 1))
         }
@@ -201,7 +203,7 @@ fn value(expr: &Node, around: &[&Node], depth: usize) -> Written {
     }
 }
 
-/// What stands in a column of rows, of a subquery or of a `WITH`.
+/// The value in a column of a row list, a subquery or a `WITH` query.
 fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
     let up = var.number("varlevelsup").and_then(|up| usize::try_from(up).ok()).unwrap_or_default();
     let at = |field: &str| var.number(field).and_then(|at| usize::try_from(at).ok()?.checked_sub(1));
@@ -222,7 +224,7 @@ fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
                 Some(inner) => (inner, level),
                 None => (with(around.get(holder)?, entry)?, holder),
             };
-            // Of a UNION only the whole is known.
+            // For a UNION, only the whole is known.
             let is_plain = !matches!(inner.field("setOperations"), Some(Node::Object(..)));
             let mut columns = inner.list("targetList").iter().filter(|one| one.text("resjunk") == "false");
             let expr = columns.nth(column).filter(|_| is_plain)?.field("expr")?;
@@ -233,7 +235,7 @@ fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
     found().unwrap_or(Written::Unknown)
 }
 
-/// The query behind a name of `WITH`.
+/// The query that a name in `WITH` stands for.
 fn with<'a>(query: &'a Node, entry: &Node) -> Option<&'a Node> {
     let name = Some(entry.text("ctename")).filter(|name| !name.is_empty())?;
     query.list("cteList").iter().find(|one| one.text("ctename") == name)?.field("ctequery")

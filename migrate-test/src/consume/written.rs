@@ -1,4 +1,4 @@
-//! The constants that a query writes to a table, as they stand in its text.
+//! The constants that a query writes to a table, as they appear in its text.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use migrate_core::sql::{self, parse};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, Stmt};
 
-/// What the one statement of a text writes.
+/// What the only statement of a text writes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Written {
     table: Named,
-    /// The columns that are named; without any they are those of the table, in their order.
+    /// The columns that are named; without a column list, all columns of the table in order.
     columns: Option<Vec<String>>,
-    /// The rows, with what is said of their values.
+    /// The rows, with what the text says about each value.
     rows: Vec<Vec<Said>>,
     /// `INSERT` or `UPDATE`.
     pub(super) event: &'static str,
@@ -22,17 +22,17 @@ pub(super) struct Written {
     pub(super) adds: bool,
 }
 
-/// What a text says of a value.
+/// What a text says about a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
     Constant(String),
     /// `DEFAULT`.
     Default,
-    /// Something that only running tells.
+    /// Something that is only known at run time.
     Unknown,
 }
 
-/// What is constant in a row, by columns.
+/// The constants in a row, by column.
 pub(super) type Row = BTreeMap<String, Value>;
 
 /// A constant that is written.
@@ -40,7 +40,7 @@ pub(super) type Row = BTreeMap<String, Value>;
 pub(super) struct Value {
     /// Its text.
     pub(super) text: String,
-    /// Whether the text of the query does not have it, and it is what the column has by default.
+    /// Whether it is the default of the column, and not in the text of the query.
     pub(super) is_default: bool,
 }
 
@@ -64,7 +64,7 @@ impl Written {
                 let rows = values.syntax().descendants().filter_map(ast::Row::cast);
                 rows.map(|row| row.exprs().map(|value| said(&value)).collect()).collect()
             }
-            // What a query gives is unknown, and the columns that it does not fill have their defaults.
+            // The values from a query are unknown, and columns that it does not fill have their defaults.
             ast::InsertSource::SelectVariant(_) => vec![vec![Said::Unknown; columns.as_ref()?.len()]],
             ast::InsertSource::DefaultValues(_) => vec![Vec::new()],
         };
@@ -76,13 +76,13 @@ impl Written {
         let sets = update.set_clause()?.syntax().descendants().filter_map(ast::SetSingleColumn::cast);
         let set = |one: ast::SetSingleColumn| {
             let text = one.syntax().text().to_string();
-            // Else it is a part of a column.
+            // Otherwise it is a part of a column.
             let is_whole = sql::words(&text).get(1) == Some(&"=");
             let column = names(one.syntax()).into_iter().next().filter(|_| is_whole)?;
             let value = one.syntax().children().find_map(ast::SetExpr::cast)?;
             let expr = Expr::cast(value.syntax().clone());
             let expr = expr.or_else(|| value.syntax().children().find_map(Expr::cast));
-            // `DEFAULT` is no expression here.
+            // The parser does not treat `DEFAULT` as an expression here.
             let other = if is_default(value.syntax()) { Said::Default } else { Said::Unknown };
             Some((column, expr.as_ref().map_or(other, said)))
         };
@@ -90,7 +90,7 @@ impl Written {
         Some(Self { table, columns: Some(columns), rows: vec![row], event: "UPDATE", adds: false })
     }
 
-    /// The table that is written to.
+    /// The table that is written.
     pub(super) fn table<'a>(&self, schema: &'a Schema) -> Option<&'a Object> {
         let of = self.table.schema.as_deref().unwrap_or("public");
         schema.get(&Id::named(Kind::Table, of, &self.table.name)).map(|one| &**one)
@@ -125,7 +125,7 @@ impl Written {
     }
 }
 
-/// What a column has by default, where that is constant: NULL, where there is no default.
+/// The default of a column, if it is constant; NULL if there is none.
 fn default(schema: &Schema, table: &Object, column: &str) -> Option<String> {
     let column = schema.children(&table.id, Kind::Column).find(|one| *one.id.name == *column)?;
     if ["identity", "generated"].iter().any(|fact| column.fact(fact).is_some()) {
@@ -144,14 +144,14 @@ fn default(schema: &Schema, table: &Object, column: &str) -> Option<String> {
     }
 }
 
-/// The domain that a column is of.
+/// The domain of a column.
 fn domain<'a>(schema: &'a Schema, column: &Object) -> Option<&'a Object> {
     let Named { schema: of, name } = Named::parse(column.fact("type")?)?;
     let of = of.unwrap_or_else(|| "public".to_owned());
     schema.get(&Id::named(Kind::Domain, &of, &name)).map(|one| &**one)
 }
 
-/// Whether a constant is NULL, also one with a cast.
+/// Whether a constant is NULL, also with a cast.
 pub(super) fn is_null(constant: &str) -> bool {
     let words = sql::words(constant);
     let first = words.iter().find(|word| !word.eq_ignore_ascii_case("cast") && **word != "(");
@@ -162,7 +162,7 @@ fn named(node: &SyntaxNode) -> Option<Named> {
     Named::parse(&node.text().to_string())
 }
 
-/// The columns of a list; nothing for one with parts of columns.
+/// The columns of a list; `None` if it contains parts of columns.
 fn columns(list: &SyntaxNode) -> Option<Vec<String>> {
     let text = list.text().to_string();
     let has_parts = sql::words(&text).iter().any(|word| matches!(*word, "." | "["));
@@ -186,7 +186,7 @@ fn said(expr: &Expr) -> Said {
     }
 }
 
-/// The text of a constant: a literal, with a sign or a cast.
+/// The text of a constant: a literal, possibly with a sign or a cast.
 fn constant(expr: &Expr) -> Option<String> {
     let text = expr.syntax().text().to_string().trim().to_owned();
     let inner = || expr.syntax().children().find_map(Expr::cast);

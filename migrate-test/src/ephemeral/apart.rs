@@ -1,7 +1,8 @@
-//! Which chains are tried on servers of their own: those that change what exists once for a server.
+//! Decides which chains are tested on servers of their own: those that change objects that exist once per
+//! server.
 //!
-//! The texts decide. What holds for a chain holds for every database that is made while it is worked on, also for those
-//! of its first migrations, which change nothing of the kind.
+//! The SQL texts decide. The decision for a chain applies to every database that is created while the chain is
+//! being worked on, including those for its first migrations, which may change nothing of the kind.
 
 use std::sync::Arc;
 
@@ -13,12 +14,12 @@ use super::setup::Setup;
 use crate::error::ServerError;
 use crate::proof::ProofError;
 
-/// How the databases of a chain are made.
+/// How the databases of a chain are created.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Apart {
-    /// Whether each has a server of its own.
+    /// Whether each has its own server.
     pub(crate) is_own: bool,
-    /// The name that the chain has for its database.
+    /// The name that the chain expects its database to have.
     pub(crate) name: Option<String>,
 }
 
@@ -26,7 +27,7 @@ tokio::task_local! {
     static CURRENT: Apart;
 }
 
-/// Does work for a chain: the databases that are made for it have servers of their own where the chain needs that.
+/// Does work for a chain: the databases that are created for it have their own servers if the chain needs that.
 pub(crate) async fn suited<T, E: From<ServerError>>(
     chain: &[Arc<Migration>],
     work: impl Future<Output = Result<T, E>>,
@@ -38,8 +39,8 @@ pub(crate) async fn suited<T, E: From<ServerError>>(
     CURRENT.scope(apart, work).await
 }
 
-/// The same for work that fails where the texts of a chain do not show what it does to the server: it is done again where
-/// nobody else is. Nothing has to be taken back, for it was not committed.
+/// The same for work that fails if a chain changes the server although its texts do not show that: the work is
+/// repeated on a server of its own. Nothing has to be undone, because it was not committed.
 pub(crate) async fn watched<T>(
     chain: &[Arc<Migration>],
     mut work: impl AsyncFnMut() -> Result<T, ProofError>,
@@ -52,7 +53,7 @@ pub(crate) async fn watched<T>(
     }
 }
 
-/// Does work on databases that have servers of their own where that is possible, if `is_wanted`.
+/// Does work on databases that have their own servers, if `is_wanted` and if that is possible.
 pub(crate) async fn own_where<T>(is_wanted: bool, work: impl Future<Output = T>) -> T {
     let is_own = is_wanted && server().await.is_ok_and(|server| server.can_be_apart());
     match is_own && !current().is_some_and(|apart| apart.is_own) {
@@ -61,12 +62,12 @@ pub(crate) async fn own_where<T>(is_wanted: bool, work: impl Future<Output = T>)
     }
 }
 
-/// What was decided for the present work.
+/// The decision for the current work.
 pub(crate) fn current() -> Option<Apart> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Decides for a chain, with what is run before it.
+/// Decides for a chain, including the scripts that run before it.
 pub(crate) async fn decide(chain: &[Arc<Migration>]) -> Result<Apart, ServerError> {
     let setup = Setup::current();
     let of_setup = setup.iter().flat_map(|setup| setup.texts());
@@ -92,12 +93,12 @@ pub(crate) async fn decide(chain: &[Arc<Migration>]) -> Result<Apart, ServerErro
     }
 }
 
-/// Every script of a migration that is run on a shadow database.
+/// Every script of a migration that runs on a shadow database.
 fn scripts(migration: &Migration) -> impl Iterator<Item = &Arc<Script>> {
     [migration.up_script(), migration.down_script(), migration.fixture(), migration.verify()].into_iter().flatten()
 }
 
-/// The same for a chain that nobody decided for yet.
+/// The same for a chain that has no decision yet.
 pub(crate) async fn for_migrations(chain: &[Arc<Migration>]) -> Result<Apart, ServerError> {
     match current() {
         Some(apart) => Ok(apart),

@@ -1,7 +1,8 @@
 //! A server in a container, by testcontainers, for a machine without PostgreSQL binaries.
 //!
-//! It belongs to this process and ends with it, however that ends: a small shell waits at the
-//! other end of a pipe that only this process holds open, and removes the container, whose name it knows before there is one.
+//! The container belongs to this process and ends with it, however the process ends. A small shell waits at the
+//! other end of a pipe that only this process holds open, and removes the container. The shell knows the
+//! container's name before the container exists.
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use testcontainers_modules::postgres::Postgres;
@@ -14,7 +15,7 @@ use crate::provider::docker;
 use crate::provider::throwaway::{self, Watch};
 use crate::random;
 
-/// A container that runs while this value lives.
+/// A container that runs as long as this value exists.
 #[derive(Debug)]
 pub(super) struct Container {
     image: String,
@@ -24,7 +25,7 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Starts a container of this image, or of the newest PostgreSQL image that is here.
+    /// Starts a container of this image, or of the newest PostgreSQL image that is available locally.
     pub(super) async fn take(image: Option<&str>) -> Result<Self, ServerError> {
         docker::available().map_err(|why| ServerError::NoProvider { tried: vec![why] })?;
         let image = image.map_or_else(docker::image, |image| Ok(image.to_owned()))?;
@@ -53,7 +54,7 @@ impl Container {
         Ok(Self { image, options, _container: container, watch })
     }
 
-    /// The image it is made of.
+    /// The image of the container.
     pub(super) fn image(&self) -> &str {
         &self.image
     }

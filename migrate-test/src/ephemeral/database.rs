@@ -1,4 +1,4 @@
-//! A database of its own for a test.
+//! A separate database for each test.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,33 +19,34 @@ use super::{EphemeralServer, owner, server, template};
 use crate::error::ServerError;
 use crate::provider::throwaway::Throwaway;
 
-/// How the names of all databases of tests begin.
+/// The prefix of the names of all test databases.
 pub(super) const PREFIX: &str = "test_";
 
-/// A database of its own for a test.
+/// A separate database for a test.
 ///
-/// It is dropped with this value, or soon after: [`TestDatabase::drop_now`] waits for that. Where the value goes because the test
-/// failed the database is kept, and the output of the test says how to connect to it.
+/// It is dropped with this value, or soon after; [`TestDatabase::drop_now`] waits until it is dropped. If the
+/// value is dropped because the test failed, the database is kept, and the output of the test says how to
+/// connect to it.
 #[derive(Debug)]
 pub struct TestDatabase {
     place: Place,
     name: String,
-    /// Whether it goes with this value.
+    /// Whether the database is dropped with this value.
     ends: bool,
 }
 
-/// Where a database is.
+/// Where a database is located.
 #[derive(Debug)]
 enum Place {
-    /// Beside others.
+    /// On the shared server.
     Shared(&'static EphemeralServer),
-    /// On a server that has no other one.
+    /// On a server of its own.
     Own(Box<OwnServer>),
     Container(Box<Throwaway>),
 }
 
 impl TestDatabase {
-    /// Makes an empty one on the server that this process uses, or one with what `[shadow]` sets up.
+    /// Creates an empty database on the server that this process uses, or one with what `[shadow]` sets up.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl TestDatabase {
         Self::create_shared().await
     }
 
-    /// Makes one that is a copy of another, to which nobody may be connected.
+    /// Creates a copy of another database, which must have no connections.
     ///
     /// # Errors
     ///
@@ -69,11 +70,11 @@ impl TestDatabase {
         let mark = owner::mark(server).await?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}_{count}_{mark}", std::process::id());
-        // To copy files is cheaper than to log every block of them.
+        // Copying files is cheaper than logging every block of them.
         let (new, template) = (ident(&name), ident(template));
         office::ask(&format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy")).await?;
         let made = Self { place: Place::Shared(server), name, ends: true };
-        // These are no part of what is copied.
+        // Settings are not copied with a database.
         let settings = settings(&made.name);
         if !settings.is_empty() {
             office::ask(&settings).await?;
@@ -81,11 +82,11 @@ impl TestDatabase {
         Ok(made)
     }
 
-    /// Makes another one that is a copy of this one, to which nobody may be connected.
+    /// Creates a copy of this database, which must have no connections.
     ///
     /// # Errors
     ///
-    /// Those of [`TestDatabase::create`], and that a database in a container of its own is not copied.
+    /// Those of [`TestDatabase::create`]; also, a database in its own container cannot be copied.
     pub async fn copy(&mut self) -> Result<Self, ServerError> {
         let name = self.name.clone();
         match &mut self.place {
@@ -98,8 +99,8 @@ impl TestDatabase {
         }
     }
 
-    /// Makes an empty one for a chain: with the settings and the schemas of the environment that it is compared with, and
-    /// on a server of its own where the chain needs that.
+    /// Creates an empty database for a chain: with the settings and the schemas of the environment that it is
+    /// compared with, and on its own server if the chain needs that.
     ///
     /// # Errors
     ///
@@ -112,7 +113,7 @@ impl TestDatabase {
         Self::shared_for_chain().await
     }
 
-    /// The same beside others, whatever the chain is.
+    /// The same on the shared server, whatever the chain is.
     pub(super) async fn shared_for_chain() -> Result<Self, ServerError> {
         Self::create_shared().await?.with_schemas().await
     }
@@ -137,7 +138,7 @@ impl TestDatabase {
         }
     }
 
-    /// An empty one, or one with what `[shadow]` sets up, on a server that has no other one.
+    /// An empty database, or one with what `[shadow]` sets up, on a server of its own.
     async fn apart(apart: &Apart) -> Result<Self, ServerError> {
         match server().await?.lease() {
             Some(lease) => template::apart(lease, apart).await,
@@ -150,7 +151,7 @@ impl TestDatabase {
         Self { place: Place::Own(Box::new(own)), name, ends: true }
     }
 
-    /// Gives the database of a new server the name that a chain has for it, and its settings.
+    /// Gives the database of a new server its settings and the name that the chain expects.
     pub(super) async fn named(own: OwnServer, apart: &Apart) -> Result<Self, ServerError> {
         let name = name_of(apart);
         let rename = format!("ALTER DATABASE {} RENAME TO {};", ident(own::DATABASE), ident(&name));
@@ -159,7 +160,7 @@ impl TestDatabase {
         Ok(Self::on_own(own, name))
     }
 
-    /// The same for a server whose data have all that already.
+    /// The same for a server whose data already includes all that.
     pub(super) fn saved(own: OwnServer, apart: &Apart) -> Self {
         Self::on_own(own, name_of(apart))
     }
@@ -179,7 +180,7 @@ impl TestDatabase {
         Ok(made)
     }
 
-    /// Keeps the data of its own server under a name, for others.
+    /// Saves the data of its own server under a name, for later servers.
     pub(super) async fn save(&mut self, lease: &Lease, name: &str) -> Result<(), ServerError> {
         match &mut self.place {
             Place::Own(own) => own.save(lease, name).await,
@@ -187,7 +188,7 @@ impl TestDatabase {
         }
     }
 
-    /// Whether it has a server of its own, on which nobody else changes anything.
+    /// Whether it has a server of its own, on which nothing else makes changes.
     pub(crate) fn is_apart(&self) -> bool {
         !matches!(self.place, Place::Shared(_))
     }
@@ -215,7 +216,7 @@ impl TestDatabase {
         }
     }
 
-    /// The same for people.
+    /// The same for display.
     fn shown_url(&self) -> String {
         match &self.place {
             Place::Shared(server) => server.shown_url(&self.name),
@@ -223,15 +224,15 @@ impl TestDatabase {
         }
     }
 
-    /// Leaves it to be looked at, and tells where it is, as a URL that psql takes and that has no password
-    /// but a container's: a server of ours lives on for half an hour after its last user.
+    /// Keeps the database for inspection and returns its URL for psql. The URL contains a password only if the
+    /// server is a container. A server of ours keeps running for half an hour after its last user.
     pub fn keep(mut self) -> String {
         self.ends = false;
         self.stay();
         self.shown_url()
     }
 
-    /// Keeps it from being swept for half an hour, and the server from ending.
+    /// Protects it from being swept for half an hour, and keeps the server from ending.
     fn stay(&mut self) {
         match &mut self.place {
             Place::Shared(server) => {
@@ -243,22 +244,22 @@ impl TestDatabase {
         }
     }
 
-    /// Drops it, also when somebody is still connected.
+    /// Drops it, even if somebody is still connected.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Refused`] with what the server said.
+    /// [`ServerError::Refused`] with the server's message.
     pub async fn drop_now(mut self) -> Result<(), ServerError> {
         self.ends = false;
         if self.is_apart() {
-            // It goes with its server.
+            // It is removed with its server.
             return Ok(());
         }
         office::ask(&format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await.map(drop)
     }
 
-    /// The same without waiting for its end on the shared server of this machine: while a session is still ending, DROP DATABASE
-    /// takes a tenth of a second.
+    /// The same, but on the shared server of this machine it does not wait for completion: while a session is
+    /// still ending, DROP DATABASE takes a tenth of a second.
     pub(crate) async fn let_go(mut self) -> Result<(), ServerError> {
         match self.place {
             Place::Shared(server) if server.remembers() => {
@@ -270,7 +271,7 @@ impl TestDatabase {
         }
     }
 
-    /// Gives it another name, under which it stays; nobody may be connected.
+    /// Renames it, so that it is kept. Nobody may be connected.
     pub(super) async fn rename(mut self, name: &str) -> Result<(), ServerError> {
         office::ask(&format!("ALTER DATABASE {} RENAME TO {}", ident(&self.name), ident(name))).await?;
         self.ends = false;
@@ -296,30 +297,30 @@ impl Drop for TestDatabase {
     }
 }
 
-/// The name of a database that has a server of its own.
+/// The name of a database that has its own server.
 fn name_of(apart: &Apart) -> String {
     let usable = |name: &&String| !name.starts_with("template");
     apart.name.as_ref().filter(usable).cloned().unwrap_or_else(|| own::DATABASE.to_owned())
 }
 
-/// The statements that give a database the settings of the environment, and those that `[shadow]` gives.
+/// The statements that give a database the settings of the environment, and those of `[shadow]`.
 fn settings(database: &str) -> String {
     let replay = Replay::current().map(|replay| replay.sql(database)).unwrap_or_default();
     replay + &Setup::current().map(|setup| setup.sql(database)).unwrap_or_default()
 }
 
 fn not_copied() -> ServerError {
-    let why = "a database in a container of its own is not copied; PostgreSQL binaries on this machine can do that";
+    let why = "a database in its own container cannot be copied; use PostgreSQL binaries on this machine instead";
     ServerError::Program { program: "docker".to_owned(), why: why.to_owned() }
 }
 
-/// Drops what processes left behind that were killed. A server that has just been started has no user.
+/// Drops what killed processes left behind. A server that has just been started has no users.
 pub(super) async fn sweep(server: &PgConnectOptions) -> Result<(), ServerError> {
     let left = format!("SELECT datname FROM pg_database WHERE starts_with(datname, {})", literal(PREFIX));
     let mut connection = office::open(server).await?;
     for name in office::rows(&mut connection, &left).await.map_err(|error| cannot(&error))? {
         let dropped = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&name));
-        // One that cannot be dropped keeps nobody from using the server.
+        // A database that cannot be dropped must not prevent anyone from using the server.
         let _ = office::rows(&mut connection, &dropped).await;
     }
     let _ = connection.close().await;

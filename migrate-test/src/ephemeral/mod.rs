@@ -1,8 +1,7 @@
-//! A throw-away server for tests, and databases on it.
+//! A shadow server for tests, and databases on it.
 //!
-//! It comes from the first that serves: the one that `ROUNDTRIP_TEST_SERVER` names, the
-//! PostgreSQL binaries of this machine, Docker. The processes that run side by side, and those
-//! that come soon after, share one.
+//! It is the first available of: the server that `ROUNDTRIP_TEST_SERVER` names, the PostgreSQL binaries on this
+//! machine, Docker. Processes that run at the same time, and those that start soon after, share one server.
 
 mod apart;
 #[cfg(feature = "testcontainers")]
@@ -57,89 +56,92 @@ enum Address {
     Given(Box<Database>),
 }
 
-/// The variable that says where the server comes from, in the words of `migrate.toml`.
+/// The variable that says where the server comes from, in the same form as in `migrate.toml`.
 pub(crate) const SERVER: &str = "ROUNDTRIP_TEST_SERVER";
-/// The variable that says which binaries of this machine are taken.
+/// The variable that says which binaries on this machine are used.
 pub(crate) const BINDIR: &str = "ROUNDTRIP_TEST_BINDIR";
-/// The variable with the folder in which a shared server keeps its data.
+/// The variable for the folder in which a shared server keeps its data.
 pub(crate) const FOLDER: &str = "ROUNDTRIP_TEST_DIR";
 
 static THE_SERVER: OnceCell<EphemeralServer> = OnceCell::const_new();
 
-/// The server that all tests of this process use; the first that asks joins or starts it.
+/// The server that all tests of this process use. The first caller joins or starts it.
 ///
 /// Only its address is shared. Every test opens its own connections, in its own runtime.
 ///
 /// # Errors
 ///
-/// [`ServerError`] with why there is none.
+/// [`ServerError`] with the reason why there is none.
 pub async fn server() -> Result<&'static EphemeralServer, ServerError> {
     THE_SERVER.get_or_try_init(EphemeralServer::start).await
 }
 
-/// Takes the server of this source for all databases of this process; `who` asks for it. Too late where there is one already.
+/// Uses the server of this source for all databases of this process; `who` names what requests it. Has no
+/// effect if the process already has a server.
 ///
 /// # Errors
 ///
-/// [`ServerError`] when it cannot be had.
+/// [`ServerError`] when it is not available.
 pub async fn use_source(source: &DatabaseSource, who: &str) -> Result<(), ServerError> {
     THE_SERVER.get_or_try_init(|| EphemeralServer::of(source, who)).await.map(drop)
 }
 
-/// Makes a server that was found elsewhere the one that all databases of this process are made
-/// on; `why` says so to whoever asks. Too late where there is one already. An address with several hosts, or several ways
-/// to one, is [settled](Database::settled) before.
+/// Uses an existing server for all databases of this process; `why` is the explanation for users. Has no effect
+/// if the process already has a server. An address with several hosts, or several ways to one host, must be
+/// [settled](Database::settled) before.
 pub fn use_server(server: impl Into<Database>, why: impl Into<String>) {
     let _ = THE_SERVER.set(EphemeralServer { address: Address::Given(Box::new(server.into())), why: why.into() });
 }
 
 static LIMIT: OnceLock<Duration> = OnceLock::new();
 
-/// Lets every statement that this process rehearses run for this long, in place of [`Rehearsal::LIMIT`]; zero is for ever.
-/// Who says it first is heard.
+/// Sets the time limit for every statement that this process rehearses, instead of [`Rehearsal::LIMIT`]; zero
+/// means no limit. The first call wins.
 pub fn limit_statements(limit: Duration) {
     let _ = LIMIT.set(limit);
 }
 
-/// How long a statement may run that this process rehearses.
+/// The time limit for statements that this process rehearses.
 pub fn statement_limit() -> Duration {
     LIMIT.get().copied().unwrap_or(Rehearsal::LIMIT)
 }
 
-/// The mark of this process, with which the names of what it makes on the server end.
+/// The mark of this process: the suffix of the names of everything that it creates on the server.
 pub(crate) async fn mark() -> Result<&'static str, ServerError> {
     owner::mark(server().await?).await
 }
 
-/// A session for migrations, on a database that is thrown away.
+/// A session for migrations, on a shadow database.
 pub(crate) async fn rehearsal(database: Database, code: &CodeMigrations) -> migrate_core::Result<Rehearsal> {
     Rehearsal::open_limited(database, code.clone(), statement_limit()).await
 }
 
 impl EphemeralServer {
-    /// Takes the server that `ROUNDTRIP_TEST_SERVER` names: `local`, `docker`, `docker:IMAGE`,
-    /// `env:VARIABLE` or a URL. Without it, or with `auto`, the first that serves: the binaries
-    /// in `ROUNDTRIP_TEST_BINDIR`, the newest binaries of this machine, Docker.
+    /// Uses the server that `ROUNDTRIP_TEST_SERVER` names: `local`, `docker`, `docker:IMAGE`, `env:VARIABLE` or
+    /// a URL. If the variable is not set, or is `auto`, the first available of: the binaries in
+    /// `ROUNDTRIP_TEST_BINDIR`, the newest binaries on this machine, Docker.
     ///
     /// # Errors
     ///
-    /// [`ServerError`] with why it cannot be had.
+    /// [`ServerError`] with the reason why it is not available.
     pub async fn start() -> Result<Self, ServerError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let named = variable(SERVER).unwrap_or_else(|| "auto".to_owned());
-        let unknown =
-            || ServerError::NotHad { who: SERVER.to_owned(), why: format!("it is none of {}", DatabaseSource::FORMS) };
+        let unknown = || ServerError::NotHad {
+            who: SERVER.to_owned(),
+            why: format!("it is not one of {}", DatabaseSource::FORMS),
+        };
         Self::of(&named.parse().map_err(|_| unknown())?, SERVER).await
     }
 
-    /// The server of this source, as [`EphemeralServer::start`] takes it; `who` asks for it.
+    /// The server of this source, as [`EphemeralServer::start`] uses it; `who` names what requests it.
     ///
     /// # Errors
     ///
-    /// [`ServerError`] when it cannot be had.
+    /// [`ServerError`] when it is not available.
     pub async fn of(source: &DatabaseSource, who: &str) -> Result<Self, ServerError> {
-        let asked = || format!("{who} asks for it");
-        // What was named is used, or it is an error: nothing else takes its place.
+        let asked = || format!("{who} requests it");
+        // A server that is named explicitly is used, or it is an error. No other server is used instead.
         let not_had = |why: String| ServerError::NotHad { who: who.to_owned(), why };
         let named = |error| match error {
             ServerError::NoProvider { tried } => not_had(tried.join("; ")),
@@ -154,7 +156,7 @@ impl EphemeralServer {
             DatabaseSource::Docker(image) => Self::docker(image.as_deref(), asked()).await.map_err(named),
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => {
                 let given = |error: migrate_core::Error| {
-                    ServerError::Given(error.note(format!("{who} names the server on which migrations are tried")))
+                    ServerError::Given(error.note(format!("{who} names the server on which migrations are tested")))
                 };
                 let url = source.url().map_err(given)?.unwrap_or_default();
                 let database = Database::parse(&url).map_err(given)?.settled().await.map_err(given)?;
@@ -166,7 +168,7 @@ impl EphemeralServer {
     async fn first_that_serves() -> Result<Self, ServerError> {
         let mut tried = vec![format!("{SERVER} is not set")];
         match binaries() {
-            // What was named is used, or it is an error.
+            // Binaries that are named explicitly are used, or it is an error.
             Err(why) if is_set(BINDIR) => {
                 return Err(ServerError::NotHad { who: BINDIR.to_owned(), why: why.join("; ") });
             }
@@ -199,7 +201,7 @@ impl EphemeralServer {
         Ok(Self { address: Address::Container(Box::new(container)), why })
     }
 
-    /// Which server it is, and why the others were not taken.
+    /// Which server it is, and why the others were not used.
     pub fn why(&self) -> &str {
         &self.why
     }
@@ -216,13 +218,14 @@ impl EphemeralServer {
     /// The same as a URL, for programs.
     pub fn url(&self, database: &str) -> String {
         match &self.address {
-            // On its sockets everybody is let in who may open their folder.
+            // Its sockets have no password: everybody who may open their folder is let in.
             Address::Shared(_) => Database::from(self.options(database)).shown_url(),
             _ => Database::from(self.options(database)).url_with_password(),
         }
     }
 
-    /// The same for people, who give it to psql: with a password only where the server is a container that is thrown away.
+    /// The same for display, to be passed to psql. It contains a password only if the server is a container
+    /// that is removed later.
     pub(crate) fn shown_url(&self, database: &str) -> String {
         match &self.address {
             Address::Container(_) => self.url(database),
@@ -230,18 +233,19 @@ impl EphemeralServer {
         }
     }
 
-    /// Whether it is the shared server of this machine: what is made on it is nobody else's business, templates are there the next
-    /// time, and what is to go may go later.
+    /// Whether it is the shared server of this machine: nobody else depends on what is created on it, templates
+    /// are still there the next time, and drops may be deferred.
     pub(crate) fn remembers(&self) -> bool {
         matches!(self.address, Address::Shared(_))
     }
 
-    /// Whether a database can have a server of its own: a server that is given by its address cannot be had twice.
+    /// Whether a database can have its own server. A server that is given by its address cannot be started a
+    /// second time.
     pub(crate) fn can_be_apart(&self) -> bool {
         !matches!(self.address, Address::Given(_))
     }
 
-    /// The folder of the shared server, where it is one of this machine.
+    /// The folder of the shared server, if it runs on this machine.
     fn lease(&self) -> Option<&shared::Lease> {
         match &self.address {
             Address::Shared(lease) => Some(lease),
@@ -249,7 +253,7 @@ impl EphemeralServer {
         }
     }
 
-    /// The image that its container is made of, where it is one.
+    /// The image of its container, if it is one.
     fn image(&self) -> Option<&str> {
         match &self.address {
             Address::Container(container) => Some(container.image()),
@@ -257,7 +261,7 @@ impl EphemeralServer {
         }
     }
 
-    /// Lets it live on for a while, for a database that was kept.
+    /// Keeps it running for a while, for a database that was kept.
     fn linger(&self) {
         match &self.address {
             Address::Shared(lease) => lease.linger(),

@@ -1,5 +1,5 @@
-//! The connections on which databases are made and dropped. A thread has them for as long as the process lives: whoever
-//! needs a database has a runtime of his own, and a connection belongs to the one that opened it.
+//! The connections on which databases are created and dropped. A thread holds them as long as the process
+//! lives: every caller has its own runtime, and a connection belongs to the runtime that opened it.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -17,21 +17,21 @@ type Outcome = Result<Vec<String>, sqlx::Error>;
 
 /// What the thread does.
 enum Job {
-    /// A statement, and who waits for it.
+    /// A statement, and what its caller waits for.
     Statement(String, Waits),
-    /// Something else, on a connection of its own.
+    /// Other work, on its own connection.
     Work(Box<dyn FnOnce(PgConnectOptions) -> BoxFuture<'static, ()> + Send>),
 }
 
-/// What is waited for.
+/// What the caller waits for.
 enum Waits {
     /// The outcome.
     Outcome(Box<dyn FnOnce(Outcome) + Send>),
-    /// That the server has been told: it goes on by itself, also when this process is gone.
+    /// That the statement has been sent. The server completes it even if this process ends.
     Told(Box<dyn FnOnce() + Send>),
 }
 
-/// The first column of what a statement returns on the server that this process uses.
+/// The first column of the result of a statement, on the server that this process uses.
 pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
     let (answer, answered) = oneshot::channel();
     let waits = Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
@@ -39,30 +39,31 @@ pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
     answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(|error| cannot(&error))
 }
 
-/// Sends that server a statement without waiting for its end. A database that one which fails was to drop is left to the sweep of a
-/// later process.
+/// Sends a statement to that server without waiting for its completion. If a DROP DATABASE fails, the database
+/// is left to the sweep of a later process.
 pub(super) async fn tell(server: &EphemeralServer, sql: String) {
-    // That the other end goes is what is waited for, also where the thread is gone.
+    // The caller waits for the other end to be dropped, which also happens if the thread is gone.
     let (told, heard) = oneshot::channel::<()>();
     send(server, Job::Statement(sql, Waits::Told(Box::new(|| drop(told)))));
     let _ = heard.await;
 }
 
-/// The same for somebody who may be inside of a runtime and cannot wait as others do.
+/// The same for a caller that may be inside of a runtime and cannot await.
 pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
     let (told, heard) = std::sync::mpsc::channel::<()>();
     send(server, Job::Statement(sql, Waits::Told(Box::new(|| drop(told)))));
     let _ = heard.recv();
 }
 
-/// Runs a statement on that server to its end, for somebody who may be inside of a runtime and can do nothing where it fails.
+/// Runs a statement on that server to completion, for a caller that may be inside of a runtime and cannot
+/// handle a failure.
 pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
     let (answer, answered) = std::sync::mpsc::channel::<()>();
     send(server, Job::Statement(sql, Waits::Outcome(Box::new(|_| drop(answer)))));
     let _ = answered.recv();
 }
 
-/// Runs work on the thread until it is done or the process ends; it gets the address of the server.
+/// Runs work on the thread until it is done or the process ends. The work receives the address of the server.
 pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
     server: &EphemeralServer,
     work: impl FnOnce(PgConnectOptions) -> F + Send + 'static,
@@ -78,7 +79,7 @@ pub(super) async fn administer(server: &PgConnectOptions, sql: &str) -> Result<(
     done.map(drop).map_err(|error| cannot(&error))
 }
 
-/// A connection of one's own.
+/// Opens a separate connection.
 pub(super) async fn open(server: &PgConnectOptions) -> Result<PgConnection, ServerError> {
     PgConnection::connect_with(server).await.map_err(|error| cannot(&error))
 }
@@ -98,11 +99,12 @@ fn send(server: &EphemeralServer, job: Job) {
         });
         sender
     });
-    // Where the thread is gone, whoever waits hears that the other end is.
+    // If the thread is gone, the caller sees that the other end is closed.
     let _ = jobs.send(job);
 }
 
-/// Does all jobs side by side: one that waits for sessions to end keeps nobody from making a database.
+/// Runs all jobs concurrently: a job that waits for sessions to end does not delay the creation of other
+/// databases.
 async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>) {
     let (free, permits) = (Arc::default(), Arc::new(Semaphore::new(MOST_UNWATCHED)));
     while let Some(job) = jobs.recv().await {
@@ -120,7 +122,7 @@ async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>
     }
 }
 
-/// Runs a statement on a connection that is free, or on a new one, and says when the server has been told.
+/// Runs a statement on a free connection, or on a new one, and reports when the statement has been sent.
 async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &str, told: impl FnOnce()) -> Outcome {
     let all = || free.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = all().pop();
@@ -130,12 +132,12 @@ async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &
         None => undisturbed(options).await?,
     };
     let mut outcome = after_first(rows(&mut connection, sql), &mut told).await;
-    // Its server process ended while nobody used it.
+    // The server process of the connection ended while it was unused.
     if was_kept && has_ended(&outcome) {
         connection = undisturbed(options).await?;
         outcome = after_first(rows(&mut connection, sql), &mut told).await;
     }
-    // After an error the server may have more to say.
+    // After an error the server may have more to send.
     if outcome.is_ok() && all().len() < MOST_KEPT {
         all().push(connection);
         return outcome;
@@ -144,15 +146,15 @@ async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &
     outcome
 }
 
-/// A connection whose statement goes on where this process has ended. The server looks for that on all others, and a machine
-/// that is busy takes longer to drop a database than the server waits.
+/// A connection whose statement continues if this process ends. On all others the server checks for that, and a
+/// busy machine takes longer to drop a database than the interval of these checks.
 async fn undisturbed(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     rows(&mut connection, "SET client_connection_check_interval TO 0").await?;
     Ok(connection)
 }
 
-/// Calls `then` after the first poll of a future that is not at its end then: it has sent a short message.
+/// Calls `then` after the first poll of a future that is not complete by then: it has sent a short message.
 async fn after_first<F: Future>(future: F, then: &mut Option<impl FnOnce()>) -> F::Output {
     let mut future = pin!(future);
     poll_fn(|context| {
@@ -167,13 +169,13 @@ async fn after_first<F: Future>(future: F, then: &mut Option<impl FnOnce()>) -> 
     .await
 }
 
-/// How many statements run at the same time whose end nobody waits for: each has a connection of its own.
+/// How many statements may run concurrently without a caller that waits for them: each has its own connection.
 const MOST_UNWATCHED: usize = 4;
 
-/// How many connections wait for more to do: others want to connect as well.
+/// How many idle connections are kept: other clients need connections as well.
 const MOST_KEPT: usize = 3;
 
-/// Whether a connection is of no use any more: nobody answered, or the server said that it ends.
+/// Whether a connection is no longer usable: there was no answer, or the server said that it is ending.
 fn has_ended(outcome: &Outcome) -> bool {
     let Err(error) = outcome else { return false };
     error
@@ -181,7 +183,7 @@ fn has_ended(outcome: &Outcome) -> bool {
         .is_none_or(|error| error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08")))
 }
 
-/// The first column of what a statement returns.
+/// The first column of the result of a statement.
 pub(super) async fn rows(connection: &mut PgConnection, sql: &str) -> Outcome {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
     Ok(rows.iter().filter_map(|row| row.try_get_unchecked::<Option<String>, _>(0).ok().flatten()).collect())

@@ -1,9 +1,9 @@
-//! A server for one database: a chain that makes roles, or changes something else that exists once for a server, is tried
-//! where nobody else is, and nothing of it stays.
+//! A server for a single database. A chain that creates roles, or changes other objects that exist once per
+//! server, is tested on a server of its own, and nothing of it remains.
 //!
-//! A data folder is made once and copied; the copy runs on a private socket, and durability is off. The server ends
-//! with its owner, however that ends: a small shell waits at the other end of a pipe. Its folder is locked while the
-//! owner lives, so that the next process knows which folders nobody needs any more.
+//! A data folder is created once and copied. The copy runs on a private socket, without durability. The server
+//! ends with its owner, however the owner ends: a small shell waits at the other end of a pipe. Its folder is
+//! locked while the owner lives, so that the next process knows which folders are no longer needed.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
@@ -26,31 +26,31 @@ use crate::provider::cluster::{Cluster, private_folder, remove, write_private};
 use crate::random;
 
 const KEEPER: &str = include_str!("own.sh");
-/// How the folders of single servers begin, and those of data that are copied.
+/// The prefixes of the folders of such servers, and of the folders with data to copy.
 pub(super) const FOLDER: &str = "o-";
 pub(super) const SAVED: &str = "t-";
-/// The data that every server begins with: one empty database beside those that every server has.
+/// The data that every server begins with: one empty database in addition to those that every server has.
 const FRESH: &str = "fresh";
 /// The name of that database.
 pub(super) const DATABASE: &str = "test";
-/// How many servers outlive their owners at most: each has processes and memory of its own.
+/// How many servers may outlive their owners: each has its own processes and memory.
 const MOST_KEPT: usize = 4;
 
 /// How long a server may take to stop.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server for one database, from a folder of data.
+/// A server for a single database, on a data folder.
 #[derive(Debug)]
 pub(super) struct OwnServer {
     folder: PathBuf,
     cluster: Cluster,
     running: Option<Running>,
-    /// Locked while this value lives.
+    /// Locked while this value exists.
     _lock: File,
     is_kept: bool,
 }
 
-/// The shell that runs the server, and the pipe that tells it that we are there.
+/// The shell that runs the server, and the pipe that tells the shell that the owner is alive.
 #[derive(Debug)]
 struct Running {
     shell: Child,
@@ -71,18 +71,18 @@ impl OwnServer {
         Self::of(lease, &saved).await
     }
 
-    /// A server on a copy of saved data, if they are there.
+    /// A server on a copy of saved data, if there is any.
     pub(super) async fn saved(lease: &Lease, name: &str) -> Option<Self> {
         let saved = lease.home.join(format!("{SAVED}{name}"));
         if !is_whole(&saved) {
             return None;
         }
         touch(&saved);
-        // Where another process removes them in this moment they are made again.
+        // If another process removes the data at this moment, it is created again.
         Self::of(lease, &saved).await.ok()
     }
 
-    /// Keeps the data under a name, for servers to come. The server is stopped and started again.
+    /// Saves the data under a name, for later servers. The server is stopped and started again.
     pub(super) async fn save(&mut self, lease: &Lease, name: &str) -> Result<(), ServerError> {
         let saved = lease.home.join(format!("{SAVED}{name}"));
         let unfinished = lease.home.join(format!("{FOLDER}{}", random::hex(8)));
@@ -90,7 +90,7 @@ impl OwnServer {
         let copied = copy(self.cluster.data.clone(), unfinished.join("data"), self.cluster.account.clone()).await;
         if copied.is_ok() {
             touch(&unfinished);
-            // Where another process was faster its data serve as well.
+            // If another process was faster, its data is just as good.
             let _ = fs::rename(&unfinished, &saved);
         }
         let _ = remove(&unfinished);
@@ -98,7 +98,7 @@ impl OwnServer {
         self.start().await
     }
 
-    /// Another server on a copy of the present data. This one is stopped and started again.
+    /// Another server on a copy of the current data. This server is stopped and started again.
     pub(super) async fn copy(&mut self, lease: &Lease) -> Result<Self, ServerError> {
         self.stop().await?;
         let copied = Self::prepared(lease, Some(&self.cluster.data)).await;
@@ -114,7 +114,7 @@ impl OwnServer {
         Ok(own)
     }
 
-    /// A locked folder, with a copy of these data.
+    /// A locked folder, with a copy of this data.
     async fn prepared(lease: &Lease, data: Option<&Path>) -> Result<Self, ServerError> {
         let folder = lease.home.join(format!("{FOLDER}{}", random::hex(8)));
         let account = lease.cluster.account.clone();
@@ -139,8 +139,8 @@ impl OwnServer {
         Ok(own)
     }
 
-    /// Starts the server. What `ALTER SYSTEM` wrote takes effect with no start here, as it does not where it was written:
-    /// a migration can ask for a library that no shadow server has.
+    /// Starts the server. Settings from `ALTER SYSTEM` do not take effect by this start, just as they did not
+    /// where they were written: a migration can request a library that shadow servers do not have.
     async fn start(&mut self) -> Result<(), ServerError> {
         let (written, aside) = (self.cluster.data.join("postgresql.auto.conf"), self.folder.join("auto.conf"));
         let is_aside = fs::rename(&written, &aside).is_ok();
@@ -149,7 +149,7 @@ impl OwnServer {
             fs::rename(&aside, &written).map_err(ServerError::io(&written, "put in place"))?;
         }
         started.map_err(|error| match error {
-            // Its log goes with its folder.
+            // The log is removed with the folder.
             ServerError::Died { why, .. } => ServerError::Program { program: "postgres".to_owned(), why },
             other => other,
         })
@@ -161,23 +161,23 @@ impl OwnServer {
         shell.args(["-c", KEEPER, "roundtrip-server"]).arg(&self.folder).arg(KEEP.as_secs().to_string());
         shell.arg(postgres.get_program()).args(postgres.get_args());
         run_as(&mut shell, self.cluster.account.as_ref());
-        // A process group of its own: Ctrl-C in the terminal is for the owner, not for it.
+        // It gets its own process group: Ctrl-C in the terminal is meant for the owner, not for it.
         shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let failed = |why: String| ServerError::Program { program: "/bin/sh".to_owned(), why };
         let mut shell = shell.spawn().map_err(|error| failed(error.to_string()))?;
-        let pipe = shell.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
+        let pipe = shell.stdin.take().ok_or_else(|| failed("its standard input is missing".to_owned()))?;
         let running = self.running.insert(Running { shell, pipe });
         let address = options(&self.cluster.sockets, "postgres");
         self.cluster.wait(&mut running.shell, &address, Duration::from_secs(30)).await
     }
 
-    /// Ends the server in the way that leaves data which can be copied.
+    /// Stops the server in a way that leaves data that can be copied.
     async fn stop(&mut self) -> Result<(), ServerError> {
         let Some(Running { mut shell, mut pipe }) = self.running.take() else { return Ok(()) };
-        // Where nobody listens the server is gone.
+        // If nothing reads the pipe, the server has already ended.
         let _ = pipe.write_all(b"stop\n");
         if !has_ended(&mut shell, PATIENCE).await {
-            // It did not end in time, so it is made to.
+            // It did not end in time, so it is forced to.
             self.cluster.stop().await?;
             if !has_ended(&mut shell, PATIENCE).await {
                 let why = format!("it did not stop within {} s", PATIENCE.as_secs());
@@ -193,10 +193,10 @@ impl OwnServer {
         options(&self.cluster.sockets, database)
     }
 
-    /// Lets it live on for half an hour after its owner.
+    /// Keeps it running for half an hour after its owner ends.
     pub(super) fn keep(&mut self) {
         let until = since_1970() + KEEP.as_secs() + 60;
-        // Where this cannot be written it goes a little early.
+        // If this cannot be written, the server ends a little early.
         let _ = write_private(&self.folder.join("keep"), &until.to_string(), self.cluster.account.as_ref());
         if let Some(running) = &mut self.running {
             let _ = running.pipe.write_all(b"keep\n");
@@ -211,7 +211,7 @@ impl Drop for OwnServer {
             let _ = remove(&self.folder);
             return;
         };
-        // The end of the pipe is what the shell waits for; it removes the folder, if it can.
+        // The shell waits for the end of the pipe; it removes the folder, if it can.
         drop(pipe);
         if !self.is_kept {
             let folder = self.folder.clone();
@@ -223,10 +223,10 @@ impl Drop for OwnServer {
     }
 }
 
-/// Whether a process has ended, or does so in this time.
+/// Whether a process has ended, or ends within this time.
 async fn has_ended(process: &mut Child, patience: Duration) -> bool {
     let end = Instant::now() + patience;
-    // Where it cannot be asked for, it is gone.
+    // If its state cannot be queried, it has ended.
     while let Ok(None) = process.try_wait() {
         if Instant::now() > end {
             return false;
@@ -236,10 +236,10 @@ async fn has_ended(process: &mut Child, patience: Duration) -> bool {
     true
 }
 
-/// Makes the data that every server begins with.
+/// Creates the data that every server begins with.
 async fn make(lease: &Lease, saved: &Path) -> Result<(), ServerError> {
     let mut own = OwnServer::prepared(lease, None).await?;
-    // Small segments of the log, so that little is copied.
+    // Small WAL segments, so that little is copied.
     own.cluster.init_with(&random::hex(32), &["--wal-segsize=1"])?;
     own.start().await?;
     let made = format!("CREATE DATABASE {} TEMPLATE template0 STRATEGY file_copy", ident(DATABASE));
@@ -259,20 +259,20 @@ pub(super) fn since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// The folders whose names begin like this.
+/// The folders with this prefix.
 pub(super) fn named(home: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(home).into_iter().flatten().flatten();
     entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path())
 }
 
-/// Removes the folders of servers whose owners are gone, and ends what still runs there. What cannot be removed now is
-/// left to the next process.
+/// Removes the folders of servers whose owners are gone, and ends what still runs there. What cannot be removed
+/// now is left to the next process.
 pub(super) async fn sweep(home: &Path, cluster: &Cluster) {
     let Ok(_guard) = guard(home).await else { return };
     let kept = kept(home);
     for folder in named(home, FOLDER).filter(|folder| !kept.contains(folder)) {
         let lock = folder.join("lock");
-        // A copy that is being made has no lock; nobody needs more than some minutes for it.
+        // A copy in progress has no lock yet; no copy takes more than a few minutes.
         let is_new = || age(&folder) < Duration::from_secs(600);
         let is_held = match OpenOptions::new().write(true).open(&lock) {
             Ok(lock) => matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
@@ -305,7 +305,7 @@ fn age(folder: &Path) -> Duration {
     made.and_then(|made| made.elapsed().ok()).unwrap_or_default()
 }
 
-/// Keeps others from sweeping a folder that is not locked yet.
+/// Prevents other processes from sweeping a folder that is not locked yet.
 async fn guard(home: &Path) -> Result<File, ServerError> {
     let lock = open(&home.join("own.lock"))?;
     let locked = tokio::task::spawn_blocking(move || lock.lock().map(|()| lock)).await;

@@ -1,9 +1,9 @@
-# Runs a server for one database, and ends it when its owner is gone, however that ended.
+# Runs a server for a single database, and ends it when its owner has ended, for whatever reason.
 #
-# $1 is the folder of the server, $2 how many seconds it outlives its owner when a database is kept; what follows is the
-# command of the server. Standard input is open while the owner lives; `stop` ends the server and leaves its data,
-# `keep` lets it live on for a while. Nothing here needs a program beside the shell, but where there is none to remove the
-# folder, the next process that looks removes it.
+# $1 is the folder of the server, $2 how many seconds it outlives its owner if a database is kept; the remaining
+# arguments are the command of the server. Standard input is open while the owner lives; `stop` ends the server and
+# leaves its data, `keep` keeps it running for a while. Nothing here requires a program other than the shell, but
+# without a program to remove the folder, the next process that sweeps removes it.
 trap '' HUP INT TERM PIPE
 home=$1 kept=$2
 shift 2

@@ -1,8 +1,9 @@
-//! Whose databases are on a server, and which of them nobody owns any more.
+//! Tracks which process owns a database on a server, and which databases have no owner any more.
 //!
-//! A process holds an advisory lock while it lives, and the names of its databases end with the number of that lock. Whoever
-//! gets the lock of a database knows that its owner is gone: the next process that uses the server sweeps. A database that
-//! was kept on purpose says until when in its comment, and one that somebody is connected to stays in any case.
+//! A process holds an advisory lock while it lives, and the names of its databases end with the number of that
+//! lock. If the lock of a database can be acquired, its owner is gone: the next process that uses the server
+//! sweeps. A database that was kept on purpose has an expiry time in its comment, and a database that somebody
+//! is connected to is never dropped.
 
 use migrate_core::ident::{ident, literal};
 use sqlx::PgConnection;
@@ -16,18 +17,19 @@ use super::shared::KEEP;
 use crate::error::ServerError;
 use crate::random;
 
-/// The first number of all locks of owners: `rtrp` as bytes.
+/// The first key of the advisory locks of all owners: `rtrp` as bytes.
 const CLASS: i32 = 0x7274_7270;
-/// How the comment of a database begins that was kept; the seconds since 1970 follow.
+/// The prefix of the comment of a database that was kept; the seconds since 1970 follow.
 const KEPT: &str = "kept until ";
 
 /// The mark of this process.
 static MARK: OnceCell<String> = OnceCell::const_new();
 
-/// How the names of all roles begin that own databases of tests.
+/// The prefix of the names of all roles that own test databases.
 pub(crate) const ROLE: &str = "roundtrip_owner_";
 
-/// The mark that the databases of this process bear. The first time, what dead processes left on the server begins to be swept.
+/// The mark in the names of this process's databases. The first call also starts to sweep what dead processes
+/// left on the server.
 pub(super) async fn mark(server: &EphemeralServer) -> Result<&'static str, ServerError> {
     let mark = MARK.get_or_try_init(|| async {
         let (answer, answered) = oneshot::channel();
@@ -37,24 +39,24 @@ pub(super) async fn mark(server: &EphemeralServer) -> Result<&'static str, Serve
     Ok(mark.await?)
 }
 
-/// Takes a lock and answers with its mark, sweeps, and holds the lock for as long as the process lives.
+/// Takes a lock and reports its mark, sweeps, and holds the lock as long as the process lives.
 async fn own(options: PgConnectOptions, answer: oneshot::Sender<Result<String, ServerError>>) {
     let (mut session, mark) = match take(&options).await {
         Ok(taken) => taken,
         Err(error) => {
-            // Whoever asked may be gone.
+            // The caller may be gone.
             let _ = answer.send(Err(error));
             return;
         }
     };
-    // The next one who asks gets another mark where this one is gone.
+    // If the caller is gone, the next one gets another mark.
     if answer.send(Ok(mark)).is_ok() {
         sweep(&mut session).await;
         std::future::pending().await
     }
 }
 
-/// A session that holds the lock of a mark that is new.
+/// A session that holds the lock of a new mark.
 async fn take(options: &PgConnectOptions) -> Result<(PgConnection, String), ServerError> {
     let mut session = office::open(options).await?;
     let mark = random::hex(8);
@@ -63,7 +65,7 @@ async fn take(options: &PgConnectOptions) -> Result<(PgConnection, String), Serv
     Ok((session, mark))
 }
 
-/// A mark as a number that SQL knows.
+/// The mark as a number in SQL.
 fn number(mark: &str) -> String {
     format!("x{}::int", literal(mark))
 }
@@ -79,8 +81,9 @@ pub(super) fn keep(database: &str) -> String {
     )
 }
 
-/// Drops the databases and the roles of owners that are gone, except databases that somebody is connected to. What cannot be
-/// dropped, or not before this process ends, is left to the next one; a random order keeps one database from always being first.
+/// Drops the databases and the roles of owners that are gone, except databases that somebody is connected to.
+/// What cannot be dropped, or not before this process ends, is left to the next process. The order is random,
+/// so that the same database is not always first.
 async fn sweep(session: &mut PgConnection) {
     sweep_roles(session).await;
     let kept = literal(KEPT);
@@ -94,10 +97,10 @@ async fn sweep(session: &mut PgConnection) {
         is_gone("d.datname")
     );
     for name in office::rows(session, &databases).await.unwrap_or_default() {
-        // Without FORCE: one that somebody looks at stays.
+        // Without FORCE, so that a database with connections stays.
         let _ = office::rows(session, &format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
     }
-    // Those that owned one of these.
+    // The roles that owned one of these databases.
     sweep_roles(session).await;
 }
 
@@ -112,7 +115,7 @@ async fn sweep_roles(session: &mut PgConnection) {
     }
 }
 
-/// The condition that nobody holds the lock whose number a name ends with.
+/// The condition that nobody holds the lock whose number is at the end of a name.
 fn is_gone(name: &str) -> String {
     format!(
         "NOT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.classid = {CLASS} \

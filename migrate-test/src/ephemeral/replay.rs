@@ -1,33 +1,35 @@
-//! The settings under which an environment's sessions run, for a chain that is made again to be compared with it.
+//! The settings of an environment's sessions, for a chain that is applied again to be compared with the
+//! environment.
 //!
-//! Where an object without a schema is made is decided by `search_path`, and that can be set on the database, on the role
-//! and in the URL. The shadow database gets the same path, with the schemas of it that are there without any migration.
+//! `search_path` decides where an object without a schema is created. It can be set on the database, on the
+//! role and in the URL. The shadow database gets the same path, with those of its schemas that exist without
+//! any migration.
 
 use std::sync::{Mutex, PoisonError};
 
 use migrate_core::ident::{ident, literal, quoted};
 use migrate_core::{Database, Error};
 
-/// What of an environment's settings decides what its migrations make, and where.
+/// The settings of an environment that decide what its migrations create, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replay {
-    /// The schemas in which names are looked for, in order; empty for the usual path.
+    /// The schemas of the search path, in order; empty for the default path.
     path: Vec<String>,
-    /// Other settings that are not as they usually are, with their values.
+    /// Other settings that differ from their defaults, with their values.
     settings: Vec<(String, String)>,
-    /// The schemas of the path that are made before the chain.
+    /// The schemas of the path that are created before the chain.
     schemas: Vec<String>,
-    /// Where tables and indexes are stored that do not say it; empty for the database's own place. A shadow server has no
-    /// such place, so nothing is stored there.
+    /// Where tables and indexes without an explicit tablespace are stored; empty for the database's default
+    /// tablespace. A shadow server does not have this tablespace, so nothing is stored there.
     tablespace: String,
 }
 
-/// What an empty database has, and what belongs to the server.
+/// The schema that every new database has.
 const GIVEN: &str = "public";
-/// Where names are looked for if nobody says otherwise.
+/// The default search path.
 const USUAL: [&str; 2] = ["$user", GIVEN];
 
-/// What a migration makes of the same text depends on these as well.
+/// Other settings on which the result of a migration depends.
 const SETTINGS: [&str; 6] = [
     "default_table_access_method",
     "transform_null_equals",
@@ -40,11 +42,11 @@ const SETTINGS: [&str; 6] = [
 static CURRENT: Mutex<Option<Replay>> = Mutex::new(None);
 
 impl Replay {
-    /// Asks a database how its new sessions of this role run. Nothing is written.
+    /// Asks a database for the settings of new sessions of this role. Nothing is written.
     ///
     /// # Errors
     ///
-    /// That the server cannot be reached, or refuses.
+    /// When the server cannot be reached, or refuses.
     pub async fn of(database: &Database) -> Result<Self, Error> {
         let names = SETTINGS.map(literal).join(", ");
         let query = format!(
@@ -54,7 +56,7 @@ impl Replay {
              WHERE pg_catalog.lower(name) IN ({names}) AND setting IS DISTINCT FROM boot_val \
              UNION ALL SELECT 'tablespace', pg_catalog.current_setting('default_tablespace'), NULL"
         );
-        let rows = database.ask("ask for the settings of its sessions", &query).await?;
+        let rows = database.ask("read the settings of its sessions", &query).await?;
         let mut replay = Self::default();
         let mut user = String::new();
         for mut row in rows {
@@ -66,7 +68,7 @@ impl Replay {
                 (_, name, value) => replay.settings.push((name, value)),
             }
         }
-        // The role of a shadow server has another name.
+        // The role on a shadow server has another name.
         if replay.schemas.contains(&user) {
             replay.path.iter_mut().filter(|name| *name == USUAL[0]).for_each(|name| name.clone_from(&user));
         }
@@ -77,17 +79,18 @@ impl Replay {
         Ok(replay)
     }
 
-    /// Makes every chain of this process from now on under these settings.
+    /// Applies these settings to every chain that this process runs from now on.
     pub fn begin(self) {
         *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(self).filter(|new| *new != Self::default());
     }
 
-    /// The schemas that were made before the chain, and not by it.
+    /// The schemas that were created before the chain, and not by it.
     pub fn schemas() -> Vec<String> {
         Self::current().map(|now| now.schemas).unwrap_or_default()
     }
 
-    /// Where the environment stores what does not say where, if that is another place than its database's own.
+    /// Where the environment stores objects without an explicit tablespace, if that is not its database's
+    /// default.
     pub fn tablespace() -> Option<String> {
         Self::current().map(|now| now.tablespace).filter(|name| !name.is_empty())
     }
@@ -96,14 +99,15 @@ impl Replay {
         CURRENT.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Leaves it to the chain to make a schema, where it failed because the schema was there; `false` where it did not.
+    /// If the chain failed because a schema already existed, leaves the creation of that schema to the chain;
+    /// `false` if it failed for another reason.
     pub fn give_way(error: &Error) -> bool {
         let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(now) = current.as_mut().filter(|now| error.sqlstate() == Some("42P06") && !now.schemas.is_empty())
         else {
             return false;
         };
-        // In every language of the server the name stands in quotes.
+        // In every language of the server, the name is in quotes.
         let said: String = error.findings().iter().map(|finding| finding.message.as_str()).collect();
         let named = |name: &String| said.contains(&format!("\"{name}\""));
         match now.schemas.iter().position(named) {
@@ -127,18 +131,18 @@ impl Replay {
         path + &self.settings.iter().map(set).collect::<String>()
     }
 
-    /// The statements that make the schemas, in the database itself.
+    /// The statements that create the schemas, in the database itself.
     pub(super) fn schemas_sql(&self) -> String {
         self.schemas.iter().map(|name| format!("CREATE SCHEMA IF NOT EXISTS {};", ident(name))).collect()
     }
 
-    /// What tells a template that was made like this from others.
+    /// Distinguishes a template that was created with these settings from others.
     pub(super) fn key(&self) -> String {
         format!("{:?} {:?} {:?}", self.path, self.settings, self.schemas)
     }
 }
 
-/// The names of a `search_path`, as the server writes it.
+/// The names in a `search_path`, as the server writes it.
 fn names_in(path: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut rest = path.trim_start();

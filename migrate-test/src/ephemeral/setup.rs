@@ -1,5 +1,5 @@
-//! What a chain finds when it begins: extensions, schemas of the host, roles and settings that are there in production
-//! without any migration. `[shadow]` in migrate.toml names the scripts and the settings.
+//! What exists before a chain begins: extensions, schemas of the host, roles and settings that are in
+//! production without any migration. `[shadow]` in migrate.toml names the scripts and the settings.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,11 +24,12 @@ pub struct Setup {
 static CURRENT: Mutex<Option<Arc<Setup>>> = Mutex::new(None);
 
 impl Setup {
-    /// Reads what `[shadow]` names.
+    /// Reads the scripts that `[shadow]` names.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a script that cannot be read, [`ErrorKind::Files`] for one that only psql can run.
+    /// [`ErrorKind::Configuration`] for a script that cannot be read, [`ErrorKind::Files`] for one that only
+    /// psql can run.
     pub fn load(config: &Config) -> Result<Self, Error> {
         let read = |path: &PathBuf| {
             let text = migrate_core::regular::read_to_string(path).map_err(|error| {
@@ -44,13 +45,13 @@ impl Setup {
         Ok(Self { scripts, settings })
     }
 
-    /// Makes it the beginning of every shadow database of this process from now on.
+    /// Applies it to every shadow database that this process creates from now on.
     pub fn begin(self) {
         let setup = Some(self).filter(|setup| *setup != Self::default()).map(Arc::new);
         *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = setup;
     }
 
-    /// Whether shadow databases begin with anything.
+    /// Whether shadow databases begin with any scripts.
     pub fn is_there() -> bool {
         Self::current().is_some_and(|setup| !setup.scripts.is_empty())
     }
@@ -64,7 +65,7 @@ impl Setup {
         self.scripts.iter().map(|(_, text)| &**text)
     }
 
-    /// What tells databases that begin with it from others, as digits.
+    /// Distinguishes databases that begin with it from others, as digits.
     pub(super) fn key(&self) -> String {
         let mut digest = Sha256::new();
         let settings = self.settings.iter().flat_map(|(name, value)| [&**name, value]);

@@ -1,11 +1,11 @@
-# Lets a shared server live while somebody uses it, and ends it afterwards.
+# Keeps a shared server running while it has users, and ends it afterwards.
 #
-# $1 is the folder of the server, $2 its process, $3 how many seconds it outlives its last user, $4 how many when a
-# database was kept; what follows is the command that ends it. Users hold the FIFO `alive` open and write a byte into
-# it when they come; the end of the FIFO is the end of all of them, however they ended.
+# $1 is the folder of the server, $2 its pid, $3 how many seconds it outlives its last user, $4 how many if a database
+# was kept; the remaining arguments are the command that ends it. Users hold the FIFO `alive` open and write a byte into
+# it when they arrive. End of file on the FIFO means that all users have ended, for whatever reason.
 #
-# Nothing here needs a program beside the shell. `sleep` is used where there is one, then `read -t`; a shell that has
-# neither ends the server with its last user.
+# Nothing here requires a program other than the shell. `sleep` is used if there is one, otherwise `read -t`; without
+# both, the server ends with its last user.
 trap '' HUP INT
 home=$1 server=$2 linger=$3 kept=$4
 shift 4
@@ -34,7 +34,7 @@ watch() {
             wait "$reader"
             continue
         fi
-        # Nobody came. Whoever comes now sees this word, and waits for what becomes of it.
+        # Nobody arrived. A user who arrives now sees this word, and waits for the outcome.
         echo yes >stopping
         pause
         if [ -s seen ] && lives; then
@@ -46,7 +46,7 @@ watch() {
         break
     done
 }
-# `read -t` is tried before it is used.
+# `read -t` is tested before it is used.
 # shellcheck disable=SC3045
 if command -v sleep >/dev/null 2>&1; then
     pause() { sleep 0.2; }
@@ -55,7 +55,7 @@ elif [ -z "$(read -r -t 1 _ </dev/null 2>&1)" ]; then
     pause() { read -r -t 0.2 _ <>pause; }
     watch
 else
-    # Open for both ways the FIFO waits for nobody, also where its users are gone already.
+    # Opening the FIFO for reading and writing does not block, even if its users are already gone.
     exec 4<>alive
     { exec 4>&-; while read -r _; do :; done; } <alive &
     reader=$!
@@ -63,6 +63,6 @@ else
     wait "$reader"
 fi
 echo yes >stopping
-# Before the server ends: afterwards this would be the file of the next shell.
+# Done before the server ends: afterwards this could be the file of the next shell.
 : >supervisor.pid
 "$@"

@@ -1,9 +1,9 @@
-//! The beginning of a chain, applied once and kept: a database that is copied instead of made.
+//! The beginning of a chain, applied once and kept: the database is copied instead of created again.
 //!
-//! A template is found by its name, which is a digest of everything that made it: the text of
-//! every migration up to it and, where one of them is written in Rust, the executable. It gets
-//! the name when it is complete, so an attempt that was killed is never taken for one. The
-//! server is part of it too: each version has data of its own.
+//! The name of a template is a digest of everything that it was made from: the text of every migration up to it
+//! and, if one of them is written in Rust, the executable. The template gets the name when it is complete, so
+//! an attempt that was killed is never mistaken for a template. Each server version has its own data, so the
+//! version is part of the identity too.
 
 use std::sync::Arc;
 
@@ -26,17 +26,17 @@ use super::{rehearsal, server};
 use crate::error::ServerError;
 use crate::proof::ProofError;
 
-/// How the names of all templates begin; the number changes when what they hold does.
+/// The prefix of the names of all templates; the number changes when their contents do.
 const PREFIX: &str = "roundtrip_1_";
-/// How many templates are kept, and how many bytes they may have together.
+/// How many templates are kept, and how many bytes they may have in total.
 const MOST: usize = 48;
 const BYTES: i64 = 1 << 30;
-/// A chain of fewer statements than this is applied faster than it is copied.
+/// A chain with fewer statements than this is applied faster than it is copied.
 const SHORT: usize = 12;
-/// A migration of as many statements is worth keeping by itself.
+/// A migration with at least this many statements is worth a template of its own.
 const LARGE: usize = 500;
 
-/// A database at which these migrations are applied.
+/// A database with these migrations applied.
 ///
 /// With `remember` the chain is kept as a template for the next time.
 ///
@@ -50,9 +50,9 @@ pub async fn migrated(
 ) -> Result<TestDatabase, ProofError> {
     loop {
         match made(migrations, code, remember).await {
-            // The chain makes a schema itself that the environment has.
+            // The chain itself creates a schema that the environment has.
             Err(ProofError::Core(error)) if Replay::give_way(&error) => {}
-            // Its texts do not show that it needs a server of its own.
+            // Its texts do not show that it needs its own server.
             Err(ProofError::Server(ServerError::ChangesServer(_))) if server().await?.can_be_apart() => {
                 return apart::own_where(true, Box::pin(made(migrations, code, remember))).await;
             }
@@ -74,7 +74,8 @@ async fn made(
     if is_short(migrations) || !server.remembers() {
         return build(TestDatabase::for_chain(migrations).await?, migrations, code).await;
     }
-    // Two of this process would otherwise build the same one; two processes may, and one is kept.
+    // Otherwise two tasks of this process would build the same template. Two processes may do so, and one
+    // result is kept.
     static ONE_BUILDS: Mutex<()> = Mutex::const_new(());
     let _one = ONE_BUILDS.lock().await;
     let names = names(migrations);
@@ -93,7 +94,8 @@ async fn made(
     }
 }
 
-/// Applies a chain of which nothing is kept. Where its first migration is a large one, that is kept by itself as well.
+/// Applies a chain of which nothing is kept. If its first migration is a large one, that migration gets its own
+/// template as well.
 async fn begin(
     migrations: &[Arc<Migration>],
     code: &CodeMigrations,
@@ -110,22 +112,23 @@ async fn begin(
     }
 }
 
-/// Whether a migration is that of a baseline, or as large as one: to run it takes far longer than to copy what it made.
+/// Whether a migration is a baseline, or as large as one: running it takes far longer than copying its result.
 pub(crate) fn is_large(migration: &Arc<Migration>) -> bool {
     statements(migration) >= Some(LARGE)
 }
 
-/// How many statements the way up has; `None` for one that is written in Rust.
+/// How many statements the up script has; `None` for a migration written in Rust.
 pub(crate) fn statements(migration: &Migration) -> Option<usize> {
     migration.up_script().map(|up| up.statements().len())
 }
 
-/// Whether a chain is not worth keeping: few statements are, one migration of many is. What one in Rust does is not known.
+/// Whether a chain is too short for a template: a few statements are, one migration with many is not. How much
+/// a migration in Rust does is not known.
 fn is_short(migrations: &[Arc<Migration>]) -> bool {
     migrations.iter().map(|one| statements(one).unwrap_or(SHORT / 4)).sum::<usize>() < SHORT
 }
 
-/// The same on a server of its own: what is kept is a folder of data.
+/// The same on its own server: a data folder is kept.
 async fn made_apart(
     apart: &Apart,
     migrations: &[Arc<Migration>],
@@ -154,7 +157,7 @@ async fn made_apart(
     Ok(database)
 }
 
-/// A copy of a database that the owner of this name made with these migrations, where one was kept.
+/// A copy of a database that the owner of this name created with these migrations, if one was kept.
 pub(crate) async fn owned(migrations: &[Arc<Migration>]) -> Result<Option<(TestDatabase, String)>, ServerError> {
     if migrations.is_empty() || !keeps_owned().await? {
         return Ok(None);
@@ -167,21 +170,21 @@ pub(crate) async fn owned(migrations: &[Arc<Migration>]) -> Result<Option<(TestD
     Ok(Some((copy, owner)))
 }
 
-/// Keeps such a database, with its owner; nobody may be connected.
+/// Keeps such a database, with its owner. Nobody may be connected.
 pub(crate) async fn keep_owned(made: TestDatabase, migrations: &[Arc<Migration>]) -> Result<(), ServerError> {
-    // Where it is not needed, its owner is swept when this process is gone.
+    // If it is not needed, its owner is swept when this process is gone.
     put_away(made, &owned_name(migrations)).await
 }
 
-/// Whether the owner of a database finds it again: on a server whose templates stay, beside others.
+/// Whether a database with an owner can be kept: on a shared server with persistent templates.
 pub(crate) async fn keeps_owned() -> Result<bool, ServerError> {
     Ok(server().await?.remembers() && !apart::current().unwrap_or_default().is_own)
 }
 
-/// The name for what an owner made: its ways down were gone as well.
+/// The name for a database that an owner created: its rollbacks were run as well.
 fn owned_name(migrations: &[Arc<Migration>]) -> String {
     let mut digest = Sha256::new();
-    // What was found is kept with it: another version may find more.
+    // The version is part of the digest: another version may find more.
     digest.update(format!("owned 2 {} {:?}", env!("CARGO_PKG_VERSION"), names(migrations).last()));
     for one in migrations {
         let down = one.down_script().map_or("none", |down| down.checksum().as_str());
@@ -207,7 +210,7 @@ pub(super) async fn set_up(setup: &Setup) -> Result<TestDatabase, ServerError> {
     if remembers { keep(made, &name).await } else { Ok(made) }
 }
 
-/// The same on a server of its own.
+/// The same on its own server.
 pub(super) async fn apart(lease: &Lease, apart: &Apart) -> Result<TestDatabase, ServerError> {
     let Some(setup) = Setup::current() else {
         return TestDatabase::named(OwnServer::fresh(lease).await?, apart).await;
@@ -223,7 +226,7 @@ pub(super) async fn apart(lease: &Lease, apart: &Apart) -> Result<TestDatabase, 
     Ok(made)
 }
 
-/// The name of a folder of data, in which the database has its name as well.
+/// The name of a data folder, which also depends on the name of its database.
 fn name_apart(apart: &Apart, name: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(format!("{name} {:?}", apart.name));
@@ -234,7 +237,7 @@ fn hex(digest: &Sha256) -> String {
     digest.clone().finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A copy of the longest beginning that is kept, and how many migrations it has.
+/// A copy of the longest beginning that is kept, and its number of migrations.
 async fn find(names: &[String]) -> Result<Option<(TestDatabase, usize)>, ProofError> {
     let list: Vec<String> = names.iter().map(|name| literal(name)).collect();
     let query = format!("SELECT datname FROM pg_database WHERE datname IN ({})", list.join(", "));
@@ -243,14 +246,14 @@ async fn find(names: &[String]) -> Result<Option<(TestDatabase, usize)>, ProofEr
     Ok(copy_kept(&names[at]).await.map(|copy| (copy, at + 1)))
 }
 
-/// A copy of a template; none where somebody dropped it in this moment, so that it is made again.
+/// A copy of a template; `None` if another process dropped it at this moment, so that it is created again.
 async fn copy_kept(name: &str) -> Option<TestDatabase> {
     let copy = TestDatabase::copy_of(name).await.ok()?;
     touch(name).await;
     Some(copy)
 }
 
-/// Removes all templates of the server; they are made again when they are needed.
+/// Removes all templates of the server. They are created again when they are needed.
 ///
 /// # Errors
 ///
@@ -266,7 +269,7 @@ pub async fn clear() -> Result<usize, ServerError> {
     Ok(all.len() + folders)
 }
 
-/// What tells a chain apart from all others, on the kind of server that its databases are made on now.
+/// Distinguishes a chain from all others, on the kind of server that is used now.
 pub(crate) fn chain_key(migrations: &[Arc<Migration>]) -> String {
     let (replay, setup) = (Replay::current().map(|one| one.key()), Setup::current().map(|one| one.key()));
     format!("{:?} {replay:?} {setup:?} {:?}", names(migrations).pop(), apart::current().unwrap_or_default())
@@ -295,7 +298,7 @@ fn names(migrations: &[Arc<Migration>]) -> Vec<String> {
     names
 }
 
-/// What tells this build of the executable apart from others: its size and its time.
+/// Distinguishes this build of the executable from others: its size and its modification time.
 fn executable() -> String {
     let meta = std::env::current_exe().and_then(std::fs::metadata);
     meta.map_or_else(|_| crate::random::hex(8), |meta| format!("{} {:?}", meta.len(), meta.modified().ok()))
@@ -324,19 +327,20 @@ async fn build(
     }
 }
 
-/// What was refused because it belongs to the whole server is one thing, what does not apply another.
+/// Separates what was refused because it changes the whole server from what does not apply.
 pub(crate) fn refused(error: Error) -> ProofError {
     if Rehearsal::is_of_server(&error) { ServerError::ChangesServer(error).into() } else { error.into() }
 }
 
-/// Makes a finished database a template, and returns a copy of it.
+/// Turns a finished database into a template, and returns a copy of it.
 async fn keep(made: TestDatabase, name: &str) -> Result<TestDatabase, ServerError> {
     let copy = TestDatabase::copy_of(made.name()).await?;
     put_away(made, name).await?;
     Ok(copy)
 }
 
-/// Makes a finished database a template. Where another process was faster the name is taken, and ours is not needed.
+/// Turns a finished database into a template. If another process was faster, the name is taken, and our
+/// database is not needed.
 async fn put_away(made: TestDatabase, name: &str) -> Result<(), ServerError> {
     if made.rename(name).await.is_ok() {
         touch(name).await;
@@ -345,14 +349,14 @@ async fn put_away(made: TestDatabase, name: &str) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Notes that a template was used, in its comment.
+/// Records in the comment of a template when it was used.
 async fn touch(name: &str) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
-    // A template that is gone by now needs no note.
+    // A template that has been dropped meanwhile needs no record.
     let _ = office::ask(&format!("COMMENT ON DATABASE {} IS '{now:020}'", ident(name))).await;
 }
 
-/// Drops the templates that were not used for the longest time, while there are too many.
+/// Drops the templates that have not been used for the longest time, while there are too many.
 async fn evict(newest: &str) -> Result<(), ServerError> {
     let query = format!(
         "SELECT datname FROM (SELECT datname, count(*) OVER age AS place, sum(pg_database_size(oid)) OVER age AS bytes \
@@ -363,7 +367,7 @@ async fn evict(newest: &str) -> Result<(), ServerError> {
         literal(newest)
     );
     for name in office::ask(&query).await? {
-        // One that is being copied in this moment stays until the next time.
+        // A template that is being copied at this moment stays until the next time.
         let _ = office::ask(&format!("DROP DATABASE IF EXISTS {}", ident(&name))).await;
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! What the statements of a script aim at: the rows that an UPDATE or DELETE takes, with values that it changes.
+//! The targets of the statements of a script: the rows that an UPDATE or DELETE selects, with values that it
+//! changes.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +16,16 @@ use super::queries::subquery;
 use super::spec::alternatives;
 use super::tree::Reader;
 
-/// How many aims a statement has at most.
+/// How many aims a statement may have.
 const MOST: usize = 24;
-/// How many rows are put in for each at most.
+/// How many rows are inserted for each aim at most.
 const MOST_ROWS: usize = 8;
 
-/// Rows that a statement takes and changes, with those of other tables that it reads beside them.
+/// Rows that a statement selects and changes, with those of other tables that it reads together with them.
 #[derive(Debug, Clone)]
 pub(super) struct Aim {
     pub(super) joined: Joined,
-    /// Whether the rows of the first table go, and with them what refers to them.
+    /// Whether the rows of the first table are deleted, and with them those that reference them.
     pub(super) deletes: bool,
 }
 
@@ -34,18 +35,18 @@ impl Aim {
         self.joined.tables.first().map_or("", String::as_str)
     }
 
-    /// Whether it changes rows by those of other tables.
+    /// Whether it changes rows according to those of other tables.
     pub(super) fn reads_others(&self) -> bool {
         self.joined.tables.len() > 1 && !self.deletes
     }
 
-    /// How many rows it takes until each side of an OR has had its turn.
+    /// How many rows are needed until each side of an OR has been used.
     pub(super) fn rows(&self) -> usize {
         self.joined.wanted().map(alternatives).max().unwrap_or_default().clamp(2, MOST_ROWS)
     }
 }
 
-/// What the statements below a node aim at.
+/// The aims of the statements below a node.
 pub(super) fn aims(root: &SyntaxNode) -> Vec<Aim> {
     let mut reader = Reader::new(root);
     let mut found = Vec::new();
@@ -64,7 +65,7 @@ pub(super) fn aims(root: &SyntaxNode) -> Vec<Aim> {
             found.extend(all(ast::Insert::cast(node).and_then(|insert| of_conflict(&mut reader, &insert))));
         }
     }
-    // What a statement before copies aside is deleted.
+    // Rows that one statement copies and another one deletes count as deleted.
     let emptied: BTreeSet<String> = found.iter().filter(|aim| aim.deletes).map(|aim| aim.table().to_owned()).collect();
     found.iter_mut().for_each(|aim| aim.deletes = emptied.contains(aim.table()));
     found.retain(|aim| !aim.joined.is_empty());
@@ -82,7 +83,7 @@ fn of_delete(reader: &mut Reader, delete: &ast::Delete) -> Option<Joined> {
     Some(joined)
 }
 
-/// An aim for each operation that an UPDATE does with a value; what it takes is the same in all.
+/// One aim for each operation that an UPDATE applies to a value; all of them select the same rows.
 fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Joined>> {
     let mut joined = target(update.relation_name()?.syntax(), update.alias())?;
     update.from_clause().iter().for_each(|from| joined.from(reader, 0, from.syntax()));
@@ -90,7 +91,7 @@ fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Joined>> {
     Some(set(reader, &joined, &update.set_clause()?))
 }
 
-/// The rows that a MERGE finds and changes, for each of its WHEN clauses.
+/// The rows that a MERGE matches and changes, for each of its WHEN clauses.
 fn of_merge(reader: &mut Reader, merge: &ast::Merge) -> Option<Vec<Joined>> {
     let mut joined = target(merge.table_relation_name()?.syntax(), merge.alias())?;
     joined.from(reader, 0, merge.using_on_clause()?.syntax());
@@ -128,7 +129,7 @@ fn copied(node: &SyntaxNode) -> Option<SelectVariant> {
     inner.or_else(|| ast::SelectInto::cast(node.clone()).map(SelectVariant::SelectInto))
 }
 
-/// The rows that are in the way of an `INSERT … ON CONFLICT (…) DO UPDATE`, which changes them.
+/// The rows that conflict with an `INSERT … ON CONFLICT (…) DO UPDATE`, which changes them.
 fn of_conflict(reader: &mut Reader, insert: &ast::Insert) -> Option<Vec<Joined>> {
     let clause = insert.on_conflict_clause()?;
     let (Some(ast::ConflictAction::ConflictDoUpdateSet(_)), Some(ast::ConflictTarget::ConflictOnIndex(key))) =
@@ -165,7 +166,7 @@ fn of_conflict(reader: &mut Reader, insert: &ast::Insert) -> Option<Vec<Joined>>
     }
 }
 
-/// An aim for each operation that SET does with a value.
+/// One aim for each operation that SET applies to a value.
 fn set(reader: &mut Reader, joined: &Joined, clause: &ast::SetClause) -> Vec<Joined> {
     let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for set in clause.syntax().descendants().filter_map(ast::SetSingleColumn::cast) {
@@ -176,11 +177,11 @@ fn set(reader: &mut Reader, joined: &Joined, clause: &ast::SetClause) -> Vec<Joi
             found.push(change);
         }
     }
-    // Where nothing is known of what it does with values, it has rows to do that with.
+    // If its effect on values is not known, it at least gets rows.
     if found.is_empty() { vec![joined.clone()] } else { found }
 }
 
-/// What has to be so for a column to be another one than before.
+/// The conditions under which a column changes its value.
 fn changed(reader: &mut Reader, joined: &Joined, column: &str, written: &ast::Expr) -> Vec<Joined> {
     if let Some(query) = subquery(written) {
         let (mut joined, own) = (joined.clone(), format!("{}.{}", ident(joined.name()), ident(column)));
@@ -200,7 +201,8 @@ fn changed(reader: &mut Reader, joined: &Joined, column: &str, written: &ast::Ex
     }
 }
 
-/// That a column is not yet the constant, or what is made of the columns of other tables, that is written into it.
+/// The condition that a column does not yet have the value that is written into it: a constant, or an
+/// expression of columns of other tables.
 fn other_than(joined: &Joined, column: &str, written: &Expr) -> Option<Expr> {
     let own = ident(column);
     match (written.bare().form(), written.as_constant()) {
@@ -213,7 +215,7 @@ fn other_than(joined: &Joined, column: &str, written: &Expr) -> Option<Expr> {
     }
 }
 
-/// The table whose rows a statement takes.
+/// The table whose rows a statement selects.
 fn target(name: &SyntaxNode, alias: Option<ast::OptionalAsAlias>) -> Option<Joined> {
     Some(Joined::of(names::last(name)?, alias.and_then(|alias| names::last(alias.syntax()))))
 }

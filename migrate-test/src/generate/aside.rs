@@ -1,4 +1,4 @@
-//! A few plain rows for tables with which a migration has nothing to do: many tables in one message.
+//! A few plain rows for tables that are irrelevant for a migration: many tables in one message.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,13 @@ use super::spec::{Table, insert};
 use super::{Place, Turn};
 use crate::rows::TableName;
 
-/// How many rows each of them gets.
+/// How many rows each of these tables gets.
 const FEW: u32 = 2;
 /// The turn in which plain values are drawn.
 const PLAIN: u32 = 4;
 
-/// Puts a few rows into tables, each of which comes after those that it needs; returns the tables in which all were refused.
+/// Inserts a few rows into tables; each table comes after those that it needs. Returns the tables in which all
+/// rows were refused.
 pub(super) async fn few<'t>(place: &mut Place<'_>, tables: Vec<&'t Table>) -> migrate_core::Result<Vec<&'t Table>> {
     let mut refused = Vec::new();
     let mut left = tables;

@@ -1,16 +1,17 @@
-//! Values that an operation changes: what has to be so of a row for `replace(a, 'x', 'y')` to be another value than `a`.
+//! Values that an operation changes: the conditions on a row under which `replace(a, 'x', 'y')` differs from
+//! `a`.
 
 use migrate_core::ident::{ident, literal};
 
 use super::expr::{Case, Expr, Form};
 use super::json::path;
 
-/// What stands before and behind what an operation looks for.
+/// The text before and after what an operation searches for.
 const BESIDE: &str = "[b-y]{2}";
-/// How long a text is at most of which a part is taken.
+/// The maximum length of a text from which a part is taken.
 const LONGEST: u64 = 10_000;
 
-/// A condition for each operation in an expression, under which it changes what it is done with.
+/// For each operation in an expression, a condition under which it changes its argument.
 pub(super) fn changes(expr: &Expr) -> Vec<Expr> {
     let (mut found, mut open) = (Vec::new(), vec![expr]);
     while let Some(expr) = open.pop() {
@@ -24,7 +25,7 @@ pub(super) fn changes(expr: &Expr) -> Vec<Expr> {
             _ => None,
         };
         found.extend(text.and_then(|text| Expr::parse(&text)));
-        // The parts of a path are no values of their own.
+        // The parts of a path are not separate values.
         if path(expr).is_none() {
             open.extend(expr.parts());
         }
@@ -32,7 +33,7 @@ pub(super) fn changes(expr: &Expr) -> Vec<Expr> {
     found
 }
 
-/// The conditions of a CASE, each of which chooses something.
+/// The conditions of a CASE, each of which selects an arm.
 fn arms(case: &Case) -> Vec<Expr> {
     let whens = case.arms.iter().map(|(when, _)| when);
     match &case.operand {
@@ -80,7 +81,7 @@ fn of_call(name: &str, arguments: &[Expr]) -> Option<String> {
             matching(&of, &escaped(&constant(0).filter(|part| !part.is_empty())?))
         }
         "trim" | "btrim" | "ltrim" | "rtrim" => trimmed(&of, name, &constant(0).unwrap_or(" ".to_owned()))?,
-        // In any case: also the one that begins words alone.
+        // All three change such a word, even initcap, which capitalizes only its first letter.
         "lower" | "upper" | "initcap" => format!("{of} ~ '[A-Z][a-z][A-Z]'"),
         "abs" => format!("{of} < 0"),
         "greatest" => format!("{of} < {}", literal(&constant(0)?)),
@@ -92,7 +93,7 @@ fn of_call(name: &str, arguments: &[Expr]) -> Option<String> {
     })
 }
 
-/// The column that an operation is done with, be it after another one.
+/// The column that an operation is applied to, possibly after another operation.
 fn value(expr: &Expr) -> Option<String> {
     match expr.bare().form() {
         Form::Column(name) => Some(ident(name)),
@@ -101,7 +102,8 @@ fn value(expr: &Expr) -> Option<String> {
     }
 }
 
-/// A text in which a pattern finds something, twice in a row where it may be anywhere, and with something beside it.
+/// A text in which a pattern matches, with other text beside the match; the match occurs twice in a row if the
+/// pattern is not anchored.
 fn matching(of: &str, pattern: &str) -> String {
     let (beside, pattern) = (literal(BESIDE), literal(pattern));
     format!("{of} ~ {beside} AND {of} ~ {pattern} AND {of} ~ {pattern} AND {of} ~ {beside}")
@@ -119,7 +121,7 @@ fn trimmed(of: &str, name: &str, characters: &str) -> Option<String> {
     Some(format!("{}{of} ~ {}{}", begins.unwrap_or_default(), literal(BESIDE), ends.unwrap_or_default()))
 }
 
-/// A pattern that finds this text and no other.
+/// A pattern that matches only this text.
 fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| ['\\'].into_iter().filter(move |_| c.is_ascii_punctuation()).chain([c])).collect()
 }

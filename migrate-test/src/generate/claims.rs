@@ -1,24 +1,24 @@
-//! From a check to what it asks of a row: of each OR one side is chosen, of each AND both.
+//! Turns a check into what it requires of a row: one side of each OR is chosen, and both sides of each AND.
 
 use std::collections::BTreeSet;
 
 use super::dice::{Decks, Dice};
 use super::expr::{Case, Expr, Form};
 
-/// Something that has to be so in a row.
+/// A condition that a row must satisfy.
 #[derive(Debug, Clone)]
 pub(super) enum Claim {
     /// A column is NULL, or is not.
     Null(String, bool),
-    /// Two sides, one of which has a column at least.
+    /// A comparison of two sides, at least one of which contains a column.
     Compare(Expr, String, Expr),
-    /// Anything else that has to be true, or false.
+    /// Any other expression that must be true, or false.
     Truth(Expr, bool),
 }
 
-/// How many parts of expressions are looked at, for one row.
+/// How many parts of expressions are examined for one row.
 const MOST_STEPS: usize = 10_000;
-/// A number from which on drawn rows have none.
+/// A number that drawn rows do not reach.
 const STRANGE: &str = "29000";
 
 impl Claim {
@@ -37,7 +37,7 @@ impl Claim {
 pub(super) struct Claims<'a> {
     pub(super) list: Vec<Claim>,
     dice: Dice,
-    /// What was chosen for other rows; without it chance alone decides.
+    /// What was chosen for other rows; without it, the choice is random.
     decks: Option<&'a mut Decks>,
     steps: usize,
 }
@@ -55,7 +55,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Adds what makes an expression true, or false.
+    /// Adds the claims that make an expression true, or false.
     pub(super) fn choose(&mut self, expr: &Expr, wanted: bool) {
         self.steps += 1;
         if self.steps > MOST_STEPS {
@@ -96,7 +96,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// One arm is chosen whose result can be what is wanted; those before it must not apply.
+    /// Chooses an arm whose result can have the wanted value; the arms before it must not apply.
     fn case(&mut self, text: &str, case: &Case, wanted: bool) {
         let Case { operand, arms, other } = case;
         let can = |result: &Expr| !matches!(result.form(), Form::Bool(value) if *value != wanted);
@@ -169,7 +169,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// As many of these conditions are so as fit a number.
+    /// Makes as many of these conditions true as a comparison with a number requires.
     fn how_many(&mut self, text: &str, parts: &[(Expr, bool)], op: &str, number: i64) {
         let fits = |count: i64| match op {
             "=" => count == number,
@@ -189,7 +189,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Whether it is true or false by its form.
+/// Whether it is a boolean expression by its form.
 pub(super) fn judges(expr: &Expr) -> bool {
     matches!(
         expr.bare().form(),
@@ -197,8 +197,8 @@ pub(super) fn judges(expr: &Expr) -> bool {
     ) || matches!(expr.bare().form(), Form::Op(op, _) if !negated(op).is_empty())
 }
 
-/// Conditions of which an expression counts how many are so: `num_nonnulls(a, b)`,
-/// `(a IS NULL)::int + (b IS NULL)::int`, `CASE WHEN a IS NULL THEN 0 ELSE 1 END + …`.
+/// The conditions that an expression counts: `num_nonnulls(a, b)`, `(a IS NULL)::int + (b IS NULL)::int`,
+/// `CASE WHEN a IS NULL THEN 0 ELSE 1 END + …`.
 fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
     match expr.bare().form() {
         Form::Call(name, columns) if name == "num_nonnulls" || name == "num_nulls" => {
@@ -223,7 +223,7 @@ fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
     }
 }
 
-/// The operator that is true where this one is false; empty where there is none.
+/// The operator that is true where this one is false; empty if there is none.
 fn negated(op: &str) -> String {
     let pairs = [("=", "<>"), ("<", ">="), (">", "<="), ("~", "!~"), ("~*", "!~*"), ("~~", "!~~"), ("~~*", "!~~*")];
     let found = pairs.iter().find_map(|(a, b)| if *a == op { Some(*b) } else { (*b == op).then_some(*a) });

@@ -1,16 +1,16 @@
-//! Sets of characters, as the classes of patterns name them.
+//! Sets of characters, as the classes in patterns denote them.
 
 use super::dice::Dice;
 
 /// The last character of Unicode.
 const LAST: u32 = 0x10_ffff;
-/// What cannot be in a text: NUL, and the halves of surrogates.
+/// Code points that cannot be in a text: NUL, and surrogates.
 const IMPOSSIBLE: [(u32, u32); 2] = [(0, 0), (0xd800, 0xdfff)];
-/// Letters and digits, and all that is visible in ASCII.
+/// Letters and digits, and everything visible in ASCII.
 const PLAIN: [(u32, u32); 3] = [(0x30, 0x39), (0x41, 0x5a), (0x61, 0x7a)];
 const VISIBLE: [(u32, u32); 1] = [(0x21, 0x7e)];
 
-/// A set of characters, as ranges with both ends in them.
+/// A set of characters, as inclusive ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Class(Vec<(u32, u32)>);
 
@@ -25,7 +25,7 @@ impl Class {
         Self(vec![(c.into(), c.into())])
     }
 
-    /// The characters of a class with a name.
+    /// The characters of a named class.
     pub(super) fn named(name: &str) -> Option<Self> {
         let ranges: &[(char, char)] = match name {
             "alpha" => &[('a', 'z'), ('A', 'Z')],
@@ -74,7 +74,7 @@ impl Class {
         Self(rest)
     }
 
-    /// The same with each letter of ASCII in both cases.
+    /// The same with each ASCII letter in both cases.
     pub(super) fn any_case(mut self) -> Self {
         let upper = self.within(&[(0x61, 0x7a)]).0.into_iter().map(|(from, to)| (from - 0x20, to - 0x20));
         let lower = self.within(&[(0x41, 0x5a)]).0.into_iter().map(|(from, to)| (from + 0x20, to + 0x20));
@@ -83,12 +83,12 @@ impl Class {
         self
     }
 
-    /// Whether no text can have a character of it.
+    /// Whether no text can contain a character of it.
     pub(super) fn is_impossible(&self) -> bool {
         self.possible().0.is_empty()
     }
 
-    /// Draws a character; of a set without bounds an ordinary one, if it has any.
+    /// Draws a character. From an unbounded set an ordinary one, if it has any.
     pub(super) fn draw(&self, dice: &mut Dice) -> Option<char> {
         let is_open = self.0.iter().any(|(_, to)| *to == LAST);
         let ordinary = if dice.below(4) > 0 { &PLAIN[..] } else { &VISIBLE[..] };

@@ -1,4 +1,5 @@
-//! The constants that scripts compare columns with or write into them: values that a row should have for that to matter.
+//! The constants that scripts compare columns with or write into them: values that a row needs for the
+//! comparison to matter.
 
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
@@ -12,10 +13,10 @@ use super::reading::source;
 use super::tree::Reader;
 use super::uses::LONGEST;
 
-/// A column by its name, and a value as a text.
+/// The name of a column, and a value as text.
 pub(super) type Constant = (String, String);
 
-/// What an expression compares columns with; expressions in it are not looked at.
+/// The constants that an expression compares columns with; nested expressions are not examined.
 pub(super) fn compared(expr: &Expr) -> Vec<Constant> {
     match expr.form() {
         Form::Op(op, sides) => match sides.as_slice() {
@@ -38,7 +39,7 @@ pub(super) fn compared(expr: &Expr) -> Vec<Constant> {
     }
 }
 
-/// What is written into columns below a node: `SET state = 'sent'`.
+/// The constants that are written into columns below a node: `SET state = 'sent'`.
 pub(super) fn written(root: &SyntaxNode) -> Vec<Constant> {
     let mut reader = Reader::new(root);
     let mut found = Vec::new();
@@ -56,7 +57,7 @@ fn is_short(text: impl AsRef<str>) -> bool {
     text.as_ref().len() <= LONGEST
 }
 
-/// Values of the column on one side of an operator for which it matters what is on the other.
+/// Values of the column on one side of an operator for which the other side matters.
 fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<Constant> {
     let constant = || other.as_constant().filter(|text| is_short(text));
     let texts: Vec<String> = match (side.bare().form(), op) {
@@ -83,7 +84,7 @@ fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<Constant> {
     }
 }
 
-/// A constant, or those of `ANY (ARRAY['x', 'y'])`.
+/// A constant, or those in `ANY (ARRAY['x', 'y'])`.
 fn listed(expr: &Expr) -> Vec<String> {
     match expr.bare().form() {
         Form::Call(word, list) if word == "any" || word == "all" => {

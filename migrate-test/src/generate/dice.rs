@@ -1,14 +1,14 @@
-//! Chance for choices that are made while strategies are put together, and decks of which each card gets its turn.
+//! Random choices while strategies are assembled, and decks from which each card is dealt in turn.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// A source of chance of its own.
+/// A random generator.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Dice {
-    /// Where it is: splitmix64, which makes different numbers of seeds that are next to each other.
+    /// Its state: splitmix64, which produces unrelated numbers from adjacent seeds.
     Mixed(u64),
-    /// Always the first of several.
+    /// Always the first alternative.
     First,
 }
 
@@ -29,22 +29,22 @@ impl Dice {
     }
 }
 
-/// The alternatives of each choice, dealt like cards over the rows of a table: each of them is there once before one
-/// is there again.
+/// The alternatives of each choice, dealt like cards over the rows of a table: each alternative occurs once
+/// before any occurs again.
 #[derive(Debug, Default)]
 pub(super) struct Decks {
     left: HashMap<u64, Vec<usize>>,
-    /// What was dealt for the present row.
+    /// What was dealt for the current row.
     hand: HashMap<u64, usize>,
 }
 
 impl Decks {
-    /// Goes on to another row.
+    /// Moves on to the next row.
     pub(super) fn next(&mut self) {
         self.hand.clear();
     }
 
-    /// One of `n` alternatives of the choice with this name; for one row it is always the same.
+    /// One of `n` alternatives of the choice with this name; the same for one row every time.
     pub(super) fn deal(&mut self, choice: &str, n: usize, dice: &mut Dice) -> usize {
         if n < 2 {
             return 0;

@@ -1,4 +1,5 @@
-//! One row: its foreign keys first, then each column with what is asked of it, then what columns ask of one another.
+//! One row: first its foreign keys, then each column according to its requirements, then the requirements
+//! between columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +21,10 @@ use super::values::{self, FORMATS, Taste};
 use super::wish::{Sort, Wish, mirrored};
 use crate::rows::{Rows, TableName};
 
-/// The values of a row, as SQL; columns that are left to the server are not in it.
+/// The values of a row, as SQL; columns that the server fills are not included.
 pub(super) type Row = BTreeMap<String, String>;
 
-/// The row that is to be drawn.
+/// The row to be drawn.
 #[derive(Clone, Copy)]
 pub(super) struct Draft<'a> {
     pub(super) schema: &'a Schema,
@@ -31,27 +32,27 @@ pub(super) struct Draft<'a> {
     pub(super) table: &'a Table,
     pub(super) uses: &'a Uses,
     pub(super) taste: Taste,
-    /// How often rows of this table were refused already.
+    /// How often rows of this table have been refused.
     pub(super) round: u32,
-    /// Whether no column may be left to the server.
+    /// Whether every column needs a value.
     pub(super) whole: bool,
-    /// Whether texts and documents have to be as they are read.
+    /// Whether texts and documents must have a form that can be parsed.
     pub(super) strict: bool,
-    /// Which columns get plainer values.
+    /// The columns that get plainer values.
     pub(super) narrow: Option<Narrow<'a>>,
     pub(super) constants: Constants,
-    /// What else has to be so in it.
+    /// Additional conditions on the row.
     pub(super) aim: &'a [Expr],
 }
 
-/// Where a row has constants that its columns are compared with.
+/// Where a row has the constants that its columns are compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Constants {
     /// In every other column.
     #[default]
     InTurn,
     Everywhere,
-    /// What is typical for the types has its turn instead.
+    /// In no column: typical values of the types are used instead.
     Nowhere,
 }
 
@@ -66,9 +67,10 @@ impl Draft<'_> {
     }
 }
 
-/// Draws a row around what of it is there.
+/// Draws a row around the values that it already has.
 ///
-/// `fixed` has the rows that are made at the same time, whose keys this one may have to name.
+/// `fixed` contains the rows that are created at the same time; the keys of this row may have to reference
+/// them.
 pub(super) fn draw(
     draft: &Draft<'_>,
     runner: &mut TestRunner,
@@ -85,7 +87,8 @@ pub(super) fn draw(
         reference(draft, key, fixed, &asked, &mut row);
     }
     for column in &table.columns {
-        // Of a key to the table itself that can be left empty, only some columns may be able to be NULL.
+        // If a foreign key to the table itself can be left empty, possibly only some of its columns are
+        // nullable.
         let is_free = |key: &ForeignKey| key.table == table.name() && table.optional(key) && !column.nullable;
         let is_key = table.keys.iter().any(|key| key.columns.contains(&column.name) && !is_free(key));
         if !is_key
@@ -104,19 +107,19 @@ pub(super) fn draw(
     row
 }
 
-/// A document as jsonb prints it: a migration that takes `json` through jsonb cannot bring back how it was written, and does not
-/// lose anything by that.
+/// A document in the form in which jsonb prints it. A migration that converts `json` through jsonb cannot
+/// restore the original formatting, and that is not a loss.
 fn as_printed(column: &Column, value: String) -> String {
     if column.base == "json" && value != "NULL" { format!("{value}::jsonb::json") } else { value }
 }
 
-/// What is asked of a row.
+/// The requirements on a row.
 struct Asked {
     wishes: BTreeMap<String, Wish>,
-    /// What has to be calculated from other columns, or by the server.
+    /// The requirements that have to be computed from other columns, or by the server.
     relations: Vec<Claim>,
     related: BTreeSet<String>,
-    /// The columns that have to be as the aim of the row says.
+    /// The columns whose values the aim of the row defines.
     aimed: BTreeSet<String>,
 }
 
@@ -146,7 +149,7 @@ impl Asked {
         let is_relation = |claim: &&Claim| matches!(claim, Claim::Compare(..)) && claim.columns().len() > 1;
         relations.extend(claims.list.iter().filter(is_relation).cloned());
         let related = relations.iter().flat_map(Claim::columns).collect();
-        // What is only to differ is so where one side is less.
+        // An inequality is satisfied if one side is less.
         relations.sort_by_key(|claim| matches!(claim, Claim::Compare(_, op, _) if op == "<>"));
         Self { wishes, relations, related, aimed }
     }
@@ -155,7 +158,7 @@ impl Asked {
         self.wishes.get(column)?.null
     }
 
-    /// Sets columns to what others, or constants, ask of them; each column is set once.
+    /// Sets columns to what other columns or constants require of them; each column is set once.
     fn relate(&self, table: &Table, row: &mut Row) {
         let mut pinned: BTreeSet<String> = table.keys.iter().flat_map(|key| key.columns.clone()).collect();
         for claim in &self.relations {
@@ -174,7 +177,7 @@ impl Asked {
     }
 }
 
-/// Takes in what texts of a column are read as.
+/// Adds the formats in which the texts of a column are parsed.
 fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
     if draft.table.is_watched && draft.round > 1 {
         wish.constants.extend(draft.uses.words().cloned());
@@ -191,7 +194,7 @@ fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
     }
 }
 
-/// A column that is free to be set, and what the other side is then compared with.
+/// A column that can be set freely, and what the other side is then compared with.
 fn isolated<'a>(
     side: &Expr,
     other: &Expr,
@@ -225,7 +228,7 @@ fn isolated<'a>(
     Some((column, format!("(({}) - ({}))", other.with(&value)?, a.with(&value)?)))
 }
 
-/// What a column is set to, to be less than this, or more.
+/// The value of a column that makes it less than this, or greater.
 fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
     let strict = match op {
         "=" | "<=" | ">=" => return Some(format!("({other})")),
@@ -271,7 +274,7 @@ fn value(
     let must = wish.null == Some(false);
     let known = wish.values(&column.base, taste.serial).is_some();
     if column.counted && !known {
-        // A small number would be in the way of the next row that is counted.
+        // A small number would conflict with the next number from the sequence.
         let is_beyond = whole || chance < 3 || is_turn(draft, &column.name);
         return is_beyond.then(|| column.beyond(taste.serial).to_string());
     }
@@ -290,14 +293,15 @@ fn value(
         return Some("NULL".to_owned());
     }
     let type_name = if known { &column.base } else { &column.type_name };
-    // What is typical for these has its turn, and a value that is there twice can be in the way of the row.
+    // Typical values of these types have their own turn, and a value that occurs twice can cause the row to be
+    // refused.
     let is_typical = matches!(Sort::of(&column.base), Sort::Text | Sort::Integer | Sort::Number);
     let taste = Taste { awkward: taste.awkward && !is_typical, ..taste };
     let text = values::strategy(schema, type_name, wish, taste).new_tree(runner).ok()?.current();
     Some(literal(&text))
 }
 
-/// A value that is as the aim of the row says, and an ordinary one else.
+/// A value that satisfies the aim of the row, or an ordinary one.
 fn aimed(
     draft: &Draft<'_>,
     runner: &mut TestRunner,
@@ -317,8 +321,8 @@ fn aimed(
     Some(literal(&values::strategy(draft.schema, type_name, wish, taste).new_tree(runner).ok()?.current()))
 }
 
-/// A value whose turn it is in this row: one of the few that the type has, what scripts compare the column with, or what is
-/// typical for the type.
+/// A special value if it is its turn in this row: one of the few values of the type, a constant that scripts
+/// compare the column with, or a typical value of the type.
 fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, is_related: bool) -> Option<String> {
     let Draft { schema, taste, uses, round, .. } = *draft;
     let (sort, turn) = (Sort::of(&column.base), turn(draft, &column.name));
@@ -360,8 +364,9 @@ fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, i
     typical::typical(&column.base, turn, reach).filter(|text| wish.allows(sort, text))
 }
 
-/// Whether it is this row in which a column is NULL if it can be, and a number out of line if it is counted: among the
-/// first rows of a table there is one for every column, for a migration must not be lucky.
+/// Whether this is the row in which the column is NULL if possible, and a number outside of the sequence if it
+/// comes from one. Among the first rows of a table there is such a row for every column, because a migration
+/// must not succeed by luck.
 fn is_turn(draft: &Draft<'_>, column: &str) -> bool {
     turn(draft, column) == TURNS - 1
 }
@@ -371,7 +376,7 @@ fn turn(draft: &Draft<'_>, column: &str) -> usize {
     (draft.taste.serial as usize + position) % TURNS
 }
 
-/// Sets the columns of a foreign key to those of a row that is there, or is made at the same time.
+/// Sets the columns of a foreign key to those of an existing row, or of one that is created at the same time.
 fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Row>, asked: &Asked, row: &mut Row) {
     let Draft { rows, table, taste: Taste { serial, .. }, .. } = *draft;
     let pairs = || key.columns.iter().zip(&key.referenced);
@@ -398,7 +403,7 @@ fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Ro
             let at = parent.columns.iter().position(|name| name == referenced);
             at.and_then(|at| source.get(at).cloned().flatten()).map_or("NULL".to_owned(), |text| literal(&text))
         };
-        // What another key has set, and what is asked, a row that is referred to should have as well.
+        // A row that is referenced should also match what another key has set, and the other requirements.
         let score = |source: &[Option<String>]| {
             let fits = |(column, referenced): (&String, &String)| {
                 let value = cell(source, referenced);
@@ -420,7 +425,7 @@ fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Ro
             row.insert(column.clone(), cell(source, referenced));
         }
     } else if key.table == table.name() && !table.optional(key) {
-        // A row that has to point somewhere, in an empty table, points to itself.
+        // In an empty table, a row that must reference one of its own table references itself.
         for (column, referenced) in pairs() {
             let counted = table.columns.iter().find(|column| column.name == *referenced && column.counted);
             let number = counted.map_or(u64::from(serial) + 1, |column| column.beyond(serial));

@@ -1,4 +1,4 @@
-//! Expressions of SQL as plain data: what the server writes into checks, and what scripts cast.
+//! SQL expressions as plain data: those that the server writes into checks, and those that scripts cast.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use squawk_syntax::ast::{self, AstNode};
 use super::names::words;
 use super::tree::{Reader, column};
 
-/// The word for what a domain looks at.
+/// The name of the value that a domain checks.
 pub(super) const VALUE: &str = "value";
 
 /// An expression with its own text; it is cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Expr {
     form: Arc<Form>,
-    /// What it is a part of.
+    /// The source that it is part of.
     source: Arc<Source>,
     range: Range<usize>,
 }
 
-/// A text with expressions in it.
+/// A text that contains expressions.
 #[derive(Debug)]
 pub(super) struct Source {
     text: String,
-    /// Where columns stand in it, from its beginning to its end.
+    /// The positions of columns in it, in order.
     columns: Vec<(Range<usize>, String)>,
 }
 
-/// What an expression is.
+/// The form of an expression.
 #[derive(Debug, Clone)]
 pub(super) enum Form {
     Column(String),
@@ -39,11 +39,11 @@ pub(super) enum Form {
     Null,
     Bool(bool),
     Array(Vec<Expr>),
-    /// To a type, as it is written.
+    /// A cast to a type, as it is written.
     Cast(Expr, String),
     /// A function by its own name, in lower case.
     Call(String, Vec<Expr>),
-    /// An operator with one or two sides.
+    /// An operator with one or two operands.
     Op(String, Vec<Expr>),
     And(Vec<Expr>),
     Or(Vec<Expr>),
@@ -56,7 +56,8 @@ pub(super) enum Form {
     Other(Vec<Expr>),
 }
 
-/// What is compared with the conditions, or nothing where they stand alone; the conditions with their results; what is left.
+/// A CASE: the operand that is compared with the conditions, if there is one; the conditions with their
+/// results; the ELSE.
 #[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) operand: Option<Expr>,
@@ -80,14 +81,14 @@ impl Expr {
         Self { form: Arc::new(form), source, range }
     }
 
-    /// Reads the condition of `CHECK (…)`, as the server writes a constraint.
+    /// Parses the condition of `CHECK (…)`, as the server writes a constraint.
     pub(super) fn of_check(definition: &str) -> Option<Self> {
         let inside = definition.strip_prefix("CHECK ")?;
         let end = inside.rfind(')')?;
         Self::parse(&inside[..=end])
     }
 
-    /// Reads an expression.
+    /// Parses an expression.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let file = parse(&format!("SELECT {text}"));
         let root = file.tree().syntax().clone();
@@ -96,22 +97,22 @@ impl Expr {
         Some(Reader::new(&root).read(&expr))
     }
 
-    /// What it and the one after it are together.
+    /// Combines it with the expression after it.
     pub(super) fn and(&self, next: &Self, form: impl FnOnce(Self, Self) -> Form) -> Self {
         Self::new(form(self.clone(), next.clone()), self.source.clone(), self.range.start..next.range.end)
     }
 
-    /// What it is.
+    /// Its form.
     pub(super) fn form(&self) -> &Form {
         &self.form
     }
 
-    /// How it is written.
+    /// Its text.
     pub(super) fn text(&self) -> &str {
         &self.source.text[self.range.clone()]
     }
 
-    /// The columns in it, with their places in what it is a part of.
+    /// The columns in it, with their positions in the source.
     fn places(&self) -> &[(Range<usize>, String)] {
         let at = |place: usize| self.source.columns.partition_point(|(range, _)| range.start < place);
         &self.source.columns[at(self.range.start)..at(self.range.end)]
@@ -126,7 +127,7 @@ impl Expr {
         self.columns().any(|name| name == column)
     }
 
-    /// The columns that it is made of, as far as its parts are known.
+    /// The columns that it consists of, as far as its parts are known.
     pub(super) fn leaves(&self) -> Vec<&Self> {
         match self.form() {
             Form::Column(_) => vec![self],
@@ -134,7 +135,7 @@ impl Expr {
         }
     }
 
-    /// The table that a column is named with: `t` in `t.a`.
+    /// The qualifier of a column: `t` in `t.a`.
     pub(super) fn qualifier(&self) -> Option<String> {
         let (range, _) = self.places().first()?;
         words(self.source.text[self.range.start..range.start].trim_end().strip_suffix('.')?).last()
@@ -153,7 +154,7 @@ impl Expr {
         Self::parse(&text)
     }
 
-    /// Its text with something else in the place of each column; `None` where one of them is not known.
+    /// Its text with each column replaced; `None` if one of them has no replacement.
     pub(super) fn with(&self, value: &dyn Fn(&str) -> Option<String>) -> Option<String> {
         let mut text = self.text().to_owned();
         for (range, name) in self.places().iter().rev() {
@@ -162,7 +163,7 @@ impl Expr {
         Some(text)
     }
 
-    /// The same without casts around it.
+    /// The same without surrounding casts.
     pub(super) fn bare(&self) -> &Self {
         match self.form() {
             Form::Cast(inner, _) => inner.bare(),
@@ -170,7 +171,7 @@ impl Expr {
         }
     }
 
-    /// The column that it is, casts aside.
+    /// The column that it is, ignoring casts.
     pub(super) fn as_column(&self) -> Option<&str> {
         match self.bare().form() {
             Form::Column(name) => Some(name),
@@ -178,7 +179,7 @@ impl Expr {
         }
     }
 
-    /// The constant that it is, casts aside, as the text that a value of its type is written as.
+    /// The constant that it is, ignoring casts, as the text form of a value of its type.
     pub(super) fn as_constant(&self) -> Option<String> {
         match self.bare().form() {
             Form::Text(text) | Form::Number(text) => Some(text.clone()),
@@ -188,7 +189,7 @@ impl Expr {
         }
     }
 
-    /// The constants in it, wherever they stand: texts and numbers.
+    /// The constants in it, at any depth: texts and numbers.
     pub(super) fn constants(&self, found: &mut Vec<String>) {
         match self.as_constant() {
             Some(constant) => found.push(constant),
@@ -196,7 +197,7 @@ impl Expr {
         }
     }
 
-    /// What it is made of.
+    /// Its parts.
     pub(super) fn parts(&self) -> Vec<&Self> {
         match self.form() {
             Form::Array(items)

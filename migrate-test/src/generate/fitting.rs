@@ -1,5 +1,5 @@
-//! Rows that fit what a migration is going to require: the keys and checks that it adds are put
-//! on the tables while these are filled, so that the server itself refuses what would not fit.
+//! Rows that satisfy what a migration is going to require. The keys and checks that it adds are put on the
+//! tables while these are filled, so that the server itself refuses rows that would not fit.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use migrate_core::schema::{Id, Kind, Object, Schema};
 use super::spec::{ForeignKey, Table};
 use super::{TRY, attempt};
 
-/// What was put on the tables.
+/// What was added to the tables.
 pub(crate) struct Required {
-    /// The schema with it.
+    /// The schema including it.
     pub(crate) schema: Schema,
     drops: Vec<String>,
 }
 
 impl Required {
-    /// Puts on the tables and domains of `before` what `after` has besides, as far as that goes.
+    /// Adds to the tables and domains of `before` what `after` has in addition, as far as possible.
     pub(crate) async fn put(rehearsal: &mut Rehearsal, before: &Schema, after: &Schema) -> migrate_core::Result<Self> {
         rehearsal.query(TRY).await?;
         let mut required = Self { schema: before.clone(), drops: Vec::new() };
         let new = after.objects().filter(|object| before.get(&object.id) != Some(object));
         let mut wanted: Vec<(u8, Arc<Object>)> =
             new.filter_map(|object| Some((rank(object, before)?, object.clone()))).collect();
-        // A foreign key needs the unique key that it points to.
+        // A foreign key needs the unique key that it references.
         wanted.sort_by_key(|(rank, _)| *rank);
         for (at, (_, object)) in wanted.into_iter().enumerate() {
             let (put, drop) = commands(&object, before, at);
@@ -42,15 +42,15 @@ impl Required {
         Ok(required)
     }
 
-    /// Takes it off again.
+    /// Removes it again.
     pub(crate) async fn remove(self, rehearsal: &mut Rehearsal) -> migrate_core::Result<()> {
         let drops = self.drops.into_iter().rev().collect::<String>();
         if drops.is_empty() { Ok(()) } else { rehearsal.query_all(&drops).await.map(drop) }
     }
 }
 
-/// Whether an object requires something of the rows that are there, and after which others.
-/// That a column is filled is not among it: a migration can do that itself.
+/// Whether an object restricts the existing rows, and after which other objects it must be added. NOT NULL does
+/// not count: a migration can fill a column itself.
 fn rank(object: &Object, before: &Schema) -> Option<u8> {
     let id = &object.id;
     let definition = object.fact("definition")?;
@@ -65,8 +65,8 @@ fn rank(object: &Object, before: &Schema) -> Option<u8> {
     }
 }
 
-/// The command that lets only rows be that a foreign key does not look at: nothing else fits where what it points to does not
-/// exist before the migration. `None` where every row would be refused.
+/// The command that allows only rows which a foreign key ignores: nothing else fits if the referenced column or
+/// table does not exist before the migration. `None` if every row would be refused.
 fn unmatched(object: &Object, before: &Schema, at: usize) -> Option<String> {
     let definition = object.fact("definition")?;
     let key = ForeignKey::parse(definition)?;
@@ -80,12 +80,12 @@ fn unmatched(object: &Object, before: &Schema, at: usize) -> Option<String> {
     Some(format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({})", nulls.join(word)))
 }
 
-/// The name of what is put on, which is in nobody's way.
+/// A name for what is added, which conflicts with no other name.
 fn put_name(at: usize) -> String {
     ident(&format!("roundtrip_{at}"))
 }
 
-/// The command that puts it on, and the one that takes it off.
+/// The command that adds it, and the one that removes it.
 fn commands(object: &Object, before: &Schema, at: usize) -> (String, String) {
     let id = &object.id;
     let definition = object.fact("definition").unwrap_or_default();

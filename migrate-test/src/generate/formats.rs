@@ -1,11 +1,11 @@
-//! Texts in the formats that functions of the server read.
+//! Texts in the formats that functions of the server parse.
 
-/// Whether a function reads texts in a format that its second argument names.
+/// Whether a function parses texts in a format that its second argument defines.
 pub(super) fn are_read_by(function: &str) -> bool {
     matches!(function, "to_date" | "to_timestamp" | "to_number" | "decode")
 }
 
-/// A text that `to_date`, `to_timestamp`, `to_number` or `decode` reads.
+/// A text that `to_date`, `to_timestamp`, `to_number` or `decode` can parse.
 pub(super) fn text(function: &str, format: &str, serial: u32) -> String {
     match function {
         "to_number" => number(format, serial),
@@ -65,7 +65,7 @@ fn number(format: &str, serial: u32) -> String {
 fn encoded(format: &str, serial: u32) -> String {
     match format {
         "hex" => format!("{:04x}", 0xab00 + serial % 256),
-        // The characters at the end of which no bit is left over.
+        // The characters that leave no bits over at the end.
         "base64" => format!("YW{}=", "EIMQUYcgkosw".chars().nth(serial as usize % 12).unwrap_or('E')),
         _ => format!("a{serial}"),
     }

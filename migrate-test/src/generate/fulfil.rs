@@ -1,4 +1,4 @@
-//! Values that are as it is asked of a column.
+//! Values that satisfy the requirements on a column.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -7,13 +7,13 @@ use super::dice::Dice;
 use super::pattern::Pattern;
 use super::wish::{Sort, Wish};
 
-/// How long a value gets at most.
+/// The maximum length of a value.
 const LONGEST: usize = 1_000_000;
-/// How many elements an array gets at most.
+/// The maximum number of elements in an array.
 const MOST_ELEMENTS: usize = 200;
 
 impl Wish {
-    /// Values that are as it is asked; `None` where nothing is asked that says what they are.
+    /// Values that satisfy the requirements; `None` if no requirement defines the values.
     pub(super) fn values(&self, type_name: &str, serial: u32) -> Option<BoxedStrategy<String>> {
         let sort = Sort::of(type_name);
         let exact: Vec<String> = self.exactly.iter().filter(|one| !self.not.contains(one)).cloned().collect();
@@ -67,7 +67,7 @@ impl Wish {
             let text: String = text.chars().chain("abcdefghij".chars().cycle().take(short)).collect();
             text.chars().take(most.unwrap_or(usize::MAX)).collect::<String>()
         };
-        // Where patterns have to be met, what is too short is drawn again rather than filled up.
+        // If patterns have to match, a text that is too short is drawn again rather than padded.
         let drawn = self.drawn();
         Some(match drawn {
             Some(drawn) => {
@@ -82,7 +82,7 @@ impl Wish {
         })
     }
 
-    /// Texts that all patterns find something in: those that begin come first, those that end last.
+    /// Texts in which all patterns match: anchored beginnings come first, anchored ends last.
     fn drawn(&self) -> Option<BoxedStrategy<String>> {
         let patterns = self.ordered();
         let text = move |seed: u64| {
@@ -92,7 +92,7 @@ impl Wish {
         (!self.ordered().is_empty()).then(|| any::<u64>().prop_map(text).boxed())
     }
 
-    /// The first of these texts, as the patterns name their characters: zeros, or letters in upper case.
+    /// The first of these texts in the order of the characters in the patterns: zeros, or upper-case letters.
     pub(super) fn first(&self) -> Option<String> {
         let patterns = self.ordered();
         (!self.patterns.is_empty()).then(|| patterns.iter().map(|pattern| pattern.draw(&mut Dice::First)).collect())
@@ -131,14 +131,14 @@ impl Wish {
             (None, Some(high)) => vec![high, high - far],
             (None, None) => vec![far + 1.0, far + 2.0],
         };
-        // What a type without fractions would lose.
+        // A fraction, which a type without fractions would lose.
         if sort == Sort::Number && serial % 2 == 1 {
             let between = choices.iter().map(|number| number + if low.is_none() { -0.75 } else { 0.25 });
             let fitting = between.filter(|number| high.is_none_or(|high| *number <= high)).collect::<Vec<_>>();
             choices = if fitting.is_empty() { choices } else { fitting };
         }
         if let Some((by, rest)) = self.modulo.filter(|(by, _)| *by > 0) {
-            // The rest of a negative number is negative.
+            // The remainder of a negative number is negative.
             let fit = |number: &mut f64| {
                 let from = if rest >= 0 { number.max(0.0) } else { *number };
                 *number = from + (i128::from(rest) - from as i128).rem_euclid(by.into()) as f64;
@@ -162,10 +162,10 @@ impl Wish {
         (!self.shape.is_empty()).then(|| Just(self.shape.text(serial)).boxed())
     }
 
-    /// Arrays of the constants that are named; their length alone is seen to where they are drawn.
+    /// Arrays of the constants that are named; if elements are drawn, only the length is taken into account.
     fn arrays(&self, serial: u32) -> Option<BoxedStrategy<String>> {
         if !self.items.is_empty() {
-            // Beside another one, where that may be.
+            // Together with another element, if that is allowed.
             let beside = self.items.iter().find(|_| self.among.is_empty() && !self.is_long());
             let beside =
                 beside.map(|item| if item.parse::<i64>().is_ok() { serial.to_string() } else { format!("v{serial}") });
@@ -179,7 +179,7 @@ impl Wish {
         })
     }
 
-    /// How many elements an array has to have.
+    /// How many elements an array must have.
     pub(super) fn elements(&self) -> (usize, usize) {
         let (least, most) = self.length;
         let least = least.unwrap_or(1).clamp(most.unwrap_or(1).min(1), MOST_ELEMENTS);
@@ -190,12 +190,12 @@ impl Wish {
         self.length.0.or(self.length.1).is_some()
     }
 
-    /// Whether a value, as a literal, is one of those that are asked for.
+    /// Whether a value, as a literal, is one of the required ones.
     pub(super) fn admits(&self, value: &str) -> bool {
         self.exactly.is_empty() || self.exactly.iter().any(|one| migrate_core::ident::literal(one) == value)
     }
 
-    /// Whether nothing that is asked is against a value, as far as that can be said.
+    /// Whether no requirement excludes a value, as far as that can be determined.
     pub(super) fn allows(&self, sort: Sort, text: &str) -> bool {
         let is_chosen = !self.exactly.is_empty() || !self.patterns.is_empty() || !self.shape.is_empty();
         let is_listed = !self.items.is_empty() || !self.among.is_empty();
@@ -227,7 +227,7 @@ impl Wish {
     }
 }
 
-/// The text of an array.
+/// The text form of an array.
 pub(super) fn array(items: &[String]) -> String {
     format!("{{{}}}", items.iter().map(|item| element(item)).collect::<Vec<_>>().join(","))
 }

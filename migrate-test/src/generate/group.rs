@@ -1,5 +1,5 @@
-//! Rows of several tables that a statement takes together, drawn one after the other: what a later one has to have because of
-//! an earlier one is put into its conditions as a constant.
+//! Rows of several tables that a statement reads together, drawn one after the other. What a later row needs
+//! because of an earlier one becomes a constant in its conditions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use super::spec::{Column, ForeignKey, Table, insert, lineage};
 use super::{Place, Turn};
 use crate::rows::{TableName, holders, table_name};
 
-/// The rows that an aim needs, in an order in which each comes after those that its foreign keys need.
+/// The rows that an aim needs, in an order in which each row comes after those that its foreign keys need.
 pub(super) struct Group {
     members: Vec<Member>,
-    /// How many of its rows are needed; the others only refer to them.
+    /// How many of its rows are needed; the others only reference them.
     needed: usize,
     /// How often it is drawn.
     pub(super) rows: usize,
@@ -27,14 +27,14 @@ pub(super) struct Group {
 struct Member {
     /// Its number in the aim.
     number: usize,
-    /// The tables that it can be in: one, or partitions.
+    /// The tables that it can be in: a single one, or partitions.
     tables: Vec<Table>,
-    /// What has to be so in it, also because of rows before it.
+    /// Its conditions, including those that result from earlier rows.
     wanted: Vec<Expr>,
 }
 
 impl Group {
-    /// What an aim needs where the first of its tables is this one; `None` where it needs nothing of that.
+    /// The group for an aim whose first table is this one; `None` if the aim needs no rows of that table.
     pub(super) fn of(
         schema: &Schema,
         object: &Object,
@@ -62,7 +62,7 @@ impl Group {
         for condition in conditions {
             let own = numbers(&condition);
             let Some(last) = order.iter().rposition(|number| own.contains(number)) else { continue };
-            // What others are compared with must not be NULL.
+            // Columns that others are compared with must not be NULL.
             for (member, wanted) in order[..last].iter().zip(&mut wanted) {
                 let leaves = condition.leaves().into_iter().filter(|leaf| number(leaf) == Some(*member));
                 let columns = leaves.filter_map(|leaf| column(&tables, *member, leaf.as_column()?));
@@ -76,18 +76,19 @@ impl Group {
         Some(Self { members: order.into_iter().zip(wanted).map(member).collect(), needed, rows: aim.rows() })
     }
 
-    /// What distinguishes it from others.
+    /// Distinguishes it from other groups.
     pub(super) fn texts(&self) -> Vec<String> {
         let of = |one: &Member| one.wanted.iter().map(|one| one.text().to_owned()).collect::<Vec<_>>();
         self.members.iter().flat_map(of).collect()
     }
 
-    /// The tables that its rows are put into.
+    /// The tables that its rows are inserted into.
     pub(super) fn tables(&self) -> impl Iterator<Item = TableName> {
         self.members.iter().flat_map(|one| &one.tables).map(Table::name)
     }
 
-    /// The statements that put its rows in. Those that others depend on, and later attempts, are plainer in all else.
+    /// The statements that insert its rows. Rows that others depend on, and later attempts, are plainer in all
+    /// other respects.
     pub(super) fn draw(&self, place: &mut Place<'_>, nth: u32, attempt: u32, apart: u32) -> String {
         let mut drawn: BTreeMap<usize, (&Table, Row)> = BTreeMap::new();
         let mut beside: BTreeMap<TableName, Row> = BTreeMap::new();
@@ -114,7 +115,7 @@ impl Group {
 }
 
 impl Member {
-    /// The key of a row that names another one of its table, which is drawn as well.
+    /// The key of a row that references another row of its table, which is drawn as well.
     fn key_to_itself(&self, table: &Table, drawn: &BTreeMap<usize, (&Table, Row)>) -> Row {
         let keys = table.keys.iter().filter(|key| key.table == table.name());
         let columns: BTreeSet<&String> = keys.flat_map(|key| &key.columns).collect();
@@ -130,7 +131,7 @@ impl Member {
     }
 }
 
-/// A condition on one row, with the values of others in the place of their columns.
+/// A condition on one row, with the columns of other rows replaced by their values.
 fn own(condition: &Expr, own: usize, drawn: &BTreeMap<usize, (&Table, Row)>) -> Option<Expr> {
     let is_known = |leaf: &&Expr| number(leaf).is_none_or(|number| number == own || value(leaf, drawn).is_some());
     if !condition.leaves().iter().all(is_known) {
@@ -150,13 +151,14 @@ fn value(leaf: &Expr, drawn: &BTreeMap<usize, (&Table, Row)>) -> Option<String> 
     Some(format!("({value})::{}", table.column(name)?.type_name))
 }
 
-/// The tables with a name, or partitions of one, that may get rows.
+/// The tables with a name, or partitions of it, that may get rows.
 fn named(schema: &Schema, name: &String, is_open: &dyn Fn(&TableName) -> bool) -> Vec<Table> {
     let tables = holders(schema).filter(|table| lineage(schema, table).contains(name));
     tables.map(|table| Table::of(schema, table)).filter(|table| is_open(&table.name())).collect()
 }
 
-/// The tables whose rows go, or change, with one of this table, and what has to be so of them; the first of them has this number.
+/// The tables whose rows are deleted or changed together with those of this table, and the conditions on them;
+/// the first of them has this number.
 fn followers(
     schema: &Schema,
     object: &Object,
@@ -186,12 +188,12 @@ fn numbers(condition: &Expr) -> BTreeSet<usize> {
     condition.leaves().into_iter().filter_map(number).collect()
 }
 
-/// Tables in an order in which each comes after those that its foreign keys name, as far as that can be.
+/// Tables in an order in which each comes after those that its foreign keys reference, as far as possible.
 fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>, equal: &[BTreeSet<String>]) -> Vec<usize> {
     let mut left: Vec<usize> = used.iter().copied().collect();
     let mut order = Vec::new();
     while !left.is_empty() {
-        // Of two rows of one table the one comes later whose key is that of the other.
+        // Of two rows of one table, the one whose foreign key equals the key of the other comes later.
         let is_key = |at: usize, other: usize, key: &ForeignKey| {
             let is_equal = |(own, named): (&String, &String)| {
                 equal
@@ -211,7 +213,7 @@ fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>, equal: &[BTreeSet<Stri
     order
 }
 
-/// The columns that are equal, class by class.
+/// The classes of columns that are equal.
 fn equal(conditions: &[Expr]) -> Vec<BTreeSet<String>> {
     let mut classes: Vec<BTreeSet<String>> = Vec::new();
     for one in conditions {
@@ -229,7 +231,7 @@ fn equal(conditions: &[Expr]) -> Vec<BTreeSet<String>> {
     classes
 }
 
-/// Rows of a table with the same key are one row.
+/// Two rows of a table with the same key are a single row.
 fn without_twins(mut conditions: Vec<Expr>, tables: &[Vec<Table>]) -> Vec<Expr> {
     let classes = equal(&conditions);
     for (twin, one) in (0..tables.len()).flat_map(|twin| (0..twin).map(move |one| (twin, one))) {
@@ -250,7 +252,7 @@ fn without_twins(mut conditions: Vec<Expr>, tables: &[Vec<Table>]) -> Vec<Expr> 
     conditions
 }
 
-/// What has to be so of one of the columns that are equal has to be so of the others.
+/// A condition on one of several equal columns applies to the others as well.
 fn through_equals(mut conditions: Vec<Expr>) -> Vec<Expr> {
     let classes = equal(&conditions);
     let mut found = Vec::new();

@@ -1,5 +1,5 @@
-//! What a statement reads together: the tables in its FROM, USING and subqueries, and what has to be so of their rows for it to
-//! find some. Whose column a name is can only be said with the schema.
+//! What a statement reads together: the tables in its FROM, USING and subqueries, and the conditions that their
+//! rows must satisfy. Only with the schema is it known which table a column name belongs to.
 
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, BinOp, SelectVariant};
@@ -12,22 +12,22 @@ use super::names;
 use super::queries::{names_of, query_in, subquery, with};
 use super::tree::Reader;
 
-/// How deep queries are read.
+/// The maximum nesting depth of queries that are read.
 const DEEPEST: usize = 8;
 
 /// Tables that are read together.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Joined {
-    /// Their own names; the first is the one that the statement changes.
+    /// Their own names; the first is the table that the statement changes.
     pub(super) tables: Vec<String>,
     levels: Vec<Level>,
     conditions: Vec<Condition>,
 }
 
-/// A query: what its names can mean.
+/// A query, as the scope of its names.
 #[derive(Debug, Clone, Default)]
 struct Level {
-    /// The query around it.
+    /// The enclosing query.
     around: Option<usize>,
     sources: Vec<Source>,
 }
@@ -36,19 +36,19 @@ struct Level {
 #[derive(Debug, Clone)]
 struct Source {
     name: String,
-    /// Whether its rows may be missing.
+    /// Whether its rows may be missing, as in an outer join.
     is_optional: bool,
     rows: Rows,
 }
 
 #[derive(Debug, Clone)]
 enum Rows {
-    /// Of a table, by its number.
+    /// Those of a table, by its number.
     Table(usize),
     Query(Output),
 }
 
-/// What a query returns.
+/// The output of a query.
 #[derive(Debug, Clone)]
 struct Output {
     level: usize,
@@ -56,7 +56,7 @@ struct Output {
     columns: Vec<(String, Option<Expr>)>,
 }
 
-/// Something that has to be so: an expression, or two of different queries with an operator between them.
+/// A condition: an expression, or two expressions of different queries with an operator between them.
 #[derive(Debug, Clone)]
 struct Condition {
     sides: Vec<(usize, Expr)>,
@@ -64,7 +64,7 @@ struct Condition {
 }
 
 impl Joined {
-    /// What a statement changes, before anything else is known of it.
+    /// The table that a statement changes, before anything else is known.
     pub(super) fn of(table: String, alias: Option<String>) -> Self {
         let mut joined = Self::default();
         joined.levels.push(Level::default());
@@ -72,7 +72,7 @@ impl Joined {
         joined
     }
 
-    /// What a query reads that something is made of.
+    /// What a query reads whose output is used.
     pub(super) fn of_query(reader: &mut Reader, query: &SelectVariant) -> Self {
         let mut joined = Self::default();
         joined.query(reader, None, query);
@@ -88,7 +88,7 @@ impl Joined {
         self.levels.first().and_then(|level| level.sources.first()).map_or("", |source| source.name.as_str())
     }
 
-    /// The same with something else that has to be so.
+    /// The same with an additional condition.
     pub(super) fn with(&self, expr: Expr) -> Self {
         let mut joined = self.clone();
         joined.want(0, expr);
@@ -99,7 +99,7 @@ impl Joined {
         self.conditions.push(Condition { sides: vec![(level, expr)], op: "" });
     }
 
-    /// How each condition is written.
+    /// The text of each condition.
     pub(super) fn texts(&self) -> Vec<String> {
         self.conditions.iter().map(Condition::text).collect()
     }
@@ -119,7 +119,7 @@ impl Joined {
         self.levels[level].sources.push(Source { name, is_optional: false, rows });
     }
 
-    /// Reads the items of a FROM or USING, and what joins them.
+    /// Reads the items of a FROM or USING, and their join conditions.
     pub(super) fn from(&mut self, reader: &mut Reader, level: usize, clause: &SyntaxNode) {
         for node in clause.children() {
             if let Some(item) = ast::RelationFromItem::cast(node.clone()) {
@@ -189,7 +189,7 @@ impl Joined {
         }
     }
 
-    /// Reads a query; of several with UNION or the like the first.
+    /// Reads a query; of a UNION or similar, only the first one.
     fn query(&mut self, reader: &mut Reader, around: Option<usize>, query: &SelectVariant) -> Option<Output> {
         let (from, condition, targets) = match query {
             SelectVariant::Select(it) => (it.from_clause(), it.where_clause(), it.select_clause()),
@@ -225,7 +225,7 @@ impl Joined {
         Output { level: self.levels.len() - 1, columns }
     }
 
-    /// Takes in what has to be so.
+    /// Adds conditions.
     pub(super) fn conditions(&mut self, reader: &mut Reader, level: usize, expr: Option<ast::Expr>) {
         match expr {
             Some(ast::Expr::ParenExpr(it)) if it.expr().is_some() => self.conditions(reader, level, it.expr()),
@@ -257,10 +257,10 @@ impl Joined {
         }
     }
 
-    /// A condition without a subquery, or with one of which no row is wanted.
+    /// A condition without a subquery, or with one that must return no row.
     fn plain(&mut self, reader: &mut Reader, level: usize, expr: &ast::Expr) {
         let expr = reader.read(expr);
-        // No row is to be there of what is joined and NULL then.
+        // In an anti-join (`IS NULL` on a joined column), the joined table must have no matching row.
         if let Form::IsNull(inner) = expr.form()
             && let Some(name) = inner.qualifier()
         {
@@ -275,7 +275,7 @@ impl Joined {
         wanted.into_iter().for_each(|expr| self.want(level, expr));
     }
 
-    /// Adds that values in a query compare like this with what another one returns in the columns with these numbers.
+    /// Adds a comparison of values in a query with the columns, by number, that another query returns.
     pub(super) fn link(
         &mut self,
         reader: &mut Reader,
@@ -287,7 +287,7 @@ impl Joined {
         let Some(output) = self.query(reader, Some(level), query) else { return };
         for (place, left) in left {
             let Some((_, Some(right))) = output.columns.get(place).cloned() else { continue };
-            // The least value is one of them.
+            // The minimum is one of the values.
             let right = match right.bare().form() {
                 Form::Call(name, of) if matches!((name.as_str(), of.len()), ("min" | "max", 1)) => of[0].clone(),
                 _ => right,
@@ -298,11 +298,12 @@ impl Joined {
         }
     }
 
-    /// The conditions with the number of its table before each column, `"#0".a`; those that nothing can be said of are left out.
+    /// The conditions with the number of its table before each column, `"#0".a`; those that cannot be resolved
+    /// are left out.
     pub(super) fn bound(&self, has: &dyn Fn(usize, &str) -> bool) -> Vec<Expr> {
         let side = |(level, expr): &(usize, Expr)| {
             let meant = |leaf: &Expr| self.meant(*level, leaf.qualifier().as_deref(), leaf.as_column()?, has);
-            // A name that no table has may be one of a table that comes later, or of a variable.
+            // A name that no known table has may belong to a table that is created later, or be a variable.
             if expr.leaves().into_iter().any(|leaf| meant(leaf).is_none() && leaf.qualifier().is_some()) {
                 return None;
             }
@@ -315,7 +316,7 @@ impl Joined {
         self.conditions.iter().filter_map(bound).collect()
     }
 
-    /// What a name means in a query: the column of a table, or the constant that a query returns.
+    /// The meaning of a name in a query: the column of a table, or the constant that a query returns.
     fn meant(
         &self,
         level: usize,
@@ -354,7 +355,7 @@ impl Condition {
     }
 }
 
-/// Whether a value is to be another one than what is made of it: `a <> lower(a)`.
+/// Whether a value must differ from an expression of itself: `a <> lower(a)`.
 fn is_other(side: &Expr) -> bool {
     let Form::Op(op, sides) = side.form() else { return false };
     let [left, right] = sides.as_slice() else { return false };
@@ -364,12 +365,12 @@ fn is_other(side: &Expr) -> bool {
     (op == "<>" || op == "!=") && (is_made(left, right) || is_made(right, left))
 }
 
-/// How a column of the table with a number is named in conditions.
+/// The name of a column in conditions, for the table with this number.
 pub(super) fn numbered(table: usize, column: &str) -> String {
     format!("\"#{table}\".{}", ident(column))
 }
 
-/// The number of the table that a column of a bound condition is of.
+/// The number of the table in a column name of a bound condition.
 pub(super) fn number(leaf: &Expr) -> Option<usize> {
     leaf.qualifier()?.strip_prefix('#')?.parse().ok()
 }

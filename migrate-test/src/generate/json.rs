@@ -1,11 +1,11 @@
-//! Documents of JSON with what is asked of them.
+//! JSON documents that satisfy requirements.
 
 use std::collections::BTreeMap;
 
 use super::expr::{Expr, Form};
 use super::reading::Reading;
 
-/// What a value of JSON has to be.
+/// A requirement on a JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Want {
     Object,
@@ -14,20 +14,20 @@ pub(super) enum Want {
     Number,
     Bool,
     Null,
-    /// What is read as this type.
+    /// A text that can be parsed as this type.
     Type(String),
-    /// This value: as JSON, or else as a text.
+    /// This value: as JSON, or otherwise as a string.
     Exactly(String),
 }
 
-/// What a document looks like.
+/// The structure of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Shape {
     want: Option<Want>,
     fields: BTreeMap<String, Shape>,
 }
 
-/// A column, and the way into its document; an index of an array is `None`.
+/// A column, and the path into its document; an array index is `None`.
 pub(super) type Path = (String, Vec<Option<String>>);
 
 /// The path that an expression follows: `doc`, `doc -> 'a' ->> 'b'`, `doc #>> '{a,b}'`.
@@ -57,7 +57,7 @@ pub(super) fn path(expr: &Expr) -> Option<Path> {
     }
 }
 
-/// The path that goes on from another one by the steps of an array: `{a,b}`.
+/// A path, extended by the steps in an array: `{a,b}`.
 pub(super) fn within((column, mut steps): Path, more: &Expr) -> Option<Path> {
     let constant = more.as_constant()?;
     let items = migrate_core::schema::array_items(&constant).into_iter().flatten();
@@ -70,10 +70,10 @@ impl Shape {
         self.want.is_none() && self.fields.is_empty()
     }
 
-    /// Asks for something at a path; what is asked first stays, unless it says less.
+    /// Adds a requirement at a path. The first requirement wins, unless it is less specific.
     pub(super) fn ask(&mut self, steps: &[Option<String>], want: Option<Want>) {
         match steps.split_first() {
-            // An element of an array: the name of a field is empty.
+            // An element of an array: the field name is empty.
             Some((step, rest)) => {
                 self.fields.entry(step.clone().unwrap_or_default()).or_default().ask(rest, want);
             }
@@ -99,13 +99,13 @@ impl Shape {
         format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(", "))
     }
 
-    /// Its keys with values, as hstore reads them.
+    /// Its keys with values, in the syntax of hstore.
     pub(super) fn pairs(&self, serial: u32) -> String {
         let pairs = self.fields.keys().filter(|name| !name.is_empty());
         pairs.map(|name| format!("{}=>\"v{serial}\"", quoted(name))).collect::<Vec<_>>().join(", ")
     }
 
-    /// The same with this value of JSON wherever something is asked for.
+    /// The same with this JSON value wherever a value is required.
     pub(super) fn with(&self, value: &str) -> String {
         let mut fields = self.fields.iter();
         match (fields.next(), self.fields.len()) {
@@ -146,7 +146,8 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A text that is read as a value of a type, and not printed again as it was. `None` where there is none.
+/// A text that can be parsed as a value of a type, but is printed differently afterwards. `None` if there is
+/// none.
 pub(super) fn respelled(type_name: &str, serial: u32) -> Option<String> {
     let text = readable(type_name, serial)?;
     let lower = type_name.trim().to_lowercase();
@@ -169,7 +170,8 @@ pub(super) fn respelled(type_name: &str, serial: u32) -> Option<String> {
     })
 }
 
-/// A text that is read as a value of a type, and printed again as it was; `None` where any text is.
+/// A text that can be parsed as a value of a type, and is printed in the same way; `None` if any text can be
+/// parsed.
 pub(super) fn readable(type_name: &str, serial: u32) -> Option<String> {
     let lower = type_name.trim().to_lowercase();
     let bare = lower.rsplit('.').next().unwrap_or(&lower).trim_matches('"');
@@ -207,7 +209,7 @@ pub(super) fn readable(type_name: &str, serial: u32) -> Option<String> {
         "ltree" => format!("a.b{number}"),
         "int4range" | "int8range" | "numrange" => format!("[{number},{})", number + 1),
         "tsvector" => format!("'a{number}'"),
-        // A type that holds only so much.
+        // A type with a maximum length.
         "varchar" | "character varying" | "char" | "character" => {
             let most = bare.split('(').nth(1)?.trim_end_matches(')').trim().parse().ok()?;
             format!("{number}{}", "abcdefgh".repeat(3)).chars().take(most).collect()

@@ -1,8 +1,8 @@
-//! Rows for any schema: drawn by proptest from the types, steered by what constraints say, and
-//! accepted or refused by the server itself.
+//! Rows for any schema: drawn by proptest from the types, guided by the constraints, and accepted or refused by
+//! the server itself.
 //!
-//! A table is filled after those that its foreign keys need. A row that the server refuses is
-//! drawn again, with plainer values each time; what cannot be filled at all is said.
+//! A table is filled after those that its foreign keys need. A row that the server refuses is drawn again, with
+//! plainer values each time. Tables that cannot be filled at all are reported.
 
 mod aims;
 mod aside;
@@ -63,53 +63,55 @@ use typical::TURNS;
 pub(crate) use uses::Uses;
 use values::Taste;
 
-/// How many rows each table gets at least, where that is possible.
+/// How many rows each table gets at least, if possible.
 const ROWS: u32 = 4;
-/// How many rows are tried at once, and how often, before a table is given up.
+/// How many rows are tried at once, and how many times, before a table is given up.
 const BATCH: u32 = 8;
 const ROUNDS: u32 = 8;
-/// How often rows are tried in a table that has some.
+/// How many times rows are tried in a table that already has some.
 const MORE_ROUNDS: u32 = 3;
 
-/// Triggers, rules and foreign keys do not look at what is written like this.
+/// Triggers, rules and foreign keys ignore rows that are written in this mode.
 const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
 
-/// What rows are wanted.
+/// Which rows are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// Where their values go less far, or nothing is drawn without regard to what is asked.
+    /// Columns with less extreme values, or without values that ignore the requirements.
     pub(crate) narrow: Option<Narrow<'a>>,
-    /// What is done with the columns, which their values have to bear.
+    /// How the columns are used; their values must be suitable for that.
     pub(crate) uses: &'a Uses,
-    /// The tables that could not be filled before: they get fewer tries.
+    /// The tables that could not be filled before: they get fewer attempts.
     pub(crate) given_up: &'a BTreeSet<String>,
-    /// Tables that get rows although they have some, because they have new columns, or theirs were narrowed.
+    /// Tables that get rows although they have some, because they have new columns, or because their values
+    /// were restricted.
     pub(crate) grown: &'a BTreeSet<TableName>,
-    /// Tables into which the chain itself puts rows; where no others fit, one of those gets other values.
+    /// Tables into which the chain itself inserts rows. If no other rows fit, one of those gets other values.
     pub(crate) seeded: &'a BTreeSet<TableName>,
     /// Tables that get rows with the constants that their columns are compared with.
     pub(crate) compared: &'a BTreeSet<TableName>,
-    /// Tables that get rows which the statements of scripts take and change.
+    /// Tables that get rows which the statements of scripts select and change.
     pub(crate) aimed: &'a BTreeSet<TableName>,
-    /// Tables that get no others than those.
+    /// Tables that get only such rows.
     pub(crate) matched: &'a BTreeSet<TableName>,
-    /// Tables that get a few plain rows, for nothing else is to be done with them.
+    /// Tables that get a few plain rows, because they are otherwise irrelevant.
     pub(crate) aside: &'a BTreeSet<TableName>,
 }
 
 impl Wanted<'_> {
-    /// Whether a table that has rows is to have more.
+    /// Whether a table that has rows gets more.
     fn have_some(&self, table: &TableName) -> bool {
         self.grown.contains(table) || self.compared.contains(table)
     }
 }
 
-/// The tables to which a table refers.
+/// The tables that a table references.
 pub(crate) fn referred(schema: &Schema, table: &Object) -> BTreeSet<TableName> {
     ForeignKey::of(schema, table).map(|key| key.table).collect()
 }
 
-/// Puts rows into every table that has none, and into those that are wanted to have more; `rows` is what is there, and is brought up to date.
+/// Inserts rows into every table that has none, and into those that are to have more; `rows` contains the
+/// existing rows, and is updated.
 pub(crate) async fn fill(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
@@ -148,7 +150,7 @@ pub(crate) async fn fill(
         whole(&mut place, &group, wanted, &mut unfilled).await?;
     }
     aside(&mut place, waiting, wanted, &mut unfilled).await?;
-    // No other row that is drawn now refers to these, which a statement may delete.
+    // Statements may delete these rows, so no other row that is drawn now references them.
     for table in &aimed {
         taken::put(&mut place, table, &|name| wanted.aimed.contains(name)).await?;
     }
@@ -161,7 +163,7 @@ pub(crate) async fn fill(
     Ok(unfilled)
 }
 
-/// Puts a few rows into each of these tables; where none is taken, a table is filled like the others.
+/// Inserts a few rows into each of these tables. If none is accepted, the table is filled like the others.
 async fn aside(
     place: &mut Place<'_>,
     tables: Vec<&Table>,
@@ -195,11 +197,12 @@ async fn whole(
     place.rows.refresh(place.rehearsal, place.schema, &Touched::Tables(touched)).await
 }
 
-/// Fills one table. Rows that break a check are tried again with other values in the columns of that check alone.
+/// Fills one table. Rows that violate a check are tried again with other values only in the columns of that
+/// check.
 async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core::Result<Option<WithoutRows>> {
     let name = format!("{}.{}", table.id.schema, table.id.name);
     if let Some(parent) = table.needs().iter().find(|need| place.is_empty(need)) {
-        let why = format!("it refers to {}.{}, which has none", parent.0, parent.1);
+        let why = format!("it refers to {}.{}, which has no rows", parent.0, parent.1);
         return Ok(Some(WithoutRows { table: name, why }));
     }
     let (mut serial, mut why) = (0, String::new());
@@ -233,14 +236,14 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
                 None => accepted.push(row),
             }
         }
-        // In the first rows all that is typical has its turn, so that what was refused of them is tried again.
+        // Every typical value is used in the first rows, so the refused ones are tried again.
         if refused.is_empty() || round > 0 && accepted.len() as u32 >= ROWS {
             break;
         }
     }
     let mut filled = accepted.len();
     twins(place, table, &accepted, serial).await?;
-    // What triggers and rules have against it was not there when other rows were written.
+    // The existing rows may have been written before these triggers and rules existed.
     if filled == 0 && table.is_watched {
         let tried: Vec<Row> = (0..BATCH)
             .map(|n| {
@@ -252,7 +255,7 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
     Ok((filled == 0).then_some(WithoutRows { table: name, why }))
 }
 
-/// Puts in rows that are equal to others, as far as the keys of the table let them; plain rows are to differ.
+/// Inserts rows that equal others, as far as the keys of the table allow it; plain rows are meant to differ.
 async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u32) -> migrate_core::Result<()> {
     let is_plain =
         place.narrow.is_some_and(|narrow| narrow.reach == Reach::Plain && narrow.columns.has_table(&table.name()));
@@ -268,7 +271,8 @@ async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u
     place.put(table, &tried, "").await.map(drop)
 }
 
-/// Puts rows into a table that has some; where they are refused it stays as it is, and why is returned.
+/// Inserts rows into a table that has some. If they are refused, the table stays as it is, and the reason is
+/// returned.
 async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<Option<WithoutRows>> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
     let seeded = wanted.seeded;
@@ -296,7 +300,7 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
                 accepted += 1;
                 continue;
             };
-            // What is typical in the other columns must not be missing because a key was taken.
+            // Typical values of the other columns must not be missing because a key was taken.
             refused.push((constants, refusal.kept(table, &row).unwrap_or_default()));
             why = refusal.message;
         }
@@ -312,7 +316,7 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
     Ok((accepted == 0).then_some(WithoutRows { table, why }))
 }
 
-/// Fills tables that need one another: a row of each at once, whose keys are chosen beforehand.
+/// Fills tables that need one another: one row of each at once, with keys that are chosen in advance.
 async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Result<Vec<WithoutRows>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
@@ -323,7 +327,7 @@ async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Res
             let row = place.draw_beside(table, at, &BTreeMap::new(), Row::new());
             drawn.insert(table.name(), row);
         }
-        // The keys are right by construction; only their order would be in the way.
+        // The keys are correct by construction; only the order of the rows would violate them.
         let mut command = REPLICA.to_owned();
         for table in tables {
             command += &insert(table, &place.draw_beside(table, at, &drawn, Row::new()));
@@ -342,17 +346,17 @@ async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Res
 /// Which row of a table is drawn.
 #[derive(Clone, Copy, Default)]
 struct Turn<'a> {
-    /// How often rows of this table were refused already.
+    /// How often rows of this table have been refused.
     round: u32,
     serial: u32,
-    /// Whether no column may be left to the server.
+    /// Whether every column needs a value.
     whole: bool,
     constants: Constants,
-    /// What else has to be so in it.
+    /// Additional conditions on the row.
     aim: &'a [Expr],
 }
 
-/// Where rows are put.
+/// Where rows are inserted.
 struct Place<'a> {
     rehearsal: &'a mut Rehearsal,
     schema: &'a Schema,
@@ -369,19 +373,20 @@ impl Place<'_> {
         self.rows.table(table).is_none_or(|rows| rows.rows.is_empty())
     }
 
-    /// Chooses again between the sides of each OR, for rows that are drawn from now on.
+    /// Makes new choices between the sides of each OR, for rows that are drawn from now on.
     fn reseed(&mut self) {
         self.dice = u64::from(pick(self.runner, u32::MAX));
         self.decks.next();
     }
 
-    /// Draws a row with choices of its own, around what of it is there.
+    /// Draws a row with its own choices, around the values that it already has.
     fn draw(&mut self, table: &Table, at: Turn<'_>, kept: Row) -> Row {
         self.reseed();
         self.draw_beside(table, at, &BTreeMap::new(), kept)
     }
 
-    /// Draws a row with the choices of the last one; `fixed` has the rows that are made at the same time.
+    /// Draws a row with the choices of the last one; `fixed` contains the rows that are created at the same
+    /// time.
     fn draw_beside(&mut self, table: &Table, at: Turn<'_>, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
         let Turn { round, serial, whole, constants, aim } = at;
         let formats = values::FORMATS + self.uses.patterns();
@@ -396,12 +401,12 @@ impl Place<'_> {
         draw(&draft, self.runner, &mut self.decks, fixed, kept)
     }
 
-    /// Tries rows, and tells what the server has against each.
+    /// Tries to insert rows, and returns the server's objection to each.
     async fn put(&mut self, table: &Table, rows: &[Row], before: &str) -> migrate_core::Result<Vec<Option<Refusal>>> {
         self.attempt_all(rows.iter().map(|row| format!("{before}{}", insert(table, row))).collect()).await
     }
 
-    /// Tries statements, and tells what the server has against each.
+    /// Tries statements, and returns the server's objection to each.
     async fn attempt_all(&mut self, tried: Vec<String>) -> migrate_core::Result<Vec<Option<Refusal>>> {
         let commands: String = tried.iter().map(|command| attempt(command)).collect();
         let answers = self.rehearsal.query_all(&commands).await?;

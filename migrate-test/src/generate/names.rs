@@ -1,10 +1,10 @@
-//! Names as the server writes them into definitions.
+//! Names as the server writes them in definitions.
 
 use migrate_core::ident::first_name;
 use migrate_core::schema::{Id, Kind, Object, Schema};
 use squawk_syntax::SyntaxNode;
 
-/// Names with commas between them, up to a closing parenthesis; what follows that.
+/// Names separated by commas, up to a closing parenthesis, and the text after that.
 pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
     let mut names = Vec::new();
     loop {
@@ -18,7 +18,7 @@ pub(super) fn list(mut text: &str) -> Option<(Vec<String>, &str)> {
     }
 }
 
-/// The names in a text, wherever they stand.
+/// The names in a text, wherever they occur.
 pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -35,18 +35,18 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// The last name in a node: of `shop.users` that of the table.
+/// The last name in a node: that of the table in `shop.users`.
 pub(super) fn last(node: &SyntaxNode) -> Option<String> {
     words(&node.text().to_string()).last()
 }
 
-/// The name of a type without its schema, brackets and measures.
+/// The name of a type without its schema, brackets and modifiers.
 pub(crate) fn of_type(text: &str) -> Option<String> {
     let (first, rest) = first_name(text.trim())?;
     Some(rest.strip_prefix('.').and_then(first_name).map_or(first, |(name, _)| name))
 }
 
-/// The type or domain of the schema that a type name means, without its modifier; none for an array.
+/// The type or domain of the schema that a type name refers to, without its modifier; `None` for an array.
 pub(super) fn lookup<'a>(schema: &'a Schema, type_name: &str) -> Option<&'a Object> {
     let (space, rest) = first_name(type_name)?;
     let (name, rest) = first_name(rest.strip_prefix('.')?)?;

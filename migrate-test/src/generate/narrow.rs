@@ -1,4 +1,5 @@
-//! Which columns get plainer values because a migration refused others. No other column is to be the poorer for it.
+//! Which columns get plainer values because a migration refused others. Other columns keep their full range of
+//! values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +8,12 @@ use migrate_core::schema::{Id, Kind, Object, Schema};
 use super::typical::Reach;
 use crate::rows::{TableName, holders, table_name};
 
-/// Plainer values, and where they are drawn.
+/// Plainer values, and the columns that get them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Narrow<'a> {
-    /// How far values go.
+    /// How extreme values may be.
     pub(crate) reach: Reach,
-    /// Whether texts and documents have to be as they are read.
+    /// Whether texts and documents must have a form that can be parsed.
     pub(crate) strict: bool,
     pub(crate) columns: &'a Narrowed,
 }
@@ -22,7 +23,8 @@ pub(crate) struct Narrow<'a> {
 pub(crate) struct Narrowed(BTreeMap<TableName, BTreeSet<String>>);
 
 impl Narrowed {
-    /// The columns of the named tables that are named as well, or all of them; every column where no table is named.
+    /// The columns of the named tables that are named as well, or all of their columns; every column if no
+    /// table is named.
     pub(crate) fn of(schema: &Schema, names: Option<&BTreeSet<String>>) -> Self {
         let columns = |table: &Object| -> BTreeSet<String> {
             schema.children(&table.id, Kind::Column).map(|column| column.id.name.to_string()).collect()
@@ -48,7 +50,8 @@ impl Narrowed {
         self.0.get(table).is_some_and(|columns| columns.contains(column))
     }
 
-    /// The names of the columns of these tables: `public.users.name`; of all columns of a table, that of the table.
+    /// The names of the columns of these tables: `public.users.name`; the name of the table if all its columns
+    /// are included.
     pub(crate) fn told(&self, schema: &Schema, tables: &BTreeSet<TableName>) -> Vec<String> {
         let of = |(table, columns): (&TableName, &BTreeSet<String>)| {
             let shown = format!("{}.{}", table.0, table.1);
@@ -62,7 +65,7 @@ impl Narrowed {
     }
 }
 
-/// Whether a table is named, or one that it is a part of.
+/// Whether a table, or one that it is a partition of, is named.
 fn is_named(schema: &Schema, table: &Object, names: &BTreeSet<String>) -> bool {
     names.contains(&*table.id.name)
         || table.parents().iter().any(|parent| {

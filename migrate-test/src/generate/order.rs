@@ -1,12 +1,11 @@
-//! In which order tables are filled.
+//! The order in which tables are filled.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::spec::Table;
 use crate::rows::TableName;
 
-/// Tables in an order in which each comes after those that it needs; those that need one
-/// another stand together.
+/// Tables in an order in which each comes after those that it needs; tables that need one another are grouped.
 pub(super) fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
     let names: BTreeSet<TableName> = tables.iter().map(|table| table.name()).collect();
     let mut left: Vec<&Table> = tables.to_vec();
@@ -17,7 +16,7 @@ pub(super) fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
         let (now, later): (Vec<&Table>, Vec<&Table>) = left.iter().partition(|table| ready(table));
         left = later;
         if now.is_empty() {
-            // Only cycles, and what needs them, are left.
+            // Only cycles, and tables that need them, are left.
             let cycle = cycle(&left);
             left.retain(|table| !cycle.contains(&table.name()));
             let group = tables.iter().filter(|table| cycle.contains(&table.name())).copied().collect();
@@ -30,7 +29,7 @@ pub(super) fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
     groups
 }
 
-/// The smallest set of tables that need nothing outside of it.
+/// The smallest set of tables that need nothing outside of the set.
 fn cycle(tables: &[&Table]) -> BTreeSet<TableName> {
     let needs: BTreeMap<TableName, BTreeSet<TableName>> = tables.iter().map(|t| (t.name(), t.needs())).collect();
     let reach = |from: &TableName| {

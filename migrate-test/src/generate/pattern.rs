@@ -1,20 +1,20 @@
 //! Patterns as PostgreSQL reads them (`~`, `LIKE`, `SIMILAR TO`), and texts that match them, or do not.
 //!
-//! What only looks (anchors, edges of words) is left out; of what looks ahead the text itself is drawn, in its place.
-//! What the result does not match after all, the server refuses.
+//! Zero-width assertions (anchors, word boundaries) are ignored; for a lookahead, the text that it requires is
+//! drawn in its place. If the result does not match after all, the server refuses it.
 
 use super::class::Class;
 use super::dice::Dice;
 use super::regex;
 
-/// How long a pattern is at most that is read.
+/// The maximum length of a pattern that is read.
 const LONGEST: usize = 100_000;
 
 /// A pattern that texts are drawn from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
     part: Part,
-    /// Whether a match begins where the text does, and ends where it does.
+    /// Whether a match begins at the start of the text, and ends at its end.
     pub(super) begins: bool,
     pub(super) ends: bool,
 }
@@ -24,16 +24,16 @@ pub(super) struct Pattern {
 pub(super) enum Part {
     /// One character of a set.
     One(Class),
-    /// One part after the other; none where nothing is there.
+    /// Several parts in sequence; possibly none.
     All(Vec<Part>),
-    /// One of several.
+    /// One of several parts.
     Either(Vec<Part>),
-    /// How often a part is there, at least and at most.
+    /// A repeated part, with the minimum and maximum number of times.
     Times(Box<Part>, u32, u32),
 }
 
 impl Pattern {
-    /// The pattern of `~`, `~*`, `LIKE` and the like, by the operator.
+    /// The pattern of `~`, `~*`, `LIKE` and similar operators.
     pub(super) fn of(op: &str, text: &str) -> Option<Self> {
         if text.len() > LONGEST {
             return None;
@@ -51,7 +51,8 @@ impl Pattern {
         }
     }
 
-    /// Characters of which every text has one in which a pattern finds something: without them it finds nothing.
+    /// Characters at least one of which is in every text that a pattern matches: a text without them does not
+    /// match.
     pub(super) fn needed(op: &str, text: &str) -> Option<Class> {
         if text.len() > LONGEST {
             return None;
@@ -93,7 +94,7 @@ impl Pattern {
 }
 
 impl Part {
-    /// This text and no other.
+    /// Only this text.
     pub(super) fn text(text: &str) -> Self {
         Self::All(text.chars().map(|c| Self::One(Class::one(c))).collect())
     }
@@ -112,7 +113,7 @@ impl Part {
         }
     }
 
-    /// A set of which every match has a character.
+    /// A set that contains a character of every match.
     fn needed(&self) -> Option<Class> {
         match self {
             Self::One(class) => Some(class.clone()),
@@ -129,7 +130,7 @@ impl Part {
     }
 }
 
-/// A pattern of LIKE.
+/// A LIKE pattern.
 fn like(text: &str) -> Part {
     let mut parts = Vec::new();
     let mut chars = text.chars();
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(anchors("aZ"), (false, false));
     }
 
-    /// Anything that could be taken for a pattern.
+    /// Anything that could be mistaken for a pattern.
     fn anything() -> impl Strategy<Value = String> {
         const PARTS: [&str; 40] = [
             "a",

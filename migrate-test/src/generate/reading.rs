@@ -1,4 +1,5 @@
-//! What texts are read as: the types that expressions cast them to, whole or in parts, and the formats that they have to have.
+//! How texts are parsed: the types that expressions cast them to, as a whole or in parts, and the formats that
+//! they must have.
 
 use super::dice::Dice;
 use super::expr::{Expr, Form};
@@ -7,32 +8,32 @@ use super::fulfil::element;
 use super::json::{self, Path, Want, path};
 use super::pattern::Pattern;
 
-/// How many different texts a format gives.
+/// How many different texts are generated for a format.
 const FORMATTED: u32 = 12;
-/// How many values are looked through for one that a text around it completes.
+/// How many values are searched for one to which constant text can be added.
 const COMPLETED: u32 = 60;
 
-/// What texts are read as.
+/// How a text is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reading {
     Type(String),
-    /// One of these.
+    /// As one of these.
     Texts(Vec<String>),
-    /// An array of such elements, in braces.
+    /// As an array of such elements, in braces.
     Array(Box<Reading>),
-    /// At least so many of them, with this text between them.
+    /// As a list with at least this many items, separated by this text.
     List(Box<Reading>, String, usize),
-    /// What is read with these texts before and after it.
+    /// After these texts before and after it are removed.
     Part(Box<Reading>, String, String),
-    /// What is read from the character on that comes after so many others.
+    /// From the character after this many others.
     After(Box<Reading>, usize),
-    /// What is read once these texts stand in the place of others: what stands there now, and what it was.
+    /// After texts in it are replaced: the replacement, and the original text.
     Replaced(Box<Reading>, Vec<(String, String)>),
-    /// What is read whatever its case is, or the blanks around it.
+    /// Regardless of its case, or of the blanks around it.
     Loose(Box<Reading>, Looseness),
 }
 
-/// What is of no account in a text.
+/// What is ignored in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Looseness {
     UpperCase,
@@ -42,7 +43,7 @@ pub(crate) enum Looseness {
 }
 
 impl Looseness {
-    /// What a function that is called with a text alone leaves out of account.
+    /// What a function that is called with only a text ignores.
     fn of(function: &str) -> Option<Self> {
         match function {
             "lower" => Some(Self::UpperCase),
@@ -73,12 +74,13 @@ impl Reading {
         }
     }
 
-    /// What `to_date`, `to_timestamp`, `to_number` or `decode` reads.
+    /// What `to_date`, `to_timestamp`, `to_number` or `decode` parses.
     pub(super) fn by_format(function: &str, format: &str) -> Self {
         Self::Texts((0..FORMATTED).map(|serial| formats::text(function, format, serial)).collect())
     }
 
-    /// A text that can be read like this; `None` where any can. One that is respelled is not printed again as it was.
+    /// A text that can be parsed in this way; `None` if any text can. A respelled text is printed differently
+    /// afterwards.
     pub(super) fn text(&self, serial: u32, respelled: bool) -> Option<String> {
         match self {
             Self::Type(to) => {
@@ -96,7 +98,7 @@ impl Reading {
                     let whole = whole.text(serial, respelled)?;
                     Some(whole.strip_prefix(before.as_str())?.strip_suffix(after.as_str())?.to_owned())
                 };
-                // A number is what most units are written after.
+                // Most units are written after a number.
                 let number = || Self::of("int").text(serial, respelled);
                 (serial..serial + COMPLETED).find_map(part).or_else(number)
             }
@@ -112,14 +114,15 @@ impl Reading {
         }
     }
 
-    /// One or more texts that can be read like this.
+    /// One or more texts that can be parsed in this way.
     fn several(&self, serial: u32, respelled: bool, least: usize) -> Vec<String> {
         let count = least.max(1) as u32 + serial % 2;
         let text = |at: u32| self.text(at, respelled).unwrap_or_else(|| format!("v{at}"));
         (serial..serial + count).map(text).collect()
     }
 
-    /// Takes in what else is read of the same text: what stands first decides, and a list gets the items that any asks for.
+    /// Adds another way in which the same text is parsed. The first one wins, and a list gets the largest
+    /// number of items required.
     pub(super) fn take(&mut self, other: Self) {
         if let (Self::List(_, separator, least), Self::List(_, same, more)) = (self, other)
             && *separator == same
@@ -128,7 +131,7 @@ impl Reading {
         }
     }
 
-    /// The type that the whole text is read as.
+    /// The type that the whole text is parsed as.
     pub(super) fn type_name(&self) -> Option<&str> {
         match self {
             Self::Type(to) => Some(to),
@@ -137,7 +140,7 @@ impl Reading {
         }
     }
 
-    /// What a value in a document has to be, to be read like this.
+    /// The requirement on a value in a document that is parsed in this way.
     pub(super) fn want(&self) -> Want {
         match self {
             Self::Type(to) => Want::Type(to.clone()),
@@ -152,7 +155,7 @@ impl Reading {
             Self::Type(to) if matches!(to.as_str(), "json" | "jsonb") => "JSON".to_owned(),
             Self::Type(to) => format!("a valid {to}"),
             Self::Array(item) => format!("{}[]", item.told()),
-            Self::List(item, ..) => format!("a list whose items are each {}", item.told()),
+            Self::List(item, ..) => format!("a list of items, each {}", item.told()),
             Self::Loose(inner, _) => inner.told(),
             Self::Texts(_) | Self::Part(..) | Self::After(..) | Self::Replaced(..) => {
                 "in the format that it reads".to_owned()
@@ -160,7 +163,7 @@ impl Reading {
         }
     }
 
-    /// Puts what is known of a type in its place.
+    /// Replaces a type by what is known about it.
     pub(super) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Self>) {
         match self {
             Self::Type(to) => *self = known(to).unwrap_or_else(|| self.clone()),
@@ -175,13 +178,13 @@ impl Reading {
     }
 }
 
-/// An element of an array, in quotes where the server would write them.
+/// An element of an array, quoted if the server would quote it.
 fn bare(item: &str) -> String {
     let is_plain = !item.is_empty() && !item.contains(|c: char| c.is_whitespace() || "{},\"\\".contains(c));
     if is_plain { item.to_owned() } else { element(item) }
 }
 
-/// What is read where an expression is: the text, and what it has to be for the whole to be read as this.
+/// The text that an expression parses, and what the text must be for the whole to be parsed as `to`.
 pub(super) fn read(expr: &Expr, to: Reading) -> Option<(Path, Reading)> {
     if let Some(path) = path(expr) {
         return Some((path, to));
@@ -201,7 +204,7 @@ pub(super) fn read(expr: &Expr, to: Reading) -> Option<(Path, Reading)> {
     }
 }
 
-/// What is read of an argument of a function.
+/// How an argument of a function is parsed.
 fn call(name: &str, arguments: &[Expr], to: Reading) -> Option<(Path, Reading)> {
     let first = arguments.first()?;
     let constant = |at: usize| arguments.get(at).and_then(Expr::as_constant);
@@ -234,7 +237,7 @@ fn call(name: &str, arguments: &[Expr], to: Reading) -> Option<(Path, Reading)> 
     }
 }
 
-/// What a function puts in the place of something, with what that was.
+/// What a function replaces something by, with the original.
 fn replaced(function: &str, was: &str, now: &str) -> Vec<(String, String)> {
     match function {
         "translate" => now.chars().zip(was.chars()).map(|(now, was)| (now.to_string(), was.to_string())).collect(),
@@ -243,7 +246,7 @@ fn replaced(function: &str, was: &str, now: &str) -> Vec<(String, String)> {
     }
 }
 
-/// What is read with constants around it.
+/// How an operand is parsed that is concatenated with constants.
 fn joined(sides: &[Expr], to: Reading) -> Option<(Path, Reading)> {
     let mut open: Vec<&Expr> = sides.iter().rev().collect();
     let (mut before, mut inner, mut after) = (String::new(), None, String::new());
@@ -267,7 +270,7 @@ pub(super) fn source(expr: &Expr) -> &Expr {
     }
 }
 
-/// Functions that leave a text that can be read as it is.
+/// Functions that keep a text parsable.
 const TRIMS: [&str; 10] =
     ["trim", "btrim", "ltrim", "rtrim", "lower", "upper", "nullif", "coalesce", "replace", "regexp_replace"];
 

@@ -1,12 +1,12 @@
-//! Statements that are tried, and what the server has against them.
+//! Statements that are tried, and the server's objections to them.
 
 use migrate_core::ident::literal;
 
 use super::Row;
 use super::spec::Table;
 
-/// A function that runs a command and tells what the server has against it: the constraint, the column, the message.
-/// Constraints that are checked late are checked at once.
+/// A function that runs a command and returns the server's objection to it: the constraint, the column, the
+/// message. Deferred constraints are checked immediately.
 pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(command text) RETURNS text LANGUAGE plpgsql AS $try$ \
     DECLARE n bigint; con text; col text; \
     BEGIN SET CONSTRAINTS ALL DEFERRED; EXECUTE command; GET DIAGNOSTICS n = ROW_COUNT; SET CONSTRAINTS ALL IMMEDIATE; \
@@ -14,12 +14,12 @@ pub(crate) const TRY: &str = "CREATE OR REPLACE FUNCTION pg_temp.roundtrip_try(c
     EXCEPTION WHEN OTHERS THEN GET STACKED DIAGNOSTICS con = CONSTRAINT_NAME, col = COLUMN_NAME; \
     RETURN con || E'\\x1f' || col || E'\\x1f' || SQLERRM; END $try$;";
 
-/// The query that tries a statement; its answer is empty where the server takes it.
+/// The query that tries a statement; its result is empty if the server accepts the statement.
 pub(crate) fn attempt(command: &str) -> String {
     format!("SELECT pg_temp.roundtrip_try({});", literal(command))
 }
 
-/// What the server has against a row.
+/// The server's objection to a row.
 pub(super) struct Refusal {
     pub(super) constraint: String,
     pub(super) column: String,
@@ -27,14 +27,14 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads the answer of the function; `None` where there is nothing against it.
+    /// Parses the result of the function; `None` if there is no objection.
     pub(super) fn read(answer: &str) -> Option<Self> {
         let mut parts = answer.splitn(3, '\u{1f}').map(str::to_owned);
         let (constraint, column, message) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Self { constraint, column, message })
     }
 
-    /// What of a row can stay: all but the columns that the refusal is about.
+    /// The values of a row that can stay: all except those of the columns that the refusal is about.
     pub(super) fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
         let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
         let key = table.unique.get(&self.constraint);
@@ -47,7 +47,7 @@ impl Refusal {
     }
 }
 
-/// A column and its value as parts of another row.
+/// A column and its value, for another row.
 pub(super) fn owned((column, value): (&String, &String)) -> (String, String) {
     (column.clone(), value.clone())
 }

@@ -1,4 +1,4 @@
-//! Reads regular expressions, those of `~` and those of `SIMILAR TO`.
+//! Parses regular expressions: those of `~` and those of `SIMILAR TO`.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -6,32 +6,32 @@ use std::str::Chars;
 use super::class::Class;
 use super::pattern::Part;
 
-/// How often a part without a bound is repeated at most, and how many more times than it has to be.
+/// How often an unbounded part is repeated at most, and how many more times than required a bounded one is.
 const MOST: u32 = 6;
 const MORE: u32 = 16;
-/// The largest count that PostgreSQL reads.
+/// The largest repetition count that PostgreSQL accepts.
 const LARGEST: u32 = 255;
-/// How many characters are drawn at most, and how deep groups are nested.
+/// How many characters are drawn at most, and how deep groups may be nested.
 pub(super) const MOST_CHARS: usize = 10_000;
 const DEEPEST: usize = 100;
 
-/// Reads a pattern of `~`; `None` where it is not understood, or has no text that could be drawn.
+/// Parses a pattern of `~`; `None` if it is not understood, or no text can be drawn for it.
 pub(super) fn read(text: &str) -> Option<Part> {
     let (text, options) = without_options(text);
     match options {
         _ if options.contains('q') => Some(Part::text(text)),
-        // A basic regular expression is something else.
+        // Basic regular expressions have another syntax.
         _ if options.contains('b') => None,
         _ => Reader::new(text, false, options.contains('x')).all(),
     }
 }
 
-/// Reads a pattern of SIMILAR TO.
+/// Parses a SIMILAR TO pattern.
 pub(super) fn similar(text: &str) -> Option<Part> {
     Reader::new(text, true, false).all()
 }
 
-/// A pattern without the options at its beginning, and their letters.
+/// A pattern without the options at its beginning, and the letters of these options.
 pub(super) fn without_options(text: &str) -> (&str, &str) {
     if let Some(literal) = text.strip_prefix("***=") {
         return (literal, "q");
@@ -43,23 +43,23 @@ pub(super) fn without_options(text: &str) -> (&str, &str) {
     }
 }
 
-/// A part, and how much it draws at most: characters, and groups without any.
+/// A part, and its maximum size: characters, and empty groups.
 type Measured = (Part, usize);
 
-/// What stands for a character or several.
+/// What an escape or a class member stands for.
 enum Member {
     One(char),
     Any(Class),
-    /// Something that only looks.
+    /// A zero-width assertion.
     None,
 }
 
-/// Reads a regular expression from its beginning to its end.
+/// Parses a regular expression.
 struct Reader<'a> {
     rest: Peekable<Chars<'a>>,
-    /// Whether it is one of SIMILAR TO.
+    /// Whether it is a SIMILAR TO pattern.
     similar: bool,
-    /// Whether blanks and comments mean nothing.
+    /// Whether whitespace and comments are ignored.
     expanded: bool,
     depth: usize,
 }
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
 
     /// Branches up to the end or a closing parenthesis.
     fn branches(&mut self) -> Option<Measured> {
-        // A group without anything in it takes time as well.
+        // An empty group takes time as well.
         let (mut branches, mut size) = (Vec::new(), 1);
         loop {
             let (branch, own) = self.branch()?;
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         Some((Part::All(parts), size))
     }
 
-    /// Blanks and comments.
+    /// Skips whitespace and comments.
     fn skip(&mut self) {
         while self.expanded
             && let Some(c) = self.rest.next_if(|c| c.is_whitespace() || *c == '#')
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An atom that begins like this; no part where it only looks.
+    /// An atom that begins with this character; `None` inside for a zero-width assertion.
     fn atom(&mut self, c: char) -> Option<Option<Measured>> {
         let class = match c {
             '%' if self.similar => return Some(Some((Part::Times(Box::new(Part::One(Class::all())), 0, 3), 3))),
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         Some(Some(inside).filter(|_| !is_refused))
     }
 
-    /// How often an atom is there, with a bound.
+    /// An atom with its quantifier.
     fn times(&mut self, (part, size): Measured) -> Option<Measured> {
         self.skip();
         let (least, most) = match self.rest.peek().copied() {
@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
         (least <= most).then(|| (Part::Times(Box::new(part), least, most), size * most as usize))
     }
 
-    /// The counts of `{2,5}`, up to its closing brace.
+    /// The counts of `{2,5}`, up to the closing brace.
     fn counts(&mut self) -> Option<(u32, u32)> {
         self.rest.next();
         let least = self.count()?;
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
         u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)
     }
 
-    /// A class, after its opening bracket.
+    /// A bracket expression, after its opening bracket.
     fn class(&mut self) -> Option<Class> {
         let is_negated = self.rest.next_if_eq(&'^').is_some();
         let mut class = Class::default();
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
                 Member::Any(other) => class.extend(other),
                 Member::None => return None,
                 Member::One(from) => {
-                    // A hyphen at the end means itself.
+                    // A hyphen at the end is literal.
                     let mut ahead = self.rest.clone();
                     let is_range = ahead.next() == Some('-') && ahead.next() != Some(']');
                     let to = if is_range { self.end()? } else { from };
@@ -270,7 +270,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What is in a class, where it begins like this.
+    /// A member of a bracket expression that begins with this character.
     fn member(&mut self, c: char) -> Option<Member> {
         match c {
             '[' if matches!(self.rest.peek(), Some(':' | '.' | '=')) => {

@@ -1,4 +1,4 @@
-//! What a row of a table must look like, as far as the schema tells.
+//! The requirements on a row of a table, as far as the schema defines them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,46 +13,46 @@ use super::typical::TURNS;
 use super::uses::Uses;
 use super::values::few;
 
-/// How many rows a table gets at most at once.
+/// How many rows a table gets at once at most.
 const MOST_ROWS: usize = 40;
 
-/// A table that rows can be put into.
+/// A table that rows can be inserted into.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) id: Arc<Id>,
     pub(super) columns: Vec<Column>,
     pub(super) keys: Vec<ForeignKey>,
-    /// What has to be so in each row, under the name of its constraint.
+    /// The conditions on each row, under the name of the constraint.
     pub(super) checks: Vec<(String, Expr)>,
-    /// The columns of which something has to be different in each row, under the name of the key or index.
+    /// The columns at least one of which must differ in each row, under the name of the key or index.
     pub(super) unique: BTreeMap<String, BTreeSet<String>>,
-    /// How many rows it takes until each of several values that a column can have, or each side of an OR, has had its turn.
+    /// How many rows are needed until each of several values of a column, or each side of an OR, has been used.
     alternatives: usize,
-    /// Whether something else than constraints has a say: a trigger, a rule.
+    /// Whether a trigger or a rule can affect rows, not only constraints.
     pub(super) is_watched: bool,
 }
 
-/// A column of it.
+/// A column of the table.
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: String,
     /// The type as the server writes it: `numeric(10,2)`, `shop.state[]`.
     pub(super) type_name: String,
-    /// The same without domains around it.
+    /// The base type if it is a domain.
     pub(super) base: String,
     pub(super) nullable: bool,
     pub(super) has_default: bool,
-    /// Whether a sequence counts its values.
+    /// Whether its values come from a sequence.
     pub(super) counted: bool,
 }
 
-/// A foreign key: these columns are those of a row of that table.
+/// A foreign key: these columns equal those of a row in that table.
 #[derive(Debug, Clone)]
 pub(super) struct ForeignKey {
     pub(super) columns: Vec<String>,
     pub(super) table: (String, String),
     pub(super) referenced: Vec<String>,
-    /// Whether its rows go, or lose it, with the row that it names.
+    /// Whether its rows are deleted, or their reference is removed, with the row that they reference.
     pub(super) follows: bool,
 }
 
@@ -85,20 +85,20 @@ impl Table {
         Self { id: table.id.clone(), columns, keys, checks, unique, alternatives, is_watched }
     }
 
-    /// How many rows it takes until everything has had its turn.
+    /// How many rows are needed until everything has been used.
     pub(super) fn rows(&self, uses: &Uses) -> u32 {
-        // Constants have almost every other turn.
+        // Constants are used in almost every other row.
         let constants = self.constants(uses) as usize * 5 / 2;
         self.alternatives.max(constants).clamp(TURNS, MOST_ROWS) as u32
     }
 
-    /// How many constants scripts have for a column at most.
+    /// The largest number of constants that scripts have for a column.
     pub(super) fn constants(&self, uses: &Uses) -> u32 {
         let most = self.columns.iter().map(|column| uses.most_constants(&column.name)).max();
         most.unwrap_or_default().min(MOST_ROWS) as u32
     }
 
-    /// Whether constants are known for a column, in whose turn nothing typical is drawn.
+    /// Whether a column has known constants; typical values are not drawn in their turn.
     pub(super) fn has_constants(&self, uses: &Uses) -> bool {
         self.columns.iter().any(|column| uses.constants(&column.name).is_some_and(|known| !known.is_empty()))
     }
@@ -107,7 +107,7 @@ impl Table {
         (self.id.schema.to_string(), self.id.name.to_string())
     }
 
-    /// Whether a foreign key can be left empty.
+    /// Whether a foreign key can be left NULL.
     pub(super) fn optional(&self, key: &ForeignKey) -> bool {
         self.columns.iter().any(|column| column.nullable && key.columns.contains(&column.name))
     }
@@ -120,8 +120,7 @@ impl Table {
 }
 
 impl Column {
-    /// A value that its sequence will not come to while a migration runs, and that a smaller
-    /// type could not hold.
+    /// A value that its sequence does not reach while a migration runs, and that a smaller type could not hold.
     pub(super) fn beyond(&self, serial: u32) -> u64 {
         let base = match self.type_name.as_str() {
             "smallint" => 30_000,
@@ -159,7 +158,7 @@ impl Column {
     }
 }
 
-/// The statement that puts a row into a table.
+/// The statement that inserts a row.
 pub(super) fn insert(table: &Table, row: &Row) -> String {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     if row.is_empty() {
@@ -177,7 +176,7 @@ pub(super) fn domain_checks<'a>(schema: &'a Schema, domain: &'a Object) -> impl 
     })
 }
 
-/// A check of which the columns are those that can be written.
+/// A check in terms of the columns that can be written.
 fn without_generated(check: Expr, generated: &[&Arc<Object>]) -> Expr {
     let expression = |name: &str| {
         let column = generated.iter().find(|column| *column.id.name == *name)?;
@@ -190,7 +189,7 @@ fn without_generated(check: Expr, generated: &[&Arc<Object>]) -> Expr {
     text.and_then(|text| Expr::parse(&text)).unwrap_or(check)
 }
 
-/// The columns that definitions of keys and of unique indexes name.
+/// The columns that the definitions of keys and unique indexes name.
 fn unique<'a>(
     columns: &[Column],
     definitions: impl Iterator<Item = (String, &'a str)>,
@@ -205,7 +204,7 @@ fn unique<'a>(
     unique.map(named).collect()
 }
 
-/// How many alternatives an expression has at one place at most.
+/// The largest number of alternatives at one place of an expression.
 pub(super) fn alternatives(expr: &Expr) -> usize {
     let own = match expr.form() {
         Form::Or(sides) => sides.len(),
@@ -219,7 +218,7 @@ pub(super) fn alternatives(expr: &Expr) -> usize {
     expr.parts().into_iter().map(alternatives).max().unwrap_or_default().max(own)
 }
 
-/// What a partition asks of its rows, and what the partitions ask that it is in.
+/// The requirements of a partition on its rows, including those of the partitions above it.
 fn bounds(schema: &Schema, table: &Object) -> Vec<Expr> {
     let Some(parent) = parent(schema, table) else { return Vec::new() };
     let mut asked = own_bounds(parent, table).unwrap_or_default();
@@ -240,7 +239,7 @@ pub(super) fn lineage(schema: &Schema, table: &Object) -> Vec<String> {
     [table.id.name.to_string()].into_iter().chain(above).collect()
 }
 
-/// What a partition asks of its rows, for each part of the key.
+/// The requirements of a partition on its rows, for each part of the key.
 fn own_bounds(parent: &Object, table: &Object) -> Option<Vec<Expr>> {
     let bound = table.fact("partition bound")?;
     let (_, key) = parent.fact("partition key")?.split_once('(')?;
@@ -259,7 +258,8 @@ fn own_bounds(parent: &Object, table: &Object) -> Option<Vec<Expr>> {
     let (from, to) = (ends(from)?, ends(to.strip_suffix(')')?)?);
     let asked = parts.iter().zip(from.parts()).zip(to.parts()).filter_map(|((part, from), to)| {
         let bounded = |end: &Expr| end.columns().next().is_none();
-        // Several columns are compared one after the other: at its beginning a partition has every one of them.
+        // Several columns are compared one after the other: the lower bound of a partition has all of its
+        // values.
         let text = match (bounded(from), bounded(to)) {
             (true, true) if parts.len() == 1 => format!("{part} >= {} AND {part} < {}", from.text(), to.text()),
             (true, _) => format!("{part} = {}", from.text()),
@@ -272,13 +272,13 @@ fn own_bounds(parent: &Object, table: &Object) -> Option<Vec<Expr>> {
 }
 
 impl ForeignKey {
-    /// Those of a table.
+    /// The foreign keys of a table.
     pub(super) fn of<'a>(schema: &'a Schema, table: &'a Object) -> impl Iterator<Item = Self> + 'a {
         let constraints = schema.children(&table.id, Kind::Constraint);
         constraints.filter_map(|one| Self::parse(one.fact("definition")?))
     }
 
-    /// Reads `FOREIGN KEY (a, b) REFERENCES s.t(c, d) …`.
+    /// Parses `FOREIGN KEY (a, b) REFERENCES s.t(c, d) …`.
     pub(super) fn parse(definition: &str) -> Option<Self> {
         let rest = definition.strip_prefix("FOREIGN KEY (")?;
         let (columns, rest) = names::list(rest)?;

@@ -1,4 +1,4 @@
-//! Rows for the statements of scripts: each finds some that it takes and changes.
+//! Rows for the statements of scripts, so that each statement finds rows to select and change.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,15 @@ use super::group::Group;
 use super::spec::lineage;
 use crate::rows::TableName;
 
-/// How often rows that statements take are tried, and how far apart their numbers are from those of the rows that are there.
+/// How often rows for statements are tried, and the distance of their numbers from those of existing rows.
 const ATTEMPTS: u32 = 4;
 const APART: u32 = 500;
-/// A table gets no more of them for one migration: a script can have thousands of statements.
+/// The maximum number of such rows in a table for one migration: a script can have thousands of statements.
 const MOST: usize = 80;
 
-/// Puts rows into a table that the statements of scripts take and change, some for each, with those of other tables that they
-/// read beside them; those that are refused are tried again, plainer in all else, and are nothing that others depend on.
+/// Inserts rows into a table that the statements of scripts select and change: some for each statement,
+/// together with those of other tables that the statement reads. Rows that are refused are tried again, plainer
+/// in all other respects. Nothing else depends on these rows.
 pub(super) async fn put(
     place: &mut Place<'_>,
     object: &Object,

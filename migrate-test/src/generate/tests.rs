@@ -1,4 +1,5 @@
-//! Nothing that can be written into a check, a pattern or a script makes the generator panic, or takes more than a bound.
+//! Nothing that can be written into a check, a pattern or a script makes the generator panic, or exceeds a time
+//! limit.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ use super::uses::Uses;
 use super::wish::Wish;
 use crate::ephemeral::{TestDatabase, rehearsal};
 
-/// What a value may look like at its worst.
+/// The strangest constants.
 const CONSTANTS: [&str; 20] = [
     "0",
     "-1",
@@ -156,7 +157,7 @@ proptest! {
     }
 }
 
-/// Whatever an expression nests or repeats, the time to read it follows its length.
+/// Whatever an expression nests or repeats, the time to read it is proportional to its length.
 #[test]
 fn long_expressions_are_read_in_time_that_follows_their_length() {
     let many = |part: &str, between: &str| vec![part; 3000].join(between);
@@ -180,7 +181,7 @@ fn long_expressions_are_read_in_time_that_follows_their_length() {
     }
 }
 
-/// What stands deep in a long chain is seen like what stands at its beginning.
+/// An expression deep in a long chain is found like one at its beginning.
 #[test]
 fn what_is_cast_is_found_wherever_it_stands() {
     let chain = vec!["a = 1"; 1000].join(" OR ");
@@ -195,7 +196,7 @@ fn what_is_cast_is_found_wherever_it_stands() {
     }
 }
 
-/// What was once too large for a number, or for the time there was.
+/// Inputs that once overflowed a number, or took too long.
 #[test]
 fn numbers_at_the_edge_are_read() {
     for check in [
@@ -285,7 +286,8 @@ fn patterns() -> impl Strategy<Value = (&'static str, String)> {
     prop_oneof![4 => regular, 1 => similar, 1 => like]
 }
 
-/// A text that is drawn for a pattern matches it, as PostgreSQL itself says; one that is not to match does not.
+/// A text that is drawn for a pattern matches it, according to PostgreSQL itself; one that is drawn not to
+/// match does not.
 #[tokio::test]
 async fn what_is_drawn_for_a_pattern_matches_it() {
     let mut runner = TestRunner::deterministic();

@@ -1,4 +1,4 @@
-//! Expressions as the parser has them, as ours.
+//! Converts expressions of the parser into ours.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use squawk_syntax::ast::{self, AstNode, BinOp, LitKind, PostfixOp, PrefixOp};
 
 use super::expr::{Case, Expr, Form, Source};
 
-/// Names that stand for what the server knows.
+/// Keywords that look like names but stand for server values.
 const SERVER: [&str; 12] = [
     "current_catalog",
     "current_date",
@@ -25,7 +25,7 @@ const SERVER: [&str; 12] = [
     "user",
 ];
 
-/// The name of a column, where a name stands for one and not for a function or a field.
+/// The name of a column, if a name stands for one and not for a function or a field.
 pub(super) fn column(name: &ast::NameRef) -> Option<String> {
     let node = name.syntax();
     let text = node.text().to_string();
@@ -41,7 +41,7 @@ pub(super) fn column(name: &ast::NameRef) -> Option<String> {
         let is_callee = parent.parent().is_some_and(|above| {
             ast::CallExpr::can_cast(above.kind()) && above.children().next().is_some_and(|first| first == parent)
         });
-        // Of `t.a` it is the last part; of `(a).b`, which is in parentheses, the first.
+        // In `t.a` the column is the last part; in `(a).b`, which is in parentheses, the first.
         let plain =
             parent.children().all(|child| ast::NameRef::can_cast(child.kind()) || child.kind() == parent.kind());
         if is_callee || plain && is_first {
@@ -51,16 +51,16 @@ pub(super) fn column(name: &ast::NameRef) -> Option<String> {
     Some(first_name(&text).map(|(name, _)| name).unwrap_or(text))
 }
 
-/// How deep an expression is read; what is deeper can be read as one of its own.
+/// The maximum depth to which an expression is read; deeper parts can be read as separate expressions.
 const DEEPEST: usize = 200;
 
-/// How many operators of the same weight are read from the left.
+/// How many operators of the same precedence are read from the left.
 const MOST_IN_A_ROW: usize = 50;
 
 /// Reads the expressions of a tree, each of them once.
 pub(super) struct Reader {
     source: Arc<Source>,
-    /// What was read, be it as a part of something else.
+    /// The nodes that have been read, possibly as a part of something else.
     seen: HashSet<SyntaxNode>,
     depth: usize,
 }
@@ -70,7 +70,7 @@ impl Reader {
         Self { source: Arc::new(Source::of(root)), seen: HashSet::new(), depth: 0 }
     }
 
-    /// Reads an expression that was not read as a part of another one.
+    /// Reads an expression that has not been read as a part of another one.
     pub(super) fn next(&mut self, expr: &ast::Expr) -> Option<Expr> {
         (!self.seen.contains(expr.syntax())).then(|| self.read(expr))
     }
@@ -102,13 +102,13 @@ impl Reader {
         exprs.map(|expr| self.read(&expr)).collect()
     }
 
-    /// A form with the text of this.
+    /// A form with the text of this node.
     fn wrapped(&self, whole: &impl AstNode, form: Form) -> Expr {
         let range = whole.syntax().text_range();
         Expr::new(form, self.source.clone(), usize::from(range.start())..usize::from(range.end()))
     }
 
-    /// What an expression is.
+    /// The form of an expression.
     fn form(&mut self, expr: &ast::Expr) -> Form {
         match expr {
             ast::Expr::NameRef(name) => column(name).map_or(Form::Other(Vec::new()), Form::Column),
@@ -193,7 +193,7 @@ impl Reader {
         }
     }
 
-    /// `a -> 'b' ->> 'c'`, which the server reads from the left and the parser from the right.
+    /// `a -> 'b' ->> 'c'` is left-associative in the server and right-associative in the parser.
     fn left_first(&mut self, it: &ast::BinExpr) -> Option<Form> {
         let (mut ops, mut operands, mut right) = (Vec::new(), vec![it.lhs()?], ast::Expr::BinExpr(it.clone()));
         while let ast::Expr::BinExpr(it) = &right
@@ -219,7 +219,7 @@ impl Reader {
         Some(Form::Op(last, vec![left, self.read(&right)]))
     }
 
-    /// The sides of `a AND b AND c`, however many there are.
+    /// The operands of `a AND b AND c`, however many there are.
     fn chain(&mut self, it: &ast::BinExpr, is_same: fn(&BinOp) -> bool) -> Vec<Expr> {
         let mut sides = Vec::new();
         let mut left = Some(ast::Expr::BinExpr(it.clone()));
@@ -234,7 +234,7 @@ impl Reader {
         self.all(sides.into_iter().rev())
     }
 
-    /// `a IN (…)` as the server writes it: `a = ANY (ARRAY[…])`.
+    /// `a IN (…)` in the form in which the server writes it: `a = ANY (ARRAY[…])`.
     fn among(&mut self, it: &ast::BinExpr, op: &str, word: &str) -> Form {
         let left = self.some(it.lhs());
         let Some(right) = it.rhs() else { return Form::Other(left.into_iter().collect()) };
@@ -243,7 +243,7 @@ impl Reader {
             ast::Expr::ParenExpr(one) => self.some(one.expr()).into_iter().collect(),
             _ => return Form::Other(left.into_iter().collect()),
         };
-        // Without any it is a subquery.
+        // An empty list means a subquery.
         let form = if items.is_empty() { Form::Other(items) } else { Form::Array(items) };
         let list = self.wrapped(&right, form);
         let list = self.wrapped(&right, Form::Call(word.to_owned(), vec![list]));
@@ -265,7 +265,7 @@ impl Reader {
             return self.some(list).map_or(Form::Other(Vec::new()), |list| Form::Call(word.to_owned(), vec![list]));
         }
         let Some(arguments) = it.arg_list() else {
-            // A function with a grammar of its own: `TRIM(BOTH FROM a)`, `EXTRACT(year FROM a)`.
+            // A function with special syntax: `TRIM(BOTH FROM a)`, `EXTRACT(year FROM a)`.
             let Some(node) = it.syntax().first_child() else { return Form::Other(Vec::new()) };
             return self.own_grammar(&node);
         };
@@ -280,7 +280,7 @@ impl Reader {
         Form::Call(first_name(&name).map(|(name, _)| name).unwrap_or(name), arguments)
     }
 
-    /// A call with words between its arguments. What is looked for comes after what it is looked for in.
+    /// A call with keywords between its arguments. The pattern comes after the text that is searched.
     fn own_grammar(&mut self, node: &SyntaxNode) -> Form {
         let text = node.text().to_string().to_lowercase();
         let (name, rest) = text.split_once('(').unwrap_or((&text, ""));
@@ -296,7 +296,7 @@ impl Reader {
         if name.ends_with("trim") || name == "position" {
             arguments.reverse();
         }
-        // Where nothing says from where on, it is from the first letter on.
+        // Without FROM, it starts at the first character.
         if name == "substring" && !rest.split_whitespace().any(|word| word == "from") {
             arguments.splice(1..1, Expr::parse("1"));
         }
@@ -318,7 +318,7 @@ impl Reader {
     }
 }
 
-/// The expressions below a node that are in no other one.
+/// The topmost expressions below a node.
 fn topmost(node: &SyntaxNode) -> Vec<ast::Expr> {
     let of = |child: SyntaxNode| ast::Expr::cast(child.clone()).map_or_else(|| topmost(&child), |expr| vec![expr]);
     node.children().flat_map(of).collect()
@@ -335,7 +335,7 @@ fn constant(literal: &ast::Literal) -> Form {
     }
 }
 
-/// The name of an operator with two sides.
+/// The name of a binary operator.
 fn operator(op: &BinOp) -> Option<String> {
     let name = match op {
         BinOp::Like(_) => "~~",
@@ -349,7 +349,7 @@ fn operator(op: &BinOp) -> Option<String> {
         BinOp::OperatorCall(op) => {
             let text = op.syntax().text().to_string();
             let inside = text.split_once('(').map_or("", |(_, rest)| rest).trim_end_matches(')').trim();
-            // Letters, quotes and dots are the schema of it.
+            // Letters, quotes and dots are its schema.
             return Some(inside.trim_start_matches(|c: char| c.is_alphanumeric() || "._\"$ ".contains(c)).to_owned());
         }
         BinOp::Eq(token)

@@ -1,26 +1,26 @@
-//! Values at which migrations are known to lose something, by type. Each has its turn over the rows of a table, in every
-//! column another one: by luck alone a table may have none of them.
+//! Values at which migrations are known to lose something, by type. They are used in turn over the rows of a
+//! table, in every column a different one: with random values alone, a table might have none of them.
 
 use super::json::Shape;
 use super::values::limit;
 use super::wish::Sort;
 
-/// How many rows it takes until a column has had every turn. In the last one it is NULL, if it can be.
+/// How many rows it takes until a column has had every turn. In the last turn it is NULL, if possible.
 pub(super) const TURNS: usize = 14;
 
-/// How far values go, the farthest first.
+/// How extreme values may be, the most extreme first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
-    /// To the ends of each type, and what is no number or no time.
+    /// Up to the limits of each type, including NaN and infinity.
     Extreme,
-    /// With all their digits, but far from the ends.
+    /// With all their digits, but far from the limits.
     Full,
-    /// Only ordinary ones.
+    /// Only ordinary values.
     Plain,
 }
 
 impl Reach {
-    /// The next one that goes less far.
+    /// The next less extreme reach.
     pub(crate) fn less(self) -> Option<Self> {
         match self {
             Self::Extreme => Some(Self::Full),
@@ -30,7 +30,7 @@ impl Reach {
     }
 }
 
-/// The value of a built-in type whose turn it is. `None` where it is the turn of an ordinary one.
+/// The typical value of a built-in type in this turn. `None` if it is the turn of an ordinary value.
 pub(super) fn typical(type_name: &str, turn: usize, reach: Reach) -> Option<String> {
     let (base, modifier) = type_name.split_once('(').unwrap_or((type_name, ""));
     let rest = modifier.split_once(')').map_or("", |(_, rest)| rest);
@@ -56,7 +56,7 @@ const TEXTS: [&str; 11] =
 /// Values with their turns.
 type Turns = &'static [(usize, &'static str)];
 
-/// Those at the ends of a type, and those that are not.
+/// The values at the limits of a type, and the other ones.
 fn values(base: &str) -> (Turns, Turns) {
     match base {
         "smallint" => (&[(4, "32767"), (6, "-32768")], &[(0, "0"), (2, "-1"), (8, "1234")]),
@@ -82,7 +82,7 @@ fn values(base: &str) -> (Turns, Turns) {
         ),
         "time without time zone" => (&[(4, "24:00:00")], &[(0, "00:00:00"), (2, "12:34:56.789012")]),
         "time with time zone" => (&[(4, "23:59:59.999999-15:59")], &[(0, "00:00:00+00"), (2, "12:34:56.789012+05:45")]),
-        // Hours that clocks show twice, or never: in Europe, New York, Chicago, Los Angeles and Sydney.
+        // Local times that occur twice, or never: in Europe, New York, Chicago, Los Angeles and Sydney.
         "timestamp without time zone" => (
             &[(4, "infinity"), (6, "-infinity"), (12, "0001-01-01"), (5, "9999-12-31 23:59:59")],
             &[(0, "2024-03-31 02:30:00"), (2, "2024-10-27 02:30:00"), (8, "2024-11-03 01:30:00"), (10, "1970-01-01")],
@@ -160,7 +160,7 @@ fn numeric(modifier: &str, turn: usize, reach: Reach) -> Option<String> {
     })
 }
 
-/// Arrays: empty, with NULL, and with an item twice and out of order.
+/// Arrays: empty, with NULL, and with a duplicate item out of order.
 fn list_of(item: &str, turn: usize) -> Option<String> {
     Some(match (turn, Sort::of(item)) {
         (0, _) => "{}".to_owned(),
@@ -171,7 +171,8 @@ fn list_of(item: &str, turn: usize) -> Option<String> {
     })
 }
 
-/// The document of a column of which scripts read something: with it, without it, and with something else in its place.
+/// The document of a column from which scripts read a value: with the value, without it, and with another value
+/// in its place.
 pub(super) fn document(shape: &Shape, turn: usize, serial: u32) -> Option<String> {
     let value = match turn {
         0 => return Some("{}".to_owned()),

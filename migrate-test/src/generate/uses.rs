@@ -1,5 +1,6 @@
-//! What scripts and definitions do with the values of columns: the types that they cast them to, and the paths that they
-//! follow into documents. Names alone decide which column is meant: a value that fits where it need not is no harm.
+//! How scripts and definitions use the values of columns: the types that they cast them to, and the paths that
+//! they follow into documents. Columns are identified only by name: a value that fits where it need not does no
+//! harm.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,24 +26,24 @@ use crate::rows::{TableName, holders, table_name};
 /// How many patterns are tried.
 const MOST_PATTERNS: usize = 20;
 
-/// How long a text is at most that is kept in mind.
+/// The maximum length of a text that is remembered.
 pub(super) const LONGEST: usize = 40;
 
-/// What is done with the columns of each name.
+/// The uses of columns, by column name.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Uses {
     columns: BTreeMap<String, Shape>,
     /// The types that columns themselves are cast to.
     casts: BTreeMap<String, Reading>,
-    /// Short texts in the bodies of functions: what they compare with.
+    /// Short texts in the bodies of functions, which they compare with.
     words: BTreeSet<String>,
-    /// What functions look for in texts.
+    /// The patterns that functions search for in texts.
     patterns: BTreeSet<String>,
     /// The constants that columns are compared with, or that are written into them.
     constants: BTreeMap<String, BTreeSet<String>>,
-    /// The same of definitions, which are of less weight.
+    /// The same from definitions, which have less weight.
     defined: BTreeMap<String, BTreeSet<String>>,
-    /// What statements take and change.
+    /// The rows that statements select and change.
     aims: Vec<Aim>,
 }
 
@@ -54,8 +55,8 @@ impl Uses {
         uses
     }
 
-    /// Reads the scripts of a migration. What a down deletes from a table that the up inserts into is what the up brought:
-    /// the constants in it are no values of rows that were there before.
+    /// Reads the scripts of a migration. If the down script deletes from a table that the up script inserts
+    /// into, it deletes what the up script added: its constants are not values of rows that existed before.
     pub(crate) fn of_scripts(up: &str, down: &str) -> Self {
         let mut uses = Self::of(up);
         let table = |name: &SyntaxNode| name.text().to_string().trim().to_lowercase();
@@ -84,7 +85,7 @@ impl Uses {
             self.narrowed(&altered);
         }
         for stmt in file.tree().stmts() {
-            // The bodies of functions are texts.
+            // The bodies of functions are string literals.
             if let ast::Stmt::CreateFunction(_) | ast::Stmt::CreateProcedure(_) | ast::Stmt::Do(_) = stmt {
                 let literals = stmt.syntax().descendants().filter_map(ast::Literal::cast);
                 literals.filter_map(|literal| literal.string_value()).for_each(|body| self.learn_body(&body));
@@ -92,7 +93,7 @@ impl Uses {
         }
     }
 
-    /// A column that gets a type which holds less: `TYPE varchar(3)`.
+    /// A column whose new type holds less: `TYPE varchar(3)`.
     fn narrowed(&mut self, altered: &ast::AlterColumn) {
         let Some(ast::AlterColumnOption::SetType(set)) = altered.option() else { return };
         let name = altered.column_name_ref().and_then(|name| catalog_name(name.syntax().text().to_string().trim()));
@@ -102,7 +103,7 @@ impl Uses {
         }
     }
 
-    /// Reads the expressions of a body, as far as it is SQL.
+    /// Reads the expressions of a function body, as far as it is SQL.
     fn learn_body(&mut self, body: &str) {
         let file = parse(body);
         let literals = file.tree().syntax().descendants().filter_map(ast::Literal::cast);
@@ -112,7 +113,7 @@ impl Uses {
         self.aims.extend(aims::aims(file.tree().syntax()));
     }
 
-    /// Looks at every expression of a file.
+    /// Examines every expression of a file.
     fn look_all(&mut self, root: &SyntaxNode) {
         let mut reader = Reader::new(root);
         for expr in root.descendants().filter_map(ast::Expr::cast).filter_map(|expr| reader.next(&expr)) {
@@ -129,7 +130,8 @@ impl Uses {
         }
     }
 
-    /// What is read of the rows of a function is read of what it gets: `FROM unnest(string_to_array(a, ',')) AS one`.
+    /// How a table function parses its argument follows from how its rows are used:
+    /// `FROM unnest(string_to_array(a, ',')) AS one`.
     fn read_by(&self, item: &ast::FunctionFromItem) -> Option<(Path, Reading)> {
         let alias = item.alias()?;
         let name = match names_of(alias.syntax()) {
@@ -140,12 +142,12 @@ impl Uses {
         reading::read(&call, self.casts.get(&name)?.clone())
     }
 
-    /// Looks at an expression alone; those in it come by themselves.
+    /// Examines only this expression; nested ones are examined separately.
     pub(super) fn look(&mut self, expr: &Expr) {
         self.take(constants::compared(expr));
         match expr.form() {
             Form::Cast(inner, to) => {
-                // A cast to a text says nothing.
+                // A cast to a text type says nothing.
                 let is_text = matches!(to.trim(), "text" | "varchar" | "character varying");
                 match reading::read(inner, Reading::of(to)).filter(|_| !is_text) {
                     Some((path, to)) => self.cast(Some(path), Some(to.want()), to),
@@ -162,7 +164,7 @@ impl Uses {
                     self.ask(Some((column, steps)), None);
                 }
             }
-            // A key that is taken out.
+            // A key that is removed from a document.
             Form::Op(op, sides) if op == "-" && sides.len() == 2 && matches!(sides[1].bare().form(), Form::Text(_)) => {
                 if let (Some((column, mut steps)), Some(key)) = (path(&sides[0]), sides[1].as_constant()) {
                     steps.push(Some(key));
@@ -227,12 +229,12 @@ impl Uses {
         }
     }
 
-    /// The same as what definitions do with columns, rather than scripts.
+    /// The same, as uses by definitions rather than scripts.
     pub(crate) fn defined(self) -> Self {
         Self { constants: BTreeMap::new(), aims: Vec::new(), defined: self.constants, ..self }
     }
 
-    /// Adds what another has; of casts only where they are to be met.
+    /// Adds the uses of another value; casts only if values have to satisfy them.
     pub(crate) fn extend(&mut self, other: Self, casts: bool) {
         for (name, shape) in other.columns {
             self.columns.entry(name).or_insert(shape);
@@ -250,12 +252,12 @@ impl Uses {
         }
     }
 
-    /// Whether values are read that not all can be.
+    /// Whether values are parsed in a way that not all of them allow.
     pub(crate) fn is_empty(&self) -> bool {
         self.casts.is_empty() && self.columns.is_empty()
     }
 
-    /// Whether a column of a table has a name that values are read of.
+    /// Whether a column of a table has a name whose values are parsed.
     pub(crate) fn is_about(&self, schema: &Schema, table: &TableName) -> bool {
         let is_read = |name: &str| self.casts.contains_key(name) || self.columns.contains_key(name);
         let id = Id::named(Kind::Table, &table.0, &table.1);
@@ -280,12 +282,13 @@ impl Uses {
         self.constants.get(column).or_else(|| self.defined.get(column))
     }
 
-    /// What statements aim at in a table, of which these are the names that it and what it is a part of have.
+    /// The aims of statements in a table; `names` are those of the table and of the tables that it is a
+    /// partition of.
     pub(super) fn aims(&self, names: &[String]) -> impl Iterator<Item = &Aim> {
         self.aims.iter().filter(|aim| names.iter().any(|name| name == aim.table()))
     }
 
-    /// The tables that statements aim at, those that they read, and those whose rows go with others.
+    /// The tables that statements aim at, those that they read, and those whose rows are deleted with others.
     pub(crate) fn aimed(&self, schema: &Schema) -> BTreeSet<TableName> {
         if self.aims.is_empty() {
             return BTreeSet::new();
@@ -301,24 +304,24 @@ impl Uses {
         tables
     }
 
-    /// The same, with rows for the statements of others.
+    /// The same, with rows for the statements of another value.
     pub(crate) fn aiming_as(self, other: Self) -> Self {
         Self { aims: other.aims, ..self }
     }
 
-    /// The tables that statements update from others.
+    /// The tables that statements update from other tables.
     pub(crate) fn matched(&self, schema: &Schema) -> BTreeSet<TableName> {
         let tables: BTreeSet<&str> = self.aims.iter().filter(|aim| aim.reads_others()).map(Aim::table).collect();
         let is_one = |table: &&Object| lineage(schema, table).iter().any(|name| tables.contains(name.as_str()));
         holders(schema).filter(is_one).map(table_name).collect()
     }
 
-    /// Whether a statement updates a table from others.
+    /// Whether a statement updates a table from other tables.
     pub(crate) fn reads_others(&self) -> bool {
         self.aims.iter().any(Aim::reads_others)
     }
 
-    /// How many of them scripts have for a column.
+    /// How many constants scripts have for a column.
     pub(super) fn most_constants(&self, column: &str) -> usize {
         self.constants.get(column).map_or(0, BTreeSet::len)
     }
@@ -331,34 +334,34 @@ impl Uses {
         if types.is_empty() { "as it reads it".to_owned() } else { types.join(" or ") }
     }
 
-    /// Puts a value that is known in the place of the type that this column is cast to.
+    /// Replaces the types that columns are cast to by what is known about them.
     pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Reading>) {
         for reading in self.casts.values_mut() {
             reading.resolve(known);
         }
     }
 
-    /// What the documents of a column look like.
+    /// The structure of the documents of a column.
     pub(super) fn shape(&self, column: &str) -> Option<&Shape> {
         self.columns.get(column).filter(|shape| !shape.is_empty())
     }
 
-    /// A pattern that functions look for.
+    /// A pattern that functions search for.
     pub(super) fn pattern(&self, at: usize) -> Option<&String> {
         self.patterns.iter().nth(at)
     }
 
-    /// How many of them are tried.
+    /// How many patterns are tried.
     pub(super) fn patterns(&self) -> usize {
         self.patterns.len().min(MOST_PATTERNS)
     }
 
-    /// What functions compare texts with.
+    /// The texts that functions compare with.
     pub(super) fn words(&self) -> impl Iterator<Item = &String> {
         self.words.iter()
     }
 
-    /// What the texts of a column are read as.
+    /// How the texts of a column are parsed.
     pub(super) fn cast_to(&self, column: &str) -> Option<&Reading> {
         self.casts.get(column)
     }

@@ -1,4 +1,4 @@
-//! Values of every type, as texts that the server reads: ordinary ones, and those that break things.
+//! Values of every type, as texts that the server can parse: ordinary ones, and awkward ones.
 
 use migrate_core::ident::literals;
 use migrate_core::schema::{Kind, Object, Schema};
@@ -12,20 +12,20 @@ use super::typical::Reach;
 use super::wish::{Sort, Wish};
 use super::{names, spec};
 
-/// What values are to be like.
+/// What kind of values are wanted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Taste {
-    /// The number of the row: values of different rows differ where they can.
+    /// The number of the row: values of different rows differ if possible.
     pub(super) serial: u32,
-    /// Whether values are wanted that break things, those at the ends of types.
+    /// Whether awkward values are wanted, at the limits of types.
     pub(super) awkward: bool,
-    /// How far values go whose turn it is.
+    /// How extreme typical values may be.
     pub(super) reach: Reach,
-    /// Whether all that is asked is to be so; else some columns are drawn without regard to it, in case it was misread.
+    /// Whether all requirements must be met. Otherwise some columns ignore them, in case they were misread.
     pub(super) obedient: bool,
-    /// Texts in one of the formats that functions and triggers often read, by its number.
+    /// The number of a format that functions and triggers often parse; texts have this format.
     pub(super) format: Option<usize>,
-    /// Where the choices between the sides of an OR begin.
+    /// The seed for the choices between the sides of an OR.
     pub(super) dice: u64,
 }
 
@@ -64,7 +64,7 @@ fn words(taste: Taste, list: &'static [&'static str]) -> BoxedStrategy<String> {
     select(list).prop_map(str::to_owned).boxed()
 }
 
-/// Ordinary and awkward values of a type, without regard to any CHECK.
+/// Ordinary and awkward values of a type, regardless of any CHECK.
 fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStrategy<String> {
     if let Some(element_type) = type_name.strip_suffix("[]") {
         let element_type = element_type.trim_end_matches("[]");
@@ -195,7 +195,7 @@ fn ordinary(base: &str, serial: u32) -> Option<String> {
     })
 }
 
-/// A type of an extension, by its name; where that is not known, what most of them read.
+/// A value of an extension's type, by name. If the type is unknown, a text that most types accept.
 fn of_extension(base: &str, modifier: &str, taste: Taste) -> BoxedStrategy<String> {
     let serial = taste.serial;
     let first = modifier.split([',', ')']).next().unwrap_or_default().trim();
@@ -227,7 +227,7 @@ fn of_extension(base: &str, modifier: &str, taste: Taste) -> BoxedStrategy<Strin
     }
 }
 
-/// A shape of PostGIS of a kind: `PointZ`, `MultiPolygon`.
+/// A PostGIS geometry of a kind: `PointZ`, `MultiPolygon`.
 fn shape(kind: &str, serial: u32) -> String {
     let lower = kind.to_lowercase();
     let (name, more) = match lower.strip_suffix("zm") {
@@ -294,7 +294,7 @@ fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> Boxed
     }
 }
 
-/// The values of a type that has few: the labels of an enum, or true and false.
+/// The values of a type that has only a few: the labels of an enum, or true and false.
 pub(super) fn few(schema: &Schema, type_name: &str) -> Vec<String> {
     if type_name == "boolean" {
         return vec!["true".to_owned(), "false".to_owned()];
@@ -307,7 +307,7 @@ fn numbers(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<Stri
     own_or_awkward((taste.serial + 1).to_string(), taste, awkward)
 }
 
-/// Numbers of which every other one has a fraction, for a type without any is to be seen to lose it.
+/// Numbers, every other one with a fraction, so that a type without fractions is seen to lose it.
 fn fractions(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
     let part = if taste.serial % 2 == 1 { ".256789" } else { "" };
     own_or_awkward(format!("{}{part}", taste.serial + 1), taste, awkward)
@@ -338,7 +338,8 @@ fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
 /// How many formats there are.
 pub(super) const FORMATS: usize = 14;
 
-/// A text in a format: what reads it is not known, so each is tried. Those from here on are patterns.
+/// A text in a format. It is not known which function parses it, so each format is tried. The later ones are
+/// patterns.
 fn formatted(format: usize, serial: u32) -> String {
     match format {
         0 => (serial + 1).to_string(),
@@ -358,7 +359,7 @@ fn formatted(format: usize, serial: u32) -> String {
     }
 }
 
-/// How many letters a text of a type has at most.
+/// The maximum number of characters in a text of a type.
 pub(super) fn limit(type_name: &str) -> Option<usize> {
     let (_, modifier) = type_name.split_once('(')?;
     modifier.split([',', ')']).next()?.trim().parse().ok()
@@ -372,10 +373,10 @@ fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String
     }
     let limit = limit.unwrap_or(if matches!(base, "\"char\"") { 1 } else { 60 });
     let cut = move |text: String| text.chars().take(limit).collect::<String>();
-    // Case and a blank at the end are there even where nothing else is out of the ordinary.
+    // Mixed case and a trailing blank occur even where nothing else is unusual.
     let own = format!("{} {}", taste.serial, if taste.serial % 2 == 1 { "Text " } else { "text" });
     if !taste.awkward && taste.serial.to_string().len() > limit {
-        // A short text has more values in letters than in digits.
+        // A short text has more possible values in letters than in digits.
         return Just(cut(char::from_u32('A' as u32 + taste.serial % 26).map(String::from).unwrap_or_default())).boxed();
     }
     if !taste.awkward {

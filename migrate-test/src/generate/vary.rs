@@ -1,4 +1,4 @@
-//! Other values in a row that is there, of a table that takes no more rows.
+//! Other values in an existing row, for a table that accepts no more rows.
 
 use migrate_core::ident::{QualifiedName, ident};
 
@@ -6,7 +6,8 @@ use super::draw::Row;
 use super::spec::Table;
 use super::{MORE_ROUNDS, Place, Turn};
 
-/// Gives the first row of a table other values, each column by itself, but for those of keys; whether it took any.
+/// Gives the first row of a table other values, each column separately, except those of keys; returns whether
+/// any value was accepted.
 pub(super) async fn one(place: &mut Place<'_>, table: &Table, serial: u32) -> migrate_core::Result<bool> {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     let is_key = |column: &str| {
@@ -19,7 +20,7 @@ pub(super) async fn one(place: &mut Place<'_>, table: &Table, serial: u32) -> mi
     for round in 0..MORE_ROUNDS {
         let at = Turn { round, serial: serial + round, whole: true, ..Turn::default() };
         let row = place.draw(table, at, Row::new());
-        // Nobody would see a NULL go.
+        // The loss of a NULL would go unnoticed.
         let has_value = |column: &&str| row.get(*column).is_some_and(|value| value != "NULL");
         let tried: Vec<&str> = left.iter().copied().filter(has_value).collect();
         let set = |column: &&str| {

@@ -1,4 +1,4 @@
-//! What the claims on a row ask of one column.
+//! What the claims on a row require of one column.
 
 use super::claims::Claim;
 use super::class::Class;
@@ -7,40 +7,40 @@ use super::json::{Shape, Want, path};
 use super::pattern::Pattern;
 use super::reading::Reading;
 
-/// What is asked of a column.
+/// The requirements on a column.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wish {
-    /// Whether it has to be NULL, or must not be.
+    /// Whether it must be NULL, or must not be.
     pub(super) null: Option<bool>,
-    /// It is one of these.
+    /// It is one of these values.
     pub(super) exactly: Vec<String>,
     pub(super) not: Vec<String>,
-    /// Bounds, which are in it or not.
+    /// Bounds, each inclusive or not.
     pub(super) low: Option<(f64, bool)>,
     pub(super) high: Option<(f64, bool)>,
-    /// The rest that a division leaves.
+    /// A divisor and the remainder.
     pub(super) modulo: Option<(i64, i64)>,
-    /// How long a text is, or an array.
+    /// The length of a text or an array.
     pub(super) length: (Option<usize>, Option<usize>),
     pub(super) patterns: Vec<Pattern>,
-    /// Characters that it must not have, so that other patterns find nothing.
+    /// Characters that it must not contain, so that other patterns do not match.
     pub(super) without: Option<Class>,
     pub(super) lower: bool,
     pub(super) upper: bool,
     pub(super) trimmed: bool,
-    /// Elements that an array may have, and those that it has.
+    /// The elements that an array may have, and those that it must have.
     pub(super) items: Vec<String>,
     pub(super) among: Vec<String>,
     pub(super) shape: Shape,
-    /// Texts that can be read as this.
+    /// The way in which its texts are parsed.
     pub(super) readable: Option<Reading>,
-    /// Some of them in another way than their value is printed.
+    /// Whether some of them are spelled differently from how their value is printed.
     pub(super) respelled: bool,
-    /// Constants of the checks, for when all else is refused.
+    /// Constants in the checks, for when everything else is refused.
     pub(super) constants: Vec<String>,
 }
 
-/// What kind of values a type has, as far as it matters here.
+/// The kind of values that a type has, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
     Text,
@@ -68,7 +68,7 @@ impl Sort {
     }
 }
 
-/// The operator with its sides exchanged.
+/// The operator with its operands exchanged.
 pub(super) fn mirrored(op: &str) -> &str {
     match op {
         "<" => ">",
@@ -82,8 +82,8 @@ pub(super) fn mirrored(op: &str) -> &str {
 }
 
 impl Wish {
-    /// Takes a claim in, if it is about this column alone; `false` where it is not understood, and has to be met by what the
-    /// server calculates.
+    /// Adds a claim if it is about only this column; `false` if it is not understood, so that a value computed
+    /// by the server has to satisfy it.
     pub(super) fn take(&mut self, claim: &Claim, column: &str) -> bool {
         match claim {
             Claim::Null(name, is) if name == column => self.null = Some(*is),
@@ -100,7 +100,7 @@ impl Wish {
         true
     }
 
-    /// Takes a pattern for what nothing else is asked of.
+    /// Adds a pattern if nothing else is required.
     pub(super) fn suggest(&mut self, pattern: Pattern) {
         if self.patterns.is_empty() && self.exactly.is_empty() {
             self.patterns.push(pattern);
@@ -156,7 +156,7 @@ impl Wish {
         true
     }
 
-    /// A column beside an array of constants.
+    /// A column compared with an array of constants.
     fn listed(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
         let Form::Array(list) = right.bare().form() else { return false };
         let list = list.iter().filter_map(Expr::as_constant);
@@ -203,7 +203,7 @@ impl Wish {
         }
     }
 
-    /// What is asked of a column, or of a call, through a function that leaves most values as they are.
+    /// The requirement on a column, or on a call, through a function that leaves most values unchanged.
     fn inside(&mut self, inner: &Expr, op: &str, constant: &str) -> bool {
         match inner.bare().form() {
             Form::Column(_) => self.column(op, constant),
@@ -212,7 +212,7 @@ impl Wish {
         }
     }
 
-    /// The kind of a value of JSON.
+    /// The kind of a JSON value.
     fn kind(&mut self, document: &Expr, op: &str, constant: &str) -> bool {
         let want = match constant {
             "object" => Want::Object,
@@ -261,7 +261,7 @@ impl Wish {
         true
     }
 
-    /// Two sides with the column: `lower(a) = a`.
+    /// A comparison with the column on both sides: `lower(a) = a`.
     fn same(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
         let call = [left, right].into_iter().find_map(|side| match side.bare().form() {
             Form::Call(name, arguments) if arguments.first()?.as_column().is_some() => Some(name.clone()),

@@ -37,14 +37,14 @@ impl Endpoint {
         }
     }
 
-    /// The URL of one of its databases over loopback, with the password.
+    /// The URL of one of its databases on the loopback interface, with the password.
     pub fn url(&self, database: &str) -> String {
         let options = PgConnectOptions::new_without_pgpass().username(SUPERUSER).port(self.port).database(database);
         let options = options.host("127.0.0.1").password(&self.password);
         Database::from(options).url_with_password()
     }
 
-    /// Where it is, without the password.
+    /// Its address, without the password.
     pub fn display(&self) -> String {
         format!("127.0.0.1:{} (PostgreSQL {}, {})", self.port, self.server_version, self.provider)
     }
@@ -54,7 +54,7 @@ impl Endpoint {
         &self.server_version
     }
 
-    /// The variables by which psql and its kin find one of its databases.
+    /// The environment variables with which psql and other libpq programs connect to one of its databases.
     pub fn psql_environment(&self, database: &str) -> Vec<(&'static str, String)> {
         let host = match &self.provider {
             Provider::Local { sockets, .. } => sockets.display().to_string(),
@@ -69,7 +69,7 @@ impl Endpoint {
         ]
     }
 
-    /// The psql that came with the server's binaries.
+    /// The psql that belongs to the server's binaries.
     pub fn psql_program(&self) -> Option<PathBuf> {
         let Provider::Local { binaries, .. } = &self.provider else { return None };
         Some(binaries.join("psql")).filter(|psql| psql.is_file())

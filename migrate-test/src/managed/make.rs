@@ -1,4 +1,4 @@
-//! Making a managed server: of what, and in which folder.
+//! Creates a managed server: with which provider, and in which folder.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::provider::docker;
 use crate::random;
 
 impl Managed {
-    /// Chooses what it is made of, and says why nothing before it was taken.
+    /// Chooses the provider, and says why the ones before it were not used.
     pub(super) fn choose(&self) -> Result<(Provider, Vec<String>), ServerError> {
         let mut tried = Vec::new();
         if matches!(self.source, Source::Auto | Source::Local) {
@@ -35,7 +35,7 @@ impl Managed {
         Err(ServerError::NoProvider { tried })
     }
 
-    /// Makes a new one, up to the point where it can be started.
+    /// Creates a new server, up to the point where it can be started.
     pub(super) fn make(&self, progress: &mut dyn FnMut(Progress)) -> Result<Endpoint, ServerError> {
         let (provider, _) = self.choose()?;
         progress(Progress::Making(provider.to_string()));
@@ -44,15 +44,15 @@ impl Managed {
         if let Provider::Local { binaries, .. } = &endpoint.provider {
             let found = Binaries::probe(binaries).map_err(|why| ServerError::NoProvider { tried: vec![why] })?;
             endpoint.server_version = found.version;
-            // Without a state file a data folder is one that nobody knows the password of.
+            // The password of a data folder without a state file is unknown.
             remove(&self.home.join("data"))?;
             self.cluster(&endpoint)?.init(&endpoint.password)?;
         }
         Ok(endpoint)
     }
 
-    /// The folder of the sockets: beside the data, or somewhere shorter where that is too long
-    /// for a socket's path (107 bytes on Linux, 103 on macOS).
+    /// The folder of the sockets: beside the data, or at a shorter path if that one is too long for a socket
+    /// (107 bytes on Linux, 103 on macOS).
     fn sockets(&self) -> PathBuf {
         let beside = self.home.join("sockets");
         let length = beside.as_os_str().len() + "/.s.PGSQL.65535.lock".len();
@@ -64,14 +64,14 @@ impl Managed {
     }
 }
 
-/// The folder in which managed servers live.
+/// The folder that contains the managed servers.
 pub(super) fn base() -> Result<PathBuf, ServerError> {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(home) = from("ROUNDTRIP_HOME") {
         return Ok(home);
     }
     if rustix::process::geteuid().is_root() {
-        // The account that runs the server cannot enter root's home.
+        // The account that runs the server cannot enter root's home folder.
         return Ok(PathBuf::from("/var/lib/roundtrip"));
     }
     let home = from("XDG_DATA_HOME").or_else(|| from("HOME").map(|home| home.join(".local/share")));

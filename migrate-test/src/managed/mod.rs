@@ -1,5 +1,5 @@
-//! The managed server of a project: made by the first command that needs it, kept until it
-//! is destroyed, started again when it does not run.
+//! The managed server of a project: created by the first command that needs it, kept until it is destroyed, and
+//! started again if it does not run.
 
 mod endpoint;
 mod make;
@@ -18,19 +18,19 @@ use crate::error::ServerError;
 use crate::provider::account::Account;
 use crate::provider::cluster::{private_folder, remove, write_private};
 
-/// What a managed server is made of.
+/// The provider of a managed server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// The first that serves: binaries, then Docker.
+    /// The first available of: binaries, then Docker.
     Auto,
-    /// The PostgreSQL binaries of this machine.
+    /// The PostgreSQL binaries on this machine.
     Local,
-    /// A container of this image, or of one that is there.
+    /// A container of this image, or of one that is available locally.
     Docker(Option<String>),
 }
 
-/// The managed server of a project. It is named by the project's folder; nothing is opened
-/// before [`Managed::up`].
+/// The managed server of a project. It is identified by the project's folder; nothing is opened before
+/// [`Managed::up`].
 #[derive(Debug, Clone)]
 pub struct Managed {
     home: PathBuf,
@@ -42,22 +42,22 @@ pub struct Managed {
 /// What happens while a managed server is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
-    /// A new one is made: with what.
+    /// A new server is being created, with this provider.
     Making(String),
-    /// It is started.
+    /// It is being started.
     Starting,
-    /// The port that it had is taken; it gets this one.
+    /// Its previous port is in use; it gets this one.
     OtherPort(u16),
-    /// It accepts connections, at this address.
+    /// It accepts connections at this address.
     Running(String),
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Making(with) => write!(f, "making a development server with {with}"),
+            Self::Making(with) => write!(f, "creating a development server with {with}"),
             Self::Starting => f.write_str("starting the development server"),
-            Self::OtherPort(port) => write!(f, "its port is taken by another program; it gets port {port}"),
+            Self::OtherPort(port) => write!(f, "its port is in use by another program; it gets port {port}"),
             Self::Running(at) => write!(f, "the development server runs at {at}"),
         }
     }
@@ -68,11 +68,11 @@ impl fmt::Display for Progress {
 pub struct Status {
     /// Whether it accepts connections.
     pub running: bool,
-    /// What it is made of, in words.
+    /// Its provider, in words.
     pub provider: String,
-    /// Where it is, if it was ever made.
+    /// Its address, if it was ever created.
     pub endpoint: Option<Endpoint>,
-    /// Why it is made of this, and not of something else.
+    /// Why this provider was chosen.
     pub why: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ impl Managed {
         Self::at(&make::base()?.join(name), source)
     }
 
-    /// The managed server that lives in this folder.
+    /// The managed server in this folder.
     ///
     /// # Errors
     ///
@@ -106,8 +106,8 @@ impl Managed {
         &self.home
     }
 
-    /// Where it was when it ran last. No process is started and no connection made: whoever
-    /// connects finds out whether that is still so, and calls [`Managed::up`] when it is not.
+    /// Its address when it ran last. No process is started and no connection is opened: the caller finds out by
+    /// connecting whether the address is still valid, and calls [`Managed::up`] if it is not.
     pub fn recorded(&self) -> Option<Endpoint> {
         let text = fs::read_to_string(self.state_file()).ok()?;
         let endpoint: Endpoint = serde_json::from_str(&text).ok()?;
@@ -121,11 +121,11 @@ impl Managed {
         (endpoint.format == FORMAT && fits).then_some(endpoint)
     }
 
-    /// Makes it where there is none, starts it where it does not run. Several at once are safe.
+    /// Creates the server if there is none, and starts it if it does not run. Concurrent calls are safe.
     ///
     /// # Errors
     ///
-    /// [`ServerError`] with why it cannot be had.
+    /// [`ServerError`] with the reason why it is not available.
     pub async fn up(&self, progress: &mut dyn FnMut(Progress)) -> Result<Endpoint, ServerError> {
         let _lock = self.lock()?;
         if let Some(endpoint) = self.recorded() {
@@ -139,21 +139,21 @@ impl Managed {
         self.start(endpoint, progress).await
     }
 
-    /// Makes the database, if it is missing; says whether it was.
+    /// Creates the database if it is missing; returns whether it was.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Refused`] with what the server said.
+    /// [`ServerError::Refused`] with the server's message.
     pub async fn ensure_database(&self, endpoint: &Endpoint, name: &str) -> Result<bool, ServerError> {
-        let refused = |error: sqlx::Error| ServerError::refused(format!("make database {name}"), &error);
+        let refused = |error: sqlx::Error| ServerError::refused(format!("create database {name}"), &error);
         let mut connection = PgConnection::connect_with(&endpoint.options("postgres")).await.map_err(refused)?;
         let create = format!("CREATE DATABASE {}", migrate_core::ident::ident(name));
         let made = sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await;
-        // Closing says goodbye; nothing depends on it.
+        // Closing is a courtesy; nothing depends on it.
         let _ = connection.close().await;
         match made {
             Ok(_) => Ok(true),
-            // 42P04 duplicate_database; 23505 when two make it at the same moment.
+            // 42P04 is duplicate_database; 23505 occurs if two processes create it at the same moment.
             Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42P04" | "23505")) => {
                 Ok(false)
             }
@@ -161,7 +161,7 @@ impl Managed {
         }
     }
 
-    /// Stops it; the data stays. `false` where it did not run.
+    /// Stops it; the data stays. `false` if it was not running.
     ///
     /// # Errors
     ///
@@ -183,7 +183,7 @@ impl Managed {
     ///
     /// # Errors
     ///
-    /// [`ServerError`] when it cannot be stopped, or its folder not be removed.
+    /// [`ServerError`] when it cannot be stopped, or its folder cannot be removed.
     pub async fn destroy(&self) -> Result<(), ServerError> {
         self.down().await?;
         if let Some(Endpoint { provider: Provider::Local { sockets, .. }, .. }) = self.recorded() {
@@ -199,7 +199,7 @@ impl Managed {
     ///
     /// # Errors
     ///
-    /// None today; a provider may have to ask somebody who does not answer.
+    /// Currently none; a future provider may have to query a service that does not answer.
     pub async fn status(&self) -> Result<Status, ServerError> {
         let endpoint = self.recorded();
         let running = match &endpoint {
@@ -209,8 +209,8 @@ impl Managed {
         let (provider, why) = match &endpoint {
             Some(endpoint) => (endpoint.provider.to_string(), Vec::new()),
             None => match self.choose() {
-                Ok((provider, why)) => (format!("not made yet; it would be {provider}"), why),
-                Err(error) => ("not made yet".to_owned(), vec![error.to_string()]),
+                Ok((provider, why)) => (format!("not created yet; it would use {provider}"), why),
+                Err(error) => ("not created yet".to_owned(), vec![error.to_string()]),
             },
         };
         Ok(Status { running, provider, endpoint, why })
@@ -227,7 +227,7 @@ impl Managed {
         self.home.join("state.json")
     }
 
-    /// Writes where it is, in one piece.
+    /// Writes its address to the state file, atomically.
     fn record(&self, endpoint: &Endpoint) -> Result<(), ServerError> {
         let path = self.state_file();
         let text = serde_json::to_string_pretty(endpoint).map_err(std::io::Error::from);
@@ -237,7 +237,7 @@ impl Managed {
         fs::rename(&beside, &path).map_err(ServerError::io(&path, "written"))
     }
 
-    /// Keeps other processes from starting or stopping it at the same time.
+    /// Prevents other processes from starting or stopping it at the same time.
     fn lock(&self) -> Result<File, ServerError> {
         private_folder(&self.home, self.account.as_ref())?;
         let path = self.home.join("lock");

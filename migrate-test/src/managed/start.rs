@@ -1,4 +1,4 @@
-//! Starting a managed server that was made before.
+//! Starts a managed server that already exists.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use crate::provider::cluster::Cluster;
 use crate::provider::docker::Container;
 
 const READY: Duration = Duration::from_secs(60);
-/// Development data survives a crash of the server; the last half second may not survive one
-/// of the machine, and commits are several times quicker for it.
+/// Development data survives a crash of the server. The last half second may be lost if the machine crashes; in
+/// return, commits are several times faster.
 const SETTINGS: [(&str, &str); 2] = [("synchronous_commit", "off"), ("max_connections", "200")];
 
 impl Managed {
@@ -38,8 +38,8 @@ impl Managed {
         Ok(endpoint)
     }
 
-    /// Starts the server on the data folder; one that was killed may have left processes that
-    /// are still ending, so the first refusals are not the last word.
+    /// Starts the server on the data folder. A server that was killed may have left processes that are still
+    /// ending, so the start is retried after the first refusals.
     async fn start_local(
         &self,
         endpoint: &mut Endpoint,
@@ -71,7 +71,7 @@ impl Managed {
         loop {
             let why = match PgConnection::connect_with(&endpoint.options("postgres")).await {
                 Ok(connection) => {
-                    // Being able to connect is all that was asked.
+                    // The purpose was only to check that it accepts connections.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -108,19 +108,19 @@ impl Managed {
     }
 }
 
-/// The port that is wanted if it is free, else one that is.
+/// The wanted port if it is free, otherwise any free port.
 fn free_port(wanted: u16) -> Result<u16, ServerError> {
     let free = TcpListener::bind(("127.0.0.1", wanted)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
     let port = free.and_then(|listener| listener.local_addr()).map(|address| address.port());
-    port.map_err(ServerError::io("127.0.0.1", "listened at"))
+    port.map_err(ServerError::io("127.0.0.1", "listened on"))
 }
 
 async fn version(endpoint: &Endpoint) -> Result<String, ServerError> {
-    let refused = |error: sqlx::Error| ServerError::refused("tell its version", &error);
+    let refused = |error: sqlx::Error| ServerError::refused("report its version", &error);
     let mut connection = PgConnection::connect_with(&endpoint.options("postgres")).await.map_err(refused)?;
     let version =
         sqlx::query_scalar::<_, String>("SELECT current_setting('server_version')").fetch_one(&mut connection).await;
-    // Closing says goodbye; nothing depends on it.
+    // Closing is a courtesy; nothing depends on it.
     let _ = connection.close().await;
     Ok(version.map_err(refused)?.split(' ').next().unwrap_or_default().to_owned())
 }

@@ -1,8 +1,8 @@
-//! Sessions that stand in the way of a statement, so that it has to wait on every table and say what it
-//! wants. Who waits, and when it is let through, is decided by the probe.
+//! Sessions that block a statement, so that it has to wait on every table and thereby reveals which locks it
+//! wants. The probe decides who waits, and when the statement may continue.
 //!
-//! One of them has the strongest lock on every table that the statement was not seen on. Where it was
-//! seen, another one has the lock that lets this pass and nothing stronger. Neither waits for
+//! One session holds the strongest lock on every table where the statement has not been seen yet. Where it has
+//! been seen, another session holds the lock that lets it pass but nothing stronger. Neither session waits for
 //! long, so neither is ever part of a deadlock.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,43 +16,43 @@ use migrate_core::{CodeMigrations, Database, Result};
 use super::barrier::{Table, named};
 use super::look::{Oid, World};
 
-/// What a statement has or asked for.
+/// The locks that a statement has or requested.
 pub(super) type Seen = BTreeMap<Oid, LockMode>;
 
-/// Sessions that stand in the way of one statement.
+/// Sessions that block one statement.
 #[derive(Debug)]
 pub(super) struct Bar {
-    /// Has the strongest lock on what was not seen.
+    /// Holds the strongest lock on tables where the statement has not been seen.
     first: Rehearsal,
-    /// The tables that it has locked. Each has a savepoint, so that the last ones can be given back.
+    /// The tables that it has locked. Each has a savepoint, so that the last ones can be released.
     stack: Vec<Oid>,
-    /// Has the weaker locks on what was seen.
+    /// Holds the weaker locks on tables where the statement has been seen.
     second: Line,
-    /// Takes them over from the second: some statements wait for all transactions that are there.
+    /// Takes them over from the second session: some statements wait for all existing transactions.
     third: Line,
     tables: BTreeMap<Oid, Table>,
-    /// What it is no use to stand in the way of any more.
+    /// Nothing is learned by blocking the statement once it has requested this lock.
     enough: LockMode,
 }
 
-/// A session, and the number of its process.
+/// A session and its backend pid.
 #[derive(Debug)]
 struct Line {
     session: Rehearsal,
     pid: String,
 }
 
-/// Where nothing was in the way of a statement for a moment.
+/// A moment in which nothing blocked the statement.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gap {
-    /// The tables where it was not seen before.
+    /// The tables where it had not been seen before.
     pub(super) tables: BTreeSet<Oid>,
-    /// Whether it can have strengthened a lock that was seen.
+    /// Whether it may have strengthened a lock that had been seen.
     pub(super) stronger: bool,
 }
 
-/// A lock is waited for as long as it takes to let the statement through that has to go first, and never
-/// as long as it takes the server to look for a deadlock.
+/// A session waits for a lock as long as the statement needs that has to go first, and never as long as it
+/// takes the server to check for a deadlock.
 const SETTINGS: &str = "SET search_path TO pg_catalog, pg_temp; SET lock_timeout TO 200; SELECT pg_backend_pid();";
 
 impl Bar {
@@ -62,8 +62,8 @@ impl Bar {
         Ok(Self { first, stack, second, third, tables, enough: LockMode::AccessExclusive })
     }
 
-    /// Stands in the way of a statement on all tables, as long as it has not asked for `enough` there.
-    /// Returns those where that cannot be done.
+    /// Blocks a statement on all tables, as long as it has not requested `enough` there. Returns the tables
+    /// where that is not possible.
     pub(super) async fn stand(&mut self, world: &World, statement: &str, enough: LockMode) -> Result<BTreeSet<Oid>> {
         let oids = world.tables().map(|oid| oid.to_string()).collect::<Vec<_>>().join(",");
         let query = format!("SELECT oid, oid::regclass, relkind = 'm' FROM pg_class WHERE oid = ANY ('{{{oids}}}')");
@@ -75,8 +75,9 @@ impl Bar {
         self.tables = rows.into_iter().filter_map(table).collect();
         self.enough = enough;
         self.stack = Vec::new();
-        // The one that is asked for first is given back without the others when it is the last one. What
-        // the statement names first comes first, and then, as in VACUUM, what was made first.
+        // A table can be released without the others only if it was locked last, so those that are requested
+        // first are locked last. A statement requests the tables that it names first, and then, as in VACUUM,
+        // the oldest ones.
         let named = named(world, statement);
         let mut order: Vec<Oid> = self.tables.keys().copied().collect();
         order.sort_by_key(|oid| (named.get(oid).copied().unwrap_or(usize::MAX), *oid));
@@ -85,7 +86,7 @@ impl Bar {
         self.lock(order).await
     }
 
-    /// Lets a statement through that waits: on this table, or for transactions to end.
+    /// Lets a waiting statement continue: on this table, or after other transactions have ended.
     pub(super) async fn pass(&mut self, table: Option<Oid>, seen: &Seen) -> Result<Gap> {
         match table.and_then(|table| self.stack.iter().position(|oid| *oid == table)) {
             Some(at) => self.give_back(at, seen).await,
@@ -93,13 +94,13 @@ impl Bar {
         }
     }
 
-    /// Gives a table back where the statement was not seen before.
+    /// Releases a table where the statement had not been seen before.
     async fn give_back(&mut self, at: usize, seen: &Seen) -> Result<Gap> {
         let above = self.stack.split_off(at);
         let Some(table) = above.first() else { return Ok(Gap::default()) };
         let weaker = self.weaker(table, seen).map(|(lock, _)| lock).unwrap_or_default();
         let strong = format!("ROLLBACK TO SAVEPOINT s{table}");
-        // The weaker lock waits for the strong one to go, so that there is no moment between them.
+        // The weaker lock is already queued behind the strong one, so that there is no gap between them.
         let Self { first, second, third, .. } = self;
         let (taken, given) = second.behind(&weaker, &mut third.session, first.query(&strong)).await;
         given?;
@@ -115,8 +116,8 @@ impl Bar {
         }
     }
 
-    /// Ends the transaction that a statement waits for, which has one of the weaker locks. Another one
-    /// takes them first, or waits for them where only one can have them.
+    /// Ends the transaction that a statement waits for, which holds one of the weaker locks. Another session
+    /// takes these locks first, or queues for them if only one session can hold them.
     async fn hand_over(&mut self, table: Option<Oid>, seen: &Seen) -> Result<Gap> {
         let weaker = seen.keys().filter_map(|oid| Some((oid, self.weaker(oid, seen)?)));
         let (shared, other): (Vec<_>, Vec<_>) =
@@ -136,14 +137,15 @@ impl Bar {
         Ok(Gap { tables: BTreeSet::new(), stronger })
     }
 
-    /// The weaker lock on a table that was seen, and whether two sessions can have it.
+    /// The weaker lock on a table where the statement has been seen, and whether two sessions can hold it at
+    /// once.
     fn weaker(&self, table: &Oid, seen: &Seen) -> Option<(String, bool)> {
         let mode = *seen.get(table)?;
         let is_shared = !matches!(mode, LockMode::AccessShare | LockMode::RowShare | LockMode::RowExclusive);
         Some((self.tables.get(table)?.lock(Some(mode), self.enough)?, is_shared))
     }
 
-    /// Gets out of the way.
+    /// Stops blocking.
     pub(super) async fn leave(&mut self) -> Result<()> {
         let (first, second, third) = (&mut self.first, &mut self.second.session, &mut self.third.session);
         tokio::try_join!(first.query("ROLLBACK"), second.query("ROLLBACK"), third.query("ROLLBACK")).map(drop)
@@ -153,7 +155,7 @@ impl Bar {
         tokio::join!(self.first.close(), self.second.session.close(), self.third.session.close());
     }
 
-    /// Takes the strongest lock on tables, one after the other. Returns those where it cannot be had.
+    /// Takes the strongest lock on tables, one after the other. Returns those where that is not possible.
     async fn lock(&mut self, order: Vec<Oid>) -> Result<BTreeSet<Oid>> {
         let lock = |oid: &Oid| {
             let lock = self.tables.get(oid)?.lock(None, self.enough)?;
@@ -169,7 +171,7 @@ impl Bar {
             self.stack.extend(order);
             return Ok(open);
         }
-        // Which of them cannot be had is found out one by one.
+        // If one of them cannot be locked, they are tried one by one.
         self.first.query("ROLLBACK TO SAVEPOINT all_of_them").await?;
         for (oid, lock) in locks {
             if self.first.query_all(&lock).await.is_ok() {
@@ -190,7 +192,8 @@ impl Line {
         Ok(Self { session, pid: rows.into_iter().flatten().next().flatten().unwrap_or_default() })
     }
 
-    /// Takes locks that somebody has, who gives them back as soon as `watcher` has seen this one wait.
+    /// Queues for locks that another session holds, which releases them as soon as `watcher` sees this session
+    /// wait.
     async fn behind<T>(
         &mut self,
         locks: &str,
@@ -208,7 +211,7 @@ impl Line {
             while !done.load(Ordering::Relaxed) {
                 match watcher.query(&question).await {
                     Ok((_, rows)) if rows.is_empty() => {}
-                    // Where it cannot be seen, it is given back all the same.
+                    // If that cannot be seen, they are released anyway.
                     _ => break,
                 }
             }

@@ -1,5 +1,5 @@
-//! Which lock stands in the way of what, and where a statement will probably go first. Pure: who takes the
-//! locks is left to the bar.
+//! Which lock blocks what, and which table a statement will probably lock first. Pure functions: the bar takes
+//! the locks.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,20 @@ use super::look::{Oid, World};
 /// A table, or a materialized view, that can be locked.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Its present name, as SQL.
+    /// Its current name, as SQL.
     pub(super) name: String,
-    /// LOCK knows no materialized views.
+    /// LOCK TABLE does not support materialized views.
     pub(super) is_view: bool,
 }
 
 impl Table {
-    /// How it is locked so that what was seen passes, and nothing stronger. `None` where that is enough.
+    /// The command that locks it so that what has been seen passes, and nothing stronger. `None` if what has
+    /// been seen is enough.
     pub(super) fn lock(&self, seen: Option<LockMode>, enough: LockMode) -> Option<String> {
         let name = &self.name;
         match seen {
             Some(mode) if mode >= enough => None,
-            // A comment takes SHARE UPDATE EXCLUSIVE, which every change of a view has to wait for.
+            // COMMENT takes SHARE UPDATE EXCLUSIVE, which every change of a materialized view has to wait for.
             _ if self.is_view && seen < Some(LockMode::ShareUpdateExclusive) => {
                 Some(format!("COMMENT ON MATERIALIZED VIEW {name} IS NULL;"))
             }
@@ -33,7 +34,7 @@ impl Table {
     }
 }
 
-/// The lock that conflicts with all that are stronger than this one, and not with it.
+/// The lock that conflicts with all locks stronger than this one, but not with this one.
 ///
 /// See <https://www.postgresql.org/docs/current/explicit-locking.html#TABLE-LOCK-COMPATIBILITY>.
 fn barrier(seen: LockMode) -> Option<LockMode> {
@@ -49,7 +50,7 @@ fn barrier(seen: LockMode) -> Option<LockMode> {
     }
 }
 
-/// Where a statement names tables, or their indexes.
+/// The positions at which a statement names tables, or their indexes.
 pub(super) fn named(world: &World, statement: &str) -> BTreeMap<Oid, usize> {
     let statement = statement.to_lowercase();
     let mut named = BTreeMap::new();
@@ -63,7 +64,7 @@ pub(super) fn named(world: &World, statement: &str) -> BTreeMap<Oid, usize> {
     named
 }
 
-/// Where a name stands in a text, and not as a part of another one.
+/// The position of a name in a text, where it is not a part of another name.
 fn word(text: &str, name: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     let stands_alone = |at: &usize| {
@@ -77,7 +78,8 @@ fn word(text: &str, name: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    /// Which locks conflict, as the manual has it: each with the weakest that it conflicts with, and exceptions.
+    /// Which locks conflict, according to the manual: for each lock the weakest one that it conflicts with, and
+    /// exceptions.
     fn conflict(a: LockMode, b: LockMode) -> bool {
         use LockMode as L;
         let (weak, strong) = (a.min(b), a.max(b));

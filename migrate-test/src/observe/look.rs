@@ -1,5 +1,5 @@
-//! What the server tells when it is looked at, as plain values: relations, locks, indexes.
-//! What follows from two looks is left to the tally.
+//! What the server reports in one look, as plain values: relations, locks, indexes. The tally compares two
+//! looks.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use migrate_core::ident::QualifiedName;
 use migrate_core::lock_mode::LockMode;
 use migrate_core::runner::{Rehearsal, Rows};
 
-/// The number of an object in the catalogs.
+/// The oid of an object in the catalogs.
 pub(super) type Oid = u32;
 
-/// Asks in the migration's own transaction what it has locked.
+/// Queries, in the migration's own transaction, what it has locked.
 pub(super) const LOCKED: &str = concat!(include_str!("locked.sql"), ";\n", include_str!("invalid.sql"));
-/// Asks the same about all relations, where no lock is held any more.
+/// Queries the same about all relations, when no lock is held any more.
 pub(super) const RELATIONS: &str = concat!(include_str!("relations.sql"), ";\n", include_str!("invalid.sql"));
 
-/// The relations that are there before a migration.
+/// The relations that exist before a migration.
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub(super) relations: BTreeMap<Oid, Relation>,
     pub(super) look: Look,
 }
 
-/// A relation that is there before a migration, under the name that it has then.
+/// A relation that exists before a migration, under the name that it has then.
 #[derive(Debug, Clone)]
 pub(super) struct Relation {
     pub(super) name: QualifiedName,
@@ -32,55 +32,55 @@ pub(super) struct Relation {
     pub(super) of: Option<Oid>,
 }
 
-/// One look.
+/// The result of one look.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Look {
     /// The strongest lock on each relation.
     pub(super) locks: BTreeMap<Oid, LockMode>,
     pub(super) stored: BTreeMap<Oid, Stored>,
-    /// The indexes that cannot be used.
+    /// The invalid indexes.
     pub(super) invalid: BTreeMap<Oid, QualifiedName>,
 }
 
-/// What tells that the rows of a relation were rewritten, or read.
+/// What reveals that the rows of a relation were rewritten or read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Stored {
-    /// Its present name, as SQL.
+    /// Its current name, as SQL.
     pub(super) name: String,
-    /// The number of its file; another one after a rewrite. `None` where it has no file.
+    /// The number of its file, which changes with a rewrite. `None` if it has no file.
     pub(super) file: Option<String>,
     /// Its size in bytes.
     pub(super) size: u64,
-    /// How many rows, or entries of an index, were read since the server began to count.
+    /// How many rows, or index entries, were read since the server began to count.
     pub(super) reads: u64,
 }
 
 impl World {
-    /// Looks at what is there.
+    /// Reads the relations that exist.
     pub(super) async fn read(rehearsal: &mut Rehearsal) -> migrate_core::Result<Self> {
         let answers = rehearsal.look(RELATIONS).await?;
         let relations = answers.first().into_iter().flat_map(|(_, rows)| rows).filter_map(|row| relation(row));
         Ok(Self { relations: relations.collect(), look: Look::of_relations(&answers) })
     }
 
-    /// The relation that a lock is told of: for an index or a sequence its table.
+    /// The relation that a lock is reported for: for an index or a sequence, its table.
     pub(super) fn told(&self, oid: Oid) -> Option<Oid> {
         let relation = self.relations.get(&oid)?;
         match relation.of {
             Some(table) => self.relations.contains_key(&table).then_some(table),
-            // An index that belongs to nothing that we know is one of the server's own.
+            // An index of an unknown table is one of the server's own.
             None => (!matches!(relation.kind, 'i' | 'I')).then_some(oid),
         }
     }
 
-    /// The tables and materialized views, also partitioned ones.
+    /// The tables and materialized views, including partitioned tables.
     pub(super) fn tables(&self) -> impl Iterator<Item = Oid> {
         self.relations.iter().filter(|(_, one)| matches!(one.kind, 'r' | 'p' | 'm')).map(|(oid, _)| *oid)
     }
 }
 
 impl Look {
-    /// Reads the answers to [`LOCKED`].
+    /// Parses the answers to [`LOCKED`].
     pub(super) fn of_locked(answers: &[Rows]) -> Self {
         let locks = rows(answers, 0).filter_map(|row| {
             let modes = row.get(1)?.as_deref()?.split(',').filter_map(|mode| mode.parse().ok());
@@ -89,7 +89,7 @@ impl Look {
         Self { locks: locks.collect(), stored: stored(answers, 2), invalid: invalid(answers) }
     }
 
-    /// Reads the answers to [`RELATIONS`].
+    /// Parses the answers to [`RELATIONS`].
     pub(super) fn of_relations(answers: &[Rows]) -> Self {
         Self { locks: BTreeMap::new(), stored: stored(answers, 5), invalid: invalid(answers) }
     }
@@ -109,7 +109,7 @@ fn relation(row: &[Option<String>]) -> Option<(Oid, Relation)> {
     Some((oid(row, 0)?, Relation { name, kind: text(1)?.chars().next()?, of: oid(row, 4) }))
 }
 
-/// What stands in four columns from `from` on.
+/// The four columns from `from` on.
 fn stored(answers: &[Rows], from: usize) -> BTreeMap<Oid, Stored> {
     let one = |row: &Vec<Option<String>>| {
         let text = |at: usize| row.get(from + at).cloned().flatten();

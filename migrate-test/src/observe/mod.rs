@@ -1,9 +1,10 @@
-//! What a migration does to a database in use, observed on a throw-away one with rows: which locks each
-//! of its statements takes and how long it keeps them, what it rewrites, reads, leaves invalid.
+//! What a migration does to a database in use, observed on a shadow database with rows: which locks each of its
+//! statements takes and how long it holds them, and what it rewrites, reads, or leaves invalid.
 //!
-//! Nothing here is known of statements; the server is asked. A statement that may run in a transaction
-//! is looked at before its transaction ends, when all locks are still there. One that may not is held up
-//! on every table, so that it has to say what it wants. What follows for a migration is left to others.
+//! Nothing here is derived from the text of statements; the server is queried. A statement that can run in a
+//! transaction is inspected before its transaction ends, when it still holds all its locks. A statement that
+//! cannot is blocked on every table, so that it has to reveal which locks it wants. The conclusions for a
+//! migration are drawn elsewhere.
 
 mod bar;
 mod barrier;
@@ -27,74 +28,75 @@ use migrate_core::{CodeMigrations, Error, MigrationSet};
 use crate::ephemeral::watched;
 use crate::proof::ProofError;
 
-/// What was observed of one migration on its way up, or down.
+/// What was observed for one migration in one direction.
 #[derive(Debug)]
 pub struct Observation {
     /// Its version.
     pub version: Version,
     /// Its name.
     pub name: String,
-    /// Which way it went.
+    /// The direction.
     pub direction: Direction,
-    /// Its statements in their order, up to the one that failed; one for a migration written in Rust.
+    /// Its statements in order, up to the one that failed. A migration written in Rust counts as one statement.
     pub statements: Vec<Observed>,
-    /// Why it failed, with the place; `None` where it did not.
+    /// Why it failed, with the location; `None` if it did not.
     pub failed: Option<Error>,
-    /// What is worth knowing about the rows: tables that got none, migrations that some are in the way of.
+    /// Notes about the rows: tables that got none, migrations that fail because of some rows.
     pub notes: Vec<String>,
     /// How long it took, from its first statement to the end of its transaction.
     pub elapsed: Duration,
 }
 
-/// What was observed of one statement.
+/// What was observed for one statement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Observed {
-    /// The bytes of the script; empty for a migration written in Rust.
+    /// The byte range in the script; empty for a migration written in Rust.
     pub span: Range<usize>,
-    /// The locks that were not held so strongly before it, the strongest first.
+    /// The locks that it took or strengthened, the strongest first.
     pub locks: Vec<Lock>,
     /// The tables that were rewritten.
     pub rewritten: Vec<Rewritten>,
-    /// The tables of which rows were read, partitions each for itself.
+    /// The tables whose rows were read; partitions are listed individually.
     pub scanned: Vec<Scanned>,
-    /// The indexes that it left invalid, and that no later statement made valid or removed.
+    /// The indexes that it left invalid, and that no later statement made valid or dropped.
     pub invalid: Vec<QualifiedName>,
-    /// Why locks of it may be missing above; `None` where all were seen.
+    /// Why some of its locks may be missing above; `None` if all were seen.
     pub unseen: Option<String>,
-    /// How long it took, as seen from the client: without being held up, and without the end of the transaction.
+    /// How long it took, as seen by the client: without the time that it was blocked, and without the end of
+    /// the transaction.
     pub elapsed: Duration,
 }
 
-/// A lock on a relation that was there before the migration.
+/// A lock on a relation that existed before the migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
-    /// The table or view, under the name that it had before. A lock on an index, or on the sequence of a
-    /// column, is told of its table.
+    /// The table or view, under its name before the migration. A lock on an index, or on the sequence of a
+    /// column, is reported for its table.
     pub relation: QualifiedName,
-    /// The lock.
+    /// The lock mode.
     pub mode: LockMode,
     /// How long it was held: from the beginning of the statement to the end of the transaction, or to the
-    /// statement that gave it back (`ROLLBACK TO`). The statement may have taken it later, never earlier.
+    /// statement that released it (`ROLLBACK TO`). The statement may have taken the lock later, never earlier.
     pub held: Duration,
-    /// Over how many later statements of the script it was held.
+    /// During how many later statements of the script it was held.
     pub statements: usize,
 }
 
 /// A table, or a materialized view, whose rows were all rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
-    /// The table, under the name that it had before.
+    /// The table, under its name before the migration.
     pub table: QualifiedName,
-    /// How many rows were written; 0 where it was empty, which it may not be elsewhere.
+    /// How many rows were written; 0 if it was empty here, which it may not be elsewhere.
     pub rows: u64,
 }
 
-/// A table, or a materialized view, of which rows were read.
+/// A table, or a materialized view, whose rows were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scanned {
-    /// The table, under the name that it had before.
+    /// The table, under its name before the migration.
     pub table: QualifiedName,
-    /// How many rows, or entries of its indexes, were read; those that were read twice are counted twice.
+    /// How many rows, or entries of its indexes, were read. Those that were read twice count twice.
     pub rows: u64,
 }
 
@@ -121,18 +123,18 @@ impl Observation {
         self.statements.iter().flat_map(|statement| &statement.rewritten)
     }
 
-    /// The strongest lock, of equal ones the one that was held longest.
+    /// The strongest lock; if there are several, the one that was held longest.
     pub fn strongest(&self) -> Option<&Lock> {
         self.locks().max_by_key(|lock| (lock.mode, lock.held))
     }
 }
 
-/// Observes migrations of a chain, each up and then, where there is a way, down.
+/// Observes migrations of a chain: each up and then, if possible, down.
 ///
-/// One database goes up the chain; a second one is made where something fails. Where rows are in the way
-/// of a migration it is tried on plainer ones, as the proof does. A migration that fails is observed as
-/// far as it got, and ends the list when the rest of the chain cannot do without it. The same seed draws
-/// the same rows.
+/// One database goes up the chain. A second one is created if something fails. If a migration fails because of
+/// the rows, it is tried on plainer ones, as in the proof. A migration that fails is observed up to the
+/// failure, and ends the list if the rest of the chain cannot be applied without it. The same seed draws the
+/// same rows.
 ///
 /// # Errors
 ///

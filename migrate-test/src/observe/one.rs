@@ -1,5 +1,5 @@
-//! One migration in one direction: its statements one after the other, each with a look.
-//! What stands before and behind it is left to the walk.
+//! One migration in one direction: its statements one after the other, each with a look. The walk takes care of
+//! what comes before and after it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,20 +20,20 @@ use crate::proof::{Ground, ProofError};
 /// How a statement is observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// In its transaction, which is still open.
+    /// Within its transaction, which is still open.
     Inside,
-    /// It is held up from outside.
+    /// It is blocked from outside.
     HeldUp,
     /// It takes no lock.
     Not,
 }
 
-/// Whether statements that cannot run in a transaction are held up.
+/// Whether statements that cannot run in a transaction are blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nerve {
-    /// They are.
+    /// They are blocked.
     HoldUp,
-    /// They are let alone, because their own timeouts do not suffer it.
+    /// They are not blocked, because their own timeouts are too short for that.
     LetAlone,
 }
 
@@ -45,15 +45,16 @@ struct Observer<'a> {
     probe: Option<Probe>,
 }
 
-/// What is told of a statement whose locks went before they could be seen.
-const GONE: &str = "it failed, and what it had locked was let go with its transaction";
+/// The note for a statement whose locks were released before they could be seen.
+const GONE: &str = "it failed, and its locks were released with its transaction";
 const LET_ALONE: &str = "it cannot run in a transaction, and its timeouts are too short to hold it up";
 
-/// Runs a migration and tells what was observed.
+/// Runs a migration and returns what was observed.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when the server is gone, or the migration has no such direction. One that fails is no error.
+/// [`ProofError`] when the server is gone, or the migration has no script for this direction. A migration that
+/// fails is not an error.
 pub(super) async fn observe(
     ground: &mut Ground,
     migration: &Arc<Migration>,
@@ -91,7 +92,7 @@ impl<'a> Observer<'a> {
         Ok(Self { paced, script: script.cloned(), tally, probe })
     }
 
-    /// Ends the transaction, and tells why it failed, if it did.
+    /// Ends the transaction, and returns why it failed, if it did.
     async fn end(self, failed: Option<Error>) -> Result<(Tally, Option<Error>), ProofError> {
         let Self { paced, mut tally, probe, .. } = self;
         if let Some(probe) = probe {
@@ -103,7 +104,7 @@ impl<'a> Observer<'a> {
         }
         match paced.end(LOCKED).await {
             Ok(pace) => {
-                // What was deferred belongs to no statement more than to the last one.
+                // Deferred work is attributed to the last statement.
                 if !pace.seen.is_empty() {
                     let look = Look::of_locked(&pace.seen);
                     tally.locks(&look.locks);
@@ -116,7 +117,7 @@ impl<'a> Observer<'a> {
         }
     }
 
-    /// Runs the statements up to the end, or to one that fails.
+    /// Runs the statements up to the end, or up to one that fails.
     async fn run(&mut self) -> Result<Option<Error>, ProofError> {
         while let Some(statement) = self.paced.next() {
             let way = match &self.script {
@@ -149,7 +150,7 @@ impl<'a> Observer<'a> {
         Ok(None)
     }
 
-    /// Takes what was seen of a statement.
+    /// Records what was seen of a statement.
     async fn seen(
         &mut self,
         statement: &Statement,
@@ -176,7 +177,7 @@ impl<'a> Observer<'a> {
         let moved = self.tally.look(&look);
         self.count(statement, &moved).await?;
         if self.script.as_ref().is_some_and(|script| words(script, statement) == ["rollback", "to"]) {
-            // A table that was rewritten has the file of before again.
+            // After the rollback, a table that was rewritten has its previous file again.
             let look = Look::of_relations(&self.paced.look(RELATIONS).await?);
             self.tally.counted(look.stored);
         }
@@ -186,7 +187,7 @@ impl<'a> Observer<'a> {
         Ok(())
     }
 
-    /// Takes what is left of a statement that failed.
+    /// Records what is left of a statement that failed.
     async fn failed(
         &mut self,
         statement: &Statement,
@@ -212,13 +213,13 @@ impl<'a> Observer<'a> {
 
     /// Counts the rows of tables that have another file than before.
     async fn count(&mut self, statement: &Statement, moved: &[Moved]) -> Result<(), ProofError> {
-        // Of an empty table that is emptied the file alone would say that it was rewritten.
+        // If an empty table is truncated, its new file alone would suggest a rewrite.
         let empties = self.script.as_ref().is_some_and(|script| words(script, statement)[0] == "truncate");
         let moved: Vec<&Moved> = moved.iter().filter(|moved| moved.was_filled || !empties).collect();
         if moved.is_empty() {
             return Ok(());
         }
-        // A materialized view without data refuses to be counted.
+        // A materialized view without data cannot be counted.
         let count = |moved: &&Moved| match moved.is_empty {
             true => "SELECT 0;".to_owned(),
             false => format!("SELECT count(*) FROM ONLY {};", moved.name),
@@ -239,7 +240,7 @@ impl<'a> Observer<'a> {
 fn way(script: &Script, statement: &Statement, in_transaction: bool) -> Way {
     let [first, second] = words(script, statement);
     match statement.class {
-        // Some settings have to come first in their transaction, and a look before them is in their way.
+        // Some settings have to come first in their transaction, so no look can precede them.
         _ if in_transaction && first == "set" && second != "constraints" => Way::Not,
         _ if in_transaction => Way::Inside,
         Class::Plain => Way::Inside,
@@ -248,7 +249,7 @@ fn way(script: &Script, statement: &Statement, in_transaction: bool) -> Way {
     }
 }
 
-/// What a statement says; nothing for a migration written in Rust.
+/// The text of a statement; empty for a migration written in Rust.
 fn text<'a>(script: Option<&'a Script>, statement: &Statement) -> &'a str {
     script.map_or("", |script| &script.text()[statement.span.clone()])
 }
@@ -260,7 +261,7 @@ fn words(script: &Script, statement: &Statement) -> [String; 2] {
     [words.next(), words.next()].map(|word| word.unwrap_or_default().to_ascii_lowercase())
 }
 
-/// The error of a migration; one of the server or of our own looks ends the observation.
+/// The error of a migration. An error of the server or of our own queries ends the observation.
 fn of_migration(error: Error) -> Result<Error, ProofError> {
     match error.kind() {
         _ if Rehearsal::is_of_server(&error) => Err(refused(error)),

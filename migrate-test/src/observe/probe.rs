@@ -1,7 +1,7 @@
-//! What a statement locks that cannot run in a transaction: its locks are gone when it returns, so it is
-//! held up on every table, and says what it waits for before it is let through.
+//! What a statement locks that cannot run in a transaction. Its locks are gone when it returns, so it is
+//! blocked on every table, and reveals what it waits for before it may continue.
 //!
-//! One session stands in the way, another one watches.
+//! One session blocks it, another one watches.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -18,36 +18,36 @@ use super::look::{Oid, World};
 use super::tally::Tally;
 use crate::proof::ProofError;
 
-/// Two sessions that look at a third one.
+/// Sessions that block a third one and watch it.
 #[derive(Debug)]
 pub(super) struct Probe {
     bar: Bar,
     eyes: Rehearsal,
-    /// What tells whether the third one waits, and for what.
+    /// The query that shows whether the third session waits, and for what.
     question: String,
 }
 
 /// What was seen of one statement.
 #[derive(Debug, Default)]
 pub(super) struct Sight {
-    /// The strongest lock on each relation that it had or asked for.
+    /// The strongest lock on each relation that it had or requested.
     pub(super) locks: Seen,
-    /// How long it waited for nothing but us.
+    /// How long it waited only because of us.
     pub(super) held_up: Duration,
-    /// Where it may have passed unseen.
+    /// Where it may have passed unobserved.
     gap: Gap,
-    /// Why it was not watched to its end.
+    /// Why it was not observed until its end.
     blind: Option<String>,
 }
 
-/// How often it is looked at: at first, and when it has been running for long.
+/// How often it is inspected: at first, and after it has been running for long.
 const OFTEN: Duration = Duration::from_millis(1);
 const SELDOM: Duration = Duration::from_millis(20);
-/// After this time nothing stands in the way any more, whatever was seen.
+/// After this time it is no longer blocked, whatever was seen.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Probe {
-    /// Connects twice more, to look at the session of `worker`.
+    /// Opens the additional sessions that watch and block the session of `worker`.
     pub(super) async fn open(address: &Database, worker: &mut Rehearsal) -> std::result::Result<Self, ProofError> {
         let eyes = async {
             let mut eyes = Rehearsal::open_limited(address.clone(), CodeMigrations::none(), Duration::ZERO).await?;
@@ -64,11 +64,11 @@ impl Probe {
         Ok(Self { bar, eyes, question })
     }
 
-    /// Watches a statement while it runs. Where the watching fails, that is told and the statement runs on.
+    /// Watches a statement while it runs. If the watching fails, that is reported and the statement continues.
     ///
     /// # Errors
     ///
-    /// [`ProofError`] when the way cannot be cleared, so that nothing may follow.
+    /// [`ProofError`] when the statement cannot be unblocked, so that nothing may follow.
     pub(super) async fn watch<T>(
         &mut self,
         world: &World,
@@ -76,8 +76,8 @@ impl Probe {
         class: Class,
         work: impl Future<Output = T>,
     ) -> std::result::Result<(T, Sight), ProofError> {
-        // VACUUM would like the strongest lock at its end, and tries for seconds while somebody reads. What
-        // is like it asks for nothing that is stronger than this to do its work.
+        // VACUUM tries to take the strongest lock at its end, and retries for seconds while others read. VACUUM
+        // and similar statements do their work with no lock stronger than this.
         let enough = match class {
             Class::Maintenance | Class::ReindexConcurrently => LockMode::ShareUpdateExclusive,
             _ => LockMode::AccessExclusive,
@@ -106,7 +106,7 @@ impl Probe {
         tokio::join!(self.bar.close(), self.eyes.close());
     }
 
-    /// Looks until the statement is done; where anything fails nothing stands in its way any more.
+    /// Watches until the statement is done. If anything fails, the statement is no longer blocked.
     async fn follow(&mut self, tables: &BTreeSet<Oid>, sight: &mut Sight, done: &Notify) -> Result<()> {
         let outcome = self.look_on(tables, sight, done).await;
         if outcome.is_err() {
@@ -143,7 +143,8 @@ impl Probe {
 }
 
 impl Sight {
-    /// Takes what a statement has and asks for. Where it waits, `Some` with the table, if it is one.
+    /// Records what a statement has and requests. If it waits, returns `Some` with the table, if it waits for
+    /// one.
     fn see(&mut self, tables: &BTreeSet<Oid>, rows: &[Vec<Option<String>>]) -> Option<Option<Oid>> {
         let mut waits = None;
         for row in rows {
@@ -160,16 +161,16 @@ impl Sight {
         waits
     }
 
-    /// Why locks may be missing.
+    /// Why some locks may be missing.
     pub(super) fn why(&self, tally: &Tally) -> Option<String> {
         if let Some(why) = &self.blind {
-            return Some(format!("it was not watched to its end: {why}"));
+            return Some(format!("it was not observed until its end: {why}"));
         }
         let passed: BTreeSet<Oid> =
             self.gap.tables.iter().filter(|oid| !self.locks.contains_key(oid)).copied().collect();
         if !passed.is_empty() {
-            return Some(format!("it may have locked unseen {}", tally.names(&passed)));
+            return Some(format!("it may have taken unobserved locks on {}", tally.names(&passed)));
         }
-        self.gap.stronger.then(|| "it may have asked unseen for stronger locks".to_owned())
+        self.gap.stronger.then(|| "it may have requested stronger locks unobserved".to_owned())
     }
 }

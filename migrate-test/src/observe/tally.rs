@@ -1,5 +1,5 @@
-//! From one look to the next: which locks came and went, what was rewritten, read, left invalid.
-//! A pure value; asking the server is left to others.
+//! From one look to the next: which locks were taken and released, and what was rewritten, read, or left
+//! invalid. A plain value; other modules query the server.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +12,12 @@ use migrate_core::lock_mode::LockMode;
 use super::look::{Look, Oid, Stored, World};
 use super::{Lock, Observed, Rewritten, Scanned};
 
-/// The statements of one script, as far as they are observed.
+/// The statements of one script, as far as they have been observed.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     world: World,
     statements: Vec<Observed>,
-    /// The locks that are held, each with its place in `statements`.
+    /// The locks that are held, each with its position in `statements`.
     held: Vec<Held>,
     /// The indexes that were left invalid, and by which statement.
     invalid: BTreeMap<Oid, (usize, QualifiedName)>,
@@ -33,15 +33,15 @@ struct Held {
     lock: usize,
 }
 
-/// A table that has another file than before: rewritten, or emptied.
+/// A table that has another file than before: it was rewritten, or emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Moved {
     pub(super) oid: Oid,
-    /// Its present name, as SQL.
+    /// Its current name, as SQL.
     pub(super) name: String,
-    /// Whether there was something in it.
+    /// Whether it had rows before.
     pub(super) was_filled: bool,
-    /// Whether there is nothing in it now.
+    /// Whether it is empty now.
     pub(super) is_empty: bool,
 }
 
@@ -54,7 +54,7 @@ impl Tally {
         &self.world
     }
 
-    /// Begins with a statement: what was held is held over it.
+    /// Begins a statement: the locks that are held continue to be held during it.
     pub(super) fn statement(&mut self, span: Range<usize>, elapsed: Duration) {
         for held in &self.held {
             let lock = &mut self.statements[held.statement].locks[held.lock];
@@ -64,8 +64,8 @@ impl Tally {
         self.statements.push(Observed { span, elapsed, ..Observed::default() });
     }
 
-    /// What is held now; whatever is new came with the last statement. Statements that were only held up
-    /// come with what they asked for.
+    /// Records the locks that are held now: new ones were taken by the last statement. For statements that were
+    /// blocked, these are the locks that they requested.
     pub(super) fn locks(&mut self, locks: &BTreeMap<Oid, LockMode>) {
         let Some(statement) = self.statements.len().checked_sub(1) else { return };
         let mut now: BTreeMap<Oid, LockMode> = BTreeMap::new();
@@ -75,7 +75,7 @@ impl Tally {
                 *strongest = (*strongest).max(*mode);
             }
         }
-        // What a savepoint took with it is not held any more.
+        // Locks that a rollback to a savepoint released are no longer held.
         self.held.retain(|held| now.get(&held.oid).is_some_and(|mode| *mode >= held.mode));
         let is_held = |oid: Oid, mode: LockMode| self.held.iter().any(|held| held.oid == oid && held.mode >= mode);
         let mut new: Vec<(Oid, LockMode)> = now.into_iter().filter(|(oid, mode)| !is_held(*oid, *mode)).collect();
@@ -90,14 +90,15 @@ impl Tally {
         }
     }
 
-    /// What the last statement read and left invalid; returns the tables that have another file than before.
+    /// Records what the last statement read and left invalid. Returns the tables that have another file than
+    /// before.
     pub(super) fn look(&mut self, look: &Look) -> Vec<Moved> {
         let Some(at) = self.statements.len().checked_sub(1) else { return Vec::new() };
         let (mut moved, mut read) = (Vec::new(), BTreeMap::<Oid, u64>::new());
         for (oid, now) in &look.stored {
             let Some(before) = self.world.look.stored.insert(*oid, now.clone()) else { continue };
             let kind = self.world.relations.get(oid).map_or(' ', |relation| relation.kind);
-            // What is read of an index alone is read of its table all the same.
+            // Reading only an index counts as reading its table.
             if let ('r' | 'm' | 'i', Some(table)) = (kind, self.world.told(*oid)) {
                 *read.entry(table).or_default() += now.reads.saturating_sub(before.reads);
             }
@@ -124,9 +125,9 @@ impl Tally {
         }
     }
 
-    /// A table that has another file has so many rows now.
+    /// Records the current number of rows of a table that has another file.
     ///
-    /// One that is empty now, and was not, was emptied: TRUNCATE gives a table a new file too.
+    /// If it is empty now, and was not before, it was emptied: TRUNCATE gives a table a new file too.
     pub(super) fn moved(&mut self, moved: &Moved, rows: u64) {
         if let (Some(last), Some(relation)) = (self.statements.last_mut(), self.world.relations.get(&moved.oid))
             && (rows > 0 || !moved.was_filled)
@@ -135,19 +136,19 @@ impl Tally {
         }
     }
 
-    /// Goes on from here, after rows were counted, which is reading too.
+    /// Continues from here after rows were counted, because counting also reads.
     pub(super) fn counted(&mut self, stored: BTreeMap<Oid, Stored>) {
         self.world.look.stored.extend(stored);
     }
 
-    /// Why locks of the last statement may be missing.
+    /// Records why some locks of the last statement may be missing.
     pub(super) fn unseen(&mut self, why: Option<String>) {
         if let Some(last) = self.statements.last_mut() {
             last.unseen = why;
         }
     }
 
-    /// The transaction is over; its end took so long.
+    /// The transaction is over; its end took this long.
     pub(super) fn commit(&mut self, elapsed: Duration) {
         for held in std::mem::take(&mut self.held) {
             self.statements[held.statement].locks[held.lock].held += elapsed;

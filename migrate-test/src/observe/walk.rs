@@ -1,5 +1,5 @@
-//! Up the chain, with a stop at each migration that is to be observed: rows, up, down, up again.
-//! What happens at a stop is left to the observation of one migration.
+//! Up the chain, with a stop at each migration that is observed: rows, up, down, up again. The observation of
+//! one migration defines what happens at a stop.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub(super) async fn along(
 ) -> Result<Vec<Observation>, ProofError> {
     let (Some(first), Some(last)) = (chosen.first().copied(), chosen.last().copied()) else { return Ok(Vec::new()) };
     let mut filled = Filled::at(&chain[..first], code, seed).await?;
-    // Locks are the same on a few rows.
+    // The locks are the same with only a few rows.
     filled.scope = Scope::nothing();
     let watcher = Watcher::open(&filled.ground.address()).await?;
     let mut walk = Walk { chain, code, filled, watcher };
@@ -57,7 +57,7 @@ pub(super) async fn along(
 }
 
 impl Walk<'_> {
-    /// Applies a migration that is not observed; where rows are in its way, goes on without them.
+    /// Applies a migration that is not observed. If it fails because of the rows, continues without them.
     async fn climb(&mut self, at: usize) -> Result<(), ProofError> {
         match self.filled.ground.run(&self.chain[at], Direction::Up).await? {
             Ok(_) => Ok(()),
@@ -65,14 +65,15 @@ impl Walk<'_> {
         }
     }
 
-    /// Observes a migration up and down, and applies it for the next one. `false` where it cannot be.
+    /// Observes a migration up and down, and applies it for the next one. Returns `false` if it cannot be
+    /// applied.
     async fn stop(&mut self, at: usize, is_last: bool, seen: &mut Vec<Observation>) -> Result<bool, ProofError> {
         let migration = &self.chain[at];
         let up = self.up(at).await?;
         let applies = up.failed.is_none();
         seen.push(up);
         if !applies {
-            // The next ones are observed if it applies at least where there are no rows.
+            // The next migrations are observed if it can be applied at least without rows.
             return Ok(!is_last && self.restart(at + 1, false).await.is_ok());
         }
         if matches!(migration.body(), Body::Sql { down: None, .. }) {
@@ -89,7 +90,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Observes a migration on its way up, on plainer rows where the first ones are in its way.
+    /// Observes a migration on its way up, with plainer rows if it fails because of the first ones.
     async fn up(&mut self, at: usize) -> Result<Observation, ProofError> {
         let migration = &self.chain[at];
         let mut attempt = Attempt { how: How::chains_own(), nerve: Nerve::HoldUp };
@@ -110,7 +111,7 @@ impl Walk<'_> {
             let Some(next) = attempt.after(&seen, migration) else { return Ok(seen) };
             if next.how.fitting && required.is_none() {
                 required = self.after(at).await?;
-                // Without it nobody knows what would fit.
+                // Without it, there is no way to know which rows would fit.
                 if required.is_none() {
                     return Ok(seen);
                 }
@@ -123,7 +124,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Observes its way down; rows are there already.
+    /// Observes its rollback, with the existing rows.
     async fn down(&mut self, at: usize) -> Result<Observation, ProofError> {
         let migration = &self.chain[at];
         let attempt = Attempt { how: How::chains_own(), nerve: Nerve::HoldUp };
@@ -141,8 +142,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Puts rows into the tables, which fit the schema that the migration makes where it is given. Returns
-    /// what is worth knowing, or why its fixture does not run.
+    /// Inserts rows into the tables, which fit the schema after the migration if that is given. Returns notes,
+    /// or why its fixture fails.
     async fn fill(
         &mut self,
         at: usize,
@@ -151,13 +152,13 @@ impl Walk<'_> {
     ) -> Result<Result<Vec<String>, Error>, ProofError> {
         self.filled.follow(&self.watcher.look().await?);
         let before = self.watcher.schema();
-        // What the migrations before did to the rows was not followed.
+        // The effect of the previous migrations on the rows was not tracked.
         self.filled.rows = Rows::default();
         let filled = self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await?;
         Ok(filled.map(|rests| rests.without.iter().map(ToString::to_string).collect()))
     }
 
-    /// The schema that a migration makes where no rows are in its way.
+    /// The schema that a migration creates on a database without rows.
     async fn after(&self, at: usize) -> Result<Option<Schema>, ProofError> {
         let mut stage = Stage::at(&self.chain[..at], self.code, true).await?;
         let outcome = stage.go(&self.chain[at], Direction::Up).await?;
@@ -166,7 +167,7 @@ impl Walk<'_> {
         Ok(schema)
     }
 
-    /// Goes on with a fresh database at which so many migrations are applied.
+    /// Continues with a fresh database with this many migrations applied.
     async fn restart(&mut self, count: usize, remember: bool) -> Result<(), ProofError> {
         let fresh = Ground::at(&self.chain[..count], self.code, remember).await?;
         let watcher = Watcher::open(&fresh.address()).await?;
@@ -176,7 +177,7 @@ impl Walk<'_> {
 }
 
 impl Attempt {
-    /// What to try after a failure that may say more about the attempt than about the migration.
+    /// What to try after a failure that may be caused by the attempt rather than by the migration.
     fn after(&self, seen: &Observation, migration: &Migration) -> Option<Self> {
         let code = seen.failed.as_ref()?.sqlstate().unwrap_or_default();
         let script = match seen.direction {
@@ -186,7 +187,7 @@ impl Attempt {
         let was_held_up =
             self.nerve == Nerve::HoldUp && script.is_some_and(|script| script.directives().no_transaction);
         match code {
-            // A lock, or the statement, took longer than its own timeout allows; or a deadlock was found.
+            // A lock, or the statement, took longer than its own timeout allows; or a deadlock was detected.
             "55P03" | "57014" | "40P01" if was_held_up => Some(Self { nerve: Nerve::LetAlone, ..self.clone() }),
             _ => self.how.after(code, None, migration).map(|how| Self { how, nerve: self.nerve }),
         }

@@ -1,5 +1,6 @@
-//! What is released does not change from one look to the next: where its owner once applied it, rolled it back and applied
-//! it again without anything to be told, a copy of that database is kept, and only what comes behind it is tried.
+//! Released migrations do not change from one check to the next. If their owner once applied them, rolled them
+//! back and applied them again without any finding, a copy of that database is kept, and only the migrations
+//! after them are tested.
 
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::ephemeral::{keep_owned, owned};
 use crate::proof::ProofError;
 use crate::shape::{leads_to, remaining};
 
-/// Tries what comes behind the first migrations, where those are kept; `None` where they are not, or where there is
-/// anything to tell, which has to be seen from the beginning.
+/// Tests the migrations after the first ones, if those are kept. `None` if they are not kept, or if there is a
+/// finding, which has to be reproduced from the beginning.
 pub(super) async fn onward(
     chain: &[Arc<Migration>],
     settled: usize,
@@ -48,8 +49,8 @@ impl Estate {
         Ok(is_same.then(|| Owned { applied, rolled_back, before: settled, ..Owned::default() }))
     }
 
-    /// Goes back to the first migrations, and keeps the database for the next time, or drops it where it is not as they
-    /// leave it.
+    /// Rolls back to the first migrations, and keeps the database for the next time; drops it if its state is
+    /// not as they leave it.
     pub(super) async fn keep(
         mut self,
         chain: &[Arc<Migration>],

@@ -1,12 +1,13 @@
-//! The whole chain as the role that owns the database and is no superuser.
+//! Runs the whole chain as the role that owns the database and is not a superuser.
 //!
-//! Shadow servers are reached as a superuser, and a superuser may do everything: untrusted extensions, functions in
-//! C, row security without effect. Migrations that need that fail in production, where they run as
-//! the owner of a database. Here they do so as well: up, all the way down, and up again.
+//! Sessions on shadow servers are superusers, and a superuser may do everything: install untrusted extensions,
+//! create functions in C, ignore row security. Migrations that need this fail in production, where they run as
+//! the owner of a database. Here they run as the owner too: up, all the way down, and up again.
 //!
-//! What the owner of a database needs besides is given to it where it is refused at first, and reported, for in production it
-//! has that or gets it without a superuser's help in the migration: to make roles, and to be a member of the roles that
-//! are there. What is refused then too is run by the same role as a superuser, so that what it makes belongs to nobody else.
+//! The owner of a database may also need the right to create roles, and membership in existing roles. These are
+//! granted when something is refused at first, and reported, because in production the owner has these rights
+//! or gets them without the help of a superuser in the migration. What is refused even then is run by the same
+//! role as a superuser, so that the objects that it creates have the same owner.
 
 mod kept;
 
@@ -25,24 +26,25 @@ use crate::proof::ProofError;
 use crate::random;
 use crate::shape::remaining;
 
-/// What became of a chain that its owner ran.
+/// The result of running a chain as its owner.
 #[derive(Debug, Default)]
 pub struct Owned {
-    /// What the owner may not do, and a superuser may.
+    /// What only a superuser may do, but not the owner.
     pub refused: Vec<Refusal>,
-    /// The migrations that need more than to own the database, and no superuser: to make roles, or to be a member of some.
+    /// The migrations that need more than ownership of the database, but no superuser: the right to create
+    /// roles, or membership in some.
     pub needs_roles: BTreeSet<Version>,
     /// The migration that does not run at all, with the direction.
     pub failed: Option<Refusal>,
     /// How many were applied.
     pub applied: usize,
-    /// How many of them were applied, rolled back and applied again earlier, when there was nothing to tell.
+    /// How many of them were applied, rolled back and applied again in an earlier run without any finding.
     pub before: usize,
-    /// How many were rolled back; fewer where one is irreversible.
+    /// How many were rolled back; fewer than applied if one is irreversible.
     pub rolled_back: usize,
     /// What is left when all are rolled back.
     pub left: Vec<String>,
-    /// What is different when all are applied again.
+    /// What differs when all are applied again.
     pub different: Vec<String>,
 }
 
@@ -51,46 +53,46 @@ pub struct Owned {
 pub struct Refusal {
     /// Its version.
     pub version: Version,
-    /// Which way it led.
+    /// The direction.
     pub direction: Direction,
-    /// What the server said, with the place.
+    /// The server's error, with the location.
     pub error: Error,
 }
 
-/// A database, its owner, and somebody who may do everything.
+/// A database, its owner, and a session of a superuser.
 struct Estate {
     database: TestDatabase,
     role: String,
     owner: Rehearsal,
     superuser: Rehearsal,
-    /// The roles that the chain makes where they are missing: where it runs, they are there.
+    /// The roles that the chain creates if they are missing: where it runs, they exist.
     known: BTreeSet<String>,
-    /// The roles that came when something was run as a superuser.
+    /// The roles that appeared when something was run as a superuser.
     came: BTreeSet<String>,
-    /// Whether the owner goes with the database.
+    /// Whether the owner is dropped with the database.
     goes: bool,
 }
 
-/// What the owner may do beside what it owns, from the least on.
+/// The rights of the owner beyond what it owns, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Right {
-    /// To make roles, and what the other roles of the server may do: it is a member of them.
+    /// May create roles, and is a member of the other roles of the server.
     Member,
-    /// The same, and those roles may make objects in every schema, as new owners of tables have to.
+    /// The same, and those roles may create objects in every schema, as new owners of tables must.
     Host,
-    /// Everything.
+    /// All rights.
     Superuser,
 }
 
-/// Runs a chain as the owner of its database: up, down as far as it goes, and up again. What the owner may not do is told,
-/// and done by a superuser, so that the rest is seen as well.
+/// Runs a chain as the owner of its database: up, down as far as possible, and up again. What the owner may not
+/// do is reported, and then done by a superuser, so that the remaining migrations are tested too.
 ///
-/// Of the first migrations, as many as are `settled`, what came of them is remembered on a server of this machine where
-/// there was nothing to tell: then only what comes behind them is run.
+/// For the first `settled` migrations, a result without findings is remembered on a server of this machine.
+/// Then only the migrations after them are run.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, or it makes no roles.
+/// [`ProofError`] when there is no server, or roles cannot be created on it.
 pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations) -> Result<Owned, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let work = async {
@@ -101,7 +103,8 @@ pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations)
         if first.refused.is_empty() || roles.is_empty() {
             return Ok(first);
         }
-        // What makes a role where it is missing, as a baseline does, finds it where the chain runs, and is a member of it.
+        // A migration that creates a role if it is missing, such as a baseline, finds the role where the chain
+        // runs, and is a member of it.
         let (second, _) = once(&chain, settled, code, roles).await?;
         let is_better = second.failed.is_none() && second.refused.len() < first.refused.len();
         Ok(if is_better { second } else { first })
@@ -109,7 +112,7 @@ pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations)
     suited(&chain, Box::pin(work)).await
 }
 
-/// The same with roles that are there; returns those that the chain made as well.
+/// The same with existing roles; returns those that the chain created as well.
 async fn once(
     chain: &[Arc<Migration>],
     settled: usize,
@@ -154,7 +157,7 @@ impl Estate {
         Ok(Self { database, role, owner, superuser, known, came: BTreeSet::new(), goes: true })
     }
 
-    /// A database that was made by an owner who is still there, and stays.
+    /// A kept database whose owner still exists.
     async fn reopened(database: TestDatabase, role: String, code: &CodeMigrations) -> Result<Self, ProofError> {
         let superuser = rehearsal(Database::from(database.options()), code).await?;
         let owner = rehearsal(Database::from(database.options().username(&role)), code).await?;
@@ -173,7 +176,7 @@ impl Estate {
             return Ok(());
         }
         let everything = self.schema().await?;
-        // What cannot be undone is a wall.
+        // A migration that cannot be undone is a wall.
         let lowest = chain.iter().rposition(|one| one.irreversible().is_some()).map_or(0, |at| at + 1);
         owned.rolled_back = self.run(chain[lowest..].iter().rev(), Direction::Down, owned).await?;
         if owned.failed.is_some() {
@@ -189,7 +192,7 @@ impl Estate {
         Ok(())
     }
 
-    /// Runs migrations one after the other; returns how many ran.
+    /// Runs migrations one after the other; returns how many succeeded.
     async fn run<'m>(
         &mut self,
         chain: impl Iterator<Item = &'m Arc<Migration>> + Clone,
@@ -197,12 +200,12 @@ impl Estate {
         owned: &mut Owned,
     ) -> Result<usize, ProofError> {
         let mut count = 0;
-        // What the owner may do goes in a few messages; what it may not is looked at by itself.
+        // What the owner may do is sent in a few messages; what it may not do is run separately.
         while let Err((done, error)) = self.owner.run_all(chain.clone().skip(count), direction).await {
             count += done;
             let Some(migration) = chain.clone().nth(count) else { break };
             let refusal = |error| Refusal { version: migration.version().clone(), direction, error };
-            // Only what is forbidden can be allowed.
+            // More rights help only if something is forbidden.
             let is_forbidden = error.sqlstate() == Some("42501");
             let helps = match is_forbidden {
                 true => self.more(migration, direction).await?,
@@ -230,7 +233,7 @@ impl Estate {
         Ok(chain.count())
     }
 
-    /// The least right with which a migration runs, above that of the owner.
+    /// The least right beyond ownership with which a migration runs.
     async fn more(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Option<Right>, ProofError> {
         let there = self.roles().await?;
         let lent: Vec<String> = self.known.difference(&there).map(|role| ident(role)).collect();
@@ -255,7 +258,7 @@ impl Estate {
         Ok(rows.into_iter().flatten().flatten().collect())
     }
 
-    /// Runs a migration as the owner, who has this right for it.
+    /// Runs a migration as the owner, with this right.
     async fn attempt(
         &mut self,
         migration: &Arc<Migration>,
@@ -285,15 +288,15 @@ impl Estate {
         Ok(outcome)
     }
 
-    /// Lets the owner make roles, and makes it a member of those of the chain: neither the server's own ones, nor superusers,
-    /// nor the owners of other estates.
+    /// Lets the owner create roles, and makes it a member of those of the chain, but not of the server's own
+    /// roles, superusers, or the owners of other databases.
     fn memberships(&self) -> String {
         let role = ident(&self.role);
         let grant = format!("GRANT %I TO {role} WITH ADMIN OPTION");
         format!("ALTER ROLE {role} CREATEROLE; {}", for_each_role(&self.role, &grant, ""))
     }
 
-    /// Lets the roles of the chain make objects in every schema, or takes that back.
+    /// Lets the roles of the chain create objects in every schema, or revokes that.
     fn hosting(&self, verb: &str, to: &str) -> String {
         let command = format!("{verb} CREATE ON SCHEMA %2$I {to} %1$I");
         for_each_role(&self.role, &command, ", pg_catalog.pg_namespace n")
@@ -305,7 +308,7 @@ impl Estate {
         self.superuser.close().await;
         let server = self.database.options().database("postgres");
         if self.database.is_apart() {
-            // Its role goes with its server.
+            // The role is removed with its server.
             return Ok(self.database.drop_now().await?);
         }
         self.database.drop_now().await?;
@@ -313,7 +316,7 @@ impl Estate {
             return Ok(());
         }
         let mut office = Rehearsal::open(Database::from(server), CodeMigrations::none()).await?;
-        // What it granted to others depends on it.
+        // The privileges that it granted to others depend on it.
         let role = ident(&self.role);
         let dropped = office.query(&format!("DROP OWNED BY {role}; DROP ROLE IF EXISTS {role}")).await;
         office.close().await;
@@ -321,8 +324,8 @@ impl Estate {
     }
 }
 
-/// A command for each role that a chain may have made or needs; `%1$I` is its name, and `%2$I` that of a schema where `more`
-/// brings schemas.
+/// A command for each role that a chain may have created or needs. `%1$I` is the role's name, and `%2$I` that
+/// of a schema if `more` adds schemas.
 fn for_each_role(owner: &str, command: &str, more: &str) -> String {
     let (args, schemas) = match more.is_empty() {
         true => ("r.rolname", ""),

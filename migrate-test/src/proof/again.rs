@@ -1,4 +1,4 @@
-//! Rows that were there before, on another database; and what is learnt from them for rows that are drawn later.
+//! Copies existing rows to another database, and remembers what they imply for rows that are drawn later.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use migrate_core::schema::{Change, Fact, Kind, Object, Schema};
 use crate::generate::{TRY, attempt};
 use crate::rows::{Rows, TableName, holder_name, holders, table_name};
 
-/// How far the sequences of a database have counted.
+/// The positions of the sequences of a database.
 pub(super) struct Counters(Vec<[String; 3]>);
 
 impl Counters {
@@ -22,7 +22,7 @@ impl Counters {
         Ok(Self(rows.into_iter().filter_map(cells).collect()))
     }
 
-    /// Lets the sequences that are here too go on from there.
+    /// Sets the sequences that also exist here to these positions.
     async fn put(&self, rehearsal: &mut Rehearsal) -> migrate_core::Result<()> {
         if self.0.is_empty() {
             return Ok(());
@@ -40,7 +40,7 @@ impl Counters {
     }
 }
 
-/// Makes these the rows of all tables, without triggers, and lets the sequences go on from there.
+/// Makes these the rows of all tables, without firing triggers, and sets the sequences accordingly.
 pub(super) async fn exactly(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
@@ -58,8 +58,8 @@ pub(super) async fn exactly(
     counters.put(rehearsal).await
 }
 
-/// Puts those of these rows into tables that the tables take: with all keys and checks, those that the rows name first.
-/// Returns the tables that did not take all of them.
+/// Inserts those rows that the tables accept, with all keys and checks in force. Referenced rows are inserted
+/// first. Returns the tables that did not accept all of their rows.
 pub(super) async fn that_fit(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
@@ -80,7 +80,7 @@ pub(super) async fn that_fit(
         };
         let refused: Vec<_> =
             left.iter().zip(&answers).filter(|(_, answer)| is_refused(answer)).map(|(one, _)| one.clone()).collect();
-        // A row that names one which came later is taken the next time.
+        // A row that references a later one is accepted in the next round.
         if refused.len() == left.len() {
             break;
         }
@@ -89,7 +89,7 @@ pub(super) async fn that_fit(
     Ok(left.into_iter().map(|(name, _)| name).collect())
 }
 
-/// Removes the rows that have NULL where the next schema allows none, as far as no other row names them.
+/// Removes the rows that have NULL where the next schema does not allow it, unless other rows reference them.
 pub(super) async fn without_nulls(
     rehearsal: &mut Rehearsal,
     before: &Schema,
@@ -103,7 +103,7 @@ pub(super) async fn without_nulls(
     if commands.is_empty() { Ok(()) } else { rehearsal.query_all(&commands).await.map(drop) }
 }
 
-/// The columns that one schema lets be NULL and the next one does not.
+/// The columns that are nullable in one schema and not in the next.
 pub(super) fn required(before: &Schema, after: &Schema) -> BTreeSet<(TableName, String)> {
     let is_new = |one: &&Arc<Object>| {
         let was = before.get(&one.id).is_some_and(|was| was.fact("not null").is_none());
@@ -116,7 +116,7 @@ fn column(one: &Object) -> (TableName, String) {
     ((one.id.schema.to_string(), one.id.parent.to_string()), one.id.name.to_string())
 }
 
-/// The statements that put the rows of a table into it, one each.
+/// The statements that insert the rows of a table, one per row.
 fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
     let Some(rows) = rows.table(&table_name(table)) else { return Vec::new() };
     let is_own = |column: &String| {
@@ -145,7 +145,8 @@ fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
 pub(super) struct Known(BTreeSet<(TableName, String)>);
 
 impl Known {
-    /// Remembers which columns had NULL before an up, and have none after it, and forgets which have one again.
+    /// Remembers the columns that had a NULL before an up script and have none after it. Forgets those that
+    /// have one again.
     pub(super) fn learn(&mut self, schema: &Schema, before: &Rows, after: &Rows) {
         for table in holders(schema) {
             let name = table_name(table);
@@ -168,12 +169,12 @@ impl Known {
         }
     }
 
-    /// Adds the columns that one schema lets be NULL and the next one does not.
+    /// Adds the columns that are nullable in one schema and not in the next.
     pub(super) fn require(&mut self, before: &Schema, after: &Schema) {
         self.0.extend(required(before, after));
     }
 
-    /// A schema in which these columns may not be NULL.
+    /// The schema with these columns marked as NOT NULL.
     pub(super) fn of(&self, schema: &Schema) -> Schema {
         let is_filled = |one: &&Arc<Object>| {
             one.id.kind == Kind::Column && one.fact("not null").is_none() && self.0.contains(&column(one))
@@ -188,7 +189,8 @@ impl Known {
     }
 }
 
-/// The tables whose columns may have other values from now on: another type or NULL, or what a key or check refused before.
+/// The tables whose columns may have other values from now on: a column changed its type or nullability, or a
+/// key or check was changed.
 pub(super) fn freed(up: &Change, schema: &Schema) -> BTreeSet<TableName> {
     let mut freed = BTreeSet::new();
     let mut types: BTreeSet<&str> = BTreeSet::new();
@@ -209,7 +211,7 @@ pub(super) fn freed(up: &Change, schema: &Schema) -> BTreeSet<TableName> {
     freed
 }
 
-/// The tables of which one schema has something that the other has not.
+/// The tables that differ between two schemas.
 pub(super) fn changed(before: &Schema, after: &Schema) -> BTreeSet<TableName> {
     Change::between(before, after).objects().map(|(id, ..)| holder_name(id)).collect()
 }

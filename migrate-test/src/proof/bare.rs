@@ -11,16 +11,16 @@ use super::stage::{Ground, Stage};
 use super::walk::Walks;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
-/// A database without rows, and what each migration did to its schema.
+/// A database without rows, and how each migration changed its schema.
 pub(super) struct Bare {
     pub(super) stage: Stage,
-    /// What each migration changes, from the first one that was looked at.
+    /// The changes of each migration, from the first one that is checked.
     pub(super) ups: Vec<Change>,
     /// The schema after the last rollback.
     pub(super) rolled: Schema,
 }
 
-/// How many databases are kept: they are large, and whoever looks begins with the first.
+/// How many databases are kept: they are large, and people start with the first one.
 const MOST_KEPT: usize = 4;
 
 const ROLLBACK: Sides<'_> = Sides { before: "before", after: "after rollback" };
@@ -32,13 +32,13 @@ impl Bare {
         Ok(Self { stage, ups: Vec::new(), rolled: Schema::default() })
     }
 
-    /// Applies a migration that is not looked at.
+    /// Applies a migration that is not checked.
     pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize) -> Result<Result<(), Error>, ProofError> {
         let outcome = self.stage.go(&prover.chain[at], Direction::Up).await?;
         Ok(outcome.map(|one| self.ups.push(one)))
     }
 
-    /// Up, down, up; afterwards the migration is applied. `false` means that it cannot be.
+    /// Up, down, up. Afterwards the migration is applied. Returns `false` if it cannot be applied.
     pub(super) async fn cycle(
         &mut self,
         prover: &Prover<'_>,
@@ -50,7 +50,7 @@ impl Bare {
         let up = match self.stage.go(migration, Direction::Up).await? {
             Ok(up) => up,
             Err(error) => {
-                let story = Story::error("it does not apply to an empty database", &error).of_script(Direction::Up);
+                let story = Story::error("it cannot be applied to an empty database", &error).of_script(Direction::Up);
                 proven.failure = Some(Box::new(story));
                 self.as_before(prover, at).await?;
                 return Ok(false);
@@ -86,7 +86,7 @@ impl Bare {
         Ok(true)
     }
 
-    /// Compares the schema after the rollback, applies again, compares that.
+    /// Compares the schema after the rollback, applies the migration again, and compares again.
     async fn compare(
         &mut self,
         prover: &Prover<'_>,
@@ -104,15 +104,15 @@ impl Bare {
         match left.is_empty() {
             true if lost.is_empty() => proven.set(Law::Identity, Verdict::Holds),
             true => {
-                let summary = "after rolling back a sequence does not stand where it stood before";
+                let summary = "after the rollback, a sequence is not at its previous position";
                 proven.set(Law::Identity, Story { difference: lost, ..Story::of(summary) }.broken());
             }
             false => {
                 let difference = left.sentences(ROLLBACK);
                 let empty = prover.chain[at].down_script().is_some_and(|down| down.statements().is_empty());
                 let summary = match empty {
-                    true => "its down has no statement, so rolling back leaves everything as it is",
-                    false => "after rolling back the schema is not what it was before",
+                    true => "its down script has no statements, so the rollback changes nothing",
+                    false => "after the rollback, the schema is not the same as before",
                 };
                 let is_of_schema = left
                     .objects()
@@ -120,14 +120,14 @@ impl Bare {
                 proven.set(Law::Identity, Story { difference, is_of_schema, ..Story::of(summary) }.broken());
             }
         }
-        // What the first rollback left behind, or took away, is in the way of the next up.
+        // What the first rollback left behind or removed can make the second apply fail.
         let cause = (!left.is_empty()).then_some(Law::Identity);
         let story = match self.stage.go(&prover.chain[at], Direction::Up).await? {
             Ok(again) => {
                 let difference = down.clone().then(&again);
                 let notes = difference.order_notes();
                 proven.notes.extend(notes.into_iter().map(|note| format!("{note} after applying again")));
-                let summary = "applied again, the schema is not that of the first time";
+                let summary = "after applying again, the schema is not the same as the first time";
                 (!difference.is_empty())
                     .then(|| Story { difference: difference.sentences(REAPPLY), ..Story::of(summary) })
             }
@@ -137,8 +137,8 @@ impl Bare {
         Ok(())
     }
 
-    /// Goes on with a fresh database after a migration that broke a law. Before it is applied there, walks lead over what
-    /// is below it: they cannot do so later.
+    /// Continues with a fresh database after a migration that broke a law. Before the migration is applied
+    /// there, the walks over the migrations below it run: they cannot run later.
     async fn anew(
         &mut self,
         prover: &Prover<'_>,
@@ -152,7 +152,7 @@ impl Bare {
         Ok(self.stage.go(&prover.chain[at], Direction::Up).await?.map(drop)?)
     }
 
-    /// Takes a fresh database where one is not known to be as it was before a migration that failed.
+    /// Takes a fresh database if the current one may have been changed by a migration that failed.
     async fn as_before(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
         let in_one = prover.chain[at].up_script().is_some_and(|up| !up.directives().no_transaction);
         if !in_one {
@@ -174,7 +174,7 @@ impl Prover<'_> {
     }
 }
 
-/// The facts of an object, without who owns it.
+/// The facts of an object, except its owner.
 fn beside_owner(object: Option<&Object>) -> Option<Vec<&Fact>> {
     object.map(|object| object.facts.iter().filter(|fact| &*fact.name != "owner").collect())
 }

@@ -1,7 +1,8 @@
-//! Whose fault a walk is that fails: a step that needs rows which an earlier rollback on the walk did not bring back is not.
+//! Finds out which migration causes a walk to fail. A step that needs rows which an earlier rollback on the
+//! walk did not restore is not the cause.
 //!
-//! The walk is gone once more, and after each rollback the rows are put back that had been there before its up. Where the
-//! step does not fail then, the rollback that lost rows is the cause.
+//! The walk is repeated. After each rollback, the rows from before its up script are restored. If the step then
+//! succeeds, the rollback that lost rows is the cause.
 
 use migrate_core::ledger::Direction;
 
@@ -11,10 +12,10 @@ use super::walk::{Fall, Part};
 use super::{Law, ProofError, Story, title};
 use crate::rows::{Loss, Rows};
 
-/// How many rollbacks are tried one by one where several lost rows.
+/// How many rollbacks are tried one by one if several lost rows.
 const MOST: usize = 3;
 
-/// A walk that was gone once more.
+/// The result of a repeated walk.
 struct Replayed {
     /// The rollbacks that lost rows.
     lost: Vec<(usize, Vec<Loss>)>,
@@ -22,9 +23,9 @@ struct Replayed {
 }
 
 impl Part<'_> {
-    /// The rollback on the walk that lost the rows without which a step fails, where there is one.
+    /// The rollback on the walk that lost the rows without which a step fails, if there is one.
     pub(super) async fn cause(&self, fall: &Fall) -> Result<Option<Fall>, ProofError> {
-        // What differs is no matter of rows.
+        // The schemas differ, which has nothing to do with rows.
         let Some(why) = fall.story.findings.first() else { return Ok(None) };
         let all = self.replay(&fall.walk, &|_| true).await?;
         if all.fails || all.lost.is_empty() {
@@ -46,14 +47,15 @@ impl Part<'_> {
         }
         let failed = title(&self.prover.chain[fall.at]);
         let summary = format!(
-            "rolling back does not bring rows back, and {failed} fails without them on this walk: {}",
+            "the rollback does not restore rows, and {failed} fails without them on this walk: {}",
             why.message
         );
         let story = Story { losses, ..Story::of(summary) }.after(Some(Law::Data));
         Ok(Some(Fall { at, story, walk: fall.walk.clone() }))
     }
 
-    /// Goes a walk on a database whose rows are followed; `puts_back` says after which rollbacks they are as before the up.
+    /// Repeats a walk on a database whose rows are tracked. `puts_back` says after which rollbacks the rows
+    /// from before the up script are restored.
     async fn replay(&self, walk: &[usize], puts_back: &dyn Fn(usize) -> bool) -> Result<Replayed, ProofError> {
         let (chain, low) = (&self.prover.chain, self.range.start);
         let mut stage = Stage::at(&chain[..low], self.prover.code, true).await?;

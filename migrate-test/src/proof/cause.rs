@@ -1,4 +1,4 @@
-//! Which broken law is the cause of another one, so that a fault is reported once.
+//! Decides which broken law is the cause of another one, so that each fault is reported once.
 
 use migrate_core::schema::{Change, Id, Kind};
 
@@ -6,8 +6,8 @@ use super::full::Sight;
 use super::{Law, Proven, Story, Verdict};
 use crate::rows::Loss;
 
-/// What is lost where the rollback does not bring the schema back is no second fault, and rows that a rollback leaves are why
-/// they cannot be put in again.
+/// A loss of rows is not a second fault if the rollback does not restore the schema. Rows that a rollback
+/// leaves behind explain why they cannot be inserted again.
 pub(super) fn one_cause(proven: &mut Proven, sight: Sight<'_>) {
     let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
     let (identity, data) = (is_broken(&Law::Identity), is_broken(&Law::Data));

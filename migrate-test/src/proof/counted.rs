@@ -1,8 +1,8 @@
-//! Where sequences stand that a migration drops or moves: a sequence that a down makes again begins at its start, and the
-//! next row collides with one that is there.
+//! Checks the positions of sequences that a migration drops or moves. A sequence that a down script creates
+//! again begins at its start value, and the next row then collides with an existing one.
 //!
-//! Without rows a sequence stands at its start in any case. So the migration goes up and down once more, on a database where
-//! its sequences stand elsewhere.
+//! Without rows, every sequence is at its start value anyway. So the migration runs up and down once more, on a
+//! database where its sequences have other positions.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use migrate_core::schema::{Change, Id, Kind, Object, Schema, Sides, Wanted};
 use super::stage::{Stage, positioned};
 use super::{ProofError, Prover};
 
-/// The positions that a rollback loses, a sentence each. `up` is what the migration changes.
+/// The positions that a rollback loses, one sentence each. `up` is the change that the migration makes.
 pub(super) async fn lost(
     prover: &Prover<'_>,
     at: usize,
@@ -27,7 +27,8 @@ pub(super) async fn lost(
     }
     let mut stage = Stage::at(&prover.chain[..at], prover.code, true).await?;
     let said = positioned(migration);
-    // Where a script says where one stands, that is compared, or follows rows.
+    // If a script sets the position of a sequence, that position is compared elsewhere, or it follows from the
+    // rows.
     let wanted = |one: &Wanted<'_>| gone.contains(&(one.schema, one.name)) && !said.may_mean(one.name, one.of);
     let sequences = stage.around.positions(wanted).await?;
     let move_on: String = sequences.sequences().map(|one| moved_on(&one)).collect();
@@ -37,7 +38,7 @@ pub(super) async fn lost(
         let before = stage.around.positions(wanted).await?;
         if stage.go(migration, Direction::Up).await?.is_ok() {
             let above = stage.schema().clone();
-            // The values of a column that is gone are lost as well, and that is a matter of rows.
+            // If the column is dropped, its values are lost too, and that is reported as a loss of rows.
             let stays = |one: &Wanted<'_>| wanted(one) && one.of.is_none_or(|of| has(&above, one.schema, of));
             if stage.go(migration, Direction::Down).await?.is_ok() {
                 lost = before.until(&stage.around.positions(stays).await?);
@@ -48,7 +49,7 @@ pub(super) async fn lost(
     Ok(lost.sentences(sides))
 }
 
-/// Whether a sequence is there no more, or counts for another column.
+/// Whether a sequence was dropped, or now belongs to another column.
 fn is_gone((id, before, after): &(&Id, Option<&Object>, Option<&Object>)) -> bool {
     let owner = |one: &Option<&Object>| one.and_then(|one| one.fact("owned by")).map(str::to_owned);
     id.kind == Kind::Sequence && before.is_some() && (after.is_none() || owner(before) != owner(after))
@@ -67,7 +68,7 @@ fn has(schema: &Schema, namespace: &str, (table, column): (&str, &str)) -> bool 
     })
 }
 
-/// The statement that lets a sequence stand some values after its start.
+/// The statement that moves a sequence some values past its start.
 fn moved_on(one: &Wanted<'_>) -> String {
     let name = literal(&QualifiedName::new(one.schema, one.name).to_string());
     format!(

@@ -1,4 +1,4 @@
-//! The law of declarations: what is declared lossy or irreversible is, and nothing else.
+//! The law of declarations: a migration is lossy or irreversible only if it says so.
 
 use migrate_core::effect::Effects;
 use migrate_core::ident::literals;
@@ -10,14 +10,16 @@ use super::full::Seen;
 use super::refused::is_of_data;
 use super::{Law, Proven, Story, Verdict};
 
-/// The note on a migration that has no down script and could have one, where nobody declared that it has none.
-pub const COULD_HAVE_ONE: &str = "it has no down script; one that drops what it adds would bring everything back";
+/// The note for a migration that has no down script but could have one, if nothing declares that it has none.
+pub const COULD_HAVE_ONE: &str =
+    "it has no down script; a down script that drops what it adds would restore everything";
 
-/// Compares what a migration declares with what was seen.
+/// Compares what a migration declares with what was observed.
 ///
-/// A `lossy` is right where rows were lost, and where the structure that holds rows comes or
-/// goes: what is written into a new column is lost with it, also when no row was there to see. A sequence holds a position.
-/// Where its scripts change rows, that nothing happened to the rows that were drawn says nothing of others.
+/// `lossy` is justified if rows were lost, or if the structure that holds rows is added or removed: values
+/// written into a new column are lost with it, even if no row was there to show it. A sequence holds a
+/// position. If the scripts of a migration change rows, then generated rows that were unaffected prove nothing
+/// about other rows.
 pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mut Proven) {
     let holders = |change: &Change| {
         change.objects().any(|(id, before, after)| {
@@ -28,11 +30,11 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     let verdict = if migration.lossy().is_some() && seen.losses.is_empty() && !holders(up) {
         match seen.rows {
             0 => Verdict::Skipped("there were no rows to lose".to_owned()),
-            _ if lets_more_in(up) => {
-                Verdict::Skipped("its up lets values in that were not allowed before; they may be lost".to_owned())
-            }
+            _ if lets_more_in(up) => Verdict::Skipped(
+                "its up script allows values that were not allowed before; they may be lost".to_owned(),
+            ),
             _ if changes_rows(migration) => Verdict::Skipped(
-                "its scripts change rows, but none of the generated rows was lost; others may be".to_owned(),
+                "its scripts change rows, but none of the generated rows was lost; other rows may be".to_owned(),
             ),
             _ => Story::of("it is declared lossy, but nothing is lost: remove the directive").broken(),
         }
@@ -43,10 +45,10 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     } else if migration.irreversible().is_some() && needs_no_down() {
         match changes_rows(migration) {
             true => Verdict::Skipped(
-                "its up script changes rows, but none of the generated rows; others may not come back".to_owned(),
+                "its up script changes rows, but none of the generated ones; other rows may not be restored".to_owned(),
             ),
             false => {
-                let summary = "it is declared irreversible, but it only adds objects: a down that drops them brings everything back";
+                let summary = "it is declared irreversible, but it only adds objects: a down script that drops them restores everything";
                 Story::of(summary).broken()
             }
         }
@@ -56,14 +58,14 @@ pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mu
     proven.set(Law::Declared, verdict);
 }
 
-/// Whether a script may write rows, or compute values of a column; a migration in Rust may do anything.
+/// Whether a script may write rows, or compute values of a column. A migration in Rust may do anything.
 fn changes_rows(migration: &Migration) -> bool {
     let scripts = [migration.up_script(), migration.down_script()];
     is_of_data(migration)
         || scripts.into_iter().flatten().any(|script| !Effects::beyond_schema(script.text()).is_empty())
 }
 
-/// Whether values are possible that were not before: those of an enum that gets more, or of a column of another type.
+/// Whether a change allows new values: an enum gets more labels, or a column gets another type.
 fn lets_more_in(up: &Change) -> bool {
     up.objects().any(|(id, before, after)| {
         let (Some(before), Some(after)) = (before, after) else { return false };
@@ -79,7 +81,7 @@ fn lets_more_in(up: &Change) -> bool {
     })
 }
 
-/// Whether a change adds objects and does nothing else.
+/// Whether a change only adds objects.
 fn only_adds(change: &Change) -> bool {
     !change.is_empty() && change.objects().all(|(_, before, after)| before.is_none() || before == after)
 }

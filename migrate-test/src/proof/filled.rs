@@ -1,4 +1,4 @@
-//! A database with rows. What is done on it is left to others.
+//! A database with rows. Other modules decide what is done on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,34 +17,34 @@ use super::{ProofError, Rests};
 use crate::generate::{self, Narrow, Reading, Required, Uses, Wanted};
 use crate::rows::{Rows, TableName, holders, table_name};
 
-/// A table with more rows gets no others for a column that came later.
+/// A table with more rows than this gets no additional rows for a column that was added later.
 const MOST_ROWS: usize = 1000;
 
 /// A database with rows.
 pub(crate) struct Filled {
-    /// Where the rows come from.
+    /// The source of random values.
     runner: TestRunner,
     pub(crate) ground: Ground,
     pub(crate) rows: Rows,
     /// The tables that could not be filled the last time.
     given_up: BTreeSet<String>,
-    /// The columns that each table had when rows were drawn for it.
+    /// The columns that each table had when its rows were drawn.
     drawn: BTreeMap<TableName, BTreeSet<Box<str>>>,
-    /// The tables whose columns changed since; `None` where that may be all.
+    /// The tables whose columns have changed since then; `None` if that may be all of them.
     changed: Option<BTreeSet<TableName>>,
-    /// The tables whose rows were drawn with plain values, because a migration refused others: they get more.
+    /// The tables whose rows have plain values because a migration refused others. They get more rows.
     poor: BTreeSet<TableName>,
-    /// The tables into which the chain itself puts rows.
+    /// The tables into which the chain itself inserts rows.
     pub(super) seeded: BTreeSet<TableName>,
-    /// What the migration has to do with that comes next.
+    /// The tables that are relevant for the next migration.
     pub(crate) scope: Scope,
-    /// The tables that only have a few rows, because nothing had to do with them so far.
+    /// The tables that have only a few rows because no migration has used them yet.
     pub(super) few: BTreeSet<TableName>,
     learnt: Learnt,
 }
 
 impl Filled {
-    /// A database at which the first migrations are applied. The same seed draws the same rows.
+    /// A database with the first migrations applied. The same seed draws the same rows.
     pub(crate) async fn at(prefix: &[Arc<Migration>], code: &CodeMigrations, seed: u64) -> Result<Self, ProofError> {
         let ground = Ground::at(prefix, code, true).await?;
         Ok(Self {
@@ -62,10 +62,10 @@ impl Filled {
         })
     }
 
-    /// Puts in the rows of the fixture, and rows into every table that has none. Returns which tables
-    /// have rows, and why others have none; or the error of the fixture.
+    /// Inserts the rows of the fixture, and rows into every table that has none. Returns which tables have
+    /// rows, and why others have none; or the error of the fixture.
     ///
-    /// `before` is the present schema, and `after` the one that the migration makes of it.
+    /// `before` is the current schema, and `after` the schema once the migration is applied.
     pub(crate) async fn fill(
         &mut self,
         migration: &Migration,
@@ -74,7 +74,7 @@ impl Filled {
         how: &How,
     ) -> Result<Result<Rests, Error>, ProofError> {
         self.read(before, &Touched::Tables(Vec::new())).await?;
-        // Whoever writes rows says which ones the migration is to be seen with.
+        // Whoever writes a fixture chooses the rows that the migration is tested with.
         let mut written = Touched::Tables(Vec::new());
         if let Some(script) = migration.fixture() {
             match self.ground.rehearsal.fixture(migration, script).await {
@@ -96,7 +96,7 @@ impl Filled {
         let is_near = |table: &TableName| near.as_ref().is_none_or(|near| near.contains(table));
         let (met, few): (BTreeSet<_>, _) = std::mem::take(&mut self.few).into_iter().partition(|one| is_near(one));
         grown.extend(poor.iter().chain(&met).filter(|table| self.has_few(table)).cloned());
-        // With what nobody has to do now more is done when somebody has.
+        // Tables that are irrelevant for this migration are filled when a migration needs them.
         self.few = few.into_iter().chain(grown.extract_if(.., |table| !is_near(table))).collect();
         grown.retain(|table| how.beside || !self.seeded.contains(table));
         let (mut compared, mut aimed) = (self.compared(before, &own), own.aimed(before));
@@ -151,17 +151,18 @@ impl Filled {
         Ok(Ok(rests))
     }
 
-    /// Whether a table has rows, and not so many that more would be too many.
+    /// Whether a table has rows, but not too many to add more.
     fn has_few(&self, table: &TableName) -> bool {
         self.rows.table(table).is_some_and(|rows| !rows.rows.is_empty() && rows.rows.len() < MOST_ROWS)
     }
 
-    /// The rows of these tables are poorer than they could be.
+    /// Marks these tables: their rows are less varied than they could be.
     pub(super) fn impoverish(&mut self, is_poor: impl Fn(&TableName) -> bool) {
         self.poor.extend(self.drawn.keys().filter(|table| is_poor(table)).cloned());
     }
 
-    /// The tables with a few rows that the script which ran last used all the same; all of them where nobody knows.
+    /// The tables with only a few rows that the last script used nevertheless; all such tables if that is not
+    /// known.
     pub(super) fn missed(&self) -> BTreeSet<TableName> {
         let used = self.ground.rehearsal.used();
         let is_used = |table: &&TableName| {
@@ -170,20 +171,21 @@ impl Filled {
         self.few.iter().filter(is_used).cloned().collect()
     }
 
-    /// These get rows as those that a migration has to do with.
+    /// Treats these tables as relevant for the migration, so that they get more rows.
     pub(super) fn widen(&mut self, missed: &BTreeSet<TableName>) {
         self.scope.widen(missed);
         self.few.retain(|table| !missed.contains(table));
         self.impoverish(|table| missed.contains(table));
     }
 
-    /// Whether tables will get more rows because theirs are poor.
+    /// Whether some tables will get more rows because theirs are not varied enough.
     pub(super) fn is_poor(&self) -> bool {
         self.poor.iter().any(|table| self.has_few(table))
     }
 
-    /// The tables with a column that no row was drawn for, because it came later, or because the chain itself put the rows in:
-    /// whatever is in it may be the same in all rows, and nobody would see it go.
+    /// The tables with a column that no row was drawn for, because it was added later or because the chain
+    /// itself inserted the rows. Such a column may have the same value in all rows, and a loss would go
+    /// unnoticed.
     fn grown(&mut self, schema: &Schema, is_ours: impl Fn(&TableName) -> bool) -> BTreeSet<TableName> {
         let mut grown = BTreeSet::new();
         let changed = self.changed.replace(BTreeSet::new());
@@ -215,7 +217,7 @@ impl Filled {
         grown
     }
 
-    /// The columns that came to tables with too many rows, which have no values of their own there.
+    /// The columns that were added to tables with too many rows, and that have no drawn values there.
     fn full(&self, schema: &Schema) -> Vec<String> {
         let of = |(table, known): (&TableName, &BTreeSet<Box<str>>)| {
             let id = Id::named(Kind::Table, &table.0, &table.1);
@@ -226,7 +228,8 @@ impl Filled {
         self.drawn.iter().filter(|(table, _)| is_full(table)).flat_map(of).collect()
     }
 
-    /// The tables with a column that a script compares with a constant, which a row should have for the comparison to matter.
+    /// The tables with a column that a script compares with a constant. A row should have that constant, so
+    /// that the comparison matters.
     fn compared(&self, schema: &Schema, uses: &Uses) -> BTreeSet<TableName> {
         let has = |(name, column, constants): &(TableName, &str, &BTreeSet<String>)| {
             let Some(rows) = self.rows.table(name) else { return true };
@@ -241,7 +244,7 @@ impl Filled {
             .collect()
     }
 
-    /// Remembers what a migration changed: tables with other columns may need rows for them.
+    /// Remembers what a migration changed: tables with other columns may need new rows.
     pub(crate) fn follow(&mut self, change: &Change) {
         self.rename(change);
         let Some(changed) = &mut self.changed else { return };
@@ -250,7 +253,8 @@ impl Filled {
         changed.extend(columns.map(|id| (id.schema.to_string(), id.parent.to_string())));
     }
 
-    /// A table that is gone may have come back under another name, with the columns for which rows were drawn.
+    /// A table that was dropped may have reappeared under another name, with the columns for which rows were
+    /// drawn.
     fn rename(&mut self, change: &Change) {
         let name = |id: &Id| (id.schema.to_string(), id.name.to_string());
         let tables = || change.objects().filter(|(id, ..)| id.kind == Kind::Table);
@@ -279,7 +283,7 @@ impl Filled {
         }
     }
 
-    /// Reads again what may have changed; `schema` is the present one.
+    /// Reads the rows that may have changed; `schema` is the current schema.
     pub(crate) async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
         let mut touched = touched.clone();
         if let Touched::Tables(tables) = &mut touched {
@@ -290,7 +294,7 @@ impl Filled {
         Ok(())
     }
 
-    /// Goes on with another database, and returns the one before.
+    /// Continues with another database, and returns the previous one.
     pub(crate) fn replace(&mut self, fresh: Ground) -> Ground {
         self.rows = Rows::default();
         self.changed = None;
@@ -298,17 +302,17 @@ impl Filled {
     }
 }
 
-/// What the definitions of a schema do with values of columns. Each is read once.
+/// How the definitions of a schema use the values of columns. Each definition is read once.
 #[derive(Default)]
 struct Learnt(BTreeMap<Arc<Id>, (Arc<Object>, Uses)>);
 
 impl Learnt {
-    /// What is done by what is there, and by the migration itself.
+    /// The uses by existing objects, and by the migration itself.
     fn uses(&mut self, mut own: Uses, before: &Schema, after: &Schema, how: &How) -> Uses {
         let mut uses = Uses::default();
         let mut read_before = std::mem::take(&mut self.0);
         for object in before.objects() {
-            // What an index or a generated column reads is read when a row is written.
+            // The expression of an index or a generated column is evaluated when a row is written.
             let is_strict = matches!(object.id.kind, Kind::Index | Kind::Column);
             let text = match object.id.kind {
                 Kind::Column => object.fact("generated").and_then(|text| text.split_once(' ')).map(|(_, expr)| expr),
@@ -332,7 +336,7 @@ impl Learnt {
     }
 }
 
-/// The values of an enum, or the type of a domain, where a type is one.
+/// The labels of an enum, or the base type of a domain, if the type is one.
 fn labelled(to: &str, schema: &Schema) -> Option<Reading> {
     let name = generate::of_type(to)?;
     let is_meant =

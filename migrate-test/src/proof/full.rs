@@ -20,53 +20,54 @@ use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again, trace
 use crate::generate::Required;
 use crate::rows::{Loss, Rows, TableName};
 
-/// The schema before a migration, after its rollback, which may leave another one, and after it.
+/// The schemas of a cycle: before the migration, after its rollback (which may differ), and after the
+/// migration.
 #[derive(Clone, Copy)]
 pub(super) struct Sight<'a> {
     pub(super) before: &'a Schema,
     pub(super) rolled: &'a Schema,
     pub(super) after: &'a Schema,
-    /// What its up changes.
+    /// The changes that its up script makes.
     pub(super) up: &'a Change,
 }
 
 /// A database with rows.
 pub(super) struct Full {
     pub(super) filled: Filled,
-    /// The rows as they were before the last up.
+    /// The rows before the last up script.
     pub(super) start: Rows,
-    /// Whether a migration that may have written rows had none of those to write that are there now.
+    /// Whether an earlier migration that may have written rows did not see the current rows.
     pub(super) blind: bool,
-    /// The migrations on whose account all rows were drawn again: what they do to rows is not known.
+    /// The migrations for which all rows were drawn again: how they change rows is not known.
     pub(super) unsure: Vec<Refused>,
-    /// Which columns were filled by migrations that the rows of now may not have passed.
+    /// The columns that migrations filled, where the current rows may not have passed through these migrations.
     pub(super) known: again::Known,
-    /// What the last cycle saw.
+    /// What the last cycle observed.
     pub(super) seen: Seen,
 }
 
-/// What a cycle saw of the rows.
+/// What a cycle observed about the rows.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// How many rows there were before.
+    /// How many rows there were at the beginning.
     pub(super) rows: usize,
-    /// What is not what it was after the rollback, or after applying again.
+    /// What differs after the rollback, or after applying again.
     pub(super) losses: Vec<Loss>,
-    /// The rows that triggers wrote and the scripts did not.
+    /// Rows that only triggers wrote, and no script.
     traces: Vec<Loss>,
-    /// What the up alone changed.
+    /// What the up script alone changed.
     pub(super) changed: Vec<Loss>,
-    /// The tables that were used, and have but a few rows.
+    /// The tables that were used but have only a few rows.
     missed: BTreeSet<TableName>,
     /// Which tables had rows.
     rests: Rests,
-    /// The statements that changed no row, however often their script ran.
+    /// The statements that changed no rows in any run of their script.
     idle: Vec<(Direction, String)>,
-    /// The directions that scripts ran in.
+    /// The directions in which scripts ran.
     ran: HashSet<Direction>,
 }
 
-/// How far the cycle goes: a law of the schema that is broken is not told again by that of data.
+/// How far the cycle goes: if a law of the schema is broken, the law of data does not report it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ways {
     Up,
@@ -92,7 +93,7 @@ impl Full {
         Ok(Self { filled, start, blind, unsure: Vec::new(), known, seen })
     }
 
-    /// Applies a migration that is not looked at; where rows are in its way, goes on with others.
+    /// Applies a migration that is not checked. If it fails because of the rows, continues with other rows.
     pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, sight: Sight<'_>) -> Result<(), ProofError> {
         self.start = self.filled.rows.clone();
         self.blind |= is_of_data(&prover.chain[at]);
@@ -106,7 +107,7 @@ impl Full {
         Ok(())
     }
 
-    /// Fills, then up, down, up; afterwards the migration is applied.
+    /// Fills the tables, then up, down, up. Afterwards the migration is applied.
     pub(super) async fn cycle(
         &mut self,
         prover: &Prover<'_>,
@@ -117,7 +118,7 @@ impl Full {
         let migration = prover.chain[at].clone();
         let ways = Ways::of(proven);
         let mut how = How::default();
-        // What is drawn for poor tables did not pass the migrations before.
+        // Rows that are drawn for such tables did not pass through the earlier migrations.
         self.blind = self.blind || self.filled.is_poor() && prover.chain[..at].iter().any(|one| is_of_data(one));
         let mut outcome = self.attempt(prover, at, sight, ways, &how).await?;
         let origin = self.start.clone();
@@ -142,7 +143,7 @@ impl Full {
             tried.push(retry);
             outcome = self.attempt(prover, at, sight, ways, &how).await?;
         }
-        // On no rows at all nothing is refused.
+        // Without any rows, nothing can be refused.
         if let Some(story) = refused.filter(|_| outcome.is_ok() && self.lacks_matched(&migration, sight.before)) {
             outcome = Err(story);
         }
@@ -168,7 +169,7 @@ impl Full {
         let broken = verdict.is_broken();
         proven.set(Law::Data, verdict);
         one_cause(proven, sight);
-        // What was lost must not be missing for the next migration, and it has to be applied.
+        // Rows that were lost must not be missing for the next migration, and this migration has to be applied.
         if broken || ways == Ways::UpDown {
             self.go_on(prover, at, sight, !is_refused, Some(proven)).await?;
         }
@@ -179,21 +180,22 @@ impl Full {
         Ok(())
     }
 
-    /// Whether a table that the up fills from others had no row for which it finds something there.
+    /// Whether a table that the up script updates from other tables had no row with a match there.
     fn lacks_matched(&self, migration: &Migration, schema: &Schema) -> bool {
         let tables = how::read_for_up(migration).matched(schema);
         tables.iter().any(|table| self.start.table(table).is_none_or(|rows| rows.rows.is_empty()))
     }
 
-    /// The lost rows that may be others than those that the chain itself puts into their tables.
+    /// The lost rows that may not be among those that the chain itself inserts into their tables.
     fn beside_seeds(&self) -> Vec<String> {
         let seeded = self.filled.seeded.iter().map(|(schema, name)| format!("{schema}.{name}"));
         let lost: BTreeSet<&str> = self.seen.losses.iter().map(|loss| loss.table.as_str()).collect();
         let lost = seeded.filter(|table| lost.contains(table.as_str()));
-        lost.map(|table| format!("{table} had rows beside those that the chain itself puts in")).collect()
+        lost.map(|table| format!("{table} had rows in addition to those that the chain inserts")).collect()
     }
 
-    /// The tables that a migration changes get new rows for the next one, which is to see the same as where it is looked at alone.
+    /// Draws new rows for the tables that a migration changed, so that the next migration sees the same rows as
+    /// if it were checked alone.
     fn wear(&mut self, sight: Sight<'_>, changed: &[Loss]) {
         let freed = again::freed(sight.up, sight.after);
         let changed: BTreeSet<&str> =
@@ -202,8 +204,8 @@ impl Full {
         self.filled.impoverish(|table| freed.contains(table) || is_changed(table));
     }
 
-    /// Fills, then goes as far as the laws of the schema hold; once more with more rows in tables that were used although
-    /// nothing showed it before.
+    /// Fills the tables, then goes as far as the laws of the schema hold. Repeats that with more rows in tables
+    /// that were used unexpectedly.
     async fn attempt(
         &mut self,
         prover: &Prover<'_>,
@@ -216,11 +218,12 @@ impl Full {
             let known = self.known.clone();
             let outcome = self.fill_and_go(&prover.chain[at], sight, ways, how).await?;
             let missed = std::mem::take(&mut self.seen.missed);
-            // What was found on few rows is found.
+            // A loss that was found on few rows is a result.
             if missed.is_empty() || outcome.is_err() || !self.seen.losses.is_empty() {
                 return Ok(outcome);
             }
-            // What the up did to those rows says nothing of those that come, and what was drawn with regard to them does not fit.
+            // What the up script did to those rows says nothing about the new ones, and rows that were drawn to
+            // fit it no longer do.
             self.known = known;
             self.prepare(prover, at, sight, &Rows::default(), &Retry::Other(How::redrawn())).await?;
             self.blind |= prover.chain[..at].iter().any(|one| is_of_data(one));
@@ -239,7 +242,7 @@ impl Full {
         let before = self.known.of(sight.before);
         match self.filled.fill(migration, &before, sight.after, how).await? {
             Ok(rests) => self.seen.rests = rests,
-            Err(error) => return Ok(Err(Story::error("its fixture does not run", &error))),
+            Err(error) => return Ok(Err(Story::error("its fixture fails", &error))),
         }
         let before = self.filled.rows.clone();
         self.start = before.clone();
@@ -247,7 +250,7 @@ impl Full {
         self.around(migration, &before, sight, ways).await
     }
 
-    /// Up, down, up, with a look at the rows after each.
+    /// Up, down, up, with a comparison of the rows after each step.
     async fn around(
         &mut self,
         migration: &Arc<Migration>,
@@ -259,7 +262,7 @@ impl Full {
             Ok(None) => {}
             Ok(Some(story)) => return Ok(Err(story)),
             Err(error) => {
-                let story = Story::error("it applies to empty tables, but not where there are rows", &error);
+                let story = Story::error("it applies to empty tables, but not if they have rows", &error);
                 return Ok(Err(story.of_script(Direction::Up)));
             }
         }
@@ -273,7 +276,7 @@ impl Full {
             Ok(None) => {}
             Ok(Some(story)) => return Ok(Err(story)),
             Err(error) => {
-                let story = Story::error("it rolls back on empty tables, but not where there are rows", &error);
+                let story = Story::error("it rolls back on empty tables, but not if they have rows", &error);
                 return Ok(Err(story.of_script(Direction::Down)));
             }
         }
@@ -285,7 +288,7 @@ impl Full {
         match self.pass(migration, Direction::Up, sight.after).await? {
             Ok(None) => {}
             Ok(Some(story)) => return Ok(Err(story)),
-            // What the rollback left there is in the way, and reported by itself.
+            // The rows that the rollback left behind are the reason, and they are reported separately.
             Err(_) if migration.lossy().is_none() && self.seen.losses.iter().any(|loss| loss.came) => {
                 return Ok(Ok(()));
             }
@@ -299,7 +302,8 @@ impl Full {
         Ok(Ok(()))
     }
 
-    /// Goes one way and looks at the rows after it; returns what is wrong with them, or why the way cannot be gone.
+    /// Runs one direction and compares the rows afterwards. Returns what is wrong with the rows, or why the
+    /// script failed.
     async fn pass(
         &mut self,
         migration: &Arc<Migration>,
@@ -317,8 +321,8 @@ impl Full {
         Ok(Ok(if direction == Direction::Up { self.check(migration).await? } else { None }))
     }
 
-    /// Notes which statements of the script that ran last changed no row; what did once is not among them. And which tables
-    /// it used that have but a few.
+    /// Records which statements of the last script changed no rows (a statement that changed rows once does not
+    /// count), and which of the used tables have only a few rows.
     fn note(&mut self, migration: &Migration, direction: Direction) {
         self.seen.missed.extend(self.filled.missed());
         let script = if direction == Direction::Up { migration.up_script() } else { migration.down_script() };
@@ -327,7 +331,9 @@ impl Full {
             let line: String = statement.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(80).collect();
             (
                 direction,
-                format!("a statement of its {direction} changed no row, so what it does to rows is not proven: {line}"),
+                format!(
+                    "a statement of its {direction} script changed no rows, so its effect on rows is not proven: {line}"
+                ),
             )
         };
         let idle = script.into_iter().flat_map(|script| rehearsal.idle(script));
@@ -342,7 +348,7 @@ impl Full {
         let losses = self.seen.losses.clone();
         if losses.is_empty() {
             return match (self.seen.rows, rests.without.first()) {
-                (0, None) => Verdict::Skipped("there is no table that could hold a row".to_owned()),
+                (0, None) => Verdict::Skipped("no table can hold rows".to_owned()),
                 (0, Some(first)) => Verdict::Skipped(format!("no table had rows: {first}")),
                 _ => Verdict::Holds,
             };
@@ -354,7 +360,7 @@ impl Full {
         }
     }
 
-    /// Runs the check of the migration, and tells what it returned.
+    /// Runs the check of the migration, and reports the rows that it returned.
     async fn check(&mut self, migration: &Migration) -> Result<Option<Story>, ProofError> {
         let Some(script) = migration.verify() else { return Ok(None) };
         match self.filled.ground.rehearsal.check(script).await {
@@ -363,25 +369,26 @@ impl Full {
                 let text = |cell: Option<String>| cell.unwrap_or_else(|| "NULL".to_owned());
                 let shown = rows.into_iter().take(10).map(|row| row.into_iter().map(text).collect());
                 let rows = std::iter::once(columns).chain(shown).collect();
-                let summary = format!("{} returned rows; each of them is wrong", script.path().display());
+                let summary = format!("{} returned rows; each row is an error", script.path().display());
                 Ok(Some(Story { rows, ..Story::of(summary) }))
             }
-            Err(error) => Ok(Some(Story::error("its check does not run", &error))),
+            Err(error) => Ok(Some(Story::error("its check ends with an error", &error))),
         }
     }
 
-    /// Reads the rows that may have changed; or why they cannot be read, as those of which a script took the label of an enum.
+    /// Reads the rows that may have changed; or returns why they cannot be read, for example because a script
+    /// removed the enum label that they use.
     async fn look(&mut self, schema: &Schema, touched: &Touched) -> Result<Result<(), Story>, ProofError> {
         match self.filled.read(schema, touched).await {
             Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-                Ok(Err(Story::error("the rows that were there cannot be read any more", &error)))
+                Ok(Err(Story::error("the existing rows can no longer be read", &error)))
             }
             outcome => outcome.map(Ok),
         }
     }
 
-    /// Goes on with a fresh database on which this migration is applied, to the rows that were there before it. Where it
-    /// refuses them, it is applied to those of them that fit it, or at last to none.
+    /// Continues with a fresh database on which this migration is applied to the rows that were there before
+    /// it. If it refuses them, it is applied to those rows that fit, or finally to none.
     async fn go_on(
         &mut self,
         prover: &Prover<'_>,

@@ -1,4 +1,4 @@
-//! What kind of rows are tried where the first ones are in the way.
+//! What kind of rows are tried if the first ones make a migration fail.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,21 +11,22 @@ use crate::generate::{Narrowed, Reach, Uses};
 /// What kind of rows are tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct How {
-    /// How far values go.
+    /// How extreme values may be.
     pub(super) reach: Reach,
-    /// None that breaks a key or a check which the migration adds.
+    /// Only rows that satisfy the keys and checks which the migration adds.
     pub(crate) fitting: bool,
-    /// Only texts and documents that can be read as the migration reads them.
+    /// Only texts and documents that can be parsed in the way that the migration parses them.
     pub(super) readable: bool,
-    /// The names in the statement that refused values: only tables and columns with these get others. `None` where that may be any.
+    /// The names in the statement that refused values: only tables and columns with these names get other
+    /// values. `None` if any table or column may be the cause.
     within: Option<Names>,
-    /// With rows that the statements of the migration take and change.
+    /// Includes rows that the statements of the migration select and change.
     pub(super) aimed: bool,
-    /// In tables that it updates from others, only rows for which it finds something there.
+    /// In tables that the migration updates from other tables, only rows that have a match there.
     pub(super) matched: bool,
-    /// With rows beside those that the chain itself puts into a table.
+    /// Includes rows in addition to those that the chain itself inserts into a table.
     pub(super) beside: bool,
-    /// Which of the rows that were there are drawn again.
+    /// Which of the existing rows are drawn again.
     pub(super) redraw: Redraw,
 }
 
@@ -35,9 +36,9 @@ pub(crate) type Names = Arc<BTreeSet<String>>;
 /// Which rows are drawn again for another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Redraw {
-    /// Those of tables that the migration changes, where rows that fit are not enough.
+    /// Those of tables that the migration changes, if rows that fit are not enough.
     Changed,
-    /// Those of tables that its scripts name as well: what is equal in them may be what has to differ.
+    /// Also those of tables that its scripts name: their equal values may be what has to differ.
     Named,
     All,
 }
@@ -50,9 +51,10 @@ impl Default for How {
 }
 
 impl How {
-    /// What to try after a failure that may say more about the rows than about the migration: a
-    /// value that no calculation can take (class 22; 0A000 for infinity as an integer), or rows that were wrong already and are now
-    /// found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion). `names` are those in the statement that failed.
+    /// What to try after a failure that may be caused by the rows rather than by the migration: a value that
+    /// cannot be computed with (class 22, and 0A000 for infinity as an integer), or rows that were already
+    /// wrong and are now found to be (23503 foreign key, 23505 unique, 23514 check, 23P01 exclusion). `names`
+    /// are the names in the statement that failed.
     pub(crate) fn after(&self, sqlstate: &str, names: Option<Names>, migration: &Migration) -> Option<Self> {
         let next = self.next(sqlstate, migration);
         if !self.is_narrow() {
@@ -63,7 +65,7 @@ impl How {
         if elsewhere { Some(Self { within: None, redraw: Redraw::All, ..self.clone() }) } else { next }
     }
 
-    /// No rows in the tables that the chain fills but its own.
+    /// In the tables that the chain fills, no rows other than its own.
     pub(crate) fn chains_own() -> Self {
         Self { beside: false, ..Self::default() }
     }
@@ -92,15 +94,15 @@ impl How {
                 Some(Self { matched: true, ..other() })
             }
             "23503" | "23505" | "23514" | "23P01" if !self.fitting => Some(Self { fitting: true, ..other() }),
-            // Values that are no extreme ones are different in each row.
+            // Values that are not extreme differ in each row.
             "23505" if self.reach != Reach::Plain => {
                 Some(Self { reach: Reach::Plain, redraw: Redraw::Named, ..other() })
             }
             "23503" | "23505" | "23514" | "23P01" if self.aimed => unaimed(),
             "23505" if self.redraw != Redraw::All => Some(Self { redraw: Redraw::All, within: None, ..other() }),
-            // A number that is too large says nothing of texts.
+            // A number that is too large has nothing to do with texts.
             "22003" | "22012" | "0A000" => plain.or_else(readable).or_else(unaimed),
-            // The rows that are aimed at may be what cannot be read.
+            // The rows that match the statements may be the ones that cannot be parsed.
             "22P02" | "22007" => readable().or_else(unaimed).or(plain),
             code if code.starts_with("22") => readable().or(plain).or_else(unaimed),
             _ => None,
@@ -112,25 +114,25 @@ impl How {
         self.reach != Reach::Extreme || self.readable
     }
 
-    /// Whether these are only columns that a statement names.
+    /// Whether plainer values apply only to columns that a statement names.
     pub(super) fn is_within(&self) -> bool {
         self.is_narrow() && self.within.is_some()
     }
 
-    /// The columns of a schema that get plainer values; `None` where none does.
+    /// The columns of a schema that get plainer values; `None` if there are none.
     pub(super) fn narrowed(&self, schema: &Schema) -> Option<Narrowed> {
         self.is_narrow().then(|| Narrowed::of(schema, self.within.as_deref()))
     }
 
-    /// What a migration that fails on the first rows, and not on these, is told of.
+    /// The note for a migration that fails on the first rows, but not on these.
     pub(crate) fn note(&self, why: &str, migration: &Migration) -> String {
         if Some(self) == Self::default().without_others().as_ref() {
             return format!(
-                "it fails on rows beside those that the chain itself puts into a table: {why}; proven without them"
+                "it fails on rows other than those that the chain inserts into a table: {why}; proven without them"
             );
         }
         if self.matched {
-            return format!("it fails on rows for which it finds none in another table: {why}; proven without them");
+            return format!("it fails on rows that have no match in another table: {why}; proven without them");
         }
         let taken = "rows that its own WHERE selects";
         match (self.readable.then(|| read(migration).told()), self.aimed) {
@@ -145,20 +147,20 @@ impl How {
         }
         let rows = match *self {
             Self { redraw: Redraw::Named | Redraw::All, .. } => "values that are equal where it needs different ones",
-            Self { fitting: true, .. } => "rows that do not fit what it requires",
-            Self { reach: Reach::Plain, .. } => "values with many digits, or empty ones",
+            Self { fitting: true, .. } => "rows that do not meet its requirements",
+            Self { reach: Reach::Plain, .. } => "values with many digits, or empty values",
             _ => "extreme values",
         };
-        format!("it fails on {rows}, and not on others: {why}")
+        format!("it fails on {rows}, but not on others: {why}")
     }
 }
 
-/// What the scripts of a migration do with the values of columns.
+/// How the scripts of a migration use the values of columns.
 pub(super) fn read(migration: &Migration) -> Uses {
     Uses::of_scripts(&text(migration.up_script()), &text(migration.down_script()))
 }
 
-/// The same, with rows for the statements of its up alone: those of its down may want others.
+/// The same, but with rows only for the statements of its up script: those of its down script may need others.
 pub(super) fn read_for_up(migration: &Migration) -> Uses {
     read(migration).aiming_as(Uses::of_scripts(&text(migration.up_script()), ""))
 }

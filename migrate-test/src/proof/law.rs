@@ -1,4 +1,4 @@
-//! The five laws, and how each can end.
+//! The five laws, and their possible verdicts.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use migrate_core::ledger::Direction;
 
 use crate::rows::Loss;
 
-/// What is proven of a migration.
+/// What is proven about a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Law {
-    /// Apply, then rollback, leaves the schema as it was.
+    /// Apply, then roll back: the schema is as before.
     Identity,
-    /// Applied again after a rollback, the schema is that of the first time.
+    /// Applied again after a rollback, the migration gives the same schema as the first time.
     Reapply,
-    /// However one gets to a version, the schema is the same.
+    /// Every path to a version gives the same schema.
     Path,
-    /// Rows are there, unchanged, after a rollback, and after applying again.
+    /// Rows are still there, unchanged, after a rollback and after applying again.
     Data,
-    /// What is declared lossy or irreversible is, and nothing else.
+    /// A migration is lossy or irreversible only if it says so.
     Declared,
 }
 
 impl Fault<'_> {
-    /// What is wrong, in a line.
+    /// What is wrong, in one line.
     pub fn title(&self) -> String {
         match (self.story.fails, self.law) {
             (Some(Direction::Up), _) => "its up script fails".to_owned(),
@@ -35,10 +35,10 @@ impl Fault<'_> {
 }
 
 impl Law {
-    /// All of them, in their order.
+    /// All laws, in order.
     pub const ALL: [Self; 5] = [Self::Identity, Self::Reapply, Self::Path, Self::Data, Self::Declared];
 
-    /// The word for it, as in JSON.
+    /// The name, as in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -49,14 +49,14 @@ impl Law {
         }
     }
 
-    /// What it says, as a sentence.
+    /// The law, as a sentence.
     pub fn claim(self) -> &'static str {
         match self {
-            Self::Identity => "rolling back leaves the schema as it was before",
-            Self::Reapply => "applying again gives the schema of the first time",
-            Self::Path => "the way to a version does not matter",
-            Self::Data => "no row is lost or changed by rolling back and applying again",
-            Self::Declared => "what is declared lossy or irreversible is, and nothing else",
+            Self::Identity => "rolling back must restore the schema",
+            Self::Reapply => "applying again must give the same schema as the first time",
+            Self::Path => "every path to a version must give the same schema",
+            Self::Data => "rolling back and applying again must not lose or change rows",
+            Self::Declared => "a migration must be lossy or irreversible exactly when it says so",
         }
     }
 }
@@ -67,24 +67,24 @@ impl fmt::Display for Law {
     }
 }
 
-/// How a law ended for a migration.
+/// The verdict on a law for a migration.
 #[derive(Debug, Clone, Default)]
 pub enum Verdict {
     /// It holds.
     Holds,
-    /// It does not.
+    /// It does not hold.
     Broken(Box<Story>),
-    /// It does not, and the migration says so, and why.
+    /// It does not hold, and the migration declares that, with a reason.
     Declared(String, Box<Story>),
-    /// It was not looked at, and why.
+    /// It was not checked.
     #[default]
     Unknown,
-    /// It could not be looked at, and why.
+    /// It could not be checked, with the reason.
     Skipped(String),
 }
 
 impl Verdict {
-    /// The word for it, as in JSON.
+    /// The name, as in JSON.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Holds => "holds",
@@ -99,7 +99,7 @@ impl Verdict {
         matches!(self, Self::Broken(_))
     }
 
-    /// What happened, where something did.
+    /// What happened, if anything did.
     pub fn story(&self) -> Option<&Story> {
         match self {
             Self::Broken(story) | Self::Declared(_, story) => Some(story),
@@ -111,33 +111,34 @@ impl Verdict {
 /// What happened when a law did not hold.
 #[derive(Debug, Clone, Default)]
 pub struct Story {
-    /// What was done, in a sentence.
+    /// A one-sentence summary.
     pub summary: String,
-    /// The shortest way on which it happens: `up to 20250217143000`, `down to 0`.
+    /// The shortest walk on which it happens: `up to 20250217143000`, `down to 0`.
     pub walk: Vec<String>,
-    /// The difference of the schemas, a sentence each.
+    /// The difference between the schemas, one sentence each.
     pub difference: Vec<String>,
-    /// Whether statements from one schema to another can say the difference: owners and what is around a schema are beyond them.
+    /// Whether statements that lead from one schema to the other can describe the difference. They cannot for
+    /// owners, and for what lies outside of a schema.
     pub is_of_schema: bool,
     /// The rows that are lost.
     pub losses: Vec<Loss>,
-    /// Rows that a check returned: the columns, then each row.
+    /// Rows that a check returned: first the columns, then each row.
     pub rows: Vec<Vec<String>>,
-    /// What the server refused, with its place.
+    /// What the server refused, with the location.
     pub findings: Vec<Finding>,
-    /// The server's code for it.
+    /// The SQLSTATE of that error.
     pub sqlstate: Option<String>,
-    /// The script that does not run, where that is what happened: the up on the first way up, so that no rollback can be to
-    /// blame, or the down.
+    /// The script that fails, if that is what happened: the up script when it is first applied, so that no
+    /// rollback can be the cause, or the down script.
     pub fails: Option<Direction>,
-    /// The law whose break is the cause of this one too.
+    /// The broken law that is the cause of this one.
     pub follows: Option<Law>,
 }
 
-/// A cause that breaks one law or several, or keeps a migration from being applied.
+/// A cause that breaks one or more laws, or prevents a migration from being applied.
 #[derive(Debug, Clone)]
 pub struct Fault<'a> {
-    /// The law that shows it; `None` where the migration does not apply at all.
+    /// The law that reveals it; `None` if the migration cannot be applied at all.
     pub law: Option<Law>,
     /// What happened.
     pub story: &'a Story,
@@ -149,13 +150,13 @@ impl Story {
     /// What happened, line by line, without the findings.
     pub fn details(&self) -> Vec<String> {
         let walk = self.walk.join(", ");
-        let walk = (!walk.is_empty()).then(|| format!("the walk: from the newest version {walk}, and up again"));
+        let walk = (!walk.is_empty()).then(|| format!("the walk: from the newest version, {walk}, and up again"));
         let losses = self.losses.iter().map(ToString::to_string);
         let rows = self.rows.iter().map(|row| row.join(" | "));
         walk.into_iter().chain(self.difference.iter().cloned()).chain(losses).chain(rows).collect()
     }
 
-    /// The whole story as plain lines.
+    /// All of it as plain lines.
     pub fn lines(&self) -> Vec<String> {
         let findings = self.findings.iter().flat_map(|finding| {
             std::iter::once(finding.to_string()).chain(finding.notes.iter().map(|note| format!("  {note}")))
@@ -172,17 +173,17 @@ impl Story {
         Self { findings: error.findings().to_vec(), sqlstate, ..Self::of(summary) }
     }
 
-    /// The same as the failure of a script.
+    /// The same story, marked as the failure of a script.
     pub(super) fn of_script(self, direction: Direction) -> Self {
         Self { fails: Some(direction), ..self }
     }
 
-    /// The same as something of which the cause is the break of another law.
+    /// The same story, marked as caused by the break of another law.
     pub(super) fn after(self, law: Option<Law>) -> Self {
         Self { follows: law, ..self }
     }
 
-    /// Whether the server refused the same thing at the same place.
+    /// Whether the server refused the same thing at the same location.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         let (Some(one), Some(two)) = (self.findings.first(), other.findings.first()) else { return false };
         let place = |finding: &Finding| finding.place.as_ref().map(ToString::to_string);

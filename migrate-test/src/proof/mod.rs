@@ -1,10 +1,10 @@
-//! The proof: every migration applies, rolls back and applies again, on a throw-away PostgreSQL,
-//! without leaving structure behind or losing data.
+//! The proof: every migration applies, rolls back and applies again, on a shadow PostgreSQL server, without
+//! leaving structure behind or losing data.
 //!
-//! Two databases go through the chain side by side: a bare one, on which schemas are compared
-//! catalog by catalog, and one with rows, on which rows are. A broken law does not end the
-//! proof: it goes on with fresh databases on which the migration that broke it is applied, and
-//! with the rows that were there before it.
+//! Two databases go through the chain side by side: one without rows, where schemas are compared catalog by
+//! catalog, and one with rows, where the rows are compared. A broken law does not end the proof. It continues
+//! with fresh databases on which the migration that broke the law is applied, and with the rows that were there
+//! before it.
 
 mod again;
 mod bare;
@@ -49,19 +49,20 @@ pub use rests::{Rests, WithoutRows};
 pub(crate) use scope::Scope;
 pub(crate) use stage::{Ground, Stage};
 
-/// What to prove, and how hard to try.
+/// What to prove, and how thoroughly.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// The migrations to look at; `None` looks at all of them.
+    /// The migrations to check; `None` checks all of them.
     pub only: Option<BTreeSet<Version>>,
-    /// Where chance begins. The same seed draws the same rows and the same walks.
+    /// The seed of the random generator. The same seed draws the same rows and the same walks.
     pub seed: u64,
-    /// How many walks are drawn over a part of the chain; over up to three migrations one walk makes every turn, whatever is drawn.
-    /// Without any, nothing is walked.
+    /// How many walks are drawn over a part of the chain. Over up to three migrations, a single walk makes
+    /// every possible turn, so nothing is drawn. With 0, no walks are made.
     pub walks: u32,
-    /// How many migrations below the first one walks lead over; fewer where one of them is large, as a baseline is.
+    /// How many migrations below the first one the walks include. They include fewer if one of those is large,
+    /// such as a baseline.
     pub lead: usize,
-    /// Whether the database on which a law is broken is kept, to be looked at.
+    /// Whether a database on which a law is broken is kept for inspection.
     pub keep: bool,
 }
 
@@ -72,7 +73,7 @@ pub enum ProofError {
     /// There is no server, or it refuses.
     #[error(transparent)]
     Server(#[from] ServerError),
-    /// The chain before the first migration of interest cannot be applied, or the server is gone.
+    /// The chain before the first checked migration cannot be applied, or the server is gone.
     #[error(transparent)]
     Core(#[from] migrate_core::Error),
 }
@@ -88,21 +89,22 @@ struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
     code: &'a CodeMigrations,
     proof: &'a Proof,
-    /// The migrations to look at.
+    /// The migrations to check.
     marked: BTreeSet<usize>,
-    /// How many databases were kept so far.
+    /// How many databases have been kept so far.
     kept: AtomicUsize,
 }
 
-/// Proves the laws for a chain; `hear` gets each migration as soon as all its laws are looked at, the oldest first.
+/// Proves the laws for a chain. `hear` receives each migration as soon as all its laws are checked, the oldest
+/// first.
 ///
-/// The law of the path is looked at window by window, so that what `hear` gets can be some migrations late. Where the proof
-/// ends early, `hear` gets what was looked at until then before the error is returned.
+/// The law of the path is checked window by window, so `hear` can lag behind by some migrations. If the proof
+/// ends early, `hear` receives what was checked until then before the error is returned.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, it is gone, or what is before the first migration of interest cannot be
-/// applied. A broken law is no error.
+/// [`ProofError`] when there is no server, the server is gone, or the migrations before the first checked one
+/// cannot be applied. A broken law is not an error.
 pub async fn prove(
     set: &MigrationSet,
     code: &CodeMigrations,
@@ -132,7 +134,7 @@ async fn prove_chain(
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
         let mut walks = walk::Walks::from(&prover, prover.lowest(first));
-        // It is large, and tests have small stacks.
+        // The future is large, and tests have small stacks.
         let outcome = Box::pin(prover.run(first, last, &mut walks, &mut told)).await;
         told.all(&mut walks, outcome.is_err());
         outcome?;
@@ -142,23 +144,23 @@ async fn prove_chain(
     Ok(told.report)
 }
 
-/// What is proven, and whom it is told.
+/// The results, and the callback that receives them.
 struct Told<'a> {
     report: Report,
-    /// What waits for the walks.
+    /// The results that still wait for walks.
     waiting: VecDeque<(usize, Proven)>,
     hear: &'a mut dyn FnMut(&Proven),
 }
 
 impl Told<'_> {
-    /// Tells what no walk leads over any more.
+    /// Reports the migrations that no further walk includes.
     fn settled(&mut self, walks: &mut walk::Walks) {
         while self.waiting.front().is_some_and(|(at, _)| walks.is_settled(*at)) {
             self.next(walks, false);
         }
     }
 
-    /// Tells everything, because the proof is at its end, or broke off.
+    /// Reports everything, because the proof has ended or was interrupted.
     fn all(&mut self, walks: &mut walk::Walks, broke_off: bool) {
         while !self.waiting.is_empty() {
             self.next(walks, broke_off);
@@ -170,9 +172,9 @@ impl Told<'_> {
         walks.tell(at, &mut proven);
         let is_broken = |law: &Law| proven.laws.get(law).is_some_and(Verdict::is_broken);
         let why = match [Law::Identity, Law::Reapply].iter().any(is_broken) {
-            _ if broke_off => "the proof broke off before",
-            true => "its own way down is broken",
-            false => "no walk led over it",
+            _ if broke_off => "the proof stopped before it was checked",
+            true => "its own rollback is broken",
+            false => "no walk included it",
         };
         proven.skip_rest(why);
         (self.hear)(&proven);
@@ -180,7 +182,7 @@ impl Told<'_> {
     }
 }
 
-/// A source of chance that is the same for the same seed.
+/// A random generator that is the same for the same seed.
 fn runner(seed: u64) -> TestRunner {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -189,14 +191,15 @@ fn runner(seed: u64) -> TestRunner {
 }
 
 impl Prover<'_> {
-    /// Where walks begin that lead to this migration: a few below it, and above one that makes much of the schema, whose
-    /// way down and up would cost what the schema does.
+    /// The lowest migration of walks that include this one: a few below it, but above any that creates a large
+    /// part of the schema, because a rollback and reapply of it would cost as much as the schema itself.
     fn lowest(&self, first: usize) -> usize {
         let below = self.chain[..first].iter().rev().take(self.proof.lead);
         first - below.take_while(|migration| statements(migration) <= Some(walk::HEAVY)).count()
     }
 
-    /// Goes through the chain: the bare database leads, the one with rows follows by one migration.
+    /// Goes through the chain: the database without rows goes first, the one with rows follows one migration
+    /// later.
     async fn run(
         &self,
         first: usize,
@@ -236,7 +239,7 @@ impl Prover<'_> {
         Ok(())
     }
 
-    /// A migration that was not looked at, because one before it does not apply.
+    /// The result for a migration that was not checked because an earlier one does not apply.
     fn unreached(&self, at: usize, failed: usize) -> Proven {
         let why = format!("{} does not apply", title(&self.chain[failed]));
         let mut proven = Proven::new(&self.chain[at]);
@@ -245,7 +248,7 @@ impl Prover<'_> {
         proven
     }
 
-    /// Looks at the laws of the schema for one migration, or only applies it.
+    /// Checks the laws of the schema for one migration, or only applies it.
     async fn lead(&self, bare: &mut bare::Bare, walks: &mut walk::Walks, at: usize) -> Result<Passed, ProofError> {
         let begin = Instant::now();
         let is_marked = self.marked.contains(&at);
@@ -272,7 +275,7 @@ impl Prover<'_> {
         Ok(Passed { at, is_marked, applies, proven, up, before, rolled, after, scope })
     }
 
-    /// Looks at the laws of data for a migration that the bare database has passed.
+    /// Checks the law of data for a migration that has passed on the database without rows.
     async fn follow(
         &self,
         full: &mut full::Full,
@@ -297,7 +300,7 @@ impl Prover<'_> {
     }
 }
 
-/// What the bare database has passed, for the one that follows.
+/// What has passed on the database without rows, for the one that follows.
 struct Passed {
     at: usize,
     is_marked: bool,

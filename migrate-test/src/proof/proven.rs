@@ -1,4 +1,4 @@
-//! What was proven: of one migration, and of a chain.
+//! The results of a proof: for one migration, and for a chain.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,24 +7,24 @@ use migrate_core::source::{Migration, Version};
 
 use super::{Fault, Law, Rests, Story, Verdict};
 
-/// What was proven of one migration.
+/// The result for one migration.
 #[derive(Debug, Clone)]
 pub struct Proven {
     /// Its version.
     pub version: Version,
     /// Its name.
     pub name: String,
-    /// How each law ended.
+    /// The verdict on each law.
     pub laws: BTreeMap<Law, Verdict>,
-    /// Why it does not apply, where it does not: then no law was looked at.
+    /// Why it does not apply, if it does not. Then no law was checked.
     pub failure: Option<Box<Story>>,
-    /// Why it was not reached: a migration before it does not apply.
+    /// Why it was not reached: an earlier migration does not apply.
     pub unreached: Option<String>,
-    /// What the verdicts rest on: how many tables had rows, and how many steps of walks led over it.
+    /// The basis of the verdicts: how many tables had rows, and how many steps of walks included the migration.
     pub rests: Rests,
-    /// How the down failed on values that the up took, where it did, and not on others.
+    /// How the down script failed on values that the up script accepted, if it did so, and not on others.
     pub fragile: Option<Box<Story>>,
-    /// What is worth knowing and is no fault: the order of columns, tables that got no rows.
+    /// Notes that are not faults: the order of columns, tables that got no rows.
     pub notes: Vec<String>,
     /// The databases that were kept, as URLs.
     pub kept: Vec<String>,
@@ -32,10 +32,10 @@ pub struct Proven {
     pub elapsed: Duration,
 }
 
-/// What was proven of a chain.
+/// The result for a chain.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// One entry for each migration that was looked at.
+    /// One entry for each migration that was checked.
     pub migrations: Vec<Proven>,
     /// The seed.
     pub seed: u64,
@@ -61,12 +61,12 @@ impl Proven {
         }
     }
 
-    /// Whether it applies, and no law is broken. One that was not reached holds nothing.
+    /// Whether it applies, and no law is broken. A migration that was not reached does not count as holding.
     pub fn holds(&self) -> bool {
         self.failure.is_none() && self.unreached.is_none() && !self.laws.values().any(Verdict::is_broken)
     }
 
-    /// What is wrong with it, each cause once, with all laws that it breaks.
+    /// What is wrong with it: each cause once, with all laws that it breaks.
     pub fn faults(&self) -> Vec<Fault<'_>> {
         let mut faults: Vec<Fault<'_>> = Vec::new();
         faults.extend(self.failure.iter().map(|story| Fault { law: None, story, also: Vec::new() }));
@@ -86,7 +86,8 @@ impl Proven {
         faults
     }
 
-    /// What the verdict of a law rests on, in words: `37 of 41 tables had rows`, `14 steps`. `None` where it was not looked at.
+    /// The basis of the verdict on a law, in words: `37 of 41 tables had rows`, `14 steps`. `None` if the law
+    /// was not checked.
     pub fn rested(&self, law: Law) -> Option<String> {
         match (law, self.laws.get(&law)?) {
             (Law::Data, Verdict::Holds | Verdict::Declared(..) | Verdict::Broken(_)) => self.rests.words(),
@@ -95,7 +96,7 @@ impl Proven {
         }
     }
 
-    /// Records how a law ended; what is broken stays broken.
+    /// Records the verdict on a law. A law that is broken stays broken.
     pub(super) fn set(&mut self, law: Law, verdict: Verdict) {
         let slot = self.laws.entry(law).or_default();
         if !slot.is_broken() {
@@ -103,7 +104,7 @@ impl Proven {
         }
     }
 
-    /// Records why the laws that were not looked at were not.
+    /// Records why the remaining laws were not checked.
     pub(super) fn skip_rest(&mut self, why: &str) {
         for verdict in self.laws.values_mut().filter(|verdict| matches!(verdict, Verdict::Unknown)) {
             *verdict = Verdict::Skipped(why.to_owned());
@@ -112,7 +113,7 @@ impl Proven {
 }
 
 impl Report {
-    /// The migrations that the first one which does not apply kept the proof from.
+    /// How many migrations were not reached because an earlier one does not apply.
     pub fn unreached(&self) -> usize {
         self.migrations.iter().filter(|proven| proven.unreached.is_some()).count()
     }

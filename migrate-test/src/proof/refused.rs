@@ -1,4 +1,5 @@
-//! Migrations that write rows and refused those that were there: what they would have filled is read from their statements.
+//! Migrations that write rows and refused the existing ones: what they would have filled is derived from their
+//! statements.
 
 use migrate_core::effect::Writes;
 use migrate_core::schema::{Kind, Schema};
@@ -6,16 +7,16 @@ use migrate_core::source::Migration;
 
 use super::again::required;
 
-/// A migration that may have filled columns, and refused the rows that were there.
+/// A migration that may have filled columns, and refused the existing rows.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) title: String,
-    /// What it does to rows; a migration in Rust may do anything.
+    /// How it changes rows; a migration in Rust may do anything.
     writes: Option<Writes>,
 }
 
 impl Refused {
-    /// One that writes rows; a migration of the schema alone fills nothing.
+    /// Only for a migration that writes rows: one that changes only the schema fills nothing.
     pub(super) fn of(migration: &Migration) -> Option<Self> {
         let writes = migration.up_script().map(|up| Writes::of(up.text()));
         let is_of_rows = writes.as_ref().is_none_or(Writes::is_of_rows);
@@ -31,19 +32,19 @@ impl Refused {
     }
 }
 
-/// The statement that creates a routine of a schema; of several with the name, the first.
+/// The statement that creates a routine of a schema; the first if several have the name.
 pub(super) fn definition(schema: &Schema, name: &str) -> Option<String> {
     let is_meant = |kind: Kind| matches!(kind, Kind::Function | Kind::Procedure);
     let found = schema.objects().find(|one| is_meant(one.id.kind) && *one.id.name == *name)?;
     found.fact("definition").map(str::to_owned)
 }
 
-/// Whether a migration may read or write rows on its way up, and not only the schema.
+/// Whether the up script of a migration may read or write rows, and not only change the schema.
 pub(super) fn is_of_data(migration: &Migration) -> bool {
     migration.up_script().is_none_or(|up| Writes::of(up.text()).is_of_rows())
 }
 
-/// The same on its way up or down.
+/// The same for its up or down script.
 pub(super) fn changes_rows(migration: &Migration) -> bool {
     is_of_data(migration) || migration.down_script().is_some_and(|down| Writes::of(down.text()).is_of_rows())
 }

@@ -1,4 +1,4 @@
-//! What a verdict rests on: a proof over nothing is not a proof.
+//! The basis of a verdict: a proof over no rows is not a proof.
 
 use std::fmt;
 
@@ -6,24 +6,25 @@ use migrate_core::schema::Schema;
 
 use crate::rows::{Rows, holders, table_name};
 
-/// What the law of data was looked at with, the tables as they were when the up ran; and that of the path: steps of walks.
+/// The basis of the law of data (the tables as they were when the up script ran) and of the law of the path
+/// (steps of walks).
 ///
-/// All tables of the schema before the up count that can hold rows here: ordinary tables and partitions, but neither the
-/// parents of partitions, which hold none of their own, nor foreign tables. Whose rows they are does not matter: those of
-/// the chain, of a fixture, or generated ones.
+/// All tables of the schema before the up script count if they can hold rows: ordinary tables and partitions,
+/// but not partitioned tables, which hold no rows of their own, nor foreign tables. The origin of the rows does
+/// not matter: the chain, a fixture, or the generator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rests {
     /// How many tables there were.
     pub tables: usize,
-    /// Those of them that had no rows, by name.
+    /// The tables that had no rows, by name.
     pub without: Vec<WithoutRows>,
-    /// The statements that are there to change rows and changed none: what they do to rows is not proven.
+    /// The statements that should change rows but changed none: their effect on rows is not proven.
     pub idle: Vec<String>,
-    /// The columns, or tables, that only had plain values, because the migration refuses others.
+    /// The columns or tables that had only plain values, because the migration refuses others.
     pub narrowed: Vec<String>,
-    /// The tables that only had the rows which the chain itself puts in, because others are refused.
+    /// The tables that had only the rows which the chain itself inserts, because others are refused.
     pub own: Vec<String>,
-    /// How many steps of walks led over the migration, up or down.
+    /// How many steps of walks, up or down, included the migration.
     pub moves: usize,
 }
 
@@ -32,12 +33,12 @@ pub struct Rests {
 pub struct WithoutRows {
     /// The table: `public.users`.
     pub table: String,
-    /// What the server said of the last row that it refused.
+    /// The server's message for the last row that it refused.
     pub why: String,
 }
 
 impl Rests {
-    /// What a database rests on that has these rows; `unfilled` says why the generator failed.
+    /// The basis for a database with these rows; `unfilled` says why the generator failed.
     pub(super) fn on(schema: &Schema, rows: &Rows, unfilled: &[WithoutRows]) -> Self {
         let mut rests = Self::default();
         for table in holders(schema) {
@@ -48,7 +49,7 @@ impl Rests {
             }
             let table = format!("{}.{}", name.0, name.1);
             let why = unfilled.iter().find(|one| one.table == table).map(|one| one.why.clone());
-            let why = why.unwrap_or_else(|| "a row was accepted, but none was there afterwards".to_owned());
+            let why = why.unwrap_or_else(|| "a row was accepted, but was not there afterwards".to_owned());
             rests.without.push(WithoutRows { table, why });
         }
         rests
@@ -59,13 +60,14 @@ impl Rests {
         self.tables.saturating_sub(self.without.len())
     }
 
-    /// `37 of 41 tables had rows`, how many statements changed none, and where values were plain or no rows were added; `None` where there was no table.
+    /// `37 of 41 tables had rows`, how many statements changed none, and where values were plain or no rows
+    /// were added; `None` if there was no table.
     pub fn words(&self) -> Option<String> {
         let tables = (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))?;
         let idle = match self.idle.len() {
             0 => String::new(),
-            1 => ", 1 statement changed no row".to_owned(),
-            more => format!(", {more} statements changed no row"),
+            1 => ", 1 statement changed no rows".to_owned(),
+            more => format!(", {more} statements changed no rows"),
         };
         let few = |what: &str, of: &[String]| match of {
             [] => String::new(),
@@ -76,7 +78,7 @@ impl Rests {
         Some(format!("{tables}{idle}{plain}{own}"))
     }
 
-    /// `14 steps`; `None` where no walk led over it.
+    /// `14 steps`; `None` if no walk included it.
     pub fn walked(&self) -> Option<String> {
         match self.moves {
             0 => None,

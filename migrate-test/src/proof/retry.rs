@@ -1,4 +1,5 @@
-//! What is tried after a failure that may say more about the rows than about the migration, and on which rows.
+//! What is tried after a failure that may be caused by the rows rather than by the migration, and on which
+//! rows.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,11 +17,11 @@ use super::{ProofError, Prover, Story, again};
 use crate::generate::{Narrowed, Required, Uses};
 use crate::rows::{Rows, TableName};
 
-/// What is tried after a failure that may say more about the rows than about the migration.
+/// What is tried after a failure that may be caused by the rows rather than by the migration.
 pub(super) enum Retry {
     /// Rows of another kind.
     Other(How),
-    /// Rows that pass all that was done to rows before.
+    /// Rows that pass through all earlier changes to rows.
     Below,
     /// Rows that have no NULL where the migration allows none.
     Filled(String),
@@ -34,22 +35,23 @@ impl Retry {
                 format!("fails only on rows that earlier migrations never processed: {why}")
             }
             Self::Filled(broken) => {
-                format!("fails only on NULL; {broken} may be what fills the column, but it is broken: {why}")
+                format!("fails only on NULL; {broken} may fill the column, but it is broken: {why}")
             }
         }
     }
 }
 
-/// How far below a migration rows are put in to be passed through what is done to rows.
+/// How many migrations below the current one rows are inserted at most, so that they pass through the changes
+/// to rows.
 const REACH: usize = 200;
 
 /// The tables whose rows are drawn again for another attempt.
 enum Redrawn {
     None,
     All,
-    /// Those that the statement names which refused values.
+    /// The tables and columns that the statement names which refused values.
     Within(Narrowed),
-    /// Those with these names, and those of which values are read.
+    /// Tables with these names, and tables whose values are parsed.
     Tables(BTreeSet<TableName>, BTreeSet<String>, Box<Uses>),
 }
 
@@ -60,7 +62,7 @@ impl Redrawn {
         let scripts = [migration.up_script(), migration.down_script()];
         let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
         let changed = again::changed(sight.before, sight.after);
-        // Texts that cannot be read are to be drawn again, wherever they are.
+        // Texts that cannot be parsed are drawn again, wherever they are.
         let read = Box::new(if kind.readable { how::read(migration) } else { Uses::default() });
         match kind.redraw {
             Redraw::Changed if kind.is_within() => kind.narrowed(sight.before).map_or(Self::None, Self::Within),
@@ -85,7 +87,7 @@ impl Redrawn {
 }
 
 impl Full {
-    /// What to try after this.
+    /// What to try next.
     pub(super) fn after(
         &self,
         story: &Story,
@@ -113,7 +115,7 @@ impl Full {
         filler.map(|one| Retry::Filled(one.title.clone()))
     }
 
-    /// Makes a fresh database for another attempt, with as many of the rows of the first one as serve.
+    /// Creates a fresh database for another attempt, with as many of the first rows as can be used.
     pub(super) async fn prepare(
         &mut self,
         prover: &Prover<'_>,
@@ -130,7 +132,7 @@ impl Full {
         if let Retry::Filled(_) = retry {
             self.known.require(sight.before, sight.after);
         }
-        // A fixture puts in its rows itself.
+        // A fixture inserts its own rows.
         if prover.chain[at].fixture().is_some() {
             return Ok(());
         }
@@ -150,7 +152,8 @@ impl Full {
         Ok(())
     }
 
-    /// Puts rows in before the first migration that may have written some, and passes them through all that follow.
+    /// Inserts rows before the first migration that may have written some, and passes them through all that
+    /// follow.
     async fn below(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
         self.blind = false;
         // What is used on the way is not known.
@@ -164,7 +167,7 @@ impl Full {
             if is_of_data(&chain[one]) {
                 let schema = schema::read(&self.filled.ground.address()).await?;
                 self.filled.rows = Rows::default();
-                // A fixture that does not run is reported where its own migration is looked at.
+                // A fixture that fails is reported with its own migration.
                 let _ = self.filled.fill(&chain[one], &schema, &schema, &How::default()).await?;
             }
             if self.filled.ground.run(&chain[one], Direction::Up).await?.is_err() {

@@ -1,5 +1,6 @@
-//! Which tables a migration has to do with. Those get rows of every kind; of all others a few rows are enough to see that
-//! they stay, and where a script used one of those after all, it is tried again with more.
+//! Which tables are relevant for a migration. These get rows of every kind. For all other tables a few rows are
+//! enough to see that they stay unchanged. If a script used one of the others, the migration is tried again
+//! with more rows in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,17 +14,17 @@ use super::refused::changes_rows;
 use crate::generate;
 use crate::rows::{TableName, holder_name, holders, table_name};
 
-/// The tables that were used when there were no rows; `None` where nobody knows.
+/// The tables that were used when there were no rows; `None` if that is not known.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope(Option<BTreeSet<TableName>>);
 
 impl Scope {
-    /// What is used by nothing so far.
+    /// A scope without any used table.
     pub(crate) fn nothing() -> Self {
         Self(Some(BTreeSet::new()))
     }
 
-    /// Adds what a script used that ran, and what it changed, for what is gone is used by nobody.
+    /// Adds what a script used that ran, and what it changed: a dropped object is not among the used ones.
     pub(crate) fn take(&mut self, used: Option<&[QualifiedName]>, change: &Change) {
         let Some((tables, used)) = self.0.as_mut().zip(used) else {
             self.0 = None;
@@ -33,7 +34,7 @@ impl Scope {
         tables.extend(change.objects().map(|(id, ..)| holder_name(id)));
     }
 
-    /// The tables with columns of types that were changed: a script that changes a type locks none of them.
+    /// The tables with columns whose types were changed: a script that changes a type does not lock them.
     pub(crate) fn of_types(&self, schema: &Schema) -> BTreeSet<TableName> {
         self.0.as_ref().map_or_else(BTreeSet::new, |used| of_types(used, &BTreeSet::new(), schema))
     }
@@ -45,8 +46,9 @@ impl Scope {
         }
     }
 
-    /// The tables with rows of their own that matter: those that were used or are named, the partitions and children of
-    /// those, all to which they refer and, where rows are changed, all that refer to them. `None` where that may be all.
+    /// The relevant tables that hold rows: those that were used or are named, their partitions and children,
+    /// all tables that they reference and, if rows are changed, all tables that reference them. `None` if that
+    /// may be all tables.
     pub(crate) fn tables(&self, migration: &Migration, schema: &Schema) -> Option<BTreeSet<TableName>> {
         let used = self.0.as_ref()?;
         let scripts = [migration.up_script(), migration.down_script(), migration.fixture(), migration.verify()];
@@ -62,7 +64,7 @@ impl Scope {
         let mut reached: BTreeSet<TableName> = BTreeSet::new();
         let referred: BTreeMap<TableName, BTreeSet<TableName>> =
             all().map(|table| (table_name(table), generate::referred(schema, table))).collect();
-        // Whoever deletes a row, or changes its key, has to do with the rows that refer to it.
+        // Deleting a row, or changing its key, affects the rows that reference it.
         let changes_rows = changes_rows(migration);
         while let Some(table) = open.pop() {
             let name = table_name(table);
@@ -81,7 +83,8 @@ impl Scope {
     }
 }
 
-/// The tables with a column of a type or domain that was changed or is named, or of one that is made of such.
+/// The tables with a column of a type or domain that was changed or is named, or of one that is built on such a
+/// type.
 fn of_types(used: &BTreeSet<TableName>, named: &BTreeSet<String>, schema: &Schema) -> BTreeSet<TableName> {
     let is_meant = |one: &&Arc<Object>| used.contains(&table_name(one)) || named.contains(&*one.id.name);
     let types = schema.of_kind(Kind::Type).chain(schema.of_kind(Kind::Domain)).filter(is_meant);

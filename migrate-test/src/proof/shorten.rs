@@ -1,4 +1,5 @@
-//! A walk that failed, on fresh databases: whether it fails there too, and the shortest one found that does.
+//! Repeats a failed walk on fresh databases: finds out whether it fails there too, and the shortest walk that
+//! does.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,8 @@ use super::stage::Stage;
 use super::walk::{Fall, Part, Turn, Walks};
 use super::{ProofError, Prover};
 
-/// How many attempts are made to make a walk shorter, for each walk that is drawn: each attempt takes a fresh database.
+/// How many attempts are made to shorten a walk, for each walk that is drawn. Each attempt needs a fresh
+/// database.
 const SHRINKS: u32 = 5;
 
 impl Part<'_> {
@@ -26,20 +28,21 @@ impl Part<'_> {
         steps
     }
 
-    /// Which step of a walk comes after which; before the first one the database came to the top.
+    /// The pairs of consecutive steps of a walk. Before its first step, the database came up to the top.
     pub(super) fn turns(&self, walk: &[usize]) -> BTreeSet<Turn> {
         let steps = self.steps(walk).into_iter().map(|(direction, at)| (at, direction));
         let steps: Vec<_> = std::iter::once((self.range.end - 1, Direction::Up)).chain(steps).collect();
         steps.windows(2).map(|two| [two[0], two[1]]).collect()
     }
 
-    /// The turn that was made when the chain was applied in order. Down and up again does not count: what a migration leaves
-    /// behind, and no catalog shows, may matter the third time.
+    /// The turn that was made when the chain was applied in order. Down and up again does not count: what a
+    /// migration leaves behind outside of the catalogs may matter the third time.
     pub(super) fn came(&self, at: usize) -> Option<Turn> {
         at.checked_sub(1).map(|below| [(below, Direction::Up), (at, Direction::Up)])
     }
 
-    /// A walk without the positions that were not reached after this many steps, and without those where it was already.
+    /// A walk without the positions that were not reached after this many steps, and without those where it
+    /// already was.
     pub(super) fn gone(&self, walk: &[usize], mut steps: usize) -> Vec<usize> {
         let (mut at, mut gone) = (self.range.end, Vec::new());
         for goal in walk.iter().copied() {
@@ -68,8 +71,8 @@ impl Part<'_> {
 }
 
 impl Walks {
-    /// The shortest walk found that fails on a fresh database. `before` is what was done on the database where this one
-    /// failed; where neither fails on a fresh one, it stays as it was.
+    /// The shortest walk found that fails on a fresh database. `before` is what was done before on the database
+    /// where this walk failed. If neither fails on a fresh database, the walk is unchanged.
     pub(super) async fn shorten(
         &mut self,
         part: &Part<'_>,
@@ -83,7 +86,7 @@ impl Walks {
         }
         let Some((mut fall, mut stage)) = found else {
             let mut story = fall.story;
-            story.summary += "; on a fresh database, the same steps do not";
+            story.summary += "; on a fresh database, the same steps succeed";
             return Ok((Fall { story, walk: part.gone(&whole, usize::MAX), ..fall }, None));
         };
         let mut tries = part.prover.proof.walks.saturating_mul(SHRINKS);
@@ -99,7 +102,7 @@ impl Walks {
         Ok((fall, Some(stage)))
     }
 
-    /// Goes a walk on a fresh database; the database on which it failed is returned with how.
+    /// Runs a walk on a fresh database. If it fails, returns the failure and the database.
     async fn afresh(&mut self, part: &Part<'_>, walk: &[usize]) -> Result<Option<(Fall, Stage)>, ProofError> {
         let Prover { chain, code, .. } = part.prover;
         let mut stage = Stage::at(&chain[..part.range.end], code, true).await?;
@@ -110,8 +113,8 @@ impl Walks {
     }
 }
 
-/// Walks that make fewer steps than one that failed: straight to the step that did, without some of its positions, or not as
-/// far down.
+/// Walks with fewer steps than one that failed: directly to the step that failed, without some of its
+/// positions, or not as far down.
 fn shorter(fall: &Fall, top: usize) -> std::vec::IntoIter<Vec<usize>> {
     let walk = &fall.walk;
     let length = |walk: &[usize]| {

@@ -1,4 +1,4 @@
-//! A throw-away database on which a chain is moved up and down, and the eyes on it.
+//! A shadow database on which a chain moves up and down, and the means to observe it.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use super::scope::Scope;
 use crate::ephemeral::{TestDatabase, migrated, refused, rehearsal};
 use crate::rows::Rows;
 
-/// A database somewhere in the chain, and a session on it.
+/// A database at some position of the chain, and a session on it.
 pub(crate) struct Ground {
     database: TestDatabase,
     pub(crate) rehearsal: Rehearsal,
 }
 
-/// The same with an eye on its schema.
+/// The same with a watcher for its schema.
 pub(crate) struct Stage {
     pub(super) ground: Ground,
     watcher: Watcher,
     pub(super) around: Surroundings,
-    /// What was used since somebody asked.
+    /// What has been used since the last query.
     pub(super) scope: Scope,
 }
 
 impl Ground {
-    /// A database at which the first migrations are applied.
+    /// A database with the first migrations applied.
     pub(crate) async fn at(
         prefix: &[Arc<Migration>],
         code: &CodeMigrations,
@@ -49,7 +49,8 @@ impl Ground {
     ///
     /// # Errors
     ///
-    /// [`ServerError::ChangesServer`](crate::ServerError) where it belongs on a server of its own: that says nothing about the migration.
+    /// [`ServerError::ChangesServer`](crate::ServerError) if the migration needs a server of its own: that says
+    /// nothing about the migration.
     pub(crate) async fn run(
         &mut self,
         migration: &Arc<Migration>,
@@ -61,32 +62,32 @@ impl Ground {
         }
     }
 
-    /// Where it is, for another session on it.
+    /// Its address, for another session.
     pub(crate) fn address(&self) -> Database {
         Database::from(self.database.options())
     }
 
-    /// Ends, and drops the database.
+    /// Closes the session and drops the database.
     pub(crate) async fn end(self) -> Result<(), ProofError> {
         self.leave().await.let_go().await?;
         Ok(())
     }
 
-    /// Ends, and leaves the database to be looked at.
+    /// Closes the session and leaves the database for inspection.
     pub(crate) async fn leave(self) -> TestDatabase {
         self.rehearsal.close().await;
         self.database
     }
 }
 
-/// The sequences that a migration gives a position, in whichever direction.
+/// The sequences whose position a migration sets, in either direction.
 pub(super) fn positioned(migration: &Migration) -> Positioned {
     let scripts = [migration.up_script(), migration.down_script()];
     Positioned::by(scripts.into_iter().flatten().map(|script| &**script.text()))
 }
 
 impl Stage {
-    /// A database at which the first migrations are applied.
+    /// A database with the first migrations applied.
     pub(crate) async fn at(
         prefix: &[Arc<Migration>],
         code: &CodeMigrations,
@@ -99,12 +100,12 @@ impl Stage {
         Ok(Self { ground, watcher, around, scope: Scope::default() })
     }
 
-    /// The schema as it was at the last look.
+    /// The schema as it was last read.
     pub(crate) fn schema(&self) -> &Schema {
         self.watcher.schema()
     }
 
-    /// Runs one migration, and tells what it did. Where it fails, what its transaction did is undone.
+    /// Runs one migration, and returns what it changed. If it fails, its transaction is rolled back.
     pub(crate) async fn go(
         &mut self,
         migration: &Arc<Migration>,
@@ -129,7 +130,7 @@ impl Stage {
         Ok(self.around.positions(|one| given.may_give(one.name, one.of)).await?)
     }
 
-    /// The rows of all tables as they are now, and where the sequences stand.
+    /// The current rows of all tables, and the positions of the sequences.
     pub(super) async fn rows(&mut self) -> Result<(Rows, Counters), ProofError> {
         let mut rows = Rows::default();
         rows.refresh(&mut self.ground.rehearsal, self.watcher.schema(), &Touched::Unknown).await?;
@@ -141,14 +142,14 @@ impl Stage {
         Ok(again::exactly(&mut self.ground.rehearsal, self.watcher.schema(), rows, counters).await?)
     }
 
-    /// Ends the watch.
+    /// Stops watching the schema.
     pub(crate) async fn leave(self) -> Ground {
         self.watcher.close().await;
         self.around.close().await;
         self.ground
     }
 
-    /// Ends, and drops the database.
+    /// Closes the session and drops the database.
     pub(crate) async fn end(self) -> Result<(), ProofError> {
         self.leave().await.end().await
     }

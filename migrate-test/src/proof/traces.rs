@@ -1,4 +1,4 @@
-//! Rows that triggers alone wrote, such as those of an audit: no rollback is expected to take them back.
+//! Rows that only triggers wrote, such as those of an audit: a rollback is not expected to remove them.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,14 @@ use migrate_core::sql::words;
 use super::refused::definition;
 use crate::rows::{Loss, holders};
 
-/// Takes out of the losses the rows that came in tables which the scripts cannot have written to themselves.
+/// Removes from the losses the rows that were added to tables which the scripts cannot have written to
+/// themselves.
 pub(super) fn split(losses: &mut Vec<Loss>, migration: &Migration, before: &Schema) -> Vec<Loss> {
     if !losses.iter().any(|loss| loss.came) || !before.objects().any(|one| one.id.kind == Kind::Trigger) {
         return Vec::new();
     }
     let Some(named) = named(migration, before) else { return Vec::new() };
-    // A row that changed or went there is a loss, whoever did it.
+    // If a row was changed or deleted there, that is a loss, whatever caused it.
     let changed: BTreeSet<String> = losses.iter().filter(|one| !one.came).map(|one| one.table.clone()).collect();
     let is_trace = |loss: &mut Loss| {
         let table = holders(before).find(|table| format!("{}.{}", table.id.schema, table.id.name) == loss.table);
@@ -26,7 +27,7 @@ pub(super) fn split(losses: &mut Vec<Loss>, migration: &Migration, before: &Sche
     losses.extract_if(.., is_trace).collect()
 }
 
-/// Whether a table is named, or one that it is a part of.
+/// Whether a table, or one that it is a partition of, is named.
 fn is_named(schema: &Schema, table: &Object, named: &BTreeSet<String>) -> bool {
     named.contains(&*table.id.name)
         || table.parents().iter().any(|parent| {
@@ -35,8 +36,8 @@ fn is_named(schema: &Schema, table: &Object, named: &BTreeSet<String>) -> bool {
         })
 }
 
-/// The names in the scripts, and in the routines, views and rules that these name; `None` where something is run that nobody
-/// has read.
+/// The names in the scripts, and in the routines, views and rules that these name; `None` if code runs whose
+/// text is not available.
 fn named(migration: &Migration, schema: &Schema) -> Option<BTreeSet<String>> {
     let mut named = BTreeSet::new();
     let mut open = Vec::new();
@@ -57,10 +58,10 @@ fn named(migration: &Migration, schema: &Schema) -> Option<BTreeSet<String>> {
     Some(named)
 }
 
-/// The names in a definition, and in the body that stands in it as a literal.
+/// The names in a definition, including the body, which is a string literal in it.
 fn all_names(definition: &str) -> BTreeSet<String> {
     let mut all = names(definition);
-    // The body is quoted with dollars; its arguments and their defaults can have some as well.
+    // The body is dollar-quoted; its arguments and their defaults may contain dollar quotes too.
     let tokens = words(definition);
     let bodies = tokens.iter().filter(|token| token.len() > 2 && token.starts_with('$') && token.ends_with('$'));
     let bodies = bodies.filter_map(|quoted| {
@@ -73,7 +74,7 @@ fn all_names(definition: &str) -> BTreeSet<String> {
     all
 }
 
-/// Whether it is what a statement runs, or writes through, that has this name.
+/// Whether a statement runs, or writes through, an object of this name.
 fn is_behind(schema: &Schema, object: &Object, name: &str) -> bool {
     let id = &object.id;
     let is_view = || schema.get(&Id::named(Kind::View, &id.schema, &id.parent)).is_some();

@@ -1,9 +1,10 @@
-//! The law of the path: walks up and down the chain, drawn by proptest; after every step the
-//! schema must be the one of its version. A walk that fails is shrunk to the shortest that does.
+//! The law of the path: walks up and down the chain, drawn by proptest. After every step the schema must be the
+//! one of that version. A walk that fails is shrunk to the shortest one that does.
 //!
-//! No walk leads over a migration that has no way down, or whose way down is broken: it is a wall. Between walls, the chain
-//! is walked window by window as soon as it is applied so far, so that every migration that can be rolled back is. A window
-//! is walked at random, and from its top to its bottom and back where that did not meet all of it; its steps are bounded.
+//! No walk includes a migration that has no rollback, or whose rollback is broken: it is a wall. Between walls,
+//! the chain is walked window by window as soon as it has been applied that far, so that every migration that
+//! can be rolled back is included. A window is walked at random. If that did not include all of it, it is also
+//! walked from its top to its bottom and back. The number of steps is bounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -19,32 +20,33 @@ use super::bare::Bare;
 use super::stage::Stage;
 use super::{Law, ProofError, Proven, Prover, Story, Verdict};
 
-/// How many migrations are walked at once, and how many of those below them are walked again.
+/// How many migrations are walked at once, and how many of those below them are included again.
 const WINDOW: usize = 20;
 const OVERLAP: usize = 2;
-/// How many steps the walks over the newest migrations may make together, and how many all of them make about in one walk.
+/// How many steps the walks over the newest migrations may make together, and about how many steps a single walk
+/// makes.
 const STEPS: usize = 100;
 const LONGEST: usize = 60;
-/// How many objects a step may change to count as one; one that changes more counts as several.
+/// How many objects a step may change to count as one step; a step that changes more counts as several.
 pub(super) const HEAVY: usize = 25;
-/// So many migrations are walked over in every way, and not at random.
+/// Up to this many migrations are walked in every possible way, and not at random.
 const FEW: usize = 3;
-/// How many walks over a window may fail before the rest of it is left alone.
+/// How many walks over a window may fail before the rest of it is skipped.
 const FALLS: usize = 3;
 
 const SIDES: Sides<'_> = Sides { before: "when applied in order", after: "on this walk" };
 
 /// The walks over a chain.
 pub(super) struct Walks {
-    /// The first migration of which it is known what it changes; a bare database counts from it.
+    /// The first migration whose changes are known; a bare database counts from it.
     lowest: usize,
     /// The first migration above the last wall.
     floor: usize,
-    /// What is below is walked, or never will be.
+    /// Migrations below this one have been walked, or never will be.
     settled: usize,
     /// How many steps were made.
     pub(super) moves: usize,
-    /// What they cost together: a baseline that is walked over takes as long as many small steps.
+    /// The total cost of the steps: a step over a baseline takes as long as many small steps.
     spent: usize,
     walked: BTreeMap<usize, Walked>,
     /// Which step was made after which.
@@ -52,25 +54,25 @@ pub(super) struct Walks {
     runner: TestRunner,
 }
 
-/// Two steps, one after the other.
+/// Two consecutive steps.
 pub(super) type Turn = [(usize, Direction); 2];
 
-/// What walks said of one migration.
+/// The results of walks for one migration.
 #[derive(Default)]
 struct Walked {
     moves: usize,
     /// The walk on which it failed.
     story: Option<Story>,
-    /// Why its loss of rows, which made a walk fail, is none that is to be reported.
+    /// Why a loss of rows that made a walk fail is not reported: the migration declares it.
     declared: Option<String>,
-    /// Why no walk led over it.
+    /// Why no walk included it.
     skipped: Option<String>,
     kept: Vec<String>,
 }
 
 /// Where a walk failed.
 pub(super) struct Fall {
-    /// The migration whose step it was.
+    /// The migration whose step failed.
     pub(super) at: usize,
     pub(super) story: Story,
     pub(super) walk: Vec<usize>,
@@ -80,7 +82,7 @@ pub(super) struct Fall {
 pub(super) struct Part<'a> {
     pub(super) prover: &'a Prover<'a>,
     pub(super) range: Range<usize>,
-    /// What each of its migrations changes.
+    /// The changes of each of its migrations.
     ups: &'a [Change],
 }
 
@@ -91,7 +93,7 @@ impl Walks {
         Self { lowest, floor: lowest, settled: lowest, moves: 0, spent: 0, walked, turns, runner }
     }
 
-    /// No walk leads over the migration that comes next: those below it are walked now.
+    /// The next migration is a wall: the migrations below it are walked now.
     pub(super) async fn wall(&mut self, prover: &Prover<'_>, bare: &mut Bare, at: usize) -> Result<(), ProofError> {
         if self.floor <= at {
             self.window(prover, bare, at, 0).await?;
@@ -100,7 +102,7 @@ impl Walks {
         Ok(())
     }
 
-    /// Walks where enough was applied since the last time.
+    /// Starts walks if enough migrations have been applied since the last time.
     pub(super) async fn step(&mut self, prover: &Prover<'_>, bare: &mut Bare, next: usize) -> Result<(), ProofError> {
         match next.saturating_sub(self.settled) >= WINDOW {
             true => self.window(prover, bare, next, 0).await,
@@ -108,14 +110,14 @@ impl Walks {
         }
     }
 
-    /// Walks over what is left at the end of the chain, and over some of what is below it once more.
+    /// Walks over the remaining migrations at the end of the chain, and once more over some of those below.
     pub(super) async fn end(&mut self, prover: &Prover<'_>, bare: &mut Bare, end: usize) -> Result<(), ProofError> {
         self.window(prover, bare, end, STEPS).await?;
         self.settled = usize::MAX;
         Ok(())
     }
 
-    /// Walks over everything up to `end`, which is where the bare database is, that is not walked yet.
+    /// Walks over all migrations up to `end` that have not been walked yet. The bare database is at `end`.
     async fn window(
         &mut self,
         prover: &Prover<'_>,
@@ -124,7 +126,7 @@ impl Walks {
         least: usize,
     ) -> Result<(), ProofError> {
         let fallen = self.walked.iter().rev().find(|(_, walked)| walked.story.is_some());
-        // What failed once is reported once.
+        // A failure that occurred once is reported once.
         let floor = fallen.map_or(self.floor, |(at, _)| self.floor.max(at + 1));
         let first = self.settled.saturating_sub(OVERLAP).max(floor);
         if self.settled >= end || prover.proof.walks == 0 {
@@ -138,13 +140,17 @@ impl Walks {
             }
             if falls == FALLS {
                 for at in range {
-                    self.walked.entry(at).or_default().skipped.get_or_insert("other walks here failed".to_owned());
+                    self.walked
+                        .entry(at)
+                        .or_default()
+                        .skipped
+                        .get_or_insert("other walks over this part of the chain failed".to_owned());
                 }
                 continue;
             }
             let ups: Vec<Change> = bare.ups[range.start - self.lowest..range.end - self.lowest].to_vec();
             let part = Part { prover, range: range.clone(), ups: &ups };
-            // The database at the top is there; for a part below it one is made.
+            // The database at the top exists already; for a part below it, one is created.
             let mut own = match range.end == end && falls == 0 {
                 true => None,
                 false => Some(Stage::at(&prover.chain[..range.end], prover.code, true).await?),
@@ -167,7 +173,7 @@ impl Walks {
                     std::mem::replace(&mut bare.stage, fresh)
                 }
             };
-            // The database to look at is the one on which the walk that is reported failed.
+            // The database to inspect is the one on which the reported walk failed.
             let fallen = match fallen {
                 Some(other) => {
                     walked_on.end().await?;
@@ -188,9 +194,10 @@ impl Walks {
         Ok(())
     }
 
-    /// Walks over a few migrations so that each step follows each that it can, over many at random where a step follows another
-    /// that it did not follow before, and at last down and back where some migration was not met; the shortest walk that
-    /// fails, with the database on which it did where that is another one.
+    /// Walks over a few migrations in such a way that each step follows every step that it can follow. Over
+    /// many migrations, walks at random so that a step follows others than before, and finally down and back if
+    /// some migration was not included. Returns the shortest walk that fails, with the database on which it
+    /// failed if that is another one.
     async fn walk(
         &mut self,
         part: &Part<'_>,
@@ -200,7 +207,7 @@ impl Walks {
         let before = self.spent;
         let (low, high) = (part.range.start, part.range.end);
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
-        // On its way here, each migration was rolled back and applied again.
+        // On the way here, each migration was rolled back and applied again.
         let mut gone = vec![low, high];
         let last = if high - low <= FEW {
             zigzag(low, high)
@@ -242,7 +249,7 @@ impl Walks {
     ) -> Result<Option<Fall>, ProofError> {
         let low = part.range.start;
         self.turns.extend(part.turns(walk));
-        // What is different from the top, and what should be.
+        // The actual difference from the top, and the expected one.
         let mut actual = Change::default();
         for (made, (direction, step)) in part.steps(walk).into_iter().enumerate() {
             self.moves += 1;
@@ -258,22 +265,22 @@ impl Walks {
             let at = if direction == Direction::Up { step + 1 } else { step };
             let above = part.ups[at - low..].iter().rev();
             let expected = above.fold(Change::default(), |sum, up| sum.then(&up.reversed()));
-            // Where a sequence stands is a matter of all the steps before.
+            // The position of a sequence depends on all earlier steps.
             let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
             if !difference.is_empty() {
-                let summary = "this walk gives a different schema than applying in order";
+                let summary = "this walk gives a different schema from applying in order";
                 return fall(Story { difference: difference.sentences(SIDES), ..Story::of(summary) });
             }
         }
         Ok(None)
     }
 
-    /// Whether no walk will lead over a migration any more.
+    /// Whether no further walk will include a migration.
     pub(super) fn is_settled(&self, at: usize) -> bool {
         at < self.floor || at < self.settled.saturating_sub(OVERLAP)
     }
 
-    /// Puts what walks said of a migration to what is proven of it.
+    /// Adds the results of the walks to the result of a migration.
     pub(super) fn tell(&mut self, at: usize, proven: &mut Proven) {
         let Some(walked) = self.walked.remove(&at) else { return };
         proven.rests.moves = walked.moves;
@@ -290,13 +297,13 @@ impl Walks {
     }
 }
 
-/// The walk from the top down on which every step follows every other one that it can follow.
+/// The walk from the top down on which every step follows every other step that it can follow.
 fn zigzag(low: usize, high: usize) -> Vec<usize> {
     let turns = (low..high).rev().flat_map(|at| [at, at + 1]);
     turns.chain([low]).collect()
 }
 
-/// Whether a migration has no way down, as far as its files say.
+/// Whether a migration has no rollback, according to its files.
 pub(super) fn is_wall(migration: &Migration) -> bool {
     migration.irreversible().is_some()
 }
@@ -305,7 +312,8 @@ pub(super) fn is_wall(migration: &Migration) -> bool {
 mod tests {
     use super::*;
 
-    /// The steps of a walk from the top to each of these positions, and back: where each begins, and whether it leads up.
+    /// The steps of a walk from the top to each of these positions, and back: where each begins, and whether it
+    /// goes up.
     fn steps(high: usize, walk: &[usize]) -> Vec<(usize, bool)> {
         let mut at = high;
         let mut steps = Vec::new();
@@ -324,7 +332,7 @@ mod tests {
             let made: Vec<[(usize, bool); 2]> =
                 steps(high, &zigzag(low, high)).windows(2).map(|two| [two[0], two[1]]).collect();
             for at in low..high {
-                // The top is where it was when the chain was applied.
+                // The database was already at the top when the chain was applied.
                 assert!(made.contains(&[(at, false), (at, true)]), "{at} of {low}..{high}: {made:?}");
                 assert!(at + 1 == high || made.contains(&[(at, true), (at, false)]), "{at} of {low}..{high}: {made:?}");
                 let is_inside = at > low;

@@ -1,6 +1,6 @@
-//! Who runs the server: we ourselves, or an unprivileged account when we are root.
+//! The account that runs the server: our own, or an unprivileged one if we are root.
 //!
-//! PostgreSQL refuses to run as root, and in a container everybody is.
+//! PostgreSQL refuses to run as root, and in a container everybody is root.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account for servers when we are root; `None` when we are not and run them ourselves.
+    /// The account for servers if we are root; `None` if we are not and run them ourselves.
     ///
     /// # Errors
     ///
@@ -38,28 +38,29 @@ impl Account {
         (uid != 0).then(|| Self { name: name.to_owned(), uid, gid })
     }
 
-    /// Its number.
+    /// Its user id.
     pub fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// Gives a file or a folder to the account.
+    /// Makes the account the owner of a file or a folder.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Io`] when its owner cannot be changed.
+    /// [`ServerError::Io`] when the owner cannot be changed.
     pub fn own(&self, path: &Path) -> Result<(), ServerError> {
-        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid)).map_err(ServerError::io(path, "given away"))
+        std::os::unix::fs::chown(path, Some(self.uid), Some(self.gid))
+            .map_err(ServerError::io(path, "given to the account that runs the server"))
     }
 }
 
-/// Makes a command run as the account, where there is one; the standard library then also
-/// drops the supplementary groups of root.
+/// Makes a command run as the account, if there is one. The standard library then also drops the supplementary
+/// groups of root.
 pub fn run_as(command: &mut Command, account: Option<&Account>) {
     use std::os::unix::process::CommandExt;
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
-        // The account may not be allowed to enter the folder that we are in.
+        // The account may not have access to the current folder.
         command.current_dir("/").env_remove("HOME");
     }
 }

@@ -15,13 +15,13 @@ pub const OLDEST: u32 = 15;
 pub struct Binaries {
     /// The folder.
     pub folder: PathBuf,
-    /// The version, as the server tells it: `15.18`.
+    /// The version, as the server reports it: `15.18`.
     pub version: String,
     /// The major version.
     pub major: u32,
 }
 
-/// Folders that the usual packages use; a `*` stands for any text in one part.
+/// Folders of the usual packages; a `*` matches any text in one path component.
 const USUAL: [&str; 7] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -33,11 +33,11 @@ const USUAL: [&str; 7] = [
 ];
 
 impl Binaries {
-    /// The newest binaries of this machine that are supported, or those of one major version.
+    /// The newest supported binaries on this machine, or those of one major version.
     ///
     /// # Errors
     ///
-    /// What was found instead, and why it was not taken: a line each.
+    /// What was found instead, and why it was not used: one line each.
     pub fn find(major: Option<u32>) -> Result<Self, Vec<String>> {
         let mut rejected = Vec::new();
         let mut good: Vec<Self> = Vec::new();
@@ -64,7 +64,7 @@ impl Binaries {
         })
     }
 
-    /// Looks whether a folder has server binaries, and which version they are.
+    /// Checks whether a folder has server binaries, and which version they are.
     ///
     /// # Errors
     ///
@@ -76,14 +76,14 @@ impl Binaries {
             let what = if is_client { "has a client but no server" } else { "has no PostgreSQL server" };
             return Err(format!("{} {what}", folder.display()));
         }
-        // `postgres` itself would tell as well, but is large and slow to start.
+        // `postgres` itself reports it as well, but is large and slow to start.
         let said = output(command(&initdb, Needs::Nothing).arg("--version"), Duration::from_secs(10))
             .map_err(|e| e.to_string())?;
         let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
         match (version, major) {
             (Some(version), Some(major)) => Ok(Self { folder: folder.to_owned(), version: version.to_owned(), major }),
-            _ => Err(format!("{} does not tell its version: {}", postgres.display(), said.trim())),
+            _ => Err(format!("{} does not report its version: {}", postgres.display(), said.trim())),
         }
     }
 
@@ -93,7 +93,7 @@ impl Binaries {
     }
 }
 
-/// Folders to look into, each once, links resolved.
+/// Folders to search, each once, with links resolved.
 fn candidates() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(path) = std::env::var_os("PATH") {
@@ -101,13 +101,13 @@ fn candidates() -> Vec<PathBuf> {
     }
     folders.extend(USUAL.iter().flat_map(|pattern| expand(pattern)).filter(|folder| has_any(folder)));
     if folders.is_empty() {
-        // It costs a process, and names a folder that is nearly always among the usual ones.
+        // It costs a process, and the folder that it prints is nearly always among the usual ones.
         let config = output(command("pg_config", Needs::Nothing).arg("--bindir"), Duration::from_secs(10));
         folders.extend(config.ok().map(|folder| PathBuf::from(folder.trim())).filter(|folder| has_any(folder)));
     }
     let mut real = Vec::new();
     for folder in folders {
-        // A folder of links is shown as what it links to; what counts is where the server is.
+        // A folder of links is shown as the folder that they point to: the location of the server matters.
         let server = folder.join("postgres").canonicalize().ok();
         let folder = server.and_then(|server| Some(server.parent()?.to_owned())).unwrap_or(folder);
         if !real.contains(&folder) {
@@ -121,7 +121,7 @@ fn has_any(folder: &Path) -> bool {
     folder.join("postgres").is_file() || folder.join("initdb").is_file()
 }
 
-/// The folders that a pattern with at most one `*` stands for, in order.
+/// The folders that match a pattern with at most one `*`, in order.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else { return vec![PathBuf::from(pattern)] };
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));

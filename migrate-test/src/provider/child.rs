@@ -1,7 +1,8 @@
-//! Child processes: the only place that starts one, with no more of our environment than it needs.
+//! Child processes. This is the only place that starts one, with no more of our environment than it needs.
 //!
-//! The environment of a process can be read by its owner and outlives us in a server that stays. Ours holds URLs,
-//! passwords and tokens that are none of a server's business, so a child gets what is on a list and nothing else.
+//! The environment of a process can be read by its owner, and in a server that keeps running it outlives us.
+//! Ours contains URLs, passwords and tokens that a server does not need, so a child process gets only the
+//! variables on a list.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,20 +10,20 @@ use std::process::Command;
 
 use crate::error::ServerError;
 
-/// What a program needs to know besides where programs, the home and the locale are.
+/// What a program needs in addition to the search path, the home folder and the locale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing: a server, a shell.
     Nothing,
-    /// Where repositories and their objects are, and the way to a remote that has them.
+    /// The location of repositories and their objects, and access to a remote.
     Git,
-    /// Where the engine is.
+    /// The location of the engine.
     Docker,
-    /// What libpq and psql read, a terminal and an editor.
+    /// What libpq, psql, a terminal and an editor read.
     Psql,
 }
 
-/// For every program; names that end with `*` are beginnings.
+/// For every program; a name that ends with `*` is a prefix.
 const ALL: [&str; 18] = [
     "PATH",
     "HOME",
@@ -43,7 +44,7 @@ const ALL: [&str; 18] = [
     "XDG_CONFIG_HOME",
     "XDG_RUNTIME_DIR",
 ];
-/// See git(1), "Environment Variables". What a CI system hands to git as configuration is git's.
+/// See git(1), "Environment Variables". The configuration that a CI system passes to git is included.
 const GIT: [&str; 23] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -69,7 +70,7 @@ const GIT: [&str; 23] = [
     "SSH_ASKPASS",
     "SSH_AUTH_SOCK",
 ];
-/// The way out of a closed network, for what may talk to a remote.
+/// The proxies of a closed network, for programs that may contact a remote.
 const PROXIES: [&str; 8] =
     ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"];
 /// See <https://docs.docker.com/reference/cli/docker/#environment-variables>.
@@ -125,14 +126,14 @@ pub fn command(program: impl AsRef<OsStr>, needs: Needs) -> Command {
     command
 }
 
-/// Where every system has its programs, also where `PATH` leaves them out.
+/// Where every system has its programs, even if `PATH` does not include them.
 const USUAL: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 
 /// A shell for a script that needs these programs.
 ///
 /// # Errors
 ///
-/// [`ServerError::Program`] where one of them is missing: a script would end in the middle.
+/// [`ServerError::Program`] if one of them is missing: otherwise the script would fail halfway.
 pub(crate) fn shell(needs: Needs, programs: &[&str]) -> Result<Command, ServerError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).chain(USUAL.iter().map(PathBuf::from)).collect();
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_not_on_a_list_does_not_reach_a_child() {
         let ours: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
-        // Cargo sets these for every test.
+        // Cargo sets these variables for every test.
         assert!(ours.iter().any(|name| name == "CARGO_MANIFEST_DIR"));
         let command = command("true", Needs::Nothing);
         let theirs: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name).collect();

@@ -1,4 +1,4 @@
-//! A data folder and the server on it: made, started, found running, stopped.
+//! A data folder and the server on it: create, start, detect, stop.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::PermissionsExt;
@@ -17,10 +17,11 @@ use super::binaries::Binaries;
 use super::{last_lines, output};
 use crate::error::ServerError;
 
-/// The role that a new cluster has.
+/// The superuser of a new cluster.
 pub const SUPERUSER: &str = "postgres";
 
-/// A statement ends soon after its client was killed. Only Linux can watch a socket, and other systems refuse the setting.
+/// A statement ends soon after its client was killed. Only Linux can check a socket for this; other systems
+/// refuse the setting.
 #[cfg(target_os = "linux")]
 const NOTICES_LOST_CLIENT: [(&str, &str); 1] = [("client_connection_check_interval", "1s")];
 #[cfg(not(target_os = "linux"))]
@@ -33,23 +34,23 @@ pub struct Cluster {
     pub binaries: Binaries,
     /// The data folder.
     pub data: PathBuf,
-    /// The folder of its sockets; only its owner and root may enter it.
+    /// The folder of its sockets; only its owner and root can enter it.
     pub sockets: PathBuf,
     /// The file with the server's output.
     pub log: PathBuf,
-    /// Who runs it, when we are root.
+    /// The account that runs it, if we are root.
     pub account: Option<Account>,
 }
 
 impl Cluster {
-    /// Makes the data folder, in one piece: a run that is killed half way leaves only a folder
-    /// beside it, which the next one replaces.
+    /// Creates the data folder atomically: a run that is killed halfway leaves only a folder beside it, which
+    /// the next run replaces.
     ///
-    /// Over TCP a client needs the password; over the private socket the folder is the guard.
+    /// Over TCP a client needs the password. The private socket is protected by its folder.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Program`] with what `initdb` said, [`ServerError::Io`] for the folders.
+    /// [`ServerError::Program`] with the message of `initdb`, [`ServerError::Io`] for the folders.
     pub fn init(&self, password: &str) -> Result<(), ServerError> {
         self.init_with(password, &[])
     }
@@ -69,7 +70,7 @@ impl Cluster {
             run_as(&mut initdb, self.account.as_ref());
             output(&mut initdb, Duration::from_secs(120))
         };
-        // Not every machine has C.UTF-8; C is on all of them.
+        // Not every machine has the locale C.UTF-8, but all have C.
         let made = attempt("C.UTF-8").or_else(|error| match &error {
             ServerError::Program { why, .. } if why.contains("locale") => {
                 remove(&unfinished)?;
@@ -83,14 +84,14 @@ impl Cluster {
         fs::rename(&unfinished, &self.data).map_err(ServerError::io(&self.data, "put in place"))
     }
 
-    /// The major version that made the data folder; `None` where there is none.
+    /// The major version that created the data folder; `None` if there is no data folder.
     pub fn data_major(data: &Path) -> Option<u32> {
         fs::read_to_string(data.join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
-    /// Starts a server and returns its process at once; see [`Cluster::wait`].
+    /// Starts a server and returns its process immediately; see [`Cluster::wait`].
     ///
-    /// It gets a process group of its own, so that Ctrl-C in a terminal does not reach it.
+    /// The process gets its own process group, so that Ctrl-C in a terminal does not reach it.
     ///
     /// # Errors
     ///
@@ -107,7 +108,7 @@ impl Cluster {
         postgres.spawn().map_err(failed)
     }
 
-    /// The command that runs a server, once what a killed one left is gone.
+    /// The command that runs a server. Files that a killed server left behind are removed first.
     ///
     /// # Errors
     ///
@@ -115,9 +116,9 @@ impl Cluster {
     pub(crate) fn command(&self, port: Option<u16>, settings: &[(&str, &str)]) -> Result<Command, ServerError> {
         private_folder(&self.sockets, self.account.as_ref())?;
         if self.running().is_none() {
-            // A killed server leaves its pid file. PostgreSQL removes it itself, unless the number
-            // belongs to a process again, or still does: where nobody reaps (the first process of
-            // many containers does not) a dead server keeps its number.
+            // A killed server leaves its pid file. PostgreSQL removes the file itself, unless the pid belongs
+            // to another process by now, or still to the dead one: if nothing reaps processes (as the first
+            // process of many containers does not), a dead server keeps its pid.
             let _ = fs::remove_file(self.data.join("postmaster.pid"));
             for left in fs::read_dir(&self.sockets).into_iter().flatten().flatten() {
                 let _ = fs::remove_file(left.path());
@@ -135,12 +136,12 @@ impl Cluster {
         Ok(postgres)
     }
 
-    /// Waits until a real connection is accepted.
+    /// Waits until a connection is accepted.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Died`] with the end of the log as soon as the process ends;
-    /// [`ServerError::NotReady`] when the deadline passes.
+    /// [`ServerError::Died`] with the end of the log as soon as the process ends; [`ServerError::NotReady`]
+    /// when the deadline passes.
     pub async fn wait(
         &self,
         child: &mut Child,
@@ -152,7 +153,7 @@ impl Cluster {
         loop {
             let why = match PgConnection::connect_with(options).await {
                 Ok(connection) => {
-                    // Being able to connect is all that was asked.
+                    // The purpose was only to check that it accepts connections.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -174,15 +175,16 @@ impl Cluster {
         last_lines(&String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()), 5)
     }
 
-    /// The process that runs on the data folder, if there is one; a pid file that a killed
-    /// server left behind does not count.
+    /// The process that runs on the data folder, if there is one. A pid file that a killed server left behind
+    /// does not count.
     pub fn running(&self) -> Option<Pid> {
         let file = fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
         let pid = Pid::from_raw(file.lines().next()?.trim().parse().ok()?)?;
         (test_kill_process(pid).is_ok() && is_postgres(pid)).then_some(pid)
     }
 
-    /// Stops the server in the fast way, and at once if that takes too long; `false` where none runs.
+    /// Stops the server with a fast shutdown, and with an immediate one if that takes too long; `false` if none
+    /// runs.
     ///
     /// # Errors
     ///
@@ -190,7 +192,7 @@ impl Cluster {
     pub async fn stop(&self) -> Result<bool, ServerError> {
         let Some(pid) = self.running() else { return Ok(false) };
         for (signal, patience) in [(Signal::INT, 30), (Signal::QUIT, 10)] {
-            // Where the signal cannot be sent the process is gone.
+            // If the signal cannot be sent, the process is gone.
             let _ = kill_process(pid, signal);
             let end = Instant::now() + Duration::from_secs(patience);
             while Instant::now() < end {
@@ -207,7 +209,7 @@ impl Cluster {
     }
 }
 
-/// Whether a process is a PostgreSQL server and alive. Where it cannot be seen, it is believed.
+/// Whether a process is alive and a PostgreSQL server. If that cannot be determined, it is assumed.
 fn is_postgres(pid: Pid) -> bool {
     let process = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
     if !Path::new("/proc/self").exists() {
@@ -219,14 +221,14 @@ fn is_postgres(pid: Pid) -> bool {
     !ended && matches!(name.trim(), "postgres" | "postmaster")
 }
 
-/// Makes a folder that only its owner may enter, and gives it to the account.
+/// Creates a folder that only its owner can enter, and gives it to the account.
 pub(crate) fn private_folder(folder: &Path, account: Option<&Account>) -> Result<(), ServerError> {
-    fs::create_dir_all(folder).map_err(ServerError::io(folder, "made"))?;
+    fs::create_dir_all(folder).map_err(ServerError::io(folder, "created"))?;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(ServerError::io(folder, "protected"))?;
     account.map_or(Ok(()), |account| account.own(folder))
 }
 
-/// Writes a file that only its owner may read, and gives it to the account.
+/// Writes a file that only its owner can read, and gives it to the account.
 pub(crate) fn write_private(path: &Path, text: &str, account: Option<&Account>) -> Result<(), ServerError> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
@@ -241,7 +243,7 @@ pub(crate) fn write_private(path: &Path, text: &str, account: Option<&Account>) 
     account.map_or(Ok(()), |account| account.own(path))
 }
 
-/// Removes a folder and what is in it, where there is one.
+/// Removes a folder and its contents, if it exists.
 pub(crate) fn remove(folder: &Path) -> Result<(), ServerError> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ServerError::io(folder, "removed")(error)),

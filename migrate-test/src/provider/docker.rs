@@ -1,7 +1,7 @@
-//! A server in a container, by way of the `docker` command.
+//! A server in a container, by means of the `docker` command.
 //!
-//! The command line needs no library for that: measured, `testcontainers` adds half again to
-//! a cold build, and a machine with an engine has its client.
+//! Using the command line requires no library. As measured, `testcontainers` makes a cold build half again as
+//! long, and a machine with an engine also has its client.
 
 use std::process::Command;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use super::child::{Needs, command};
 use super::output;
 use crate::error::ServerError;
 
-/// The image that is pulled when none is there.
+/// The image that is pulled if none is available locally.
 const FALLBACK: &str = "postgres:17";
 /// The port inside the container.
 const PORT: &str = "5432/tcp";
 
-/// A container of a PostgreSQL image, with a volume of its own.
+/// A container of a PostgreSQL image, with its own volume.
 #[derive(Debug, Clone)]
 pub struct Container {
     /// The name of the container and of its volume.
     pub name: String,
 }
 
-/// A server in a container runs on Linux, where it can notice that a client is gone while it works.
+/// A server in a container runs on Linux, where it can notice during a statement that its client is gone.
 const SETTINGS: [(&str, &str); 1] = [("client_connection_check_interval", "1s")];
-/// What durability costs is not paid on a server that is thrown away.
+/// Durability is off on a server that is removed later.
 pub(crate) const THROWAWAY: [(&str, &str); 7] = [
     ("client_connection_check_interval", "1s"),
     ("fsync", "off"),
@@ -36,7 +36,7 @@ pub(crate) const THROWAWAY: [(&str, &str); 7] = [
     ("wal_level", "logical"),
 ];
 
-/// How long an answer of the engine may take; pulling an image has no such limit.
+/// How long an answer of the engine may take; pulling an image may take longer.
 const SHORT: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(1800);
 
@@ -62,11 +62,11 @@ fn docker(arguments: &[&str]) -> Command {
     docker
 }
 
-/// The image to take: a PostgreSQL image that is already there, the newest, or the one to pull.
+/// The image to use: the newest PostgreSQL image that is available locally, or the one to pull.
 ///
 /// # Errors
 ///
-/// [`ServerError::Program`] when the engine does not tell.
+/// [`ServerError::Program`] when the engine does not list its images.
 pub fn image() -> Result<String, ServerError> {
     let list = output(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "postgres"]), SHORT)?;
     let major = |image: &&str| -> Option<u32> {
@@ -80,11 +80,11 @@ pub fn image() -> Result<String, ServerError> {
     Ok(newest.unwrap_or(FALLBACK).to_owned())
 }
 
-/// Pulls an image that is not there yet.
+/// Pulls an image that is not available locally.
 ///
 /// # Errors
 ///
-/// [`ServerError::Program`] with what docker said.
+/// [`ServerError::Program`] with docker's message.
 pub(crate) fn fetch(image: &str) -> Result<(), ServerError> {
     if output(&mut docker(&["image", "inspect", image]), SHORT).is_err() {
         output(&mut docker(&["pull", "--quiet", image]), LONG)?;
@@ -93,14 +93,14 @@ pub(crate) fn fetch(image: &str) -> Result<(), ServerError> {
 }
 
 impl Container {
-    /// Starts the container, making it first where it is new.
+    /// Starts the container, and creates it first if it is new.
     ///
-    /// The password goes to the engine in the environment of the command, where other users
-    /// of the machine cannot read it, and not among its arguments, where they can.
+    /// The password is passed to the engine in the environment of the command, where other users of the machine
+    /// cannot read it, and not among the arguments, where they can.
     ///
     /// # Errors
     ///
-    /// [`ServerError::Program`] with what docker said.
+    /// [`ServerError::Program`] with docker's message.
     pub fn start(&self, image: &str, password: &str) -> Result<(), ServerError> {
         if self.exists()? {
             return output(&mut docker(&["start", &self.name]), SHORT).map(drop);
@@ -109,14 +109,15 @@ impl Container {
         let volume = format!("{}:/var/lib/postgresql", self.name);
         let mut run = docker(&["run", "--detach", "--name", &self.name, "--label", "roundtrip=managed"]);
         run.args(["--publish", "127.0.0.1::5432", "--volume", &volume, "--shm-size", "128m"]);
-        // One folder for every image: from 18 on the official ones keep data in another place.
+        // The same folder for every image: from version 18 on, the official images keep the data in another
+        // place.
         run.args(["--env", "POSTGRES_PASSWORD", "--env", "PGDATA=/var/lib/postgresql/roundtrip", image]);
         run.args(SETTINGS.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]));
         run.env("POSTGRES_PASSWORD", password);
         output(&mut run, SHORT).map(drop)
     }
 
-    /// The port on the loopback interface at which it can be reached.
+    /// Its port on the loopback interface.
     ///
     /// # Errors
     ///
@@ -126,7 +127,7 @@ impl Container {
         let port = said.lines().find_map(|line| line.trim().rsplit_once(':')?.1.parse().ok());
         port.ok_or_else(|| ServerError::Program {
             program: "docker".to_owned(),
-            why: format!("no port: {}", self.log_tail()),
+            why: format!("it publishes no port: {}", self.log_tail()),
         })
     }
 
@@ -151,7 +152,7 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Program`] with what docker said.
+    /// [`ServerError::Program`] with docker's message.
     pub fn stop(&self) -> Result<(), ServerError> {
         output(&mut docker(&["stop", &self.name]), Duration::from_secs(60)).map(drop)
     }
@@ -160,7 +161,7 @@ impl Container {
     ///
     /// # Errors
     ///
-    /// [`ServerError::Program`] with what docker said.
+    /// [`ServerError::Program`] with docker's message.
     pub fn remove(&self) -> Result<(), ServerError> {
         if self.exists()? {
             output(&mut docker(&["rm", "--force", "--volumes", &self.name]), Duration::from_secs(60))?;
@@ -168,7 +169,7 @@ impl Container {
         output(&mut docker(&["volume", "rm", "--force", &self.name]), SHORT).map(drop)
     }
 
-    /// The last lines of what the server in it said.
+    /// The last lines of the log of its server.
     pub fn log_tail(&self) -> String {
         let mut logs = command("/bin/sh", Needs::Docker);
         logs.args(["-c", "docker logs --tail 5 \"$0\" 2>&1"]).arg(&self.name);

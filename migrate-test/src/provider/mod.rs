@@ -1,4 +1,4 @@
-//! Where servers come from.
+//! The sources of servers.
 
 pub mod account;
 pub mod binaries;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::ServerError;
 
-/// Runs a short program and returns what it printed; one that does not end in time is ended.
+/// Runs a short program and returns its output. A program that does not end in time is killed.
 ///
 /// # Errors
 ///
@@ -23,11 +23,11 @@ pub(crate) fn output(command: &mut Command, deadline: Duration) -> Result<String
     let failed = |why: String| ServerError::Program { program: program.clone(), why };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-    // Both pipes are drained while it runs: a full pipe would stop it.
+    // Both pipes are read while it runs: a full pipe would block it.
     let drain = |pipe: Option<Box<dyn Read + Send>>| {
         std::thread::spawn(move || {
             let mut text = Vec::new();
-            // What could be read until the pipe broke is all there is.
+            // The result is what could be read until the pipe broke.
             let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut text));
             String::from_utf8_lossy(&text).into_owned()
         })
@@ -50,7 +50,7 @@ pub(crate) fn output(command: &mut Command, deadline: Duration) -> Result<String
     if status.success() { Ok(stdout) } else { Err(failed(last_lines(&format!("{stdout}\n{stderr}"), 6))) }
 }
 
-/// The last lines of a text that are not empty, on one line.
+/// The last non-empty lines of a text, joined on one line.
 pub(crate) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join(" | ")

@@ -1,7 +1,8 @@
-//! A container that is gone when its owner is: named before there is one, and watched by that name.
+//! A container that is removed when its owner ends: its name is chosen before it exists, and watched.
 //!
-//! The shell that starts it also waits for the end of its owner, at the other end of a pipe that only the owner holds
-//! open, and removes it. So there is no moment at which a killed process leaves a container behind.
+//! The shell that starts the container also waits for the end of its owner, at the other end of a pipe that
+//! only the owner holds open, and then removes the container. So a process that is killed at any moment leaves
+//! no container behind.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -19,39 +20,40 @@ use crate::random;
 
 const WATCHER: &str = include_str!("throwaway.sh");
 const READY: Duration = Duration::from_secs(60);
-/// How long an engine may take to start a container of an image that is here.
+/// How long an engine may take to start a container of a local image.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// The shell that removes a container of this name when the process ends that holds this.
+/// The shell that removes the container of this name when the process that holds this value ends.
 #[derive(Debug)]
 pub struct Watch {
     pipe: ChildStdin,
 }
 
 impl Watch {
-    /// Watches a name of which there is no container yet: whoever makes it says [`Watch::started`].
+    /// Watches a name that has no container yet. The caller creates the container and then calls
+    /// [`Watch::started`].
     ///
     /// # Errors
     ///
-    /// [`ServerError::Program`] when no shell can be started: then no container may be.
+    /// [`ServerError::Program`] when no shell can be started: then no container may be created.
     pub fn over(name: &str) -> Result<Self, ServerError> {
         let mut shell = spawn(name, &[])?;
-        let mut pipe = shell.stdin.take().ok_or_else(|| failed("it has no input".to_owned()))?;
+        let mut pipe = shell.stdin.take().ok_or_else(|| failed("its standard input is missing".to_owned()))?;
         pipe.write_all(b"\n").map_err(|error| failed(error.to_string()))?;
         Ok(Self { pipe })
     }
 
-    /// Says that the container is there.
+    /// Reports that the container exists.
     pub fn started(&self) {
         self.say("started");
     }
 
-    /// Lets the container stay for half an hour after its owner, for a database that was kept.
+    /// Keeps the container for half an hour after its owner ends, for a database that was kept.
     pub fn keep(&self) {
         self.say("keep");
     }
 
-    /// Where nobody listens the container goes a little early, or is looked for a little longer.
+    /// If nothing reads the pipe, the container is removed a little early, or is looked for a little longer.
     fn say(&self, word: &str) {
         let _ = writeln!(&self.pipe, "{word}");
     }
@@ -60,7 +62,7 @@ impl Watch {
 fn spawn(name: &str, arguments: &[&str]) -> Result<Child, ServerError> {
     let mut shell = shell(Needs::Docker, &["docker", "sleep"])?;
     shell.args(["-c", WATCHER, "roundtrip-container", name]).args(arguments);
-    // A process group of its own: Ctrl-C in the terminal is for the owner, not for it.
+    // It gets its own process group: Ctrl-C in the terminal is meant for the owner, not for it.
     shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     shell.spawn().map_err(|error| failed(error.to_string()))
 }
@@ -69,12 +71,12 @@ fn failed(why: String) -> ServerError {
     ServerError::Program { program: "docker".to_owned(), why }
 }
 
-/// A name that no other container has.
+/// A unique container name.
 pub fn name() -> String {
     format!("roundtrip-test-{}-{}", std::process::id(), random::hex(8))
 }
 
-/// A server in a container that runs while this value, or this process, lives.
+/// A server in a container that runs as long as this value, or this process, exists.
 #[derive(Debug)]
 pub struct Throwaway {
     image: String,
@@ -83,12 +85,13 @@ pub struct Throwaway {
 }
 
 impl Throwaway {
-    /// Starts a container of this image, or of the newest PostgreSQL image that is here, and waits for its server.
+    /// Starts a container of this image, or of the newest PostgreSQL image that is available locally, and waits
+    /// for its server.
     ///
     /// # Errors
     ///
-    /// [`ServerError::NoProvider`] where no engine answers, [`ServerError::Program`] with what docker said,
-    /// [`ServerError::NotReady`] where its server does not come up.
+    /// [`ServerError::NoProvider`] if no engine answers, [`ServerError::Program`] with docker's message,
+    /// [`ServerError::NotReady`] if its server does not become ready.
     pub async fn start(image: Option<&str>) -> Result<Self, ServerError> {
         docker::available().map_err(|why| ServerError::NoProvider { tried: vec![why] })?;
         let image = image.map_or_else(docker::image, |image| Ok(image.to_owned()))?;
@@ -107,7 +110,7 @@ impl Throwaway {
         Ok(Self { image, options, watch })
     }
 
-    /// The image it is made of.
+    /// The image of the container.
     pub fn image(&self) -> &str {
         &self.image
     }
@@ -123,7 +126,7 @@ impl Throwaway {
     }
 }
 
-/// Lets the shell start the container, and returns when it has.
+/// Lets the shell start the container, and returns when it has started.
 fn run_watched(name: &str, run: &[&str], password: &str) -> Result<Watch, ServerError> {
     let mut shell = spawn(name, run)?;
     let (Some(mut pipe), Some(said)) = (shell.stdin.take(), shell.stdout.take()) else {
@@ -133,11 +136,11 @@ fn run_watched(name: &str, run: &[&str], password: &str) -> Result<Watch, Server
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
         let (mut said, mut text) = (BufReader::new(said), String::new());
-        // A shell that is gone says nothing; a failure is all that it says.
+        // If the shell is gone it writes nothing; if something failed, it writes only the error.
         if said.read_line(&mut text).is_ok() && text.trim() != "started" {
             let _ = said.read_to_string(&mut text);
         }
-        // Whoever no longer waits needs no answer.
+        // The receiver may have stopped waiting.
         let _ = tell.send(text);
     });
     let text = match told.recv_timeout(LONGEST) {
@@ -155,7 +158,7 @@ async fn wait(container: &Container, options: &PgConnectOptions) -> Result<(), S
     loop {
         let why = match PgConnection::connect_with(options).await {
             Ok(connection) => {
-                // Being able to connect is all that was asked.
+                // The purpose was only to check that it accepts connections.
                 let _ = connection.close().await;
                 return Ok(());
             }

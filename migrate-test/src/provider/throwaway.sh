@@ -1,7 +1,7 @@
-# Removes a container when whoever wanted it is gone, however that ended; with arguments, starts it first.
+# Removes a container when its owner has ended, for whatever reason. With more arguments, starts it first.
 #
-# $1 is the name of the container; what follows are the arguments of `docker` that start it. Standard input is open
-# while its owner lives: the first line is the password, then come `started` and `keep`, a word a line.
+# $1 is the name of the container; the remaining arguments are those of `docker` that start it. Standard input is open
+# while the owner lives: the first line is the password, then come `started` and `keep`, one word per line.
 trap '' HUP INT TERM PIPE
 name=$1
 shift
@@ -9,7 +9,7 @@ read -r POSTGRES_PASSWORD
 started=
 if [ "$#" -gt 0 ]; then
     export POSTGRES_PASSWORD
-    # The owner may be gone when this ends; what it says goes nowhere then.
+    # The owner may be gone when this ends; then its output is lost.
     if said=$(docker "$@" 2>&1); then
         started=yes
         echo started
@@ -17,7 +17,7 @@ if [ "$#" -gt 0 ]; then
         echo "failed $said"
     fi
     unset POSTGRES_PASSWORD
-    # There is no more to say, and whoever reads sees the end.
+    # There is no more output; the reader sees the end of the file.
     exec >/dev/null
 fi
 keep=
@@ -28,13 +28,13 @@ while read -r word; do
     esac
 done
 [ "$keep" ] && sleep 1800
-# An engine that was asked for a container in the last moment of its owner makes it after that, and one that is about to
-# make it says that there is nothing to remove: it is gone when it was there once, and is not any more.
+# If the owner requested a container at the last moment, the engine creates it only after that, and until then reports
+# that there is nothing to remove. So the container is gone only if it once existed and no longer does.
 tries=10
 was_there=$started
 while [ "$tries" -gt 0 ]; do
     if ! list=$(docker ps --all --quiet --filter "name=^/?$name\$" 2>/dev/null); then
-        # The engine does not answer now.
+        # The engine does not answer at the moment.
         :
     elif [ "$list" ]; then
         was_there=yes

@@ -13,7 +13,7 @@ use super::{Shadow, leads_to};
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
-/// The schema before and after each of these migrations, on one throw-away database.
+/// The schema before and after each of these migrations, on one shadow database.
 ///
 /// # Errors
 ///
@@ -64,25 +64,25 @@ async fn climb(
     Ok(found)
 }
 
-/// The way from a chain that is released to one with more.
+/// The step from a released chain to one with more migrations.
 #[derive(Debug)]
 pub struct Onward {
-    /// The schema of what is released.
+    /// The schema of the released chain.
     pub before: Arc<Described>,
-    /// The schema when the rest was applied behind it.
+    /// The schema after the remaining migrations were applied.
     pub after: Arc<Described>,
-    /// How many were applied behind it.
+    /// How many of them were applied.
     pub pending: usize,
 }
 
-/// Applies what is released, and behind it what the other chain has beyond that.
+/// Applies the released migrations, and then those that the other chain has in addition.
 ///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
 pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigrations) -> Result<Onward, ProofError> {
     let chain: Vec<Arc<Migration>> = released.iter().cloned().collect();
-    // What a squash put in the place of released migrations is there already.
+    // A squash that replaces released migrations is already covered by them.
     let covered =
         |one: &Migration| one.squashes().is_some_and(|first| released.iter().any(|old| old.version() >= first));
     let pending = set.iter().filter(|one| released.get(one.version()).is_none() && !covered(one));

@@ -1,4 +1,4 @@
-//! A database that exists as the first migration.
+//! An existing database as the first migration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use super::start::Start;
 use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
 
-/// The statements that make a schema, and those that remove it, proven on a throw-away database.
+/// The statements that create a schema, and those that remove it, proven on a shadow database.
 #[derive(Debug)]
 pub struct Baseline {
     /// From an empty database to the schema.
@@ -26,22 +26,23 @@ pub struct Baseline {
     pub roles: BTreeSet<String>,
     /// What is not part of it.
     pub left_out: Vec<LeftOut>,
-    /// What is different between the source and what the up makes; empty where it is proven.
+    /// The differences between the source and what the up script creates; empty if it is proven.
     pub remaining: Vec<String>,
-    /// Tables whose columns are made in another order, and owners that are left alone; never a fault.
+    /// Tables whose columns are created in another order, and owners that are ignored. These are not faults.
     pub notes: Vec<String>,
-    /// What the down leaves behind.
+    /// What the down script leaves behind.
     pub left_behind: Vec<String>,
     /// How many objects it has.
     pub objects: usize,
 }
 
-/// How many times something is left out before it is given up.
+/// How many times something is left out before giving up.
 const TRIES: usize = 20;
 /// How many objects of an owner a note names.
 const MOST_NAMED: usize = 5;
 
-/// Makes a baseline of a schema: captures it, runs it up, compares, runs it down, compares, and runs it up again.
+/// Creates a baseline of a schema: captures it, runs the up script, compares, runs the down script, compares,
+/// and runs the up script again.
 ///
 /// # Errors
 ///
@@ -50,11 +51,12 @@ pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
     baseline_with(source, &[]).await
 }
 
-/// The same with the rows of some tables. What cannot be made here is left out by name, and with it what stands on it.
+/// The same with the rows of some tables. What cannot be created here is left out by name, together with
+/// everything that depends on it.
 ///
 /// # Errors
 ///
-/// Those of [`baseline`], and what the server says of rows that do not fit without others.
+/// Those of [`baseline`], and the server's message for rows that need other rows.
 pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
     for_roles(&roles(&source.schema), Box::pin(captured(source, data))).await
 }
@@ -64,16 +66,16 @@ async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, Pro
     Box::pin(finish(made)).await
 }
 
-/// How like its source that must be which is made of it.
+/// How similar the copy must be to its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Likeness {
-    /// In every fact: what is made otherwise is left out.
+    /// In every fact: what is created differently is left out.
     Same,
-    /// As another version of PostgreSQL makes it: words may differ.
+    /// As another version of PostgreSQL creates it: its wording may differ.
     Translated,
 }
 
-/// A schema that was made on a throw-away database.
+/// A schema that was created on a shadow database.
 pub(super) struct Made {
     shadow: Shadow,
     nothing: Described,
@@ -84,14 +86,14 @@ pub(super) struct Made {
 }
 
 impl Made {
-    /// What was made, and what could not be.
+    /// What was created, and what could not be.
     pub(super) async fn end(self) -> Result<(Described, Vec<LeftOut>), ProofError> {
         self.shadow.end().await?;
         Ok((self.made, self.capture.left_out))
     }
 }
 
-/// Makes a schema on a throw-away database, and leaves out what cannot be made there.
+/// Creates a schema on a shadow database, and leaves out what cannot be created there.
 pub(super) async fn made(source: Described, data: &[TableData], likeness: Likeness) -> Result<Made, ProofError> {
     let roles = roles(&source.schema);
     let mut capture = Capture::of(source);
@@ -118,13 +120,14 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
         if refused.is_none() && (likeness == Likeness::Translated || capture.is_made(&made)) {
             return Ok(Made { shadow, nothing, made, capture, up, roles });
         }
-        // The rows of tables stand among the statements, and could not be put there again. What is not installed will not be.
+        // The rows of tables are among the statements, and could not be inserted again. An extension that is
+        // not installed cannot be created by other statements.
         let is_due = data.is_empty() && refused.as_ref().is_none_or(|statement| !is_extension(statement));
         if is_due && completion.look(Shadow::with_roles(&roles), &up, &capture, Style::Whole).await? {
             shadow.end().await?;
             continue;
         }
-        // An object that the server makes in addition is reported as a difference.
+        // An object that the server creates in addition is reported as a difference.
         if refused.is_none() && !capture.forget_differing(&capture.seen(made.clone())) {
             return Ok(Made { shadow, nothing, made, capture, up, roles });
         }
@@ -135,9 +138,8 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
             shadow.end().await?;
         }
     }
-    let finding =
-        Finding::error("baseline", format!("after {TRIES} tries there is still something that cannot be made"))
-            .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
+    let finding = Finding::error("baseline", format!("after {TRIES} attempts, some objects still cannot be created"))
+        .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
     Err(Error::new(ErrorKind::Statement, finding).into())
 }
 
@@ -156,7 +158,7 @@ async fn finish(made: Made) -> Result<Baseline, ProofError> {
     drop(made);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
-        // What does not go stays, and is named: the rest goes.
+        // What cannot be removed stays, and is reported; the rest is removed.
         shadow.end().await?;
         shadow = Shadow::with_roles(&roles).await?;
         shadow.run(&up).await.map_err(|(_, error)| error)?;
@@ -175,12 +177,13 @@ async fn finish(made: Made) -> Result<Baseline, ProofError> {
     Ok(Baseline { up, down, roles, left_out, remaining: different, notes, left_behind, objects })
 }
 
-/// The owners beside the usual one, and what is theirs: all of it will belong to whoever applies the baseline.
+/// The owners other than the usual one, and their objects: all of them will belong to the role that applies the
+/// baseline.
 fn owners(source: &Schema) -> Vec<String> {
     let usual = drift::usual_owner(source);
     let mut theirs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for object in source.objects() {
-        // The server's own roles own what every database has.
+        // The server's own roles own objects that every database has.
         let owner = object.fact("owner").filter(|owner| Some(*owner) != usual && !owner.starts_with("pg_"));
         theirs.entry(owner.unwrap_or_default()).or_default().extend(owner.map(|_| object.id.to_string()));
     }
@@ -189,12 +192,12 @@ fn owners(source: &Schema) -> Vec<String> {
         let more = objects.len().saturating_sub(MOST_NAMED);
         objects.truncate(MOST_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("owners are not part of it: {owner} owns {}{more}", objects.join(", "))
+        format!("owners are not part of the baseline: {owner} owns {}{more}", objects.join(", "))
     };
     theirs.into_iter().map(note).collect()
 }
 
-/// Puts the rows of tables behind the statements that make the tables, before there are keys and triggers.
+/// Places the rows of tables after the statements that create the tables, before keys and triggers exist.
 fn put(up: &mut Ddl, data: &[TableData]) {
     for table in data {
         let of_table = |one: &Statement| one.object.as_deref() == Some(&table.table);
@@ -204,7 +207,7 @@ fn put(up: &mut Ddl, data: &[TableData]) {
     }
 }
 
-/// A statement that makes the roles that are missing; they may not log in.
+/// A statement that creates missing roles; they cannot log in.
 pub fn role_guard(roles: &BTreeSet<String>) -> String {
     if roles.is_empty() {
         return String::new();
@@ -221,17 +224,17 @@ pub fn role_guard(roles: &BTreeSet<String>) -> String {
 }
 
 impl Baseline {
-    /// Whether what is captured is exactly what is there, but for what is named as left out.
+    /// Whether the capture is exact, except for what is reported as left out.
     pub fn is_proven(&self) -> bool {
         self.remaining.is_empty()
     }
 
-    /// Whether nothing is left out, and the down removes all of it.
+    /// Whether nothing is left out, and the down script removes everything.
     pub fn is_whole(&self) -> bool {
         self.is_proven() && self.left_out.is_empty() && self.left_behind.is_empty()
     }
 
-    /// How many relations it makes: each takes a lock in the transaction that makes it.
+    /// How many relations it creates: each takes a lock in the transaction that creates it.
     pub fn relations(&self) -> usize {
         let makes = |one: &&Statement| {
             one.text.starts_with("CREATE TABLE")

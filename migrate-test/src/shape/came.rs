@@ -1,4 +1,4 @@
-//! Rows that a migration brings to tables that were there before, and the statements that take them away.
+//! Rows that a migration adds to existing tables, and the statements that delete them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,16 +10,16 @@ use migrate_core::schema::{Described, Id, Kind, Object};
 use super::data::names;
 use crate::proof::ProofError;
 
-/// The keys of the rows of each table that has one which no sequence counts: its columns, and for each row their
-/// literals. A number that was drawn here is another row's elsewhere.
+/// The keys of the rows of each table, if the key does not come from a sequence: its columns, and for each row
+/// their literals. A number from a sequence may belong to another row in another database.
 #[derive(Debug, Default)]
 pub(super) struct Keys(BTreeMap<Id, (Vec<String>, BTreeSet<String>)>);
 
-/// A table with more rows is no table of a few values that migrations bring.
+/// A table with more rows is not a lookup table that migrations fill.
 const MOST: usize = 1000;
 
 impl Keys {
-    /// Reads them; a table with too many rows is left out.
+    /// Reads the keys; a table with too many rows is left out.
     pub(super) async fn read(session: &mut Rehearsal, at: &Described) -> Result<Self, ProofError> {
         let tables = at.schema.objects().filter(|one| one.id.kind == Kind::Table && one.fact("parents").is_none());
         let tables: Vec<(&Id, Vec<String>)> = tables.filter_map(|one| Some((&*one.id, key(at, one)?))).collect();
@@ -37,7 +37,7 @@ impl Keys {
         Ok(Self(all.map(|((id, key), (_, found))| (id.clone(), (key, rows(found)))).collect()))
     }
 
-    /// The statements that remove the rows which came since, those that name others first.
+    /// The statements that delete the rows which were added since; referencing rows come first.
     pub(super) fn removal(&self, later: &Self, at: &Described) -> Vec<Statement> {
         let came = later.0.iter().filter_map(|(id, (key, rows))| {
             let (old_key, old) = self.0.get(id)?;
@@ -55,7 +55,7 @@ impl Keys {
     }
 }
 
-/// The columns of a key whose values are always written by whoever inserts a row.
+/// The columns of a key whose values every INSERT has to specify.
 fn key(at: &Described, table: &Object) -> Option<Vec<String>> {
     let is_written = |name: &String| {
         let id =

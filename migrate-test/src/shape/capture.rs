@@ -1,4 +1,4 @@
-//! What of a schema can be made on the shadow server, and what is left out by name.
+//! What of a schema can be created on the shadow server, and what is left out by name.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,26 +10,27 @@ use migrate_core::schema::{Change, Described, Fact, Id, Object, Schema};
 use super::Shadow;
 use crate::proof::ProofError;
 
-/// Something that cannot be captured, with the reason: an object with what stands on it, or one fact of it.
+/// Something that cannot be captured, with the reason: an object together with its dependents, or one fact of
+/// it.
 #[derive(Debug, Clone)]
 pub struct LeftOut {
-    /// What cannot be made.
+    /// What cannot be created.
     pub object: Arc<Id>,
-    /// The fact, where the rest of the object can be made.
+    /// The fact, if the rest of the object can be created.
     pub part: Option<Arc<str>>,
     /// Why not.
     pub why: String,
-    /// What stands on it, and is left out with it.
+    /// What depends on it, and is left out with it.
     pub with: Vec<Arc<Id>>,
 }
 
 impl LeftOut {
-    /// What it is about, and what stands on that.
+    /// The object, and what depends on it.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Id>> {
         self.with.iter().chain([&self.object])
     }
 
-    /// What is left out, as the lines of a script name it.
+    /// What is left out, one line each, as in a script.
     pub fn names(&self) -> Vec<String> {
         self.with.iter().map(ToString::to_string).chain([self.to_string()]).collect()
     }
@@ -44,10 +45,11 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Facts that say whether a table has something from its parent alone. What it had before it got that parent it keeps.
+/// Facts that say whether a table has something only from its parent. What the table had before it got that
+/// parent, it keeps.
 pub(super) const KEPT_OWN: [&str; 2] = ["inherited", "not null inherited"];
 
-/// Facts without which an object is not what it is.
+/// Facts that are essential for an object.
 const ESSENTIAL: [&str; 14] = [
     "collation",
     "definition",
@@ -65,7 +67,7 @@ const ESSENTIAL: [&str; 14] = [
     "type",
 ];
 
-/// A schema, without what was left out of it so far.
+/// A schema, without what has been left out so far.
 pub(super) struct Capture {
     pub(super) source: Described,
     pub(super) left_out: Vec<LeftOut>,
@@ -76,7 +78,7 @@ impl Capture {
         Self { source, left_out: Vec::new() }
     }
 
-    /// Leaves something out; `false` where it is not there any more.
+    /// Leaves something out; `false` if it is no longer there.
     pub(super) fn leave_out(&mut self, object: &Arc<Id>, part: Option<&str>, why: String) -> bool {
         let is_out =
             |part: &str| self.left_out.iter().any(|one| one.object == *object && one.part.as_deref() == Some(part));
@@ -96,18 +98,18 @@ impl Capture {
         true
     }
 
-    /// Names what a table that joins a parent keeps as its own as well.
+    /// Reports what a table that is attached to a parent also keeps as its own.
     fn keep_own(&mut self, object: &Arc<Id>, part: &str) -> bool {
         let is_named = |one: &LeftOut| one.object == *object && one.part.as_deref() == Some(part);
         if self.left_out.iter().any(is_named) {
             return false;
         }
-        let why = "it stays the table's own as well: no statement makes it inherited alone".to_owned();
+        let why = "the table keeps it as its own as well: no statement makes it only inherited".to_owned();
         self.left_out.push(LeftOut { object: object.clone(), part: Some(part.into()), why, with: Vec::new() });
         true
     }
 
-    /// What was made, without what is left out: it may have been there before, or be made in another way.
+    /// What was created, without what is left out: that may have existed before, or be created differently.
     pub(super) fn seen(&self, mut made: Described) -> Described {
         for one in &self.left_out {
             let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
@@ -122,7 +124,7 @@ impl Capture {
         made
     }
 
-    /// The schema of that, where the rest of it is still needed.
+    /// The schema of that, for callers that still need the rest.
     pub(super) fn seen_schema(&self, made: &Described) -> Schema {
         match self.left_out.is_empty() {
             true => made.schema.clone(),
@@ -130,7 +132,7 @@ impl Capture {
         }
     }
 
-    /// Leaves out what no statement is written for; whether there was anything.
+    /// Leaves out what no statement can be written for; returns whether there was anything.
     pub(super) fn uncover(&mut self, ddl: &Ddl, version: u32) -> bool {
         for gap in &ddl.uncovered {
             match &gap.part {
@@ -165,7 +167,7 @@ impl Capture {
     ///
     /// # Errors
     ///
-    /// [`ProofError`] when a statement fails that is about no object, such as the rows of a table.
+    /// [`ProofError`] when a statement fails that is not about an object, such as the rows of a table.
     pub(super) async fn attempt(&mut self, shadow: &mut Shadow, ddl: &Ddl) -> Result<(), ProofError> {
         let mut gone: BTreeSet<Arc<Id>> = BTreeSet::new();
         let (settings, rest) = ddl.split_settings();
@@ -178,7 +180,8 @@ impl Capture {
                 let first = statement.text.lines().next().unwrap_or_default();
                 return Err(error.note(format!("in: {first}")).into());
             };
-            // Where it is no part of the object, or was left out before, the object goes: each try gets further.
+            // If the fact is not a part of the object, or was left out before, the whole object is left out:
+            // each attempt makes progress.
             let is_new = self.leave_out(object, statement.part.as_deref(), reason(&error))
                 || statement.part.is_some() && self.leave_out(object, None, reason(&error));
             match (is_new, &statement.part) {
@@ -190,12 +193,12 @@ impl Capture {
         Ok(())
     }
 
-    /// Whether all that is not left out was made as it was.
+    /// Whether everything that is not left out was created as it was.
     pub(super) fn is_made(&self, made: &Described) -> bool {
         Change::between(&unowned(&self.source.schema), &unowned(&self.seen_schema(made))).is_empty()
     }
 
-    /// Leaves out what the server made in another way than it was; whether there was anything.
+    /// Leaves out what the server created differently; returns whether there was anything.
     pub(super) fn forget_differing(&mut self, made: &Described) -> bool {
         let change = Change::between(&unowned(&self.source.schema), &unowned(&made.schema));
         let mut any = false;
@@ -203,7 +206,7 @@ impl Capture {
             let Some(wanted) = wanted else { continue };
             let id = Arc::new(id.clone());
             let Some(made) = made else {
-                any |= self.leave_out(&id, None, "its statement does not make it".to_owned());
+                any |= self.leave_out(&id, None, "its statement does not create it".to_owned());
                 continue;
             };
             let facts = wanted.facts.iter().chain(&made.facts).map(|fact| fact.name.clone());
@@ -224,12 +227,12 @@ impl Capture {
     }
 }
 
-/// What the server said.
+/// The server's message.
 pub(super) fn reason(error: &migrate_core::Error) -> String {
     error.findings().first().map_or_else(String::new, |finding| finding.message.clone())
 }
 
-/// A schema that was made, with a fact as it is wanted.
+/// A schema that was created, with one fact replaced by the wanted one.
 fn as_wanted(made: Schema, wanted: &Schema, one: &LeftOut) -> Schema {
     let Some((object, other)) = made.get(&one.object).cloned().zip(wanted.get(&one.object)) else { return made };
     let is_meant = |fact: &&Fact| Some(&*fact.name) == one.part.as_deref();
@@ -239,11 +242,11 @@ fn as_wanted(made: Schema, wanted: &Schema, one: &LeftOut) -> Schema {
     made.with([Arc::new(Object { facts, ..(*object).clone() })])
 }
 
-/// How a fact of an object comes out.
+/// How a fact of an object differs after creation.
 fn made_otherwise(fact: &str, made: Option<&str>) -> String {
     match (fact, made) {
-        ("valid", None) => "no statement makes an index that is not valid: it is made as a valid one".to_owned(),
-        (_, made) => format!("it is made as {}", made.unwrap_or("none")),
+        ("valid", None) => "no statement creates an invalid index: it is created as a valid one".to_owned(),
+        (_, made) => format!("it is created as {}", made.unwrap_or("none")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Statements that do not lead where they should, completed on a shadow database: what the server refuses is dropped, and
-//! what is still different then is written again from there.
+//! Statements that do not lead to the target schema are completed on a shadow database: what the server refuses
+//! is dropped, and statements for the remaining difference are written from there.
 
 use std::collections::BTreeSet;
 
@@ -10,30 +10,31 @@ use super::capture::Capture;
 use super::difference::Finish;
 use crate::proof::ProofError;
 
-/// How many times the rest is written.
+/// How many times statements for the rest are written.
 const ROUNDS: usize = 4;
 
-/// How many times statements are looked for, each time with more left out.
+/// How many times a complete set of statements is searched for, each time with more left out.
 const LOOKS: usize = 3;
 
-/// The statements that were found for a way.
+/// The statements that were found.
 #[derive(Default)]
 pub(super) struct Completion {
-    /// How much was left out each time that they were looked for.
+    /// How much was left out in each search.
     looks: Vec<usize>,
-    /// Those that are to be proven next.
+    /// The statements that are to be proven next.
     pub(super) found: Option<Ddl>,
-    /// What they get besides.
+    /// What they get in addition.
     finish: Finish,
 }
 
 impl Completion {
-    /// None yet; those that are found fill columns as `finish` says.
+    /// No statements yet. Those that are found fill columns according to `finish`.
     pub(super) fn of(finish: Finish) -> Self {
         Self { finish, ..Self::default() }
     }
 
-    /// Looks for statements on a shadow database, beginning with some that do not lead there; whether there are others now.
+    /// Searches for statements on a shadow database, starting with some that do not lead to the target; returns
+    /// whether there are new ones.
     ///
     /// # Errors
     ///
@@ -56,8 +57,8 @@ impl Completion {
     }
 }
 
-/// Statements that lead from what a shadow database holds to a schema, beginning with some that do not; `None` where none are
-/// found. They were run one by one: whoever uses them proves them as a whole.
+/// Statements that lead from the content of a shadow database to a schema, starting with some that do not;
+/// `None` if none are found. They were run one by one; the caller proves them as a whole.
 ///
 /// # Errors
 ///
@@ -72,7 +73,7 @@ async fn completed(
     let mut next = first.clone();
     for _ in 0..ROUNDS {
         let refused = shadow.run_each(&next).await?;
-        // What gives rows their values cannot be done without.
+        // Statements that give rows their values cannot be dropped.
         if refused.iter().any(|one| !is_structural(&one.statement)) {
             return Ok(None);
         }
@@ -95,7 +96,7 @@ async fn completed(
     Ok(None)
 }
 
-/// Whether a statement is about structure alone, and not about rows.
+/// Whether a statement is only about structure, and not about rows.
 fn is_structural(statement: &Statement) -> bool {
     const WORDS: [&str; 8] = ["ALTER", "COMMENT", "CREATE", "DO", "DROP", "GRANT", "REVOKE", "SECURITY"];
     statement.text.split_whitespace().next().is_some_and(|word| WORDS.contains(&word))

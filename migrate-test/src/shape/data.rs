@@ -1,4 +1,4 @@
-//! The rows of chosen tables, as statements.
+//! The rows of selected tables, as statements.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
 
 use crate::proof::ProofError;
 
-/// The rows of a table, and where its sequences go on behind them.
+/// The rows of a table, and the next values of its sequences.
 #[derive(Debug)]
 pub struct TableData {
     /// The table.
     pub table: Id,
-    /// The statements that bring its rows; they stand right behind the one that makes the table.
+    /// The statements that insert its rows; they come right after the one that creates the table.
     pub inserts: Vec<String>,
     /// The statements that set its sequences, at the end.
     pub sequences: Vec<String>,
@@ -30,7 +30,7 @@ const ROWS: usize = 500;
 ///
 /// # Errors
 ///
-/// [`ProofError`] for a table that is not there, or rows that may not be read.
+/// [`ProofError`] for a table that does not exist, or rows that may not be read.
 pub async fn table_data(
     database: Database,
     source: &Described,
@@ -40,7 +40,7 @@ pub async fn table_data(
         return Ok(Vec::new());
     }
     let found = tables.iter().map(|name| find(source, name)).collect::<Result<Vec<_>, _>>()?;
-    // This is no shadow: its rows may be many.
+    // This is not a shadow database: it may have many rows.
     let mut session = Rehearsal::open_limited(database, CodeMigrations::none(), Duration::ZERO).await?;
     session.query("SET default_transaction_read_only TO on").await?;
     let mut all = Vec::new();
@@ -142,7 +142,7 @@ fn key(source: &Described, table: &Object) -> Vec<String> {
     definition.map(names).unwrap_or_default()
 }
 
-/// The names of a list, up to the bracket that closes it.
+/// The names in a list, up to the closing parenthesis.
 pub(super) fn names(list: &str) -> Vec<String> {
     let (mut rest, mut names) = (list, Vec::new());
     while let Some((name, after)) = migrate_core::ident::first_name(rest) {

@@ -1,4 +1,4 @@
-//! The down of a migration, written from what its up does, and proven.
+//! The down script of a migration, generated from what its up script does, and proven.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,53 +17,56 @@ use super::complete::Completion;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::{self, Law, Proof, ProofError, Proven, Story, Verdict};
 
-/// A down that was written, and what was proven of it.
+/// A generated down script, and what was proven about it.
 #[derive(Debug)]
 pub struct Derived {
     /// The text of the file.
     pub text: String,
-    /// What data it cannot bring back: tables, and columns.
+    /// The data that it cannot restore: tables and columns.
     pub lossy: Vec<String>,
-    /// What was proven of the migration with it.
+    /// The result of proving the migration with it.
     pub proven: Proven,
-    /// How many steps the walks of that proof made, those over other migrations included.
+    /// How many steps the walks of that proof made, including steps over other migrations.
     pub steps: usize,
     /// What no statement can be written for.
     pub uncovered: Vec<String>,
 }
 
 impl Derived {
-    /// Whether it undoes the up: laws 1 and 2 hold, and what is lost is said. An up that refuses rows is
-    /// no fault of its down.
+    /// Whether it undoes the up script: laws 1 and 2 hold, and losses are declared. An up script that refuses
+    /// rows is not a fault of the down script.
     pub fn is_proven(&self) -> bool {
         let is_wrong =
             |(law, verdict): (&Law, &Verdict)| verdict.is_broken() && !(*law == Law::Data && self.refused().is_some());
         self.proven.failure.is_none() && !self.proven.laws.iter().any(is_wrong)
     }
 
-    /// What happened where the up itself cannot be applied to rows that were drawn, so that only the schema is proven.
+    /// The story if the up script itself cannot be applied to generated rows, so that only the schema is
+    /// proven.
     pub fn refused(&self) -> Option<&Story> {
         let verdict = self.proven.laws.get(&Law::Data)?;
         verdict.story().filter(|story| verdict.is_broken() && story.fails == Some(Direction::Up))
     }
 }
 
-/// How many walks are drawn: they lead over the new migration alone, for the others were proven when they were new.
+/// How many walks are drawn. They include only the new migration, because the others were proven when they were
+/// new.
 const WALKS: u32 = 2;
 
-/// Writes the down of a migration. `load` reads the folder as if the migration had this down; `hear` gets each phase of
-/// the work as it begins.
+/// Generates the down script of a migration. `load` reads the folder as if the migration had this down script;
+/// `hear` receives each phase of the work as it begins.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, the folder cannot be read, or the migrations up to this one do not apply.
+/// [`ProofError`] when there is no server, the folder cannot be read, or the migrations up to this one do not
+/// apply.
 pub async fn derive(
     load: &dyn Fn(&str) -> Result<MigrationSet, Error>,
     code: &CodeMigrations,
     version: &Version,
     hear: &mut dyn FnMut(&str),
 ) -> Result<Derived, ProofError> {
-    // Any statement will do, for it is not run.
+    // Any statement will do, because it is not run.
     let set = load("SELECT 1;\n")?;
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     suited(&chain, Box::pin(derived(load, &set, code, version, hear))).await
@@ -77,20 +80,20 @@ async fn derived(
     hear: &mut dyn FnMut(&str),
 ) -> Result<Derived, ProofError> {
     let name = set.get(version).map_or_else(|| version.to_string(), |one| format!("{version}_{}", one.name()));
-    hear(&format!("{name}: applying it, to see what it changes"));
+    hear(&format!("{name}: applying it to see what it changes"));
     let (way, gone, no_transaction) = way_back(set, code, version).await?;
     let uncovered = way.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why)).collect();
     let mut lossy = gone;
-    hear(&format!("{name}: proving the way back, {}", statements(&way)));
+    hear(&format!("{name}: proving the rollback, {}", statements(&way)));
     let (mut proven, mut steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
-    // Rows that stay behind are no loss but a down that forgets them.
+    // Rows that are left behind are not a loss: the down script forgets to delete them.
     let losses = losses.into_iter().flat_map(|story| &story.losses).filter(|loss| !loss.came);
     let losses: Vec<String> = losses.map(place).collect();
     let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
     if !new.is_empty() {
         lossy.extend(new);
-        hear(&format!("{name}: proving it again, with what is lost declared"));
+        hear(&format!("{name}: proving it again, with the losses declared"));
         (proven, steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     }
     Ok(Derived { text: text(&way, &lossy, no_transaction), lossy, proven, steps, uncovered })
@@ -110,7 +113,8 @@ fn place(loss: &crate::rows::Loss) -> String {
     }
 }
 
-/// The statements back, what was in columns and tables that the up removes, and whether they need no transaction.
+/// The statements of the down script, the data in columns and tables that the up script removes, and whether
+/// the statements must run without a transaction.
 async fn way_back(
     set: &MigrationSet,
     code: &CodeMigrations,
@@ -176,7 +180,7 @@ async fn up(rehearsal: &mut Rehearsal, migration: &Arc<Migration>) -> Result<(),
     Ok(())
 }
 
-/// What an index needed no transaction for, it needs none for to go.
+/// If an index was created without a transaction, it is also dropped without one.
 fn only_drops_indexes(way: &mut Ddl) -> bool {
     let drops = |statement: &Statement| statement.text.starts_with("DROP INDEX ");
     if way.statements.is_empty() || !way.statements.iter().all(drops) {
@@ -188,7 +192,7 @@ fn only_drops_indexes(way: &mut Ddl) -> bool {
     true
 }
 
-/// The tables and columns that are there before and not after.
+/// The tables and columns that exist before and not after.
 fn gone(before: &Described, after: &Schema) -> Vec<String> {
     let name = |parts: &[&str]| parts.join(".");
     let tables = before.schema.objects().filter(|one| one.id.kind == Kind::Table && after.get(&one.id).is_none());
@@ -216,11 +220,11 @@ fn text(way: &Ddl, lossy: &[String], no_transaction: bool) -> String {
         text += "-- migrate: no-transaction\n";
     }
     if !lossy.is_empty() {
-        text += &format!("-- migrate: lossy what was in {} cannot come back\n", lossy.join(", "));
+        text += &format!("-- migrate: lossy the data in {} cannot be restored\n", lossy.join(", "));
     }
     let script = way.script(Stage::Main);
     text += if script.is_empty() {
-        "-- The up leaves no structure behind that could be removed.\nSELECT;\n"
+        "-- The up script leaves no structure behind that a down script could remove.\nSELECT;\n"
     } else {
         &script
     };

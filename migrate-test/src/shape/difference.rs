@@ -1,4 +1,4 @@
-//! The difference of two schemas as statements that are proven.
+//! The difference between two schemas as statements that are proven.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,44 +15,45 @@ use super::start::start;
 use super::{Shadow, for_roles, remaining};
 use crate::proof::ProofError;
 
-/// The way from one schema to another.
+/// The step from one schema to another.
 #[derive(Debug)]
 pub struct Difference {
-    /// The statements; what they cannot say is named there.
+    /// The statements; what they cannot express is listed there.
     pub ddl: Ddl,
-    /// What the first schema has that could not be made on the shadow server, so that nothing is proven of it.
+    /// What the first schema has that could not be created on the shadow server, so that nothing is proven
+    /// about it.
     pub left_out: Vec<LeftOut>,
-    /// What is still different when they have been run; empty where they are proven.
+    /// What still differs after they have been run; empty if they are proven.
     pub remaining: Vec<String>,
     /// The statement that failed, and why.
     pub failed: Option<(Statement, String)>,
 }
 
 impl Difference {
-    /// Whether they lead from the first schema to the second, but for what is named as left out.
+    /// Whether they lead from the first schema to the second, except for what is reported as left out.
     pub fn is_proven(&self) -> bool {
         self.remaining.is_empty() && self.failed.is_none()
     }
 
-    /// How much is left out, of the statements or of the proof.
+    /// How much is left out of the statements or of the proof.
     pub fn gaps(&self) -> usize {
         self.ddl.uncovered.len() + self.left_out.len()
     }
 }
 
-/// What a difference gets for a database that has rows, and in which some names are still to be changed.
+/// Additions to a difference for a database that has rows, and in which some names still have to be changed.
 #[derive(Debug, Clone, Default)]
 pub struct Finish {
-    /// Statements that may give rows a value before a column must have one; `None` where rows are of no matter.
+    /// Statements that may give rows a value before a column becomes NOT NULL; `None` if rows do not matter.
     pub updates: Option<Vec<String>>,
-    /// The statements that change names, behind all others.
+    /// The statements that rename objects, after all others.
     pub renames: Vec<Statement>,
-    /// What things are called before the renames, and what they have to be called after them.
+    /// The names before the renames, and the names required after them.
     pub names: Vec<(Arc<Id>, Arc<Id>)>,
 }
 
 impl Finish {
-    /// The statements from one schema to another, but for the names.
+    /// The statements from one schema to another, except for the names.
     pub(super) fn between(&self, from: &Described, to: &Described, style: Style) -> Ddl {
         let mut ddl = between(from, to, style);
         if let Some(updates) = &self.updates {
@@ -61,18 +62,18 @@ impl Finish {
         ddl
     }
 
-    /// The renames and nothing else.
+    /// Only the renames.
     fn renaming(&self) -> Ddl {
         Ddl { statements: self.renames.clone(), uncovered: Vec::new() }
     }
 
-    /// What was made and does not have its name after the renames.
+    /// What was created and does not have its new name after the renames.
     fn unnamed(&self, made: &Schema, renamed: &Schema) -> Vec<String> {
         let lacks = |(now, then): &&(Arc<Id>, Arc<Id>)| made.get(now).is_some() && renamed.get(then).is_none();
         self.names.iter().filter(lacks).map(|(now, then)| format!("{now}: is not renamed to {then}")).collect()
     }
 
-    /// The renames, in a stage behind all others.
+    /// The renames, in a stage after all others.
     fn behind(&self, ddl: &Ddl) -> Vec<Statement> {
         let is_main = ddl.statements.iter().all(|one| one.stage == Stage::Main);
         let stage = if is_main { Stage::Main } else { Stage::Validate };
@@ -80,15 +81,15 @@ impl Finish {
     }
 }
 
-/// How many times something is left out before it is given up.
+/// How many times something is left out before giving up.
 const TRIES: usize = 20;
 
-/// Writes the difference of two schemas as statements, and runs them on a throw-away copy of the first. What cannot be
-/// made there is left out by name. `hear` gets each phase of the work as it begins.
+/// Writes the difference between two schemas as statements, and runs them on a shadow copy of the first. What
+/// cannot be created there is left out by name. `hear` receives each phase of the work as it begins.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, or the first schema cannot be made on it.
+/// [`ProofError`] when there is no server, or the first schema cannot be created on it.
 pub async fn difference(
     from: Described,
     to: Described,
@@ -98,7 +99,7 @@ pub async fn difference(
     finished(from, to, style, Finish::default(), hear).await
 }
 
-/// The same with what a database needs in which somebody has begun.
+/// The same with additions for a database in which somebody has already made some of the changes.
 ///
 /// # Errors
 ///
@@ -132,13 +133,13 @@ async fn difference_of(
     if is_nothing && finish.renames.is_empty() {
         return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
-    hear("making the first schema on the shadow server");
+    hear("creating the first schema on the shadow server");
     let first = Box::pin(baseline(from.clone())).await?;
     let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
     pair.leave_out(&first.left_out);
     let mut roles_named = first.roles.clone();
     roles_named.extend(roles(&pair.wanted.source.schema));
-    // What is made again is given to them.
+    // Objects that are created again are given to these roles.
     roles_named.extend(pair.from.owners());
     let mut completion = Completion::of(finish.clone());
     let mut left = TRIES;
@@ -164,7 +165,7 @@ async fn difference_of(
             }
         }
         shadow.end().await?;
-        // What the shadow server does not have of the first schema is not in statements that are found there.
+        // What the shadow server lacks of the first schema is not in statements that are found there.
         let is_due = left > 0 && first.left_out.is_empty() && (failed.is_some() || !pair.wanted.is_made(&made));
         if is_due && completion.look(there(&pair, &first, &roles_named), &shown, &pair.wanted, style).await? {
             continue;
@@ -202,7 +203,7 @@ async fn there(pair: &Pair, first: &Baseline, roles: &BTreeSet<String>) -> Resul
     Ok(shadow)
 }
 
-/// What is tried now.
+/// A description of the current attempt.
 fn trial(statements: usize, left_out: usize) -> String {
     let what = match statements {
         1 => "proving 1 statement".to_owned(),

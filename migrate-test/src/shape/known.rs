@@ -1,4 +1,4 @@
-//! The schemas to which chains lead: in a process each is read once, however many ask for it.
+//! The schemas that chains lead to. A process reads each one once, however many callers need it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,21 +12,21 @@ use super::Shadow;
 use crate::ephemeral::{chain_key, migrated};
 use crate::proof::ProofError;
 
-/// A schema, as soon as it is read.
+/// A schema, once it has been read.
 type Known = Arc<OnceCell<Arc<Described>>>;
 
-/// How many are remembered: a check asks for what is released, and for what is new.
+/// How many are remembered: a check needs the schema of the released migrations, and that of the new ones.
 const MOST: usize = 4;
 
 static KNOWN: Mutex<VecDeque<(String, Known)>> = Mutex::new(VecDeque::new());
 
-/// The schema to which migrations lead, applied in this order on an empty database.
+/// The schema that migrations lead to when applied in this order to an empty database.
 ///
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
 pub async fn leads_to(migrations: &[Arc<Migration>], code: &CodeMigrations) -> Result<Arc<Described>, ProofError> {
-    // What one in Rust does its text does not say.
+    // The text of a migration in Rust does not say what it does.
     if migrations.iter().any(|one| matches!(one.body(), Body::Code { .. })) {
         return read(migrations, code).await;
     }

@@ -1,4 +1,4 @@
-//! Shapes: schemas that are made on throw-away databases, to prove statements before anybody sees them.
+//! Shapes: schemas that are created on shadow databases, to prove statements before anybody sees them.
 
 mod along;
 mod baseline;
@@ -43,11 +43,11 @@ pub use start::{Start, start};
 pub use steps::stepped;
 pub use translate::{Translated, translated};
 
-/// A throw-away database with a session on it.
+/// A shadow database with a session on it.
 pub struct Shadow {
     database: TestDatabase,
     rehearsal: Rehearsal,
-    /// What reads its schema, connected when that is asked for the first time.
+    /// The session that reads its schema, connected on first use.
     reader: Option<Reader>,
 }
 
@@ -68,7 +68,7 @@ impl Shadow {
         Ok(shadow)
     }
 
-    /// An empty database for a script, on a server of its own where the script changes one.
+    /// An empty database for a script; it has its own server if the script changes the server.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Shadow {
         own_where(server_use(text) != ServerUse::None, Self::blank()).await
     }
 
-    /// A session on a database that is there.
+    /// A session on an existing database.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Shadow {
         Ok(Self { database, rehearsal, reader: None })
     }
 
-    /// What is there.
+    /// Its schema.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Shadow {
         &mut self.rehearsal
     }
 
-    /// Runs the statements of a difference, all stages one behind the other.
+    /// Runs the statements of a difference, all stages in order.
     pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (Statement, Error)> {
         let mut statements: Vec<&Statement> = ddl.statements.iter().filter(|one| !one.is_stop()).collect();
         statements.sort_by_key(|statement| statement.stage);
@@ -133,7 +133,7 @@ impl Shadow {
         Ok(refused)
     }
 
-    /// Drops it.
+    /// Drops the database.
     ///
     /// # Errors
     ///
@@ -149,14 +149,14 @@ impl Shadow {
 
 /// A statement that the server refuses.
 pub(crate) struct RefusedStatement {
-    /// Its place among the statements that follow the settings.
+    /// Its position among the statements that follow the settings.
     pub(crate) at: usize,
     pub(crate) statement: Statement,
-    /// What the server said.
+    /// The server's message.
     pub(crate) why: String,
 }
 
-/// A statement as it can run in a transaction.
+/// A statement in a form that can run in a transaction.
 fn in_transaction(statement: &Statement) -> String {
     match statement.stage {
         Stage::Concurrent => statement.text.replacen(" CONCURRENTLY ", " ", 1),
@@ -164,13 +164,13 @@ fn in_transaction(statement: &Statement) -> String {
     }
 }
 
-/// Does work on databases in which roles are made, where it names any: where that is possible on servers of their own, so
-/// that no role stays.
+/// Does work on databases in which roles are created, if there are any. If possible, the databases have their
+/// own servers, so that no role remains.
 async fn for_roles<T>(roles: &BTreeSet<String>, work: impl Future<Output = T>) -> T {
     own_where(!roles.is_empty(), Box::pin(work)).await
 }
 
-/// The server for throw-away databases.
+/// The server for shadow databases.
 pub(crate) async fn here() -> Result<Database, ProofError> {
     Ok(Database::from(crate::server().await?.options("postgres")))
 }
@@ -182,7 +182,7 @@ pub(crate) async fn server_version(database: &Database) -> Result<u32, ProofErro
     Ok(number.unwrap_or_default() / 10_000)
 }
 
-/// What is different between the schema that is wanted and the one that was made, whoever owns what.
+/// The differences between the wanted schema and the one that was created, regardless of owners.
 pub(crate) fn remaining(wanted: &Schema, made: &Schema) -> Vec<String> {
     let change = Change::between(&ddl::unowned(wanted), &ddl::unowned(made));
     change.sentences(Sides { before: "wanted", after: "made" })

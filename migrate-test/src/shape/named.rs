@@ -1,4 +1,4 @@
-//! Pending migrations beside a database in which somebody has changed some of their names by hand.
+//! Pending migrations for a database in which somebody has changed some of the names by hand.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,37 +14,40 @@ use super::steps::take;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
-/// What a chain makes without its pending migrations and with them, under the names that a database has.
+/// What a chain creates without and with its pending migrations, under the names that a database has.
 #[derive(Debug)]
 pub struct NamedChain {
-    /// Without them.
+    /// The schema without them.
     pub before: Described,
-    /// With them.
+    /// The schema with them.
     pub after: Described,
-    /// Which of the names that the other steps change are there.
+    /// Which of the names that the other steps change are already in place.
     pub names: Names,
-    /// The statements that change the other names, when all else is as it is with them.
+    /// The statements that change the remaining names, once everything else is as it is with the pending
+    /// migrations.
     pub renames: Vec<Statement>,
-    /// The statements that give back the names that are there, when all else is as it is without them.
+    /// The statements that restore the names that are in place, once everything else is as it is without the
+    /// pending migrations.
     pub back: Vec<Statement>,
-    /// What has another name when these have run.
+    /// What has another name after these have run.
     pub later: BTreeMap<Arc<Id>, Arc<Id>>,
-    /// What has another name when those before have been given back.
+    /// What has another name after the previous names have been restored.
     pub former: BTreeMap<Arc<Id>, Arc<Id>>,
 }
 
-/// A chain and what comes behind it.
+/// A chain and the migrations that follow it.
 #[derive(Debug, Clone, Copy)]
 pub struct Ahead<'a> {
-    /// What is applied.
+    /// The applied migrations.
     pub applied: &'a [Arc<Migration>],
-    /// What is not.
+    /// The pending migrations.
     pub pending: &'a [Arc<Migration>],
-    /// How many steps of that were taken by hand, where they explain names that nothing else does.
+    /// How many of the pending steps were taken by hand, if they explain names that nothing else explains.
     pub begun: usize,
 }
 
-/// Makes a chain, and then what is pending, on a throw-away database; names are changed to those that are `there`.
+/// Applies a chain, and then its pending migrations, on a shadow database; names are changed to those in
+/// `there`.
 ///
 /// # Errors
 ///
@@ -62,7 +65,7 @@ async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result
     let names = Names::seen(&begun.schema, &made.schema, there, all);
     let after = with(&mut shadow, renames(&begun, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
     shadow.end().await?;
-    // What was begun by hand is taken back from where that leads, and all else from the end.
+    // Steps taken by hand are undone from where they lead, and everything else from the end.
     let (from, given) = match ahead.begun {
         0 => (&made, names.clone()),
         _ => (&begun, Names::seen(&first.schema, &begun.schema, there, renamings(&first, &begun))),
@@ -83,7 +86,8 @@ async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result
     Ok(NamedChain { before, after, names, renames, back, later, former })
 }
 
-/// How names change from where the steps lead that were taken by hand, or, for what has its first name there, from that.
+/// How names change from the state that the steps taken by hand lead to; for objects that still have their
+/// first name, from the first state.
 fn open_renamings([first, begun, made]: [&Described; 3], there: &Schema) -> Vec<Renaming> {
     let mut all = renamings(begun, made);
     let is_there = |one: &Renaming| there.get(&one.old).is_some() && there.get(&one.new).is_none();
@@ -98,7 +102,7 @@ fn open_renamings([first, begun, made]: [&Described; 3], there: &Schema) -> Vec<
     all
 }
 
-/// What the steps lead to that were taken by hand, and all of them.
+/// The schema after the steps taken by hand, and the schema after all steps.
 async fn climb(shadow: &mut Shadow, first: &Described, ahead: Ahead<'_>) -> Result<(Described, Described), ProofError> {
     if ahead.begun == 0 {
         shadow.rehearsal().climb(ahead.pending).await?;
@@ -116,12 +120,12 @@ async fn climb(shadow: &mut Shadow, first: &Described, ahead: Ahead<'_>) -> Resu
     Ok((begun, shadow.describe().await?))
 }
 
-/// The statements that give back names, and what the renames before took from sequences.
+/// The statements that restore names, and what the previous renames took from sequences.
 fn all_back(before: &Described, after: &Described) -> Vec<Statement> {
     renames_back(before, after).into_iter().chain(owned_back(before, after)).collect()
 }
 
-/// What is there when these have run; `None` where there are none.
+/// The schema after these have run; `None` if there are none.
 async fn with(shadow: &mut Shadow, statements: Vec<Statement>) -> Result<Option<Described>, ProofError> {
     if statements.is_empty() {
         return Ok(None);

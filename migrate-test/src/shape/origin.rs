@@ -1,4 +1,4 @@
-//! Which migration of a chain made, altered or dropped an object.
+//! Which migration of a chain created, altered or dropped an object.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,20 +12,21 @@ use super::Shadow;
 use crate::ephemeral::{TestDatabase, is_large, migrated, suited};
 use crate::proof::ProofError;
 
-/// What became of an object in the course of a chain.
+/// The history of an object in a chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The migration that made it last.
+    /// The migration that created it last.
     pub made: Option<Version>,
-    /// The last one that altered it since.
+    /// The last migration that altered it since then.
     pub altered: Option<Version>,
-    /// The one that dropped it, where it is not there at the end.
+    /// The migration that dropped it, if it does not exist at the end.
     pub dropped: Option<Version>,
-    /// All that made, altered or dropped it, in order.
+    /// All migrations that created, altered or dropped it, in order.
     pub by: Vec<Version>,
 }
 
-/// Follows each object that a chain touches, on a throw-away database; `end` is what the chain makes, where that is known.
+/// Follows each object that a chain affects, on a shadow database; `end` is the schema that the chain creates,
+/// if it is known.
 ///
 /// # Errors
 ///
@@ -44,12 +45,12 @@ async fn follow(
     end: Option<&Schema>,
 ) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
     let mut origins = Origins::default();
-    // What the last one leaves is the end.
+    // The result of the last migration is the end.
     let (run, known) = match (chain.split_last(), end) {
         (Some((last, run)), Some(end)) => (run, Some((last, end))),
         _ => (chain, None),
     };
-    // A large first one is kept, and need not run again.
+    // A large first migration is kept as a template, and need not run again.
     let (kept, run) = run.split_at(run.len().min(usize::from(run.first().is_some_and(is_large))));
     let empty = TestDatabase::for_chain(chain).await?;
     let (database, start) = match (kept.is_empty(), run.is_empty()) {
@@ -82,14 +83,14 @@ async fn follow(
     Ok(origins.0)
 }
 
-/// What became of the objects so far.
+/// The histories of the objects so far.
 #[derive(Default)]
 struct Origins(BTreeMap<Arc<Id>, Origin>);
 
 impl Origins {
-    /// Notes what a migration did.
+    /// Records what a migration did.
     fn take(&mut self, migration: &Migration, change: &Change) {
-        // A column that only moved is no other one.
+        // A column that only changed its position is not altered.
         for (id, before, after) in change.objects().filter(|(_, before, after)| before != after) {
             let origin = self.0.entry(Arc::new(id.clone())).or_default();
             origin.by.push(migration.version().clone());

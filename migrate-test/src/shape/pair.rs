@@ -1,4 +1,4 @@
-//! Both sides of a difference, without what is left out of it.
+//! Both sides of a difference, without what is left out.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::capture::{Capture, KEPT_OWN, LeftOut};
 
 /// Both sides, on the shadow server and as they are shown.
 pub(super) struct Pair {
-    /// What can be made of the first one, and what of the second is wanted with it.
+    /// What can be created of the first side, and what is wanted of the second side with it.
     pub(super) there: Described,
     pub(super) wanted: Capture,
     pub(super) from: Described,
@@ -27,7 +27,7 @@ impl Pair {
         self.keep_grounds(gone);
     }
 
-    /// Leaves out of both sides what was left out of the second one since.
+    /// Leaves out of both sides what was left out of the second one since then.
     pub(super) fn follow(&mut self, since: usize) {
         let mut gone = BTreeSet::new();
         let is_kept = |one: &&LeftOut| one.part.as_ref().is_some_and(|part| KEPT_OWN.contains(&&**part));
@@ -38,7 +38,8 @@ impl Pair {
         self.keep_grounds(gone);
     }
 
-    /// Leaves out what only the first schema has, where something stands on it that is left out and so stays there.
+    /// Leaves out what only the first schema has, if something that is left out, and so stays there, depends on
+    /// it.
     fn keep_grounds(&mut self, mut gone: BTreeSet<Arc<Id>>) {
         loop {
             let (there, wanted) = (&self.there, &self.wanted.source.schema);
@@ -49,7 +50,7 @@ impl Pair {
             for side in [&mut self.there, &mut self.from] {
                 side.schema = std::mem::take(&mut side.schema).as_in(&Schema::default(), |one| all.contains(&one.id));
             }
-            let why = "something that is left out stands on it".to_owned();
+            let why = "something that is left out depends on it".to_owned();
             let with = all.iter().filter(|id| **id != ground).cloned().collect();
             self.wanted.left_out.push(LeftOut { object: ground, part: None, why, with });
             gone.extend(all);
@@ -62,7 +63,7 @@ impl Pair {
             let with = one.with.iter().map(|id| Uncovered {
                 object: id.clone(),
                 part: None,
-                why: format!("it stands on {}", one.object),
+                why: format!("it depends on {}", one.object),
             });
             let itself = Uncovered { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
             [itself].into_iter().chain(with).collect::<Vec<_>>()
@@ -71,7 +72,7 @@ impl Pair {
     }
 }
 
-/// Leaves one thing out of a schema; returns the objects that went.
+/// Leaves one thing out of a schema; returns the objects that were removed.
 fn without(side: &mut Described, one: &LeftOut) -> Vec<Arc<Id>> {
     match &one.part {
         Some(part) => {

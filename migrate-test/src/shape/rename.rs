@@ -1,4 +1,4 @@
-//! Names that changed: said by whoever knows, for a difference cannot see them.
+//! Renames that the user specifies, because a difference cannot detect them.
 
 use migrate_core::finding::Finding;
 use migrate_core::ident::{first_name, plain};
@@ -9,12 +9,12 @@ use migrate_core::{Error, ErrorKind};
 use super::{Shadow, baseline, for_roles, role_guard};
 use crate::proof::ProofError;
 
-/// The schema as it is when these tables and columns have their new names, `schema.table=new` or
-/// `schema.table.column=new`, and the statements for it.
+/// The schema with the new names of these tables and columns, `schema.table=new` or `schema.table.column=new`,
+/// and the statements for the renames.
 ///
 /// # Errors
 ///
-/// [`ProofError`] for what is no such pair, names nothing, or cannot be renamed.
+/// [`ProofError`] for a pair in another form, one that names no object, or one that cannot be renamed.
 pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Vec<Statement>), ProofError> {
     if pairs.is_empty() {
         return Ok((from, Vec::new()));
@@ -47,7 +47,7 @@ fn statement(pair: &str) -> Result<Statement, Error> {
         rest.is_empty().then_some((schema, table, column, new))
     };
     let Some((schema, table, column, new)) = names() else {
-        let finding = Finding::error("rename", format!("`{pair}` is no rename"))
+        let finding = Finding::error("rename", format!("`{pair}` is not a rename"))
             .help("write schema.table.column=new_name, or schema.table=new_name");
         return Err(Error::new(ErrorKind::Configuration, finding));
     };

@@ -1,4 +1,5 @@
-//! What every shadow database begins with is on both sides of a comparison, and no part of what is captured.
+//! The initial content of every shadow database is on both sides of a comparison, and not a part of what is
+//! captured.
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ pub struct Start {
     schema: Schema,
 }
 
-/// What `[shadow]` sets up, described once for each process; `None` where it sets up nothing.
+/// What `[shadow]` sets up, described once for each process; `None` if it sets up nothing.
 ///
 /// # Errors
 ///
@@ -35,13 +36,13 @@ pub async fn start() -> Result<Option<Arc<Start>>, ProofError> {
 }
 
 impl Start {
-    /// Puts what is set up into a schema of a database that has it in another form.
+    /// Replaces what is set up in the schema of a database that has it in another form.
     pub fn place(&self, there: &mut Described) {
         let schema = std::mem::take(&mut there.schema);
         there.schema = schema.as_in(&self.schema, |object| self.holds(object));
     }
 
-    /// The same, where the beginning has just been described.
+    /// The same if the initial content has just been described.
     pub(super) fn placed(there: &mut Described, nothing: &Described) {
         if Setup::is_there() {
             Self { schema: nothing.schema.clone() }.place(there);
@@ -53,7 +54,7 @@ impl Start {
         self.holds(object) && made.get(&object.id) == self.schema.get(&object.id)
     }
 
-    /// Whether an object is set up, or a part of a table that is.
+    /// Whether an object is set up, or is a part of a table that is set up.
     fn holds(&self, object: &Object) -> bool {
         let id = &*object.id;
         // Every database begins with these.

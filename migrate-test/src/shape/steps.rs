@@ -1,4 +1,4 @@
-//! What a database looks like between two statements of pending migrations.
+//! The schemas of a database between the statements of pending migrations.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use super::Shadow;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
-/// The schema before the first step of pending migrations and after each of them, as far as they run one by one, on one
-/// throw-away database.
+/// The schema before the first step of pending migrations and after each of them, as far as they run one by
+/// one, on one shadow database.
 ///
 /// # Errors
 ///
@@ -52,7 +52,7 @@ async fn walk(
     Ok(all)
 }
 
-/// Takes one step.
+/// Runs one step.
 pub(super) async fn take(shadow: &mut Shadow, step: &Step) -> Result<(), ProofError> {
     match (step.migration.up_script(), step.at) {
         (Some(script), Some(at)) => shadow.rehearsal().statement(script, at).await?,

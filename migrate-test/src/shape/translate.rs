@@ -1,4 +1,4 @@
-//! A schema that another version of PostgreSQL described, as this one would.
+//! A schema that another version of PostgreSQL described, in the form that this version would use.
 
 use migrate_core::Database;
 use migrate_core::schema::Described;
@@ -8,23 +8,24 @@ use super::baseline::{self, Likeness};
 use super::{LeftOut, for_roles, server_version};
 use crate::proof::ProofError;
 
-/// A schema as the server for throw-away databases has it.
+/// A schema in the form of the server for shadow databases.
 #[derive(Debug)]
 pub struct Translated {
-    /// What is there, in the words of that server.
+    /// The schema, in the wording of that server.
     pub there: Described,
-    /// What cannot be made on that server, and is left out: objects, and facts of objects.
+    /// What cannot be created on that server, and is left out: objects, and facts of objects.
     pub left_out: Vec<LeftOut>,
-    /// The version that described it first, and that of the server, where they differ.
+    /// The version that described it first, and that of the server, if they differ.
     pub versions: Option<(u32, u32)>,
 }
 
-/// Versions put the same view into different words, and know other facts. Where `database` has another one than the
-/// server for throw-away databases, its schema is made there and described again; else it stays as it is.
+/// Versions express the same view in different words, and know different facts. If `database` has another
+/// version than the server for shadow databases, its schema is created there and described again; otherwise it
+/// stays as it is.
 ///
 /// # Errors
 ///
-/// [`ProofError`] when there is no server, or the schema cannot be made on it.
+/// [`ProofError`] when there is no server, or the schema cannot be created on it.
 pub async fn translated(there: Described, database: &Database) -> Result<Translated, ProofError> {
     let versions = (server_version(database).await?, server_version(&super::here().await?).await?);
     if versions.0 == versions.1 {

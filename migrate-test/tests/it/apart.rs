@@ -1,4 +1,4 @@
-//! Chains that change what exists once for a server: roles, memberships, settings of the system.
+//! Chains that change what exists once per server: roles, memberships, system settings.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ fn told(report: &Report) -> Vec<String> {
     broken.collect()
 }
 
-/// The roles with such a name on the server that all processes share.
+/// The roles that match this pattern on the server that all processes share.
 async fn roles_of_all(like: &str) -> Vec<String> {
     let server = migrate_test::server().await.unwrap();
     let mut db = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_chain_that_makes_roles_is_proven_again_and_again_and_nothing_of_it_st
         assert!(report.migrations.iter().all(|one| matches!(one.laws[&Law::Path], Verdict::Holds)));
     }
     assert_eq!(roles_of_all(ROLE).await, [""; 0]);
-    // What is kept of a chain is kept with its roles.
+    // A template of a chain is kept together with the chain's roles.
     for _ in 0..2 {
         let all: Vec<Arc<Migration>> = chain.set().iter().cloned().collect();
         let database = migrated(&all, &CodeMigrations::none(), true).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_chain_that_makes_roles_is_proven_again_and_again_and_nothing_of_it_st
 #[tokio::test]
 async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server() {
     let up = "DO $$ DECLARE what text := 'ROLE'; BEGIN EXECUTE 'CREATE ' || what || ' rt_hides_dynamic'; END $$;";
-    // The text does not even show that anything is made.
+    // The text does not even show that anything is created.
     let hidden = "DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ETAERC') || ' ' || reverse('ELOR') || ' rt_hides_hidden'; END $$;";
     let back =
         |name: &str| format!("DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ELOR PORD') || ' rt_hides_{name}'; END $$;");
@@ -101,7 +101,7 @@ async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server()
     assert_eq!(roles_of_all("rt_hides").await, [""; 0]);
 }
 
-/// What changes the server, and what it needs.
+/// Statements that change the server, and objects that they need.
 const SPARED: [&str; 9] = [
     "CREATE ROLE rt_spared_new",
     "ALTER ROLE rt_spared CREATEDB",
@@ -118,7 +118,7 @@ const SPARED: [&str; 9] = [
 async fn whatever_changes_a_server_that_others_use_is_refused_and_leaves_nothing() {
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
-    // Where this failed before, they are still there.
+    // If this test failed before, these roles still exist.
     let made = "DROP ROLE IF EXISTS rt_spared, rt_spared_group; CREATE ROLE rt_spared; CREATE ROLE rt_spared_group;";
     execute(&mut db, made).await;
     let state = "SELECT concat_ws(' ', r.rolname, r.rolcreatedb, shobj_description(r.oid, 'pg_authid'), \
@@ -233,7 +233,7 @@ async fn the_database_has_the_name_that_its_chain_has_for_it() {
     assert!(report.holds(), "{:?}", told(&report));
 }
 
-/// What is done, and what takes it back.
+/// Statements, and their inverses.
 const PAIRS: [(&str, &str); 49] = [
     ("CREATE ROLE r", "DROP ROLE r"),
     ("ALTER ROLE s CREATEDB", "ALTER ROLE s NOCREATEDB"),
@@ -307,7 +307,7 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
         execute(&mut db, there).await;
         let seen = [around.look().await.unwrap(), watcher.look().await.unwrap()];
         let sentences: usize = seen.iter().map(|change| change.objects().count()).sum();
-        // Each belongs to one of the two, so that nobody reads of it twice.
+        // Each change belongs to one of the two, so that it is not reported twice.
         assert_eq!(seen.iter().filter(|change| !change.is_empty()).count(), 1, "{there}: {sentences} objects");
         execute(&mut db, back).await;
         let [of_server, of_schema] = seen;
@@ -316,7 +316,7 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
         assert!(around.look().await.unwrap().is_empty());
     }
     watcher.close().await;
-    // Nothing of a password is read.
+    // No part of a password is read.
     execute(&mut db, "ALTER ROLE s PASSWORD 'hunter2'").await;
     let seen: Change = around.look().await.unwrap();
     assert_eq!(seen.to_string(), "role s: password none → set");
@@ -416,7 +416,7 @@ async fn a_foreign_key_that_is_not_checked_any_more_is_seen_and_can_be_undone() 
             let report = proven(&chain).await;
             assert_eq!(report.holds(), holds, "{up} / {down}: {:?}", told(&report));
         }
-        // There is a statement for it, from each state to the other.
+        // Statements can be written from each state to the other.
         let states = ["".to_owned(), base.to_owned(), format!("{base}{up}")];
         for (from, to) in [(0, 2), (1, 2), (2, 1)] {
             let databases = [TestDatabase::create().await.unwrap(), TestDatabase::create().await.unwrap()];

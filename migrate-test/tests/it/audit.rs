@@ -1,4 +1,4 @@
-//! The record of DDL: it sees what everybody does, and nobody's DDL ever fails because of it.
+//! The record of DDL: it records what everybody does, and no DDL ever fails because of it.
 
 use migrate_core::audit::{self, Filter, Record};
 use migrate_core::db::Reader;
@@ -35,7 +35,7 @@ async fn records(database: &TestDatabase) -> Vec<Record> {
     records
 }
 
-/// `CREATE TABLE public.a`, for each row after that of the installation.
+/// `CREATE TABLE public.a`, for each row after those of the installation.
 async fn shorthand(database: &TestDatabase) -> Vec<String> {
     let records = records(database).await.into_iter().filter(|one| one.event != "install");
     records.map(|one| format!("{} {}", one.command, one.object.unwrap_or_default())).collect()
@@ -147,7 +147,8 @@ async fn every_kind_of_ddl_goes_on_under_it() {
     }
 }
 
-/// What can be wrong with the record, each in a way that would fail if anything could.
+/// Everything that can be wrong with the record, in ways that would make the application's DDL fail if anything
+/// could.
 #[tokio::test]
 async fn nothing_that_is_wrong_with_the_record_reaches_the_application() {
     for wrong in [
@@ -190,7 +191,7 @@ async fn it_waits_for_nobody() {
     let (database, mut app) = recorded().await;
     let mut holder = connect(&database).await;
     execute(&mut holder, "BEGIN; LOCK TABLE roundtrip.ledger_ddl").await;
-    // A wait of any length would be one that the application's own limit ends.
+    // A wait of any length would trigger the application's own timeout.
     execute(
         &mut app,
         "SET statement_timeout = '5s'; SET lock_timeout = '1min'; CREATE TABLE quick (id int); DROP TABLE quick",
@@ -202,7 +203,8 @@ async fn it_waits_for_nobody() {
     assert_eq!(shorthand(&database).await, ["CREATE TABLE public.later"]);
 }
 
-/// Whoever owns the schema can put a table of his own in the place of ours. What he hangs on it must not run as a superuser.
+/// The owner of the schema can replace our table by another one. Triggers on that table must not run as a
+/// superuser.
 #[tokio::test]
 async fn a_table_in_the_place_of_ours_is_left_alone() {
     let (database, mut all) = recorded().await;

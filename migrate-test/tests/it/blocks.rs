@@ -1,4 +1,4 @@
-//! Which statements cannot run in a transaction block, as the server has it and as a run takes it.
+//! Which statements cannot run in a transaction block, according to the server and according to a run.
 
 use migrate_core::sql::{Class, split};
 use migrate_core::{Policy, Target};
@@ -19,7 +19,7 @@ const SUBSCRIPTION: &str = "CREATE SUBSCRIPTION rt_block CONNECTION 'host=/nowhe
 enum Says {
     /// Never in a block.
     Never,
-    /// Where it is about this, not in a block; what it is about is not in the text.
+    /// Not in a block, depending on an object that the text does not name.
     NotHere,
     /// In a block.
     Can,
@@ -71,13 +71,14 @@ fn table() -> Vec<(String, Says)> {
     all
 }
 
-/// The server says the same of each as the text does before anything is run.
+/// For each statement, the server agrees with what the text implies before anything is run.
 #[tokio::test]
 async fn what_cannot_run_in_a_block_is_known_from_its_text_or_left_to_the_server() {
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
     execute(&mut db, TABLES).await;
-    // One that is on has a slot to drop; the server is gone, and so nothing ever comes of it.
+    // A subscription that is enabled has a slot to drop. Its server does not exist, so nothing ever comes of
+    // it.
     let on = SUBSCRIPTION.replace("rt_block", "rt_on");
     let off = SUBSCRIPTION.replace("rt_block", "rt_off");
     execute(&mut db, &format!("{on} WITH (connect = false); {off} WITH (connect = false, slot_name = NONE)")).await;

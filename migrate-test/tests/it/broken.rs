@@ -1,8 +1,8 @@
-//! Migrations that are broken on purpose: a folder for each, and beside it what must be found.
+//! Migrations that are broken on purpose: one folder for each, with the expected findings.
 //!
-//! A line of `expected` is `name law verdict`, and after a colon a part of what is told:
-//! `create_orders identity broken: type public.order_status: only after rollback`. `name faults 1` says how many causes are
-//! reported, and `name up fails` that it does not apply.
+//! A line of `expected` is `name law verdict`, and after a colon a part of the message:
+//! `create_orders identity broken: type public.order_status: only after rollback`. `name faults 1` says how
+//! many causes are reported, and `name up fails` that the migration does not apply.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::proof::{self, Law, Proof, Report, Verdict};
 use rstest::rstest;
 
-/// Everything that is told of a verdict, in one text.
+/// The whole message of a verdict, as one text.
 fn told(verdict: &Verdict) -> String {
     let mut text = match verdict {
         Verdict::Declared(reason, _) | Verdict::Skipped(reason) => reason.clone(),
@@ -63,7 +63,8 @@ async fn it_is_caught(#[files("tests/it/broken/*/expected")] expected: PathBuf) 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A prefix that is not looked at has changed rows as well: what is drawn for the migration after it has to have passed that.
+/// Migrations that are not checked may have changed rows as well: rows that are drawn for the migration after
+/// them must have passed through these changes.
 #[rstest]
 #[case("rows_pass_what_is_broken", "require_nick", "holds")]
 #[case("rows_pass_what_is_broken", "require_adults", "holds")]
@@ -78,7 +79,7 @@ async fn rows_pass_what_is_not_looked_at(#[case] folder: &str, #[case] name: &st
     assert_eq!(found.as_str(), verdict, "{}", told(found));
 }
 
-/// Long chains are walked part by part: each migration is met, and the cost follows the length.
+/// Long chains are walked part by part: each migration is included, and the cost is proportional to the length.
 #[tokio::test]
 async fn walks_meet_every_migration() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,7 +113,8 @@ async fn walks_meet_every_migration() {
     assert!(report.moves < 8 * 55, "{}", report.moves);
 }
 
-/// What depends on how often migrations ran, on earlier walks too, is reported with a walk that shows it by itself.
+/// A failure that depends on how often migrations ran, possibly on earlier walks, is reported with a walk that
+/// reproduces it by itself.
 #[tokio::test]
 async fn a_walk_that_is_reported_fails_by_itself() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,7 +149,7 @@ async fn a_walk_that_is_reported_fails_by_itself() {
     panic!("no walk failed");
 }
 
-/// The migrations of a case, without the file that says what is wrong with them.
+/// The migrations of a case, without the file with the expected findings.
 fn load(folder: &Path) -> MigrationSet {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! Every row of every catalog is in the model, or it is written down why it is not: nobody overlooks a kind.
+//! Every row of every catalog is in the model, or the list says why it is not, so that no kind is overlooked.
 
 use migrate_core::Database;
 use migrate_core::schema::{self, Object, Schema};
@@ -10,12 +10,12 @@ use crate::support::{column, connect, execute};
 const EVERYTHING: &str = include_str!("schema/everything.sql");
 const RICH: &str = include_str!("schema/rich.sql");
 const CATALOGS: &str = include_str!("schema/catalogs.txt");
-/// It has hundreds of members, which are no rows of ours.
+/// An extension with hundreds of members, which are not rows of ours.
 const EXTENSION: &str = "CREATE EXTENSION citext SCHEMA public;";
-/// Catalogs of which the schema has nothing: a label needs a library that the server loads, a name a newer server.
+/// Catalogs without any row in the schema: a label needs a library that the server loads.
 const NOTHING: [&str; 1] = ["pg_seclabel"];
 
-/// A line of the list: which rows of a catalog, and what stands for them.
+/// A line of the list: which rows of a catalog, and what represents them in the model.
 struct Line {
     catalog: &'static str,
     rows: &'static str,
@@ -31,7 +31,7 @@ fn lines() -> impl Iterator<Item = Line> {
     })
 }
 
-/// How often a part of a condition stands for something longer.
+/// The condition of a line, with its abbreviations expanded.
 fn condition(line: &Line) -> String {
     let class = format!("'{}'::regclass", line.catalog);
     let mut text = line.rows.to_owned();
@@ -55,11 +55,11 @@ fn condition(line: &Line) -> String {
     )
 }
 
-/// How many rows of each line there are, and how many of its catalog.
+/// The number of rows of each line, and of its catalog.
 async fn rows(db: &mut PgConnection) -> Vec<(i64, i64)> {
     let count = |line: Line| {
         let (catalog, condition) = (line.catalog, condition(&line));
-        // A subscription is in a catalog of the whole server.
+        // Subscriptions are in a shared catalog of the whole server.
         let here = match catalog {
             "pg_subscription" => "r.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())",
             _ => "true",
@@ -73,7 +73,7 @@ async fn rows(db: &mut PgConnection) -> Vec<(i64, i64)> {
     counts.iter().map(|text| pair(text).unwrap()).collect()
 }
 
-/// How much of a schema one part of a line counts.
+/// How many objects or facts of a schema one part of a line counts.
 fn stands(schema: &Schema, part: &str) -> i64 {
     let (kind, fact) = part.split_once('.').map_or((part, None), |(kind, fact)| (kind, Some(fact)));
     let objects = schema.objects().filter(|object| kind == "*" || object.id.kind.as_str() == kind);
@@ -102,7 +102,7 @@ fn facts(object: &Object, wanted: &str) -> i64 {
     i64::try_from(found).unwrap()
 }
 
-/// The items of a list; what is in parentheses is a part of one.
+/// The number of items in a list; what is in parentheses belongs to one item.
 fn items(list: &str, separators: &str) -> usize {
     let mut depth = 0;
     let separates = |c: char| {
@@ -155,7 +155,7 @@ async fn every_row_of_every_catalog_is_in_the_model_or_it_is_said_why_not() {
             if came != made {
                 wrong.push(format!("{catalog} where {}: {came} rows, {made} in the model", line.rows));
             }
-            // Only since PostgreSQL 18 is NOT NULL a constraint.
+            // NOT NULL is a constraint only since PostgreSQL 18.
             if came == 0 && !NOTHING.contains(&&**catalog) && line.rows != "r.contype = 'n'" {
                 wrong.push(format!("{catalog} where {}: the schema of this test has none", line.rows));
             }

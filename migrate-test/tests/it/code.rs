@@ -9,7 +9,7 @@ use sqlx::Connection;
 
 use crate::support::{Chain, column, connect, events, quick, version};
 
-/// Does what it is told on the way up; the way down removes its table.
+/// Runs its statement on the way up; the way down drops its table.
 struct Told(&'static str);
 
 impl CodeMigration for Told {
@@ -21,7 +21,7 @@ impl CodeMigration for Told {
         Box::pin(async move {
             sqlx::query("CREATE TABLE made (n int)").execute(&mut *connection).await?;
             sqlx::query("SET search_path TO nowhere").execute(&mut *connection).await?;
-            // A transaction inside is a savepoint: it cannot end the one that writes the ledger.
+            // A nested transaction is a savepoint: it cannot end the one that writes the ledger.
             let mut inside = connection.begin().await?;
             sqlx::query("INSERT INTO public.made VALUES ($1)").bind(7).execute(&mut *inside).await?;
             inside.commit().await?;

@@ -1,4 +1,4 @@
-//! Several runners at once, the lock and who holds it, and what gets in the way.
+//! Several runners at once, the lock and its holder, and what blocks a run.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ async fn a_lock_in_the_way_is_waited_for_retried_and_named() {
     assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Statement, Some("55P03")));
     assert!(error.findings()[0].notes.iter().any(|note| note.contains("a long report")), "{:?}", error.findings());
     assert!(ear.heard().iter().any(|text| text == "retry alter 1/1"), "{:?}", ear.heard());
-    // With the report out of the way in time, the retry finishes the work.
+    // The report is out of the way in time, so the retry finishes the work.
     let unblock = async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         execute(&mut other, "COMMIT").await;

@@ -1,4 +1,5 @@
-//! Queries along a chain: what a role may do, what is asked again, and what a whole chain without changes costs.
+//! Queries along a chain: privileges of roles, what is checked again, and the cost of a long chain without
+//! changes.
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use migrate_core::consumer::Answer;
 use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::consume::{Asked, Course, follow};
 
-/// Writes a chain of ups, and follows these queries along all but the first of them.
+/// Writes a chain of up scripts, and follows these queries along all but the first of them.
 async fn along(ups: &[&str], texts: &[&str], roles: &[&str]) -> Course {
     let folder = tempfile::tempdir().unwrap();
     for (n, up) in ups.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Statements from one schema to another: applied to the first they give the second, and the way back as well.
+//! Statements from one schema to another: applied to the first schema they give the second, and the reverse
+//! works as well.
 
 mod captured;
 mod dump;
@@ -24,10 +25,10 @@ const CHANGES: &str = include_str!("schema/changes.txt");
 const CORNERS: &str = include_str!("schema/corners.txt");
 const SIDES: Sides<'_> = Sides { before: "wanted", after: "made" };
 
-/// How many cases of a test are tried at the same time.
+/// How many cases of a test run at the same time.
 pub(crate) const AT_ONCE: usize = 2;
 
-/// What holds a secret, or is told by a digest alone: no statement can make it.
+/// An object with a secret, or one that is known only by a digest: no statement can create it.
 const SECRET: &str = "user mapping";
 
 async fn describe(database: &TestDatabase) -> Described {
@@ -41,7 +42,7 @@ async fn apply(database: &TestDatabase, ddl: &Ddl) -> Result<(), String> {
     outcome.map(drop).map_err(|error| format!("{error}\n{script}"))
 }
 
-/// The statements from one schema to another, or what none can be written for.
+/// The statements from one schema to another, or what no statement can be written for.
 fn between(from: &Described, to: &Described) -> Result<Ddl, String> {
     let ddl = ddl::between(from, to, Style::Whole);
     let unexpected: Vec<_> =
@@ -59,8 +60,7 @@ const REMAINING: [(&str, &str); 3] = [
     (": not null inherited only → and local", "so does its NOT NULL"),
 ];
 
-/// What is said of the values that a table stores apart is forgotten where it has no column with such values any longer,
-/// by `pg_dump` as well.
+/// PostgreSQL and `pg_dump` forget the TOAST options of a table that no longer has a column with TOAST values.
 const FORGOTTEN: [&str; 2] = [": toast options", "none"];
 
 fn cannot_be_said(sentence: &str) -> bool {
@@ -69,7 +69,7 @@ fn cannot_be_said(sentence: &str) -> bool {
     is_forgotten || sentence.starts_with(SECRET) || REMAINING.iter().any(|(end, _)| sentence.ends_with(end))
 }
 
-/// What is wrong with the way from the schema of a database to another one; nothing, if it leads there.
+/// What is wrong with the statements from the schema of a database to another one; `None` if they lead there.
 async fn leads(database: &TestDatabase, from: &Described, to: &Described) -> Option<String> {
     let ddl = match between(from, to) {
         Ok(ddl) => ddl,
@@ -129,7 +129,7 @@ async fn everything_is_made_from_nothing_and_removed_again() {
     assert_eq!(leads(&database, &nothing, &nothing).await, None);
 }
 
-/// Databases that came from PostgreSQL 8.2 have such casts; with them `smallint || text` is ambiguous.
+/// Databases that were upgraded from PostgreSQL 8.2 have such casts; they make `smallint || text` ambiguous.
 const IMPLICIT: &str = "DO $$ DECLARE kind regtype; BEGIN
     FOR kind IN SELECT oid FROM pg_type WHERE typtype = 'b' AND typcategory <> 'A' AND oid < 16384 LOOP
         BEGIN EXECUTE format('CREATE CAST (%s AS text) WITH INOUT AS IMPLICIT', kind); EXCEPTION WHEN others THEN NULL; END;
@@ -150,8 +150,8 @@ async fn everything_is_read_where_all_casts_to_text_are_implicit() {
     database.drop_now().await.unwrap();
 }
 
-/// What a statement of the manual changes is seen, and statements are written for it; a server that has no such
-/// statement says so.
+/// A change by a statement of the manual is detected, and statements are written for it. A server version
+/// without the statement says so.
 async fn corner(statement: &str, seats: &Seats) -> Option<String> {
     let mut seat = seats.take().await;
     let newest = statement.strip_prefix("18: ");
@@ -164,7 +164,7 @@ async fn corner(statement: &str, seats: &Seats) -> Option<String> {
         Err(error) if newest.is_some() && error.as_database_error().is_some() => return None,
         Err(error) => error.to_string(),
         Ok(()) if !seen => "nothing of it is seen".to_owned(),
-        // Owners are left alone.
+        // Owners are ignored.
         Ok(()) if ddl.is_empty() && !statement.contains(" OWNER TO ") => "no statement is written".to_owned(),
         Ok(()) => return None,
     };
@@ -182,7 +182,8 @@ async fn every_form_of_alter_is_seen() {
     assert!(wrong.is_empty(), "{} of {} statements:\n{}", wrong.len(), statements.len(), wrong.join("\n"));
 }
 
-/// Two schemas, in a folder: the way from the first one to the second and back, and from the second one as it was made.
+/// Two schemas in a folder: statements from the first to the second and back, and from the second as it was
+/// created.
 async fn pair(folder: &Path, seats: &Seats) -> Option<String> {
     let (mut first, mut second) = (seats.take().await, seats.take().await);
     for (seat, file) in [(&mut first, "a.sql"), (&mut second, "b.sql")] {
@@ -223,7 +224,7 @@ async fn one_schema_becomes_another() {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), folders.len(), wrong.join("\n"));
 }
 
-/// Tables with keys to one another, checks, indexes, and a view and a trigger for some.
+/// Tables with foreign keys to one another, checks, indexes, and views and triggers on some of them.
 fn many_tables(count: usize) -> String {
     let mut sql = String::from(
         "CREATE TYPE state AS ENUM ('a', 'b');
@@ -263,8 +264,8 @@ async fn a_schema_of_four_hundred_tables_is_captured() {
     database.drop_now().await.unwrap();
 }
 
-/// A thousand functions that call one another, and a thing that has nothing to do with them: it takes as long as reading them
-/// does, not as long as following every call from every one of them.
+/// A thousand functions that call one another, and an unrelated object. This takes as long as reading them, not
+/// as long as following every call from every function.
 #[tokio::test]
 async fn functions_that_call_one_another_are_followed_from_what_runs_them() {
     let database = TestDatabase::create().await.unwrap();

@@ -1,4 +1,4 @@
-//! The down of a migration that is derived: how much work that may be, and that it moves what was moved.
+//! Deriving a down script: how much work it takes, and that it moves back what was moved.
 
 use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::shape;
@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use crate::support::{Chain, version};
 
-/// What an up may be that takes another way through the proof.
+/// Up scripts that take different paths through the proof.
 #[rstest]
 #[case::nothing_is_lost("ALTER TABLE t1 ADD COLUMN a int; CREATE INDEX t2_b ON t2 (b);")]
 #[case::something_is_lost("ALTER TABLE t1 DROP COLUMN b; DROP TABLE t0;")]
@@ -28,7 +28,7 @@ async fn walks_lead_over_the_new_migration_only(#[case] up: &str) {
         let hear = &mut |_: &str| phases += 1;
         let derived = shape::derive(&load, &CodeMigrations::none(), &version(100), hear).await.unwrap();
         assert!(derived.is_proven(), "{:?}", derived.proven.laws);
-        // All steps are over this one.
+        // All steps are over this migration.
         assert_eq!(derived.steps, derived.proven.rests.moves);
         assert!((2..=20).contains(&derived.steps), "{} steps", derived.steps);
         assert!((2..=3).contains(&phases), "{phases} phases");
@@ -72,7 +72,7 @@ const BASE: &str =
     CREATE SCHEMA c; CREATE TABLE c.w (id serial PRIMARY KEY);
     CREATE OPERATOR a.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq);";
 
-/// What was moved comes back as it is, with its rows and with what belongs to it.
+/// What was moved comes back unchanged, with its rows and its dependent objects.
 #[rstest]
 #[case::sequences_go_with_their_table("ALTER TABLE a.t SET SCHEMA b;", &["ALTER TABLE b.t SET SCHEMA a"])]
 #[case::types(

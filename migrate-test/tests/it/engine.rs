@@ -1,4 +1,4 @@
-//! Up, down and up again: what is there, what the ledger says, and what was not touched.
+//! Up, down and up again: the resulting objects, the ledger, and what was not touched.
 
 use migrate_core::ident::QualifiedName;
 use migrate_core::runner::DownFrom;
@@ -49,7 +49,7 @@ async fn a_chain_goes_up_down_and_up_again() {
     database.drop_now().await.unwrap();
 }
 
-/// The path does not matter to the state: after any walk it is the one that the last move asked for.
+/// The state does not depend on the path: after any walk it is the one that the last move requested.
 #[test]
 fn any_walk_ends_where_its_last_move_says() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -88,7 +88,7 @@ async fn nothing_pending_writes_nothing_and_takes_no_lock() {
     let mut runner = migrator(&database, &chain, quick()).await;
     runner.run(&Target::Latest, Policy::default()).await.unwrap();
     let before = runner.state().await.unwrap();
-    // With a lock of that patience a run that asked for it would fail.
+    // With the lock taken, a run that requested it would fail after its timeout.
     let mut holder = connect(&database).await;
     execute(&mut holder, "SELECT pg_advisory_lock(6640134922425552076)").await;
     let again = runner.run(&Target::Latest, Policy::default()).await.unwrap();
@@ -193,7 +193,7 @@ async fn out_of_order_runs_when_it_is_allowed() {
     let mut runner = migrator(&database, &chain, quick()).await;
     let allowed = Policy { allow_out_of_order: true, ..Policy::default() };
     runner.run(&Target::Latest, allowed).await.unwrap();
-    // What was applied last is undone first, whatever its version.
+    // The migration that was applied last is rolled back first, whatever its version.
     let report = runner.run(&Target::Down(1), Policy::default()).await.unwrap();
     assert_eq!(report.done[0].name, "late");
     database.drop_now().await.unwrap();
@@ -224,7 +224,7 @@ async fn an_application_can_ask_for_a_version() {
     migrator(&database, &three(), quick()).await.run(&Target::Up(2), Policy::default()).await.unwrap();
     assert_eq!(ask(2).await, None);
     assert_eq!(ask(3).await, Some(ErrorKind::Behind));
-    // Another ledger is another history, and the options of the driver are an address as well.
+    // Another ledger is another history; the options of the driver are also accepted as an address.
     let other = Options { ledger: QualifiedName::new("svc", "ledger"), ..Options::default() };
     let error = Migrator::ensure_at_least(database.options(), &version(1), &other).await.unwrap_err();
     assert!(error.findings()[0].notes[0].contains("svc.ledger"), "{error:?}");
@@ -268,7 +268,8 @@ async fn a_set_without_migrations_is_an_error_unless_it_is_allowed() {
     database.drop_now().await.unwrap();
 }
 
-/// A number of migrations never reaches what was only recorded; a version and everything do.
+/// A target given as a number of migrations never includes migrations that were only recorded; a version and
+/// "all" do.
 #[tokio::test]
 async fn a_number_of_migrations_does_not_reach_what_was_never_run() {
     let (database, chain) = (TestDatabase::create().await.unwrap(), three());
@@ -282,7 +283,7 @@ async fn a_number_of_migrations_does_not_reach_what_was_never_run() {
     let plan = runner.plan(&Target::DownTo(version(1)), Policy::default()).await.unwrap();
     assert_eq!((plan.never_run(), plan.warnings()[0].code), (&[version(2)][..], "never-run"));
     assert_eq!(runner.run(&Target::Zero, Policy::default()).await.unwrap().done.len(), 2);
-    // What was run here afterwards is undone as ever.
+    // Migrations that were run here afterwards are rolled back as usual.
     runner.run(&Target::Latest, Policy::default()).await.unwrap();
     assert_eq!(runner.run(&Target::Down(3), Policy::default()).await.unwrap().done.len(), 3);
     runner.close().await;
@@ -308,7 +309,7 @@ fn an_embedded_chain_is_the_chain_of_its_folder() {
     assert!(error.findings()[0].code.ends_with("-missing"), "{name}: {error}");
 }
 
-/// A package that embeds is built again when a migration is added, changed or removed.
+/// A package that embeds migrations is rebuilt when a migration is added, changed or removed.
 #[test]
 fn what_is_embedded_follows_the_folder() {
     let package = tempfile::tempdir().unwrap();
@@ -340,7 +341,7 @@ fn what_is_embedded_follows_the_folder() {
     };
     write("m/1_a.up.sql", "a");
     assert_eq!(run(), "1_a.up.sql 1\n");
-    // Cargo compares times of change, and a file system may keep whole seconds only.
+    // Cargo compares modification times, and a file system may store only whole seconds.
     let later = || std::thread::sleep(std::time::Duration::from_millis(1100));
     later();
     write("m/2_b.up.sql", "bb");

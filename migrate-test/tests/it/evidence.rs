@@ -1,4 +1,5 @@
-//! Looking at a database that is in use: counted where that is honest and quick, estimated where not, waiting for nobody.
+//! Inspecting a database that is in use: counts where that is reliable and fast, estimates otherwise, and never
+//! waits.
 
 use std::time::Duration;
 
@@ -81,7 +82,8 @@ async fn a_transaction_that_is_open_for_long_is_told_without_its_values() {
     database.drop_now().await.unwrap();
 }
 
-/// What is estimated is no less than what goes: a table stands for its partitions and for what inherits from it.
+/// An estimate is not lower than what is lost: a table includes its partitions and the tables that inherit from
+/// it.
 #[tokio::test]
 async fn estimates_are_of_all_that_a_table_stands_for() {
     let database = TestDatabase::create().await.unwrap();
@@ -103,10 +105,11 @@ async fn estimates_are_of_all_that_a_table_stands_for() {
     assert_eq!(losses, [100, 50, 0, 100, 60].map(|n| if n == 0 { Count::Exact(0) } else { Count::Estimated(n) }));
     let losses = rows(evidence::losses(&mut reader, &asked, 1000).await.unwrap());
     assert_eq!(losses, [100, 50, 0, 100, 60].map(Count::Exact));
-    // One that was never filled cannot be read, and keeps nobody from reading the others.
+    // A materialized view that was never filled cannot be read, and does not prevent the others from being
+    // read.
     let unfilled = counted(&address, 1000).await.into_iter().find(|(name, ..)| name == "unfilled");
     assert_eq!(unfilled, Some(("unfilled".to_owned(), 0, false)));
-    // One that somebody holds and nobody analysed is not empty for that.
+    // A table that is locked and was never analyzed is not considered empty.
     let mut filler = connect(&database).await;
     execute(&mut filler, "CREATE TABLE held AS SELECT g FROM generate_series(1, 50) g").await;
     filler.close().await.unwrap();
@@ -122,7 +125,7 @@ async fn estimates_are_of_all_that_a_table_stands_for() {
     database.drop_now().await.unwrap();
 }
 
-/// However much a run would take away, the looks before it are few messages.
+/// However much a run would drop, the queries before it take few messages.
 #[tokio::test]
 async fn looks_share_their_messages() {
     let database = TestDatabase::create().await.unwrap();
@@ -138,7 +141,8 @@ async fn looks_share_their_messages() {
     assert_eq!(proxy.messages() - before, 2, "one for the estimates, one for the counts");
     let values: Vec<Count> = losses.iter().flatten().map(|loss| loss.columns[0].values).collect();
     assert_eq!(values, (1..=60).map(Count::Exact).collect::<Vec<_>>());
-    // What several steps take from one table is answered to each of them, and a column that is not there spoils no other count.
+    // If several steps drop something from one table, each gets its answer, and a missing column does not spoil
+    // other counts.
     execute(&mut own, "CREATE TABLE wide AS SELECT g AS a, nullif(g % 4, 0) AS b FROM generate_series(1, 100) g").await;
     let wide =
         |columns: &[&str]| (QualifiedName::new("public", "wide"), columns.iter().map(|&one| one.into()).collect());
@@ -154,7 +158,7 @@ async fn looks_share_their_messages() {
     assert!(losses.iter().all(|loss| loss.rows == Count::Exact(100)));
     let mut holder = connect(&database).await;
     execute(&mut holder, "BEGIN; LOCK TABLE t_7").await;
-    // Nobody can be asked for a view on it in the meantime; all others are counted all the same.
+    // The view on it cannot be queried in the meantime; all others are counted anyway.
     let losses = evidence::losses(&mut reader, &wanted, 10_000).await.unwrap();
     let estimated: Vec<_> =
         losses.iter().flatten().filter(|loss| !loss.rows.is_exact()).map(|loss| loss.table.name()).collect();

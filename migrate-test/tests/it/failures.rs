@@ -9,7 +9,7 @@ use rstest::rstest;
 
 use crate::support::{Chain, connect, events, execute, migrator, quick, version};
 
-/// Runs a chain whose second migration has this up, and tells code, line:column and notes.
+/// Runs a chain whose second migration has this up script; returns code, line:column and notes.
 async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
     let database = TestDatabase::create().await.unwrap();
     let chain = Chain::new(&[
@@ -27,7 +27,7 @@ async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
     assert_eq!(error.report().unwrap().done.len(), 1, "the good one is kept");
     let mut db = connect(&database).await;
     assert_eq!(events(&mut db).await, ["applied 1"]);
-    // The same again: a failure leaves nothing that the next attempt stumbles over.
+    // Once more: a failure leaves nothing behind that the next attempt fails on.
     let again = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
     assert_eq!(again.findings()[0].message, finding.message);
     database.drop_now().await.unwrap();
@@ -65,7 +65,7 @@ async fn an_object_that_is_there_already_is_explained() {
     assert!(help.iter().any(|help| help.contains("already exists")), "{help:?}");
 }
 
-/// A column that the statement adds cannot be filled before it.
+/// A column that the statement itself adds cannot be filled before it.
 #[rstest]
 #[case("ALTER TABLE good ADD COLUMN e int NOT NULL;", "give it a DEFAULT")]
 #[case("ALTER TABLE good ADD x int, ADD IF NOT EXISTS \"e E\" int NOT NULL;", "give it a DEFAULT")]
@@ -139,7 +139,8 @@ fn every_problem_of_a_folder_is_reported_with_its_place() {
     assert_eq!(found, expected);
 }
 
-/// A unique violation of the user's: it is reported with its file, and never taken for another run that was faster.
+/// A unique violation in the user's script is reported with its file, and never mistaken for another run that
+/// was faster.
 #[rstest]
 #[case::deferred_key(
     "CREATE TABLE u (n int CONSTRAINT u_n UNIQUE DEFERRABLE INITIALLY DEFERRED);\nINSERT INTO u VALUES (1), (1);",
@@ -182,7 +183,8 @@ async fn a_unique_violation_of_the_users_is_the_users(#[case] up: &str, #[case] 
     database.drop_now().await.unwrap();
 }
 
-/// Somebody writes into the ledger without the lock, and so a run finds its row taken: that is the other kind, and it ends too.
+/// Somebody writes to the ledger without the lock, so a run finds that its row already exists: the run reports
+/// a stale plan, and it ends too.
 #[tokio::test]
 async fn a_row_of_the_ledger_that_is_taken_makes_a_plan_stale_and_is_not_tried_for_ever() {
     let database = TestDatabase::create().await.unwrap();
@@ -198,7 +200,7 @@ async fn a_row_of_the_ledger_that_is_taken_makes_a_plan_stale_and_is_not_tried_f
     database.drop_now().await.unwrap();
 }
 
-/// A role of the test's own, and the address with which it logs in.
+/// A role for this test, and the address with which it logs in.
 async fn role(database: &TestDatabase, rights: &str) -> (String, Database) {
     let name = format!("role_of_{}", database.name());
     let mut db = connect(database).await;
@@ -207,7 +209,7 @@ async fn role(database: &TestDatabase, rights: &str) -> (String, Database) {
     (name, Database::from(options))
 }
 
-/// What is refused to a role, as the finding of a run.
+/// What a role is refused, as the finding of a run.
 async fn refused_to(database: Database, chain: &Chain) -> migrate_core::finding::Finding {
     let opened = Migrator::open(database, chain.set(), CodeMigrations::none(), quick()).await;
     let error = match opened {

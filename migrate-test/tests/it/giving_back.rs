@@ -1,4 +1,4 @@
-//! Whatever a run took, it gives back, however it ends; and nobody waits for somebody who waits for him.
+//! Whatever a run took, it releases, however it ends; and no two parties wait for each other.
 
 use std::time::Duration;
 
@@ -54,10 +54,10 @@ async fn runners_with_other_checkouts_and_other_targets_all_come_to_an_end() {
         let all = all.expect("runners wait for each other");
         for (_, outcome, is_old) in &all {
             let Err(error) = outcome else { continue };
-            // An old checkout may find the database newer than its folder; everybody else gets through.
+            // An old checkout may find the database newer than its folder; all other runners succeed.
             assert!(*is_old && error.kind() == ErrorKind::Plan, "round {round}: {error:?}");
         }
-        // The runners are still there.
+        // The runners still exist.
         assert_eq!(column(&mut db, LOCKS).await, ["0"], "round {round}");
     }
     database.drop_now().await.unwrap();
@@ -224,7 +224,7 @@ async fn no_lock_is_left_however_a_run_ends(
                 _ = runner.run(&latest, policy) => unreachable!("it sleeps"),
                 () = asleep(&mut db) => {}
             }
-            // Nobody is left to say goodbye: the server sees it, and stops.
+            // Nobody is left to close the session: the server notices that, and stops.
             while column(&mut db, LOCKS).await != ["0"] {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

@@ -1,4 +1,4 @@
-//! What one migration sets never reaches the next one, run together or one by one.
+//! What one migration sets never reaches the next one, whether they run together or one by one.
 
 use migrate_core::{Policy, Target, ident};
 use migrate_test::TestDatabase;
@@ -56,7 +56,7 @@ async fn together_and_one_by_one_end_in_the_same_place() {
     for one_by_one in [false, true] {
         let database = prepared().await;
         loop {
-            // A migrator of its own for each step is what a process of its own would be.
+            // A separate migrator for each step simulates separate processes.
             let mut runner = migrator(&database, &chain, quick()).await;
             let target = if one_by_one { Target::Up(1) } else { Target::Latest };
             if runner.run(&target, Policy::default()).await.unwrap().done.is_empty() {
@@ -124,7 +124,7 @@ async fn deferred_triggers_fire_in_the_settings_of_their_migration() {
     database.drop_now().await.unwrap();
 }
 
-/// Ways to write a setting of one's own, `{name}` and `{quoted}` in the place of its name.
+/// Ways to write a custom setting, with `{name}` and `{quoted}` in place of its name.
 const SPELLINGS: [&str; 16] = [
     "SET {gap}{scope} {name} {to} 'left';",
     "DO $$ BEGIN SET{gap}{scope} {name} {to} 'left'; END $$;",
@@ -152,7 +152,7 @@ async fn a_setting_of_ones_own_stays_with_its_migration_however_it_is_written() 
     let chain = Chain::new(&[(1, "seen", "CREATE TABLE seen (n int, value text);", "DROP TABLE seen;")]);
     let mut n = 2;
     for (at, spelling) in SPELLINGS.iter().cycle().take(3 * SPELLINGS.len()).enumerate() {
-        // A name inside of a string has to stand on one line, for the string may be anything.
+        // A name inside of a string has to be on one line, because the string may be anything.
         let name = names[at % names.len()];
         let up = spelling
             .replace("{gap}", gaps[(at + at / SPELLINGS.len()) % gaps.len()])
@@ -176,7 +176,7 @@ async fn a_setting_of_ones_own_stays_with_its_migration_however_it_is_written() 
     database.drop_now().await.unwrap();
 }
 
-/// What makes tables only leaves its session alone, unless somebody's event trigger runs with it.
+/// A migration that only creates tables does not change its session, unless an event trigger runs with it.
 #[tokio::test]
 async fn an_event_trigger_that_changes_the_session_does_not_reach_the_next_migration() {
     let database = TestDatabase::create().await.unwrap();

@@ -1,4 +1,4 @@
-//! A rollback that keeps data, and the same migration again, lose no row and no value.
+//! A rollback that keeps data, followed by the same migration again, loses no row and no value.
 
 use migrate_core::kept::{self, Purge};
 use migrate_core::{Database, Options, Policy, Target};
@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 
 use crate::support::{Chain, column, connect, execute, migrator, quick, version};
 
-/// Everything in every table, as text, with where the sequences stand.
+/// The contents of every table, as text, with the positions of the sequences.
 async fn contents(connection: &mut PgConnection) -> Vec<String> {
     let queries = "SELECT format('SELECT %L || t::text FROM ONLY %s AS t', c.oid::regclass || ': ', c.oid::regclass) FROM pg_class c
         WHERE c.relkind = 'r' AND c.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'roundtrip'::regnamespace)
@@ -33,14 +33,14 @@ const NOW: Policy = Policy {
     allow_empty: false,
 };
 
-/// Rolls the last migration back, does something else, applies it again.
+/// Rolls back the last migration, runs other statements, and applies it again.
 async fn there_and_back(database: &TestDatabase, chain: &Chain, meanwhile: &str) {
     migrator(database, chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
     execute(&mut connect(database).await, meanwhile).await;
     migrator(database, chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
 }
 
-/// A chain of a schema and the migration that is rolled back, applied, with rows.
+/// Applies a migration that creates a schema, and the one that is rolled back later, and inserts rows.
 async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatabase, Chain, PgConnection) {
     let database = TestDatabase::create().await.unwrap();
     let chain = Chain::new(&[(1, "schema", schema, "SELECT 1;"), (2, "change", up, down)]);
@@ -627,7 +627,7 @@ async fn what_does_not_fit_any_more_stops_the_apply_and_stays_kept() {
     assert_eq!(column(&mut connection, "SELECT count(a) FROM t").await, ["0"]);
 }
 
-/// What a run that applies the last migration again tells of what is kept.
+/// What a run that applies the last migration again reports about the kept data.
 async fn told_again(database: &TestDatabase, chain: &Chain) -> Vec<String> {
     migrator(database, chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
     let (ear, options) = crate::support::listening();
@@ -635,7 +635,8 @@ async fn told_again(database: &TestDatabase, chain: &Chain) -> Vec<String> {
     ear.heard().into_iter().filter(|heard| heard.contains("inserted")).collect()
 }
 
-/// Somebody removed rows that the up had inserted: the same up inserts them again, and that is told.
+/// Somebody deleted rows that the up script had inserted: the same up script inserts them again, and that is
+/// reported.
 #[rstest]
 #[case::a_table_of_its_own(
     "SELECT 1;",
@@ -670,7 +671,7 @@ async fn rows_that_were_removed_and_that_the_up_inserts_again_are_told(
     database.drop_now().await.unwrap();
 }
 
-/// What an earlier version of this library kept, as its tables were.
+/// Data kept by an earlier version of this library, in the tables of that version.
 #[tokio::test]
 async fn what_was_kept_in_an_earlier_form_comes_back() {
     let (database, chain, mut connection) = with_rows(
@@ -713,7 +714,7 @@ async fn values_keep_their_types_where_those_cannot_go() {
         "ms text \"default\"",
     ];
     assert_eq!(column(&mut connection, types).await, expected);
-    // What is kept is in nobody's way.
+    // Kept data depends on none of these objects.
     execute(&mut connection, "DROP TYPE mood; DROP DOMAIN pos; DROP COLLATION own;").await;
     execute(
         &mut connection,

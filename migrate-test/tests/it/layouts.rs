@@ -1,4 +1,4 @@
-//! The folders of other tools: found by their looks, read as they are, proven like our own.
+//! The folders of other tools: detected by their form, read as they are, and proven like our own.
 
 use std::fs;
 
@@ -45,7 +45,7 @@ async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files
     }
 }
 
-/// A procedure that commits can be called by a message of its own, and golang-migrate sends one.
+/// A procedure that commits can be called in a separate message, which is what golang-migrate sends.
 #[tokio::test]
 async fn a_procedure_that_commits_is_called_outside_of_a_transaction() {
     let folder = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn a_misnamed_file_among_ours_is_still_a_mistake() {
     assert!(Layout::Roundtrip.load(folder.path()).is_err());
 }
 
-/// sql-migrate knows a file by its whole name: a number orders files, and several may have the same one.
+/// sql-migrate identifies a file by its whole name: the number only orders files, and several may share it.
 #[rstest]
 #[case(&["20230222172540-one-1.sql", "20230222172540-one-2.sql", "3_first.sql"],
     &[("3", "first"), ("20230222172540", "one-1"), ("20230222172540.1", "one-2")])]

@@ -1,4 +1,4 @@
-//! The ledger: append-only, found under every `search_path`, and full of who and why.
+//! The ledger: append-only, found under every `search_path`, and complete about who did what and why.
 
 use std::time::Duration;
 
@@ -81,8 +81,8 @@ async fn nothing_can_change_a_row() {
 async fn a_search_path_that_hides_the_ledger_changes_nothing() {
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
-    // A schema of the same name as the ledger's table, functions that shadow the server's, and a
-    // path that puts them first, also for every new session.
+    // A schema with the same name as the ledger's table, functions that shadow the server's, and a path that
+    // puts them first, also for every new session.
     let trap = "CREATE SCHEMA trap; CREATE TABLE trap.ledger (id int); \
                 CREATE FUNCTION trap.max(bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint'; \
                 CREATE FUNCTION trap.now() RETURNS timestamptz LANGUAGE sql AS $$SELECT '-infinity'::timestamptz$$;";
@@ -134,7 +134,7 @@ async fn a_role_that_may_not_make_the_ledger_is_told_what_to_grant() {
     database.drop_now().await.unwrap();
 }
 
-/// Our literals are the server's, for every text that a server can hold.
+/// Our literals equal those of the server, for every text that a server can store.
 #[tokio::test]
 async fn literals_are_those_of_quote_literal() {
     use proptest::prelude::*;
@@ -165,7 +165,8 @@ async fn literals_are_those_of_quote_literal() {
     database.drop_now().await.unwrap();
 }
 
-/// Somebody has the ledger to himself: whoever only looks does not wait without end, and says who it is.
+/// Somebody has locked the ledger: commands that only read do not wait forever, and name the holder of the
+/// lock.
 #[tokio::test]
 async fn a_ledger_that_is_locked_is_not_waited_for_and_its_holder_is_named() {
     let database = TestDatabase::create().await.unwrap();

@@ -1,4 +1,5 @@
-//! What statements that run concurrently leave when they fail or are killed: it is told, recorded, and brought to an end.
+//! What concurrent statements leave behind when they fail or are killed: it is reported, recorded, and
+//! completed.
 
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use crate::support::{Chain, column, connect, events, execute, migrator, quick, v
 
 const NO: &str = "-- migrate: no-transaction\n";
 
-/// Everything in the catalogs that is half done.
+/// Everything unfinished in the catalogs.
 const HALF: &str = "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid \
     UNION ALL SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhdetachpending ORDER BY 1";
 
-/// A database with tables in which every kind of concurrent work can fail, a chain with one more migration, and its runner.
+/// A database with tables in which every kind of concurrent statement can fail, a chain with one more
+/// migration, and its runner.
 struct Scene {
     database: TestDatabase,
     chain: Chain,
@@ -60,7 +62,8 @@ async fn check_told(scene: &mut Scene, error: &Error, left: &str) {
     assert!(note.last().unwrap().contains(left), "{note:?}");
 }
 
-/// Unique indexes over rows that are there twice, in every spelling: none is left behind unseen, and none is built beside it.
+/// Unique indexes over duplicate rows, in every spelling: no leftover goes unnoticed, and no second index is
+/// built.
 #[tokio::test]
 async fn a_half_built_index_is_seen_whatever_it_is_called() {
     for (up, left, good) in [
@@ -76,7 +79,7 @@ async fn a_half_built_index_is_seen_whatever_it_is_called() {
         let error = refused(&mut runner).await;
         assert_eq!(error.sqlstate(), Some("23505"), "{up}");
         check_told(&mut scene, &error, left).await;
-        // It is not run again beside what is there.
+        // It is not run again while the leftover exists.
         assert_eq!(refused(&mut runner).await.findings()[0].code, "unfinished", "{up}");
         let seen = runner.unresolved().await.unwrap().unwrap().reality.pop().unwrap().seen.unwrap_or_default();
         assert!(seen.contains("not valid"), "{up}: {seen}");
@@ -90,7 +93,7 @@ async fn a_half_built_index_is_seen_whatever_it_is_called() {
     }
 }
 
-/// An index that was half built before is not blamed on a statement that fails for another reason.
+/// An index that was unfinished before is not blamed on a statement that fails for another reason.
 #[tokio::test]
 async fn what_was_half_built_before_is_nobodys_leftover() {
     let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (nope);"), "SELECT 1;").await;
@@ -107,7 +110,7 @@ async fn what_was_half_built_before_is_nobodys_leftover() {
     scene.end().await;
 }
 
-/// While an old transaction is open: a detaching stops half way, a reindexing leaves its copies.
+/// With an old transaction open: a DETACH stops halfway, and a REINDEX leaves its copies.
 #[tokio::test]
 async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brought_to_an_end() {
     let attach = "ALTER TABLE p ATTACH PARTITION \"p Ü\" FOR VALUES IN (2);";
@@ -142,7 +145,8 @@ async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brou
             assert!(!column(&mut scene.db, HALF).await.is_empty(), "{up}");
             execute(&mut old, "ROLLBACK").await;
             if resolution == Resolution::Undo && up.contains("DETACH") {
-                // Nothing was done, so that nothing was to run; now it is done, and that is said first.
+                // Nothing had been done, so nothing was expected to run. Now it has been done, and the user is
+                // told first.
                 check_stopped(&mut runner).await;
             }
             runner.resolve(&resolution).await.unwrap_or_else(|error| panic!("{up} {resolution:?}: {error:?}"));
@@ -164,7 +168,7 @@ async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brou
     }
 }
 
-/// A runner that was killed in the middle left `started`, and what its statement had done by then.
+/// A runner that was killed midway left the event `started`, and whatever its statement had done by then.
 #[tokio::test]
 async fn a_killed_run_is_taken_up_without_a_second_index_or_a_copy() {
     let invalid =
@@ -209,7 +213,7 @@ async fn a_killed_run_is_taken_up_without_a_second_index_or_a_copy() {
     }
 }
 
-/// Whether an index whose name the server chose is the one that was to be built, only people know.
+/// Only a person can tell whether an index whose name the server chose is the intended one.
 #[tokio::test]
 async fn an_index_that_is_there_is_not_built_again_beside_without_a_word() {
     let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (b);"), "SELECT 1;").await;
@@ -225,7 +229,7 @@ async fn an_index_that_is_there_is_not_built_again_beside_without_a_word() {
     scene.end().await;
 }
 
-/// `--undo` that was to run nothing stops where the statement turns out to be done.
+/// `--undo` that should run nothing stops if the statement turns out to be done.
 async fn check_stopped(runner: &mut Migrator) {
     assert!(!runner.unresolved().await.unwrap().unwrap().undoing_runs(None));
     let error = runner.resolve(&Resolution::Undo).await.unwrap_err();
@@ -236,7 +240,8 @@ async fn check_stopped(runner: &mut Migrator) {
     assert_eq!((unresolved.unfinished.done, unresolved.undoing_runs(None)), (1, true));
 }
 
-/// What the server refused is not done because of something that was there before, and that is left alone.
+/// A statement that the server refused does not count as done because of an object that existed before, and
+/// that object is left alone.
 #[tokio::test]
 async fn a_refused_statement_is_not_done_and_what_was_there_before_stays() {
     let invalid = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'f'::regclass";
@@ -266,7 +271,7 @@ async fn a_refused_statement_is_not_done_and_what_was_there_before_stays() {
     }
 }
 
-/// A run that was killed before its index was built does not take another one of that name for it.
+/// A run that was killed before its index was built does not mistake another index of that name for it.
 #[tokio::test]
 async fn an_index_from_before_is_not_what_a_killed_run_built() {
     let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY f ON t (i);"), "DROP INDEX f;").await;
@@ -279,7 +284,8 @@ async fn an_index_from_before_is_not_what_a_killed_run_built() {
     scene.end().await;
 }
 
-/// Undoing that announces that nothing runs does not run the down, whatever the interrupted statement had done.
+/// An undo that announces to run nothing does not run the down script, whatever the interrupted statement had
+/// done.
 #[tokio::test]
 async fn undoing_does_not_run_the_down_unannounced() {
     let pending = "UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 'p_1'::regclass";
@@ -304,7 +310,7 @@ async fn undoing_does_not_run_the_down_unannounced() {
     }
 }
 
-/// An index that was half dropped serves again when its dropping is undone.
+/// If the dropping of an index is undone halfway, the index works again.
 #[tokio::test]
 async fn a_half_dropped_index_is_rebuilt_before_its_dropping_counts_as_undone() {
     let valid = "SELECT indisvalid AND indisready AND indislive FROM pg_index WHERE indexrelid = 'k_x'::regclass";
@@ -320,7 +326,7 @@ async fn a_half_dropped_index_is_rebuilt_before_its_dropping_counts_as_undone() 
         check_told(&mut scene, &error, "k_x").await;
         assert!(error.findings()[0].notes.join("\n").contains("half dropped"), "{error:?}");
         execute(&mut scene.db, more).await;
-        // Whoever is still in the way keeps it unfinished.
+        // As long as somebody blocks it, it stays unfinished.
         execute(&mut old, "LOCK TABLE k IN SHARE MODE").await;
         let error = runner.resolve(&Resolution::Undo).await.unwrap_err();
         assert!(error.findings()[0].notes.join("\n").contains("nothing was recorded"), "{error:?}");
@@ -335,7 +341,7 @@ async fn a_half_dropped_index_is_rebuilt_before_its_dropping_counts_as_undone() 
     }
 }
 
-/// Writes what a runner had written that was killed at the first statement of the second migration.
+/// Writes the events of a runner that was killed at the first statement of the second migration.
 async fn kill(scene: &mut Scene) {
     scene.runner(quick()).await.run(&Target::Up(1), Policy::default()).await.unwrap();
     let checksum = scene.chain.set().get(&version(2)).unwrap().up_checksum().to_string();

@@ -1,4 +1,5 @@
-//! What is looked at where there is nothing to do: one question to the server, and no statement that was accepted before.
+//! What is checked when there is nothing to do: one query to the server, and no statement that was accepted
+//! before.
 
 use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Policy, Target};
 use migrate_test::TestDatabase;
@@ -14,7 +15,7 @@ fn chain() -> Chain {
     ])
 }
 
-/// A migrator that asks the ledger before it looks at statements.
+/// A migrator that reads the ledger before it checks statements.
 async fn asking(database: Database, chain: &Chain) -> migrate_core::Result<Migrator> {
     Migrator::open(database, MigrationSet::read(chain.path())?, CodeMigrations::none(), quick()).await
 }
@@ -43,7 +44,7 @@ async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
     let database = TestDatabase::create().await.unwrap();
     let chain = chain();
     migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
-    // An older version let this pass.
+    // An older version accepted this.
     let flawed = "SELECT 1; SELECT 2";
     chain.write(4, "d", flawed, "SELECT 1;");
     let checksums = |number: u64| {
@@ -59,7 +60,7 @@ async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
     let refused = vec!["unterminated-statement"];
     assert_eq!(pending(&Target::Latest).await, (ErrorKind::Files, refused.clone(), refused.clone()));
     assert_eq!(pending(&Target::Down(1)).await, (ErrorKind::Files, refused.clone(), refused.clone()));
-    // Without a ledger to ask, all that is here is checked, and comes before what is wrong with the server.
+    // Without a ledger, all files are checked, and their errors come before those of the server.
     let nowhere = sqlx::postgres::PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(1);
     assert_eq!(codes(&asking(nowhere.into(), &chain).await.unwrap_err()), refused);
     let mut db = connect(&database).await;
@@ -73,7 +74,7 @@ async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
     let mut runner = asking(database.options().into(), &chain).await.unwrap();
     assert!(runner.plan(&Target::Latest, Policy::default()).await.unwrap().is_empty());
     assert!(runner.status().await.unwrap().problems.is_empty());
-    // A file that was edited since is another one, and checked like any other.
+    // A file that was edited since then is checked like any other.
     chain.write(2, "b", "CREATE TABLE b (", "DROP TABLE b;");
     assert_eq!(pending(&Target::Latest).await.1, ["open-parenthesis"]);
     chain.write(2, "b", "CREATE TABLE b (n int);", "DROP TABLE b;");

@@ -1,4 +1,5 @@
-//! Rollbacks that lose rows, and others that do not: whatever the seed, the law of data is found broken, or held.
+//! Rollbacks that lose rows, and others that do not: with every seed, the law of data is found broken, or to
+//! hold.
 
 use migrate_core::CodeMigrations;
 use migrate_test::proof::{self, Law, Proof, Proven};
@@ -37,7 +38,7 @@ pub(crate) async fn holds(base: &str, up: &str, down: &str) {
 
 const ADDED: &str = "ALTER TABLE t ADD x int;";
 
-/// Of a few values each has a row.
+/// If a column has only a few possible values, each occurs in a row.
 #[rstest]
 #[case::two("CREATE TABLE t (id int PRIMARY KEY, s text NOT NULL CHECK (s IN ('a', 'b')));", "UPDATE t SET s = 'a';")]
 #[case::four(
@@ -71,7 +72,7 @@ async fn every_alternative_has_a_row(#[case] base: &str, #[case] loses: &str) {
     is_found(base, ADDED, &format!("ALTER TABLE t DROP x; {loses}")).await;
 }
 
-/// What scripts compare columns with, or write into them, is in some row.
+/// Constants that scripts compare columns with, or write into them, occur in some row.
 #[rstest]
 #[case("s text", "DELETE FROM t WHERE s = 'obsolete';")]
 #[case("s text NOT NULL CHECK (length(s) > 2)", "DELETE FROM t WHERE s = 'obsolete';")]
@@ -91,7 +92,7 @@ async fn what_a_script_compares_with_is_in_a_row(#[case] columns: &str, #[case] 
     is_found(&format!("CREATE TABLE t (id serial PRIMARY KEY, {columns});"), up, "SELECT 1;").await;
 }
 
-/// Of a table with many columns a row has what a statement takes, all of it, and a value that it changes.
+/// In a table with many columns, a row has everything that a statement selects, and a value that it changes.
 #[rstest]
 #[case::an_item("UPDATE t SET tags = array_remove(tags, 'draft');")]
 #[case::another_item("UPDATE t SET tags = array_replace(tags, 'a1', 'b1');")]
@@ -139,14 +140,14 @@ async fn what_a_statement_takes_is_in_a_row(#[case] up: &str) {
     is_found(base, up, "SELECT 1;").await;
 }
 
-/// What fails on values that break things is proven with ordinary ones, and with those that it takes.
+/// If a migration fails on awkward values, it is proven with ordinary ones, including those that it selects.
 #[tokio::test]
 async fn what_a_statement_takes_is_in_an_ordinary_row() {
     let base = "CREATE TABLE t (id int PRIMARY KEY, email text NOT NULL UNIQUE);";
     is_found(base, "UPDATE t SET email = lower(trim(email)) WHERE email <> lower(trim(email));", "SELECT 1;").await;
 }
 
-/// What has rows already gets those that a later statement takes, however many were deleted before.
+/// A table that already has rows gets those that a later statement selects, however many were deleted before.
 #[tokio::test]
 async fn what_a_later_statement_takes_is_in_a_row() {
     let base = "CREATE TABLE t (id int PRIMARY KEY, name text, phone text);";
@@ -165,7 +166,7 @@ async fn what_a_later_statement_takes_is_in_a_row() {
     }
 }
 
-/// A row that a table refuses is in nobody's way.
+/// A row that a table refuses does not prevent others.
 #[rstest]
 #[case("s text CHECK (s IN ('new', 'old'))", "UPDATE t SET s = 'gone' WHERE s = 'lost' AND n = 1;")]
 #[case("s text UNIQUE NOT NULL", "DELETE FROM t WHERE s IS NULL;")]
@@ -175,7 +176,7 @@ async fn what_cannot_be_aimed_at_does_no_harm(#[case] columns: &str, #[case] up:
     holds(&format!("CREATE TABLE t (id serial PRIMARY KEY, n int, {columns});"), up, "SELECT 1;").await;
 }
 
-/// What a migration is known to lose is in some row.
+/// Values that migrations are known to lose occur in some row.
 #[rstest]
 #[case::case("email text NOT NULL", "UPDATE t SET email = lower(email);", "SELECT 1;")]
 #[case::blanks("a text", "UPDATE t SET a = trim(a);", "SELECT 1;")]
@@ -243,7 +244,7 @@ async fn equal_rows_are_found_missing(#[case] base: &str) {
     is_found(base, up, "SELECT 1;").await;
 }
 
-/// Rollbacks that bring everything back.
+/// Rollbacks that restore everything.
 #[rstest]
 #[case::other_case("s text", "ALTER TABLE t ADD l text; UPDATE t SET l = lower(s);", "ALTER TABLE t DROP l;")]
 #[case::aside(
@@ -304,7 +305,7 @@ async fn what_comes_back_is_not_found_missing(#[case] columns: &str, #[case] up:
     holds(&format!("CREATE TABLE t (id serial PRIMARY KEY, {columns});"), up, down).await;
 }
 
-/// A statement that changed no row proves nothing, and that is said.
+/// A statement that changed no rows proves nothing, and that is reported.
 #[tokio::test]
 async fn what_changed_no_row_is_said() {
     let base = "CREATE TABLE t (id serial PRIMARY KEY, a text); CREATE TABLE u (id serial PRIMARY KEY, b int);";
@@ -316,7 +317,7 @@ async fn what_changed_no_row_is_said() {
     assert!(other.rests.idle.is_empty(), "{}", shown(&other));
 }
 
-/// A rollback that fails on values which the up took is no detail.
+/// A rollback that fails on values which the up script accepted is reported.
 #[tokio::test]
 async fn a_rollback_that_fails_on_values_is_said() {
     let (base, up) = (
@@ -329,7 +330,8 @@ async fn a_rollback_that_fails_on_values_is_said() {
     }
 }
 
-/// What one migration refuses is missing neither for the next one nor in other columns, and where values were plain is said.
+/// Values that one migration refuses are still used for the next one and in other columns, and columns with
+/// plain values are reported.
 #[rstest]
 #[case::the_column(
     "ALTER TABLE users ALTER name TYPE varchar(50);",
@@ -391,7 +393,7 @@ async fn what_is_refused_is_not_missing_elsewhere(
     }
 }
 
-/// A table has rows for its columns under another name as well, and so do the columns that it gets then.
+/// After a rename, a table still has rows for its columns, and so do the columns that are added later.
 #[tokio::test]
 async fn a_column_that_comes_after_a_rename_has_values() {
     let base = "CREATE TABLE users (id int PRIMARY KEY, a text);";
@@ -408,7 +410,7 @@ async fn a_column_that_comes_after_a_rename_has_values() {
     }
 }
 
-/// Where a table has so many rows that it gets no more, the verdict names the columns without values of their own.
+/// If a table has too many rows to get more, the verdict names the columns without drawn values.
 #[tokio::test]
 async fn a_column_that_comes_to_a_full_table_is_named() {
     let chain = Chain::new(&[(1, "base", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")]);
@@ -425,7 +427,7 @@ async fn a_column_that_comes_to_a_full_table_is_named() {
     assert!(report.holds());
 }
 
-/// Only what the statement names that refuses values gets plainer ones.
+/// Only tables and columns that the failing statement names get plainer values.
 #[rstest]
 #[case("UPDATE s SET n = n * 2; UPDATE t SET a = lower(a);", "UPDATE s SET n = n / 2;")]
 #[case("UPDATE t SET m = 100 / m, a = lower(a);", "SELECT 1;")]
@@ -450,7 +452,7 @@ const AUDITED: &str = "CREATE TABLE t (id int PRIMARY KEY, a text);
     CREATE TABLE log (at int, what text) PARTITION BY LIST (at);
     CREATE TABLE log_1 PARTITION OF log FOR VALUES IN (1);";
 
-/// What a trigger writes beside is a note, where the scripts cannot have written it themselves.
+/// What a trigger writes in addition is a note, if the scripts cannot have written it themselves.
 #[rstest]
 #[case("ALTER TABLE t ADD slug text; UPDATE t SET slug = 'a' || id;", "ALTER TABLE t DROP slug;")]
 #[case("INSERT INTO t VALUES (-77, 'system');", "DELETE FROM t WHERE id = -77;")]
@@ -474,7 +476,7 @@ async fn what_the_scripts_write_is_a_loss_where_it_stays(#[case] up: &str, #[cas
     is_found(AUDITED, up, down).await;
 }
 
-/// What the up lets in may be lost on the way back, although no row that was there is.
+/// Values that the up script newly allows may be lost by the rollback, although no existing row is.
 #[rstest]
 #[case::a_label(
     "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, e e NOT NULL);",

@@ -1,7 +1,7 @@
 //! Everything that needs a PostgreSQL server, in one binary.
 //!
-//! Each test has a database of its own on a server that the process shares; nothing depends
-//! on order, on the clock or on what an earlier run left.
+//! Each test has its own database on a server that the process shares. No test depends on order, on the clock
+//! or on the leftovers of an earlier run.
 
 mod apart;
 mod audit;

@@ -1,4 +1,4 @@
-//! The managed server: made once, kept, found again, and told about when it cannot be had.
+//! The managed server: created once, kept, found again, and explained when it is not available.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -43,7 +43,7 @@ async fn its_data_outlives_stopping_killing_and_a_stale_pid_file() {
     execute(&mut connect(&managed).await, "CREATE TABLE kept AS SELECT 42 AS n").await;
     let kept = async |managed: &Managed| column(&mut connect(managed).await, "SELECT n FROM kept").await;
 
-    // It runs already: nothing is said, nothing is done.
+    // It runs already: nothing is reported, nothing is done.
     let before = pid(&managed);
     managed.up(&mut |progress| panic!("{progress}")).await.unwrap();
     assert_eq!(pid(&managed), before);
@@ -60,7 +60,7 @@ async fn its_data_outlives_stopping_killing_and_a_stale_pid_file() {
     managed.up(&mut |_| {}).await.unwrap();
     assert_eq!(kept(&managed).await, ["42"]);
 
-    // A pid file that names a process which is alive, but no server: us.
+    // A pid file with the pid of a running process that is not a server: our own.
     managed.down().await.unwrap();
     let stale = format!("{}\n/nowhere\n0\n0\n\n\n\n", std::process::id());
     std::fs::write(managed.home().join("data/postmaster.pid"), stale).unwrap();

@@ -1,4 +1,5 @@
-//! A network that swallows everything without an error: a run ends all the same, says what is known, and leaves nothing behind.
+//! A network that swallows everything without an error: a run still ends, reports what is known, and leaves
+//! nothing behind.
 
 use std::time::{Duration, Instant};
 
@@ -14,16 +15,16 @@ use sqlx::PgConnection;
 use crate::proxy::Proxy;
 use crate::support::{Chain, column, connect, events, quick, version};
 
-/// What falls silent while a migration runs.
+/// What stops responding while a migration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Silent {
     /// Everything, and new connections too.
     Network,
-    /// Both connections of the run; a new one gets through.
+    /// Both connections of the run; a new one succeeds.
     Both,
-    /// The one that works.
+    /// The connection that runs the statements.
     Worker,
-    /// The one that holds the lock.
+    /// The connection that holds the lock.
     Lock,
 }
 
@@ -38,7 +39,7 @@ impl Silent {
     }
 }
 
-/// The way through a proxy, for somebody with little patience.
+/// An address through a proxy, with short timeouts.
 fn through(proxy: &Proxy, database: &TestDatabase) -> Database {
     let keepalive = Keepalive { user_timeout: Some(Duration::from_secs(1)), ..Keepalive::default() };
     Database::from(proxy.options(database)).patience(Duration::from_secs(2)).keepalive(keepalive)
@@ -68,8 +69,8 @@ const SLEEPS: &str =
 const NO_LOCKS: &str = "NOT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
                         WHERE l.locktype = 'advisory' AND d.datname = current_database())";
 
-/// Runs a chain of which the second migration sleeps for so long, and lets the network fall silent while it does; `press` interrupts
-/// the run as well. Returns how it ended, after which time, and what the ledger had then.
+/// Runs a chain whose second migration sleeps for this long, and silences the network meanwhile; `press` also
+/// interrupts the run. Returns how it ended, after which time, and what the ledger contained then.
 async fn run(silent: Silent, seconds: u32, press: bool) -> (migrate_core::Result<usize>, Duration, Vec<String>) {
     let database = TestDatabase::create().await.unwrap();
     let proxy = Proxy::start(&database);
@@ -95,7 +96,7 @@ async fn run(silent: Silent, seconds: u32, press: bool) -> (migrate_core::Result
     }
     let events = events(&mut db).await;
     if silent != Silent::Network && !press {
-        // Nothing is in the way of the next run.
+        // Nothing blocks the next run.
         let options = Options { lock_wait: Duration::from_secs(2), ..quick() };
         let mut next = migrator(through(&proxy, &database), &chain, options).await;
         next.run(&Target::Latest, Policy::default()).await.unwrap();
@@ -154,7 +155,7 @@ async fn a_statement_that_is_silent_for_long_is_not_cut_off() {
     database.drop_now().await.unwrap();
 }
 
-/// Asks nothing of the server for a while, in the middle of its transaction.
+/// Sends nothing to the server for a while, in the middle of its transaction.
 struct Thinks;
 
 impl CodeMigration for Thinks {
@@ -227,12 +228,13 @@ async fn a_look_at_the_ledger_that_gets_no_answer_ends(#[case] is_dark: bool) {
     let (status, history) = tokio::time::timeout(Duration::from_secs(30), look).await.expect("the look hangs");
     let error = status.unwrap_err();
     assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
-    // The next look goes over a new connection.
+    // The next attempt uses a new connection.
     assert_eq!(history.is_ok(), !is_dark);
     database.drop_now().await.unwrap();
 }
 
-/// What the server has granted although nobody heard of it is given back, and not left to a process that nobody talks to.
+/// What the server has granted without the run receiving the answer is released, and not left to a backend
+/// without a client.
 #[rstest]
 #[case::lock("pg_try_advisory_lock(6640134922425552076)", 1)]
 #[case::fence("pg_try_advisory_lock(-6527390260889961801)", 1)]
@@ -242,7 +244,7 @@ async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[c
     let database = TestDatabase::create().await.unwrap();
     let proxy = Proxy::start(&database);
     let chain = chain(0);
-    // After this one the run takes a fresh session.
+    // After this migration the run takes a fresh session.
     chain.write(1, "before", "CREATE TABLE before (); SET app.name = 1;", "DROP TABLE before;");
     let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
     proxy.swallow(words, nth);
@@ -254,7 +256,7 @@ async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[c
     database.drop_now().await.unwrap();
 }
 
-/// Each of these asks on a session that no run has looked at before.
+/// Each of these sends its query on a session that no run has checked before.
 #[rstest]
 #[case::who_is_at_work("FROM pg_catalog.pg_locks l JOIN")]
 #[case::what_is_half_built("pg_index")]
@@ -293,7 +295,8 @@ async fn a_seed_whose_answer_is_swallowed_ends() {
     database.drop_now().await.unwrap();
 }
 
-/// Whether nobody limits a statement or somebody does who cannot end it: what is sent next does not wait for it.
+/// Whether there is no statement timeout, or one that cannot take effect: what is sent next does not wait for
+/// the statement.
 #[rstest]
 #[case::without_a_limit(Duration::ZERO)]
 #[case::with_a_limit(Duration::from_millis(100))]

@@ -1,7 +1,7 @@
-//! What migrations are seen to lock, rewrite, read and leave invalid.
+//! What migrations are observed to lock, rewrite, read and leave invalid.
 //!
-//! What is expected is a line for each statement: `access exclusive t +1; rewritten t 5; scanned t`,
-//! where `+1` means that the lock is held over one more statement.
+//! The expectation is one line per statement: `access exclusive t +1; rewritten t 5; scanned t`, where `+1`
+//! means that the lock is held during one more statement.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use rstest::rstest;
 
 use crate::support::{Chain, version};
 
-/// What all cases stand on; every table has five rows.
+/// The base of all cases; every table has five rows.
 const BASE: &str = "
     CREATE TABLE p (id int PRIMARY KEY);
     INSERT INTO p SELECT * FROM generate_series(1, 5);
@@ -36,7 +36,7 @@ const BASE: &str = "
 const NO: &str = "-- migrate: no-transaction\n";
 const NOTHING: &str = "SELECT 1;";
 
-/// A statement in a line.
+/// A statement as a line.
 fn line(statement: &Observed) -> String {
     let lock = |lock: &Lock| {
         let more = if lock.statements > 0 { format!(" +{}", lock.statements) } else { String::new() };
@@ -50,7 +50,7 @@ fn line(statement: &Observed) -> String {
     parts.join("; ")
 }
 
-/// An observation in lines.
+/// An observation as lines.
 fn lines(seen: &Observation) -> Vec<String> {
     let failed = seen.failed.iter().map(|error| format!("failed: {}", error.findings()[0].message));
     seen.statements.iter().map(line).chain(failed).collect()
@@ -146,7 +146,7 @@ async fn what_a_transaction_does_is_seen(#[case] up: &str, #[case] expected: &st
     assert!(seen.iter().all(|one| one.failed.is_none()), "{:?}", seen[0].failed);
     assert_eq!(lines(&seen[0]), expected.split('\n').collect::<Vec<_>>(), "{up}");
     assert!(seen[0].locks().all(|lock| lock.held > Duration::ZERO && lock.held <= seen[0].elapsed));
-    // Going down is observed in the same way.
+    // The way down is observed in the same way.
     assert_eq!((seen.len(), seen[1].direction, lines(&seen[1])), (2, Direction::Down, vec![String::new()]));
 }
 
@@ -200,7 +200,7 @@ async fn a_lock_is_held_to_the_end_of_its_transaction() {
     assert!(seen[1].strongest().is_none());
 }
 
-/// Roles, settings and names that a migration changes are its own, and no look is in their way.
+/// Roles, settings and names that a migration changes are its own business; observing does not interfere.
 #[rstest]
 #[case::role(
     "ALTER TABLE other OWNER TO pg_monitor; REVOKE ALL ON other FROM pg_monitor; SET ROLE pg_monitor;
@@ -244,7 +244,7 @@ async fn a_statement_that_fails_ends_it() {
         lines(&seen[0]),
         [
             "row exclusive t +1; scanned t",
-            "unseen: it failed, and what it had locked was let go with its transaction",
+            "unseen: it failed, and its locks were released with its transaction",
             "failed: division by zero"
         ]
     );
@@ -281,7 +281,7 @@ async fn a_script_that_does_not_suffer_it_is_not_held_up() {
     let seen = on_base(&up, &impatient("DROP INDEX CONCURRENTLY i;")).await;
     for one in &seen {
         let index = &one.statements[1];
-        // Where the look is as quick as that, it is seen all the same.
+        // If the watcher is fast enough, the locks are seen anyway.
         let is_said = index.unseen.as_ref().is_some_and(|why| why.contains("too short"));
         assert!(one.failed.is_none() && (is_said || !index.locks.is_empty()), "{one:?}");
     }
@@ -340,11 +340,11 @@ async fn rows_come_from_the_fixture_and_fit_what_is_required() {
     let seen = last(&chain, &CodeMigrations::none()).await;
     assert!(seen[0].failed.is_none(), "{seen:?}");
     assert!(lines(&seen[0])[1].contains("rewritten t 3"), "{seen:?}");
-    assert!(seen[0].notes[0].contains("rows that do not fit"), "{:?}", seen[0].notes);
+    assert!(seen[0].notes[0].contains("rows that do not meet"), "{:?}", seen[0].notes);
     assert!(seen[0].statements[0].scanned[0].rows > 0);
 }
 
-/// A migration in Rust that touches what was there before.
+/// A migration in Rust that uses existing objects.
 struct Touches(&'static str);
 
 impl CodeMigration for Touches {

@@ -1,4 +1,4 @@
-//! Which migration made what: what is known of the end of a chain is not made again to say so.
+//! Which migration created what. If the end of a chain is known, the chain is not applied again to find out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use crate::support::{Chain, version};
 
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts how often it is run.
+/// Counts how often it runs.
 struct Counted;
 
 impl CodeMigration for Counted {
@@ -36,7 +36,7 @@ impl CodeMigration for Counted {
 async fn the_last_migration_does_not_run_where_its_end_is_known() {
     let base = format!(
         "CREATE TABLE base (id int); CREATE TABLE gone (id int); {}",
-        // The text is new each time, or a template that an earlier run kept would be found.
+        // The text is new each time; otherwise a template of an earlier run would be found.
         format!("COMMENT ON TABLE base IS 'from the beginning {:?}';", SystemTime::now()).repeat(500)
     );
     let chain = Chain::new(&[

@@ -1,4 +1,4 @@
-//! What a failed run says of others: who was in its way, where that is certain, and nothing where it is not.
+//! What a failed run says about others: who interfered with it, if that is certain, and nothing otherwise.
 
 use migrate_core::ident::QualifiedName;
 use migrate_core::{Database, Error, Options, Policy, Target, audit};
@@ -14,7 +14,7 @@ const FIRST: (u64, &str, &str, &str) = (
     "SELECT 1;",
 );
 
-/// Applies the first migration, does something by hand, then applies another one, which fails.
+/// Applies the first migration, runs a statement by hand, then applies another migration, which fails.
 async fn fails(recorded: bool, by_hand: &str, up: &str) -> Error {
     let database = TestDatabase::create().await.unwrap();
     let chain = Chain::new(&[FIRST]);
@@ -38,7 +38,7 @@ async fn fails(recorded: bool, by_hand: &str, up: &str) -> Error {
     error
 }
 
-/// The notes of a failure that has to do with others.
+/// The notes of a failure that are about others.
 fn told(error: &Error) -> String {
     let finding = &error.findings()[0];
     assert_eq!(finding.code, "statement-failed");
@@ -83,7 +83,7 @@ async fn the_record_names_who_did_it() {
     let error = fails(true, "CREATE TABLE stray (id int)", "CREATE TABLE stray (id int);").await;
     let text = told(&error);
     assert!(text.contains("psql of Ann") && text.contains("CREATE TABLE stray (id int)"), "{text}");
-    // The chain names it, so without the record nothing would be certain.
+    // The chain names the table, so without the record nothing would be certain.
     let error = fails(true, "CREATE TABLE gone (id int)", "CREATE TABLE gone (id int);").await;
     assert!(told(&error).contains("psql of Ann"), "{:?}", error.findings());
     let error = fails(true, "DROP TABLE orders", "ALTER TABLE orders ADD total int;").await;

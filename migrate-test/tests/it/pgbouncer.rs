@@ -1,4 +1,4 @@
-//! A pgbouncer of a test's own. The tests of the command line include this file as well.
+//! A pgbouncer for a single test. The tests of the command line include this file as well.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
-/// A pgbouncer of the test's own, in front of the test's database.
+/// A pgbouncer for a single test, in front of the test's database.
 pub(crate) struct Pooler {
     process: Child,
     pub(crate) port: u16,
@@ -27,7 +27,7 @@ impl Drop for Pooler {
 }
 
 impl Pooler {
-    /// Starts it, in a mode that may be followed by more settings; `None` on a machine without pgbouncer.
+    /// Starts it in a mode, which may be followed by more settings; `None` on a machine without pgbouncer.
     pub(crate) async fn start(database: &TestDatabase, mode: &str) -> Option<Self> {
         let Some(program) =
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| Path::new(path).exists())
@@ -42,7 +42,7 @@ impl Pooler {
         let account = Account::for_servers().unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let config = folder.path().join("pgbouncer.ini");
-        // What comes last counts: a test may have settings of its own.
+        // The last value wins: a test may have its own settings.
         let (mode, more) = mode.split_once('\n').unwrap_or((mode, ""));
         let text = format!(
             "[databases]\n{name} = host={host} port={} dbname={name} user={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\

@@ -1,5 +1,5 @@
-//! The place of an error: whatever ran before it and whichever way the script is sent, the file, the line, the column and
-//! the number of the statement are the ones that are wrong, and nothing else is blamed.
+//! The location of an error: whatever ran before it and however the script is sent, the file, the line, the
+//! column and the number of the statement are correct, and nothing else is blamed.
 
 use migrate_core::finding::Finding;
 use migrate_core::ledger::Direction;
@@ -9,7 +9,7 @@ use migrate_test::TestDatabase;
 
 use crate::support::{Chain, migrator, quick, version};
 
-/// A script that fails, where (line, column), and in which of how many statements.
+/// A script that fails, the location (line, column), and the number of the statement.
 const SCRIPTS: [(&str, (usize, usize), &str); 19] = [
     ("SELECT 1;\nCREATE TABEL x ();\nSELECT 2;\n", (2, 8), "2 of 3"),
     ("CREATE TABEL x ();", (1, 8), "1 of 1"),
@@ -17,14 +17,15 @@ const SCRIPTS: [(&str, (usize, usize), &str); 19] = [
     ("SELECT 1;\nSELECT 2;\nSELECT ${x};\n", (3, 8), "3 of 3"),
     ("SELECT {{x}};", (1, 8), "1 of 1"),
     ("SELECT 1;\nSELECT :x;", (2, 8), "2 of 2"),
-    // As an editor counts: the mark is no column, and the end of a line is one character or two.
+    // As an editor counts: the byte order mark is not a column, and a line ends with one or two characters.
     ("\u{feff}SELEC 1;", (1, 1), "1 of 1"),
     ("\u{feff}-- ü\r\nSELECT 'ä€😀', 1;\r\n\r\nSELECT 'ä', 2 FROM;\r\n", (4, 19), "2 of 2"),
     ("SELECT '😀',\r\n  'äöü', nope;\r\n", (2, 10), "1 of 1"),
     ("-- a\n/* b; */ SELECT 1; /* c */ SELECT\n  nope;", (3, 3), "2 of 2"),
-    // Where the server has no position, the statement is named.
+    // If the server reports no position, the statement is named.
     ("SELECT 1;\nSELECT 1/0;", (2, 1), "2 of 2"),
-    // In a block: what the server points at, what can be found in it, and nothing where it is somebody else's query.
+    // In a DO block: the position from the server, what can be found from it, or nothing if the query comes
+    // from elsewhere.
     ("SELECT 1;\nDO $$ BEGIN\n  SELEC 1;\nEND $$;", (3, 3), "2 of 2"),
     ("SELECT 1;\nDO $x$ BEGIN\n  UPDATE nix SET n = 'ü';\nEND $x$;", (3, 10), "2 of 2"),
     ("SELECT 1;\nDO $$ BEGIN\n  UPDATE nix SET n = 1;\n  UPDATE nix SET n = 1;\nEND $$;", (2, 1), "2 of 2"),
@@ -40,7 +41,7 @@ const GOOD: (&str, &str) = (
     "DROP FUNCTION broken();",
 );
 
-/// Looks at the place that an error names.
+/// Checks the location that an error names.
 #[track_caller]
 fn check(error: &Error, (line, column): (usize, usize), count: &str, file: &str, how: &str) {
     let finding: &Finding = &error.findings()[0];
@@ -56,7 +57,7 @@ async fn refused(runner: &mut Migrator, target: &Target) -> Error {
     runner.run(target, Policy::default()).await.unwrap_err()
 }
 
-/// The script as one without a transaction, with what its place is then.
+/// The script without a transaction, with its location in that form.
 fn apart(script: &str, (line, column): (usize, usize)) -> (String, (usize, usize)) {
     let mark = if script.starts_with('\u{feff}') { "\u{feff}" } else { "" };
     let rest = script.trim_start_matches('\u{feff}');
@@ -78,7 +79,7 @@ async fn an_error_is_shown_at_its_place_whichever_way_the_script_is_sent() {
         let chain = up(script);
         let how = |what: &str| format!("{what}: {script}");
 
-        // With another one before it in the message, and as the first that is pending.
+        // With another migration before it in the message, and as the first pending migration.
         let mut runner = migrator(&database, &chain, quick()).await;
         let file = format!("{}_bad.up.sql", version(2));
         check(&refused(&mut runner, &Target::Latest).await, place, count, &file, &how("after another"));
@@ -93,7 +94,7 @@ async fn an_error_is_shown_at_its_place_whichever_way_the_script_is_sent() {
             runner.resolve(&Resolution::RolledBack("nothing was made".into())).await.unwrap();
         }
 
-        // On the way down, with and without data to keep.
+        // On the way down, with and without keeping data.
         let down = Chain::new(&[(1, "good", GOOD.0, GOOD.1), (2, "bad", "SELECT 1;", script)]);
         let mut runner = migrator(&database, &down, quick()).await;
         runner.run(&Target::Latest, Policy::default()).await.unwrap();
@@ -109,7 +110,7 @@ async fn an_error_is_shown_at_its_place_whichever_way_the_script_is_sent() {
     }
 }
 
-/// The same on a throw-away database: one migration after the other, and in a bundle.
+/// The same on a shadow database: one migration after the other, and in a bundle.
 async fn rehearse(database: &TestDatabase, chain: &Chain, place: (usize, usize), count: &str, how: &str) {
     let set = chain.set();
     let all: Vec<_> = set.iter().cloned().collect();
@@ -120,7 +121,8 @@ async fn rehearse(database: &TestDatabase, chain: &Chain, place: (usize, usize),
     rehearsal.close().await;
 }
 
-/// What the server cannot even read has no position: the migration is found all the same, and what comes before it runs.
+/// A text that the server cannot even parse has no position: the migration is identified anyway, and the
+/// migrations before it run.
 #[tokio::test]
 async fn a_text_that_the_server_cannot_read_is_found_among_others() {
     let database = TestDatabase::create().await.unwrap();

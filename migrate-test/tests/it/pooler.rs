@@ -1,4 +1,4 @@
-//! A pooler between us and the server: one that keeps sessions is fine, one that does not is refused.
+//! A pooler between us and the server: one with session pooling is accepted, others are refused.
 
 use migrate_core::db::Reader;
 use migrate_core::{CodeMigrations, Database, ErrorKind, Migrator, Policy, Target};
@@ -9,8 +9,8 @@ use sqlx::{Connection, PgConnection};
 use crate::pgbouncer::Pooler;
 use crate::support::{Chain, column, connect, execute, quick};
 
-/// Runs a chain of one through a pooler that has `idle` server processes at hand, and looks for what it leaves in them; `None` on
-/// a machine without pgbouncer.
+/// Runs a chain with one migration through a pooler that has `idle` server connections available, and checks
+/// what it leaves in them; `None` on a machine without pgbouncer.
 async fn run_through(mode: &str, idle: usize, database: &TestDatabase) -> Option<migrate_core::Result<usize>> {
     let pooler = Pooler::start(database, mode).await?;
     let mut held = Vec::new();
@@ -36,7 +36,7 @@ async fn run_through(mode: &str, idle: usize, database: &TestDatabase) -> Option
         outcome.as_ref().err().map(code),
         "{mode}: a look tells what a run would"
     );
-    // A pooler that keeps sessions resets them when a client leaves; one that does not lends them on as they are.
+    // A pooler that keeps sessions resets them when a client disconnects; others pass them on as they are.
     let mut next = PgConnection::connect_with(&pooler.options(database)).await.unwrap();
     let left = "SELECT name || ' ' || setting FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout') AND setting <> '0'";
     for _ in 0..idle {
@@ -66,7 +66,7 @@ async fn a_pooler_in_transaction_mode_is_refused_and_keeps_no_lock_and_no_settin
     }
 }
 
-/// The pooled connections of an application at work; they take what is free, and so does everybody else.
+/// The pooled connections of a busy application; like all clients, they take whatever is free.
 async fn busy(pooler: &Pooler, database: &TestDatabase, clients: usize) -> Vec<tokio::task::JoinHandle<()>> {
     let mut tasks = Vec::new();
     for n in 0..clients {
@@ -116,7 +116,7 @@ async fn a_busy_pooler_in_transaction_mode_is_always_refused_and_is_left_nothing
     database.drop_now().await.unwrap();
 }
 
-/// Whoever loses its patience first, we or the pooler.
+/// Regardless of which timeout expires first, ours or the pooler's.
 #[rstest]
 #[case::ours("session\ndefault_pool_size = 1", 1)]
 #[case::that_of_the_pooler("session\ndefault_pool_size = 1\nquery_wait_timeout = 1", 60)]
@@ -134,7 +134,7 @@ async fn a_pool_of_one_in_session_mode_is_too_small(#[case] mode: &str, #[case] 
     database.drop_now().await.unwrap();
 }
 
-/// A migration after which a run takes a fresh session needs no third connection.
+/// If a run takes a fresh session after a migration, it needs no third connection.
 #[tokio::test]
 async fn a_pool_of_two_in_session_mode_is_enough_also_for_fresh_sessions() {
     let database = TestDatabase::create().await.unwrap();

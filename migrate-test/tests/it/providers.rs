@@ -1,4 +1,4 @@
-//! Where throw-away servers come from, how they are shared, and what is left of them.
+//! Where shadow servers come from, how they are shared, and what remains of them.
 
 use std::collections::BTreeSet;
 
@@ -43,7 +43,7 @@ async fn a_template_is_the_chain_and_follows_its_files() {
     }
     let tables = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relkind = 'r' AND oid >= 16384 \
                   AND relnamespace = 'public'::regnamespace";
-    // Made, copied from what was kept, and run by the runner: three times the same.
+    // Created, copied from the template, and run by the runner: three times the same result.
     for _ in 0..2 {
         let all: Vec<_> = chain.set().iter().cloned().collect();
         let database = migrated(&all, &CodeMigrations::none(), true).await.unwrap();

@@ -1,4 +1,5 @@
-//! A network between us and the server that can fall silent: it takes everything and hands on nothing, in both directions.
+//! A network between us and the server that can stop responding: it accepts everything and forwards nothing, in
+//! both directions.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,7 +11,7 @@ use std::thread;
 use migrate_test::TestDatabase;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-/// A proxy of a test's own, in front of the test's database.
+/// A proxy for a single test, in front of the test's database.
 pub(crate) struct Proxy {
     port: u16,
     state: Arc<State>,
@@ -19,16 +20,16 @@ pub(crate) struct Proxy {
 #[derive(Default)]
 struct State {
     connections: Mutex<Vec<Connection>>,
-    /// Whether connections that come from now on are swallowed from their first byte on.
+    /// Whether new connections are swallowed from their first byte on.
     is_dark: AtomicBool,
-    /// A message with these words gets through, so many more of them, and then no answer comes.
+    /// A message with these words gets through, this many more times, and then no answer comes.
     swallowed: Mutex<Option<(String, usize)>>,
-    /// How many messages with queries have come.
+    /// How many messages with queries have arrived.
     messages: AtomicUsize,
 }
 
 impl State {
-    /// Whether the answer to this message is swallowed, and all that follows on its connection.
+    /// Whether the answer to this message is swallowed, and everything that follows on its connection.
     fn swallows(&self, message: &[u8]) -> bool {
         let mut swallowed = self.swallowed.lock().unwrap();
         let Some((words, left)) = swallowed.as_mut() else { return false };
@@ -60,7 +61,7 @@ impl Proxy {
         Self { port, state }
     }
 
-    /// The way to the database through the proxy.
+    /// The address of the database through the proxy.
     pub(crate) fn options(&self, database: &TestDatabase) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(self.port);
         options.username(database.options().get_username()).database(database.name()).ssl_mode(PgSslMode::Disable)
@@ -74,12 +75,13 @@ impl Proxy {
         }
     }
 
-    /// The server gets the `nth` message with these words, from 1, and its answer does not come, nor any later one.
+    /// The server receives the `nth` message with these words, counted from 1, but neither its answer nor any
+    /// later one arrives.
     pub(crate) fn swallow(&self, words: &str, nth: usize) {
         *self.state.swallowed.lock().unwrap() = Some((words.to_owned(), nth));
     }
 
-    /// How many messages with queries have come, each of them in one piece.
+    /// How many messages with queries have arrived; each counts once.
     pub(crate) fn messages(&self) -> usize {
         self.state.messages.load(Ordering::SeqCst)
     }
@@ -90,7 +92,7 @@ impl Proxy {
         self.silence(|_| true);
     }
 
-    /// From now on everything passes that comes from now on.
+    /// From now on new traffic passes again.
     pub(crate) fn light_up(&self) {
         self.state.is_dark.store(false, Ordering::SeqCst);
     }
@@ -137,10 +139,12 @@ fn serve(mut client: TcpStream, server: &PgConnectOptions, state: &State) {
         state.swallows(message)
     });
     if is_silent.load(Ordering::SeqCst) {
-        // The end of a client is swallowed as well: the server goes on believing in it.
+        // The end of the client's connection is swallowed as well: the server believes that the client is still
+        // there.
         std::mem::forget(to_server);
     } else {
-        // The server closes its end when it has read the goodbye, or else sees that nobody is left.
+        // The server closes its end after it has read the terminate message, or when it notices that the client
+        // is gone.
         drop(to_server);
     }
 }

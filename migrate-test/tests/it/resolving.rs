@@ -1,5 +1,5 @@
-//! Bringing an unfinished migration to an end: what may have been done is asked, what is not done is not undone, and what is
-//! running is left alone.
+//! Resolving an unfinished migration: the user is asked what may have been done, what is not done is not
+//! undone, and what is running is left alone.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Scene {
         migrator(&self.database, &self.chain, quick()).await
     }
 
-    /// Writes what a runner had written that was killed after so many statements of the second migration.
+    /// Writes the events of a runner that was killed after this many statements of the second migration.
     async fn kill(&mut self, done: usize) {
         let checksum = self.chain.set().get(&version(2)).unwrap().up_checksum().to_string();
         let row = |id: usize, event: &str, statement: &str| {
@@ -69,7 +69,8 @@ fn code(outcome: Result<(), Error>) -> &'static str {
     outcome.unwrap_err().findings()[0].code
 }
 
-/// A `CALL` or a `DO` that commits is not run again, and not passed over, before somebody has said whether it was done.
+/// A `CALL` or a `DO` that commits is neither run again nor skipped before somebody has said whether it was
+/// done.
 #[tokio::test]
 async fn what_commits_by_itself_is_asked_for() {
     let block = "DO $$ BEGIN INSERT INTO log VALUES (2); COMMIT; INSERT INTO log VALUES (3); END $$;";
@@ -109,7 +110,7 @@ async fn what_commits_by_itself_is_asked_for() {
     }
 }
 
-/// With nothing done there is nothing to undo: the down would fail on what is not there.
+/// If nothing was done there is nothing to undo: the down script would fail on missing objects.
 #[tokio::test]
 async fn undoing_nothing_runs_nothing() {
     for down in ["DROP TABLE made;".to_owned(), format!("{NO}DROP TABLE made;")] {
@@ -130,8 +131,8 @@ async fn undoing_nothing_runs_nothing() {
     }
 }
 
-/// A way back that fails leaves one state and never a second one: as unfinished as before where nothing of it was kept, and
-/// otherwise a way back that only goes on.
+/// A rollback that fails leaves a single state: as unfinished as before if nothing of it was kept, and
+/// otherwise a rollback that can only be continued.
 #[tokio::test]
 async fn a_way_back_that_fails_leaves_one_state() {
     let up = "CREATE TABLE a ();\nCREATE TABLE b ();\nSELECT 1/0;\nCREATE TABLE c ();";
@@ -154,7 +155,7 @@ async fn a_way_back_that_fails_leaves_one_state() {
             assert_eq!(after.up_checksum, before.up_checksum, "{down}");
         }
         assert_eq!(scene.runner().await.state().await.unwrap().applied().count(), 1, "{down}");
-        // The cause is removed, and the same command brings it to an end.
+        // The cause is removed, and the same command completes it.
         execute(&mut scene.db, "CREATE TABLE c ()").await;
         resolved(&scene, Resolution::Undo).await.unwrap();
         let status = scene.runner().await.status().await.unwrap();
@@ -174,7 +175,8 @@ async fn a_way_back_that_fails_leaves_one_state() {
     scene.end().await;
 }
 
-/// A file that is corrected after some of its statements are done is not the one that began: the advice says what works.
+/// A file that is corrected after some of its statements are done is not the file that was started: the advice
+/// says what works.
 #[tokio::test]
 async fn a_statement_to_correct_is_corrected_after_an_undo() {
     for (wrong, says) in [("SELEC 1;", "undo what is done"), ("SELECT 1 FROM typo;", "create what it depends on")] {
@@ -183,7 +185,7 @@ async fn a_statement_to_correct_is_corrected_after_an_undo() {
         let help = error.findings()[0].help.join("\n");
         let undo = format!("`cargo xtask resolve {} --undo`", version(2));
         assert!(help.contains(&undo) && help.contains(says) && !help.contains("run the command again"), "{help}");
-        // A corrected file is not gone on with, and what is advised then is not what was just tried.
+        // A run does not continue with a corrected file, and the advice is not the command that was just tried.
         scene.chain.write(2, "work", &format!("{NO}CREATE TABLE a ();\nSELECT 1;"), "DROP TABLE a;");
         let error = resolved(&scene, Resolution::Continue).await.unwrap_err();
         let finding = &error.findings()[0];
@@ -195,12 +197,12 @@ async fn a_statement_to_correct_is_corrected_after_an_undo() {
     }
 }
 
-/// While a run is at work, everybody else is told who that is, and nobody may end it for it.
+/// While a run is active, other runs report who it is, and nobody may resolve its migration.
 #[tokio::test]
 async fn what_is_running_is_not_called_interrupted() {
     let up = "INSERT INTO log VALUES (1);\nCALL wait();\nINSERT INTO log VALUES (2);";
     let mut scene = Scene::new(up, "DELETE FROM log;").await;
-    // It waits until this session lets go.
+    // It waits until this session releases the lock.
     let gate = "CREATE TABLE gate (); CREATE PROCEDURE wait() LANGUAGE plpgsql SET lock_timeout = 0 AS \
         $$ BEGIN LOCK TABLE gate; END $$;";
     execute(&mut scene.db, gate).await;
@@ -217,13 +219,13 @@ async fn what_is_running_is_not_called_interrupted() {
     assert_eq!((problem.code, status.problems.len()), ("running", 1));
     let notes = problem.notes.join("\n");
     assert!(notes.contains("statement 2 of 3") && notes.contains("pid ") && notes.contains("role postgres"), "{notes}");
-    // Nobody is sent to `resolve`, which refuses, before it is stopped.
+    // Nobody is advised to use `resolve`, which refuses, before the run is stopped.
     assert!(problem.help[0].starts_with("wait until it has finished"), "{problem:?}");
     let early = problem.help.iter().find(|help| help.contains("resolve") && !help.contains("pg_cancel_backend"));
     assert_eq!(early, None);
     let error = scene.runner().await.run(&Target::Down(1), Policy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].code, "running", "{error:?}");
-    // Another one that goes the same way waits, and finds nothing left to do.
+    // Another run in the same direction waits, and finds nothing left to do.
     let (ear, options) = listening();
     let mut other = migrator(&scene.database, &scene.chain, options).await;
     let waiting = tokio::spawn(async move { other.run(&Target::Latest, Policy::default()).await });
@@ -243,7 +245,7 @@ async fn what_is_running_is_not_called_interrupted() {
     scene.end().await;
 }
 
-/// Where there is no way back, that is said before what is half built is removed.
+/// If there is no rollback, that is reported before anything unfinished is removed.
 #[tokio::test]
 async fn without_a_way_back_nothing_is_touched() {
     let scene = Scene::new("SELECT 1;", "SELECT 1;").await;
@@ -257,7 +259,7 @@ async fn without_a_way_back_nothing_is_touched() {
     scene.end().await;
 }
 
-/// Removing what is half built waits for everybody who uses the table, and whoever does not want to wait for that can leave.
+/// Removing an unfinished index waits for all users of the table, and this wait can be interrupted.
 #[tokio::test]
 async fn bringing_something_to_an_end_can_be_interrupted() {
     let up = "INSERT INTO log VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY half ON log (n);";

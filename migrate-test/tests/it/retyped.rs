@@ -1,5 +1,5 @@
-//! Columns that get another type, and keys to what the migration itself makes: what the rows have to be is known, and what is
-//! lost is seen where they had to be plainer.
+//! Columns that change their type, and foreign keys to what the migration itself creates: the requirements on
+//! rows are known, and a loss is found even if the rows had to be plainer.
 
 use migrate_test::proof::Law;
 use rstest::rstest;
@@ -8,7 +8,7 @@ use crate::losses::{holds, is_found, proven, shown};
 
 const TEXT: &str = "CREATE TABLE t (id int PRIMARY KEY, x text);";
 
-/// Where what a key points to does not exist before, only NULL fits.
+/// If what a key references does not exist before, only NULL fits.
 #[rstest]
 #[case::a_new_table(
     "CREATE TABLE dep (id bigserial PRIMARY KEY, name text NOT NULL, head_id bigint);",
@@ -39,7 +39,7 @@ async fn a_key_to_what_is_new_is_tried_on_null(#[case] base: &str, #[case] up: &
     assert!(proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not fit")), "{}", shown(&proven));
 }
 
-/// Where NULL is not allowed no row fits, and the migration cannot be applied to any.
+/// If NULL is not allowed, no row fits, and the migration cannot be applied to any rows.
 #[tokio::test]
 async fn a_key_to_what_is_new_that_no_row_fits_is_found() {
     let base = "CREATE TABLE dep (id int PRIMARY KEY, head_id int NOT NULL);";
@@ -48,7 +48,7 @@ async fn a_key_to_what_is_new_that_no_row_fits_is_found() {
     is_found(base, up, "ALTER TABLE dep DROP CONSTRAINT k; DROP TABLE emp;").await;
 }
 
-/// What a text is read as, in whole or in part, is in the rows.
+/// Texts that are parsed, in whole or in part, occur in the rows.
 #[rstest]
 #[case::a_list("string_to_array(replace(x, ' ', ''), ',')::inet[]")]
 #[case::a_list_by_pattern(r"regexp_split_to_array(x, '\s*;\s*')::int[]")]
@@ -82,14 +82,14 @@ async fn texts_are_as_they_are_read(#[case] read: &str) {
     holds(TEXT, &up, "DROP TABLE u;").await;
 }
 
-/// A text of which several parts are read has all of them.
+/// A text with several parsed parts has all of them.
 #[tokio::test]
 async fn texts_have_every_part_that_is_read() {
     let up = "ALTER TABLE t ADD low int, ADD high int; UPDATE t SET low = split_part(x, '-', 1)::int, high = split_part(x, '-', 2)::int;";
     holds(TEXT, up, "ALTER TABLE t DROP low, DROP high;").await;
 }
 
-/// What is read of the rows of a function is read of the text that it takes apart.
+/// If the rows of a table function are parsed, so is the text that it splits.
 #[rstest]
 #[case::unnested("unnest(string_to_array(x, ',')) s")]
 #[case::split("regexp_split_to_table(x, ';') AS s")]
@@ -100,7 +100,7 @@ async fn items_of_texts_are_as_they_are_read(#[case] from: &str) {
     holds(TEXT, &up, "DROP TABLE u;").await;
 }
 
-/// What is of no account in a text is lost where the text itself is not kept.
+/// Ignored parts of a text are lost if the text itself is not kept.
 #[rstest]
 #[case::case("lower(x)::mood", "mood")]
 #[case::blanks("trim(x)::int", "int")]
@@ -112,7 +112,7 @@ async fn what_is_left_out_of_account_is_lost(#[case] read: &str, #[case] to: &st
     is_found(TEXT, &up, &format!("ALTER TABLE t ALTER x TYPE text USING {back}; DROP TYPE mood;")).await;
 }
 
-/// The labels of an enum as well, and lists of them.
+/// The same for the labels of an enum, and lists of them.
 #[rstest]
 #[case::in_lower_case("mood", "lower(x)::mood")]
 #[case::a_list("mood[]", "string_to_array(x, ',')::mood[]")]
@@ -122,7 +122,7 @@ async fn labels_are_as_they_are_read(#[case] to: &str, #[case] read: &str) {
     holds(TEXT, &up, "ALTER TABLE t DROP n; DROP TYPE mood;").await;
 }
 
-/// What a type loses is seen even where what goes far had to be left out.
+/// What a type loses is found even if extreme values had to be left out.
 #[rstest]
 #[case::numeric("numeric", "bigint", "n")]
 #[case::numeric_above_zero("numeric CHECK (n >= 0)", "int", "n")]
@@ -152,7 +152,7 @@ async fn what_a_type_loses_is_seen(#[case] from: &str, #[case] to: &str, #[case]
     is_found(&base, &up, &format!("ALTER TABLE t ALTER n TYPE {own} USING {back};")).await;
 }
 
-/// What loses nothing holds.
+/// Conversions without a loss hold.
 #[rstest]
 #[case::int_to_bigint("int", "bigint", "n", "n")]
 #[case::int_to_numeric("int", "numeric", "n", "n::int")]

@@ -1,4 +1,4 @@
-//! Rows for schemas that are hard to fill: what the proof says it could not fill is nothing here.
+//! Rows for schemas that are hard to fill: the proof must not report any table as empty.
 
 use migrate_core::CodeMigrations;
 use migrate_test::proof::{self, Law, Proof, Verdict};
@@ -154,7 +154,7 @@ async fn what_cannot_be_filled_is_said() {
     assert!(matches!(&proven.laws[&Law::Data], Verdict::Skipped(why) if why.contains("public.t got no rows")));
 }
 
-/// A check with the columns that it is about. The words are those of checks that people write.
+/// A check with the columns that it is about, in the style of checks that people write.
 fn checks() -> impl Strategy<Value = (Vec<(String, &'static str)>, String)> {
     let column = |n: usize, kind: &'static str| (format!("{}{n}", &kind[..1]), kind);
     let atom = (0..16usize, 0..1000usize, 1..40i64, 1..9i64).prop_map(move |(kind, n, number, width)| {
@@ -201,7 +201,7 @@ fn checks() -> impl Strategy<Value = (Vec<(String, &'static str)>, String)> {
     })
 }
 
-/// For a check out of the usual words the generator finds rows; each is tried on a table of its own.
+/// The generator finds rows for any check in this style; each check is tried on its own table.
 #[tokio::test]
 async fn a_table_with_any_usual_check_gets_rows() {
     let mut runner = TestRunner::deterministic();
@@ -233,7 +233,7 @@ async fn a_table_with_any_usual_check_gets_rows() {
     assert!(without.is_empty(), "{}", told.join("\n"));
 }
 
-/// What casts a text fails on texts that are none of its kind, and is proven on those that are.
+/// A migration that casts a text fails on texts in another format, and is proven on those in the right one.
 #[rstest]
 #[case::json("ALTER TABLE t ADD j jsonb; UPDATE t SET j = doc::jsonb;", "ALTER TABLE t DROP j;", "JSON")]
 #[case::number("ALTER TABLE t ADD n int; UPDATE t SET n = trim(doc)::int;", "ALTER TABLE t DROP n;", "a valid int")]
@@ -267,7 +267,7 @@ async fn texts_that_must_be_read_can_be(#[case] up: &str, #[case] down: &str, #[
     assert!(note.contains(what) && note.contains("; proven with"), "{note}");
 }
 
-/// Rows that earlier migrations have seen give way as well, in whichever table they are.
+/// Rows that earlier migrations have seen are replaced as well, in any table.
 #[tokio::test]
 async fn texts_of_another_table_are_read_too() {
     let chain = Chain::new(&[
@@ -292,7 +292,7 @@ async fn texts_of_another_table_are_read_too() {
     assert!(proven.notes.iter().any(|note| note.contains("not a valid numeric")), "{:?}", proven.notes);
 }
 
-/// What a function reads is not known; texts in the usual formats are tried.
+/// It is not known what a function parses; texts in common formats are tried.
 #[rstest]
 #[case::a_generated_column(
     "CREATE FUNCTION triple(text) RETURNS int[] IMMUTABLE LANGUAGE sql AS $$ SELECT string_to_array($1, '.')::int[] $$;
@@ -323,7 +323,8 @@ async fn cast(up: &str, down: &str) -> proof::Proven {
     report.migrations.remove(0)
 }
 
-/// The up takes numbers from sequences and the time from the clock: other ones when applied again.
+/// The up script takes numbers from sequences and the time from the clock: they differ when it is applied
+/// again.
 #[rstest]
 #[case::counted("id serial PRIMARY KEY, name text UNIQUE, at timestamptz DEFAULT clock_timestamp()")]
 #[case::by_identity(
@@ -344,8 +345,8 @@ async fn rows_that_an_up_brings_need_not_be_the_same_again(#[case] columns: &str
     assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
 }
 
-/// Keys and checks that are added to tables with rows hold for rows that fit them; that others
-/// would not do is worth a note.
+/// Keys and checks that are added to tables with rows hold for rows that fit; that others would not fit is
+/// worth a note.
 #[rstest]
 #[case::foreign_key("TABLE child", "FOREIGN KEY (parent) REFERENCES parent (id)")]
 #[case::unique("TABLE child", "UNIQUE (state)")]
@@ -368,7 +369,8 @@ async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] of: &str, #[
     assert!(proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not fit")), "{:?}", proven.notes);
 }
 
-/// Whatever the seed, some row is blank, empty or as long as can be, and some has what the up compares with.
+/// With every seed, some row is blank, empty or as long as possible, and some row has what the up script
+/// compares with.
 #[rstest]
 #[case::empty("b = ''")]
 #[case::blank("b = ' '")]

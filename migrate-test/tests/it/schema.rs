@@ -1,4 +1,4 @@
-//! Schemas: every property of every object is seen, and nothing else is; a watcher sees the same as a reader.
+//! Schemas: every property of every object is seen, and nothing else; a watcher sees the same as a reader.
 
 use futures_util::StreamExt;
 use migrate_core::Database;
@@ -19,11 +19,11 @@ async fn read(database: &TestDatabase) -> Schema {
     schema::read(&Database::from(database.options())).await.unwrap()
 }
 
-/// One case: statements, and what they change in the words of a difference.
+/// One case: statements, and their changes in the words of a difference.
 ///
-/// `=` is a sentence of the difference, and together they are all of it; `~` is one of several;
-/// `* word` lets further sentences with this word pass. A `*` in a sentence stands for anything, and
-/// `§` for the role that made it all.
+/// `=` is a sentence of the difference, and together these are all of it; `~` is one of several; `* word`
+/// allows further sentences with this word. A `*` in a sentence matches anything, and `§` is the role that
+/// created everything.
 struct Case {
     sql: String,
     exactly: Vec<String>,
@@ -111,7 +111,7 @@ async fn every_property_of_every_object_is_seen() {
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
-/// What a dump of a database makes of another one.
+/// Restores a dump of a database into another one.
 async fn restored(original: &TestDatabase) -> TestDatabase {
     let binaries = match std::env::var_os("ROUNDTRIP_TEST_BINDIR") {
         Some(folder) => Binaries::probe(std::path::Path::new(&folder)).unwrap(),
@@ -139,7 +139,7 @@ async fn a_restored_dump_has_the_same_schema() {
     assert!(change.is_empty(), "{change}");
 }
 
-/// Wherever an expression stands: a restore casts the elements of an array that was cast as a whole.
+/// An expression may occur anywhere: a restore casts the elements of an array that was cast as a whole.
 const CAST_ARRAYS: &str = include_str!("ddl/arrays_cast_as_a_whole/b.sql");
 
 #[tokio::test]

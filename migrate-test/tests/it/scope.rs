@@ -1,5 +1,5 @@
-//! Tables with which a migration seems to have nothing to do get a few rows. What a script does to them all the same, by
-//! triggers or because of the rows that it meets, is found as in every other table.
+//! Tables that seem irrelevant for a migration get only a few rows. If a script affects them nevertheless, by
+//! triggers or because of the rows that it finds, that is detected as in every other table.
 
 use migrate_test::proof::Law;
 use rstest::rstest;
@@ -14,7 +14,7 @@ const BASE: &str = "
     CREATE FUNCTION reach() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM far WHERE state = 'e'; RETURN old; END $$;
     CREATE TRIGGER reach AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION reach();";
 
-/// A trigger reaches a table only when there is a row, and there only a row of one kind, or those that refer to it.
+/// A trigger affects a table only if there is a row, or a row of one kind, or rows that reference it.
 #[rstest]
 #[case::by_a_trigger(
     "CREATE TABLE old AS SELECT * FROM t; DELETE FROM t;",
@@ -33,7 +33,7 @@ async fn what_is_reached_by_way_of_rows_is_found(#[case] up: &str, #[case] down:
     assert!(told.contains("public.far"), "{}", shown(&proven));
 }
 
-/// What the first attempt learnt is forgotten, and what it read in a part that was rolled back counts.
+/// What the first attempt learned is discarded, and reads in a part that was rolled back count.
 #[rstest]
 #[case::of_null(
     "CREATE TABLE t (id int PRIMARY KEY, x int NOT NULL DEFAULT 0); CREATE TABLE u (id int PRIMARY KEY, n int);
@@ -55,7 +55,7 @@ async fn what_depends_on_rows_elsewhere_is_found(#[case] base: &str, #[case] up:
     is_found(base, up, "SELECT 1;").await;
 }
 
-/// Whatever a migration has to do with, all tables have rows.
+/// Whatever tables are relevant for a migration, all tables have rows.
 #[tokio::test]
 async fn tables_aside_have_rows_as_well() {
     holds(BASE, "ALTER TABLE t ADD x int;", "ALTER TABLE t DROP x;").await;
@@ -63,7 +63,7 @@ async fn tables_aside_have_rows_as_well() {
     assert_eq!((proven.rests.tables, proven.rests.with_rows()), (4, 4), "{}", shown(&proven));
 }
 
-/// What happens to rows by way of the type of a column: no table is locked.
+/// Rows that are affected through the type of a column: no table is locked.
 #[rstest]
 #[case::an_attribute("ALTER TYPE addr DROP ATTRIBUTE zip;", "ALTER TYPE addr ADD ATTRIBUTE zip text;")]
 #[case::a_label(

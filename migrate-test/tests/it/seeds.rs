@@ -1,4 +1,5 @@
-//! Tables into which the chain itself puts rows: they get others as well, for an application does the same.
+//! Tables into which the chain itself inserts rows get other rows as well, because an application also inserts
+//! some.
 
 use rstest::rstest;
 
@@ -10,7 +11,7 @@ const ROLES: &str = "CREATE TABLE roles (id serial PRIMARY KEY, name text NOT NU
     INSERT INTO roles (name) VALUES ('admin'), ('reader');
     CREATE TABLE users (id int PRIMARY KEY, role_id int NOT NULL REFERENCES roles);";
 
-/// What is lost of rows that the chain did not put in is lost.
+/// A loss of rows that the chain did not insert is a loss.
 #[rstest]
 #[case::one_row(
     "CREATE TABLE t (id bigserial PRIMARY KEY, key text); INSERT INTO t DEFAULT VALUES;",
@@ -43,7 +44,7 @@ async fn others_are_added(#[case] base: &str, #[case] up: &str, #[case] down: &s
     is_found(base, up, down).await;
 }
 
-/// A migration that is only written for the rows of the chain is proven with those, and says so.
+/// A migration that is written only for the rows of the chain is proven with those, and the verdict says so.
 #[rstest]
 #[case::each_row_gets_its_value(
     ROLES,
@@ -66,13 +67,13 @@ async fn they_are_left_out_where_they_are_refused(#[case] base: &str, #[case] up
     assert_eq!(proven.rests.own, ["public.roles"], "{}", shown(&proven));
     assert!(proven.rests.words().unwrap().contains("only the chain's own rows in public.roles"), "{}", shown(&proven));
     assert!(
-        proven.notes.iter().any(|note| note.contains("beside those that the chain itself puts")),
+        proven.notes.iter().any(|note| note.contains("other than those that the chain inserts")),
         "{:?}",
         proven.notes
     );
 }
 
-/// Nothing else changes for a migration that is right.
+/// For a correct migration, nothing else changes.
 #[rstest]
 #[case::a_column("ALTER TABLE roles ADD COLUMN note text;", "ALTER TABLE roles DROP COLUMN note;")]
 #[case::more_rows(

@@ -1,4 +1,5 @@
-//! Statements that read several tables: they find rows in the proof, so that a rollback which does not undo them is found broken.
+//! Statements that read several tables find rows in the proof, so that a rollback which does not undo them is
+//! found to be broken.
 
 use migrate_core::CodeMigrations;
 use migrate_test::proof::{self, Law, Proof};
@@ -15,7 +16,7 @@ const BASE: &str = "
     CREATE TABLE n (id int PRIMARY KEY, parent_id int REFERENCES n (id), name text NOT NULL, depth int);
     CREATE TABLE parts (id int PRIMARY KEY, t_id int NOT NULL REFERENCES t (id), kind text NOT NULL, qty int);";
 
-/// What a statement reads in other tables is in rows of them.
+/// What a statement reads in other tables exists there.
 #[rstest]
 #[case::using("DELETE FROM users u USING bans b WHERE b.user_id = u.id AND b.kind = 'hard' AND b.level > 7;")]
 #[case::two(
@@ -63,7 +64,7 @@ async fn what_a_statement_reads_elsewhere_is_in_rows(#[case] up: &str) {
     is_found(BASE, up, "SELECT 1;").await;
 }
 
-/// What goes with the rows that are deleted is there, so that a rollback which forgets it is found.
+/// Rows that are deleted together with others exist, so that a rollback which forgets them is found.
 #[rstest]
 #[case::gone("CASCADE", "WHERE state = 'gone' AND city = 'Rome'")]
 #[case::forgotten("SET NULL", "WHERE state = 'gone' AND city = 'Rome'")]
@@ -74,7 +75,7 @@ async fn what_refers_to_deleted_rows_is_there(#[case] on_delete: &str, #[case] t
     is_found(&base, &up, "INSERT INTO users SELECT * FROM old; DROP TABLE old;").await;
 }
 
-/// What is kept beside comes back.
+/// What is copied elsewhere is restored.
 #[rstest]
 #[case::aside(
     "CREATE TABLE old AS SELECT * FROM users WHERE state = 'gone' AND city = 'Rome';
@@ -100,7 +101,7 @@ async fn what_is_kept_beside_comes_back(#[case] up: &str, #[case] down: &str) {
     assert!(proven.rests.idle.is_empty(), "{}", shown(&proven));
 }
 
-/// A table that is made of no row proves nothing of its rows.
+/// A table that is created from no rows proves nothing about its rows.
 #[tokio::test]
 async fn a_copy_of_no_row_is_said() {
     let up = "CREATE TABLE old AS SELECT * FROM t WHERE x = z_of(y_id) || 'never';";
@@ -110,8 +111,8 @@ async fn a_copy_of_no_row_is_said() {
     assert_eq!(proven.rests.idle.len(), 1, "{}", shown(&proven));
 }
 
-/// What a migration did to the rows that were there is no reason for the next one to hold: it sees rows of its own, as it does
-/// where it is proven alone.
+/// The effect of a migration on existing rows must not make the next one hold: the next one gets its own rows,
+/// as if it were proven alone.
 #[rstest]
 #[case::rounded(
     "-- migrate: lossy they are rounded\nUPDATE t SET p = round(p);",
@@ -162,7 +163,8 @@ async fn a_chain_is_proven_like_each_of_its_migrations(
 const NAMED: &str = "CREATE TABLE u (id bigserial PRIMARY KEY, name text UNIQUE NOT NULL);
     CREATE TABLE t (id bigserial PRIMARY KEY, name text NOT NULL, n int);";
 
-/// Where a key by name becomes one by number, rows with a name that nobody has are no fault of the migration.
+/// If a key by name is replaced by a key by number, rows with a name that nobody has are not a fault of the
+/// migration.
 #[rstest]
 #[case::from("UPDATE t SET u_id = u.id FROM u WHERE u.name = t.name;")]
 #[case::subquery("UPDATE t SET u_id = (SELECT id FROM u WHERE u.name = t.name);")]
@@ -176,11 +178,11 @@ async fn a_column_that_is_filled_from_another_table_becomes_not_null(#[case] upd
         ALTER TABLE t DROP u_id, ALTER name SET NOT NULL;";
     holds(NAMED, &up, down).await;
     let proven = proven(NAMED, &up, down, 0).await;
-    assert!(proven.notes.iter().any(|note| note.contains("finds none in another table")), "{:?}", proven.notes);
+    assert!(proven.notes.iter().any(|note| note.contains("have no match in another table")), "{:?}", proven.notes);
     is_found(NAMED, &up, "ALTER TABLE t ADD name text NOT NULL DEFAULT 'nobody', DROP u_id;").await;
 }
 
-/// Where no row can be found in the other table, the column is NULL in each row.
+/// If no row can be found in the other table, the column is NULL in each row.
 #[tokio::test]
 async fn a_column_that_is_filled_from_rows_that_cannot_be_does_not_become_not_null() {
     let base = "CREATE TABLE u (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('a', 'b')), x int NOT NULL);

@@ -1,4 +1,4 @@
-//! Migrations without a transaction: recorded progress, failures, and the ways out.
+//! Migrations without a transaction: recorded progress, failures, and how to resolve them.
 
 use migrate_core::runner::Resolution;
 use migrate_core::{ErrorKind, Migrator, Policy, Target};
@@ -9,7 +9,7 @@ use crate::support::{Chain, column, connect, events, execute, migrator, quick, v
 
 const NO: &str = "-- migrate: no-transaction\n";
 
-/// A table with a value twice, and a unique index that is built on it concurrently.
+/// A table with a duplicate value, and a unique index that is built on it concurrently.
 fn failing() -> Chain {
     let up = format!(
         "{NO}CREATE TABLE made (id int);\nINSERT INTO made VALUES (1);\nCREATE UNIQUE INDEX CONCURRENTLY i ON t (id);\nINSERT INTO made VALUES (2);"
@@ -43,7 +43,7 @@ async fn a_failed_concurrent_index_is_reported_and_continued() {
     let chain = failing();
     let (mut runner, mut db) = fail(&database, &chain).await;
     assert_eq!(events(&mut db).await, FAILED);
-    // Nothing goes on before somebody has decided.
+    // Nothing continues before somebody has decided.
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].code, "unfinished");
     let unresolved = runner.unresolved().await.unwrap().unwrap();
@@ -91,7 +91,7 @@ async fn what_was_done_by_hand_is_recorded_with_its_reason() {
 async fn a_first_statement_that_fails_leaves_nothing_to_resolve() {
     let database = TestDatabase::create().await.unwrap();
     let chain = Chain::new(&[(1, "bad", &format!("{NO}SELECT 1/0;\nSELECT 1;"), "SELECT 1;")]);
-    // A setting is gone with its session.
+    // A setting ends with its session.
     for first in ["SELECT 1/0;", "SELEC 1;", "SET search_path = public;\nSELECT 1/0;"] {
         chain.write(1, "bad", &format!("{NO}{first}\nSELECT 1;"), "SELECT 1;");
         let mut runner = migrator(&database, &chain, quick()).await;
@@ -105,8 +105,8 @@ async fn a_first_statement_that_fails_leaves_nothing_to_resolve() {
     database.drop_now().await.unwrap();
 }
 
-/// A runner that was killed leaves `started` and so many rows of progress; whatever of the next
-/// statement was done or not, the next run finishes and does nothing twice.
+/// A runner that was killed leaves the event `started` and some rows of progress. Whether or not the next
+/// statement was done, the next run finishes and does nothing twice.
 #[tokio::test]
 async fn a_killed_run_is_taken_up_from_every_point() {
     let up = format!(

@@ -1,4 +1,4 @@
-//! A folder of migrations in a line, a database to run it on, and a look at what came of it.
+//! A folder of migrations in one line, a database to run it on, and helpers to inspect the result.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) struct Chain {
     folder: TempDir,
 }
 
-/// The short versions of tests, `1`, `2`, … as the 14 digits of a file name.
+/// The short versions of tests, `1`, `2`, …, as the 14 digits of a file name.
 pub(crate) fn version(number: u64) -> migrate_core::Version {
     migrate_core::Version::from(20_250_101_000_000 + number)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn migrator(database: &TestDatabase, chain: &Chain, options: Op
     Migrator::open(address, chain.set(), CodeMigrations::none(), options).await.unwrap()
 }
 
-/// A connection of the test's own, as a superuser.
+/// A separate connection, as a superuser.
 pub(crate) async fn connect(database: &TestDatabase) -> PgConnection {
     PgConnection::connect_with(&database.options()).await.unwrap()
 }
@@ -87,7 +87,7 @@ pub(crate) async fn events(connection: &mut PgConnection) -> Vec<String> {
     column(connection, query).await
 }
 
-/// Hears a run and keeps what it heard, as text.
+/// Listens to a run and keeps what it reported, as text.
 #[derive(Default)]
 pub(crate) struct Ear(Mutex<Vec<String>>);
 
@@ -119,7 +119,8 @@ pub(crate) fn listening() -> (Arc<Ear>, Options) {
     (ear, options)
 }
 
-/// Why no container of this image can be had here, if so: there is no engine, or it has no such image and can pull none.
+/// Why no container of this image can be started here, if so: there is no engine, or it does not have the image
+/// and cannot pull any.
 pub(crate) fn no_container(image: &str) -> Option<String> {
     if let Err(why) = migrate_test::provider::docker::available() {
         return Some(why.to_string());

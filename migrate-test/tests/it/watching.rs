@@ -1,4 +1,5 @@
-//! What a look at a schema costs: it follows what changed. Counted in pages that the server reads, never in time.
+//! The cost of looking at a schema: it is proportional to what changed. Measured in pages that the server
+//! reads, never in time.
 
 use migrate_core::Database;
 use migrate_core::schema::{Surroundings, Watcher};
@@ -9,7 +10,7 @@ use crate::support::{column, connect, execute};
 
 const LOOKS: usize = 5;
 
-/// A database with so many tables, each with a key, an index and a comment, and what an extension brings.
+/// A database with this many tables, each with a key, an index and a comment, and the objects of an extension.
 async fn with_tables(count: usize) -> TestDatabase {
     let database = TestDatabase::create().await.unwrap();
     let mut db = connect(&database).await;
@@ -23,7 +24,7 @@ async fn with_tables(count: usize) -> TestDatabase {
     database
 }
 
-/// How many pages the server reads while tables are made one by one, with a look after each or none.
+/// How many pages the server reads while tables are created one by one, with or without a look after each.
 async fn pages(base: &TestDatabase, looks: usize) -> i64 {
     let database = TestDatabase::copy_of(base.name()).await.unwrap();
     let address = Database::from(database.options());
@@ -46,7 +47,8 @@ async fn pages(base: &TestDatabase, looks: usize) -> i64 {
     read
 }
 
-/// The pages that were read in a database, when all sessions on it are at their end: they report what they did then.
+/// The pages that were read in a database, after all sessions on it have ended: they report what they did at
+/// that time.
 async fn read_so_far(database: &TestDatabase) -> i64 {
     let mut db = PgConnection::connect_with(&database.options().database("postgres")).await.unwrap();
     let name = database.name();
@@ -60,7 +62,7 @@ async fn read_so_far(database: &TestDatabase) -> i64 {
     read.parse().unwrap()
 }
 
-/// How many pages the catalogs of a database have, and their indexes.
+/// How many pages the catalogs of a database have, including their indexes.
 async fn catalogs(database: &TestDatabase) -> i64 {
     let mut db = connect(database).await;
     let query =
@@ -76,7 +78,7 @@ async fn a_look_reads_the_catalogs_once_and_what_changed() {
         let base = with_tables(count).await;
         let each = (pages(&base, LOOKS).await - pages(&base, 0).await) / LOOKS as i64;
         let all = catalogs(&base).await;
-        // What one table is described with takes some hundred pages, and the first look a plan for each query.
+        // Describing one table reads some hundred pages, and the first look also plans each query.
         assert!(each < all + 2500, "{count} tables: a look reads {each} pages, the catalogs have {all}");
         base.drop_now().await.unwrap();
     }

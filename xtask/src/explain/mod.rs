@@ -1,36 +1,36 @@
-//! What every code means: what was found, why it matters, and how it is mended.
+//! The explanation of every code: what was found, why it matters, and how to fix it.
 //!
-//! Rules for SQL bring their pages along. All other codes have their texts here, by theme, in Markdown: a heading with the
-//! code, a line with the claim, and the rest. Terminal, JSON and docs/CODES.md are made of the same texts.
+//! The pages of the rules for SQL are in migrate-core. The texts of all other codes are here, by theme, in Markdown: a
+//! heading with the code, a line with the title, and the text. The terminal, JSON and docs/CODES.md use the same texts.
 
 use migrate_core::finding::Severity;
 use migrate_core::lint::{self, Class};
 use migrate_core::suggest;
 
-/// What a code means.
+/// The explanation of a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The code of the finding.
     pub(crate) code: &'static str,
-    /// What it is about.
+    /// The theme that it belongs to.
     pub(crate) theme: &'static str,
-    /// How much it weighs; `None` for a rule that is off.
+    /// Its severity; `None` for a rule that is off.
     pub(crate) weight: Option<Severity>,
-    /// What it says, in a line.
+    /// The title, in one line.
     pub(crate) title: &'static str,
-    /// The rest, in Markdown.
+    /// The text, in Markdown.
     pub(crate) text: &'static str,
 }
 
-/// The themes, in the order of a document, each with its texts.
+/// The themes, in the order of the document, each with its texts.
 const THEMES: [(&str, &str); 12] = [
     ("Files and directives", include_str!("files.md")),
     ("Released and edited", include_str!("released.md")),
     ("The proof", include_str!("proof.md")),
-    ("Locks on a throw-away database", include_str!("locks.md")),
+    ("Locks on a shadow database", include_str!("locks.md")),
     ("Runs and the ledger", include_str!("runs.md")),
     ("Production", include_str!("production.md")),
-    ("Drift, and the record of DDL", include_str!("drift.md")),
+    ("Drift, and the audit of DDL", include_str!("drift.md")),
     ("Runbooks", include_str!("runbook.md")),
     ("Consumers", include_str!("consumers.md")),
     ("What breaks a consumer", include_str!("consumer_checks.md")),
@@ -38,7 +38,7 @@ const THEMES: [(&str, &str); 12] = [
     ("Commands and configuration", include_str!("commands.md")),
 ];
 
-/// Every code, by theme; the rules for SQL come first.
+/// Every code by theme, the rules for SQL first.
 pub(crate) fn all() -> impl Iterator<Item = Entry> {
     let rules = lint::rules().map(|rule| {
         let page = rule.page();
@@ -74,7 +74,7 @@ fn entries(theme: &'static str, texts: &'static str) -> impl Iterator<Item = Ent
     })
 }
 
-/// The entry of a code, or a code that is like it.
+/// The entry of a code, or the most similar code.
 pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
     all().find(|entry| entry.code == code).ok_or_else(|| {
         let codes: Vec<&'static str> = all().map(|entry| entry.code).collect();
@@ -82,13 +82,13 @@ pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
     })
 }
 
-/// All of it as one document.
+/// All entries as one document.
 pub(crate) fn document() -> String {
     let mut text = String::from(
-        "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows its section of this page, \
-         which `cargo xtask explain --markdown` writes.\n\nA rule for SQL can weigh another amount in `migrate.toml`: `[lint]`, then \
-         `ban-drop-column = \"warning\"`. Where a migration breaks one for a good reason, its head says so: \
-         `-- migrate: allow RULE REASON`.\n",
+        "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows the section of a \
+         code. This page is written by `cargo xtask explain --markdown`.\n\nTo change the severity of a rule for SQL, \
+         write `ban-drop-column = \"warning\"` under `[lint]` in `migrate.toml`. If a migration breaks a rule for a \
+         good reason, say so at the top of the file: `-- migrate: allow RULE REASON`.\n",
     );
     let mut theme = "";
     for entry in all() {

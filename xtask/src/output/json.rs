@@ -87,7 +87,7 @@ struct FailureJson {
 /// Why a command failed, for programs.
 #[derive(Serialize)]
 pub(crate) struct ErrorJson {
-    kind: String,
+    kind: &'static str,
     exit_code: u8,
     sqlstate: Option<String>,
     findings: Vec<FindingJson>,

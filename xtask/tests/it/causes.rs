@@ -1,4 +1,5 @@
-//! One cause is one finding, advice is given where it helps, and what was found before a proof broke off is reported.
+//! One cause is one finding, advice is given where it helps, and what was found before a proof was interrupted
+//! is reported.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -10,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::repository::Repository;
 use crate::support::{Project, Said, said};
 
-/// The codes of all findings of a report that stop a merge, and the words for how each check ended.
+/// The codes of all findings of a report that stop a merge, and the status of each check in words.
 fn errors(said: &Said) -> Vec<String> {
     let json = said.json();
     let checks = json["checks"].as_array().unwrap();
@@ -43,7 +44,7 @@ fn an_up_script_that_fails_is_one_finding_with_its_place() {
     for blind in ["released", "role"] {
         assert!(check(&said, blind)["skipped"].is_string(), "{blind}: {said:?}");
     }
-    assert!(!said.out.contains("rebase") && !said.out.contains("rolling back leaves"), "{said:?}");
+    assert!(!said.out.contains("rebase") && !said.out.contains("rolling back must restore"), "{said:?}");
     let verify = repository.0.run_bare(&["verify"]);
     assert_eq!(verify.code, 3, "{verify:?}");
     assert_eq!(verify.out.matches("error[").count(), 1, "{verify:?}");
@@ -129,7 +130,7 @@ fn members_of_roles_need_no_superuser() {
     repository.0.end();
 }
 
-/// A migration that only a superuser may run leaves nothing to somebody else on which the next one fails.
+/// A migration that only a superuser may run leaves no foreign-owned object on which the next migration fails.
 #[test]
 fn what_needs_a_superuser_is_said_of_the_migration_that_does() {
     let repository = Repository::branched();
@@ -166,7 +167,7 @@ fn files_without_downs_are_no_declaration() {
     repository.0.end();
 }
 
-/// A chain of which one migration ends the shadow server, as a machine without memory does.
+/// A chain in which one migration kills the shadow server, as a machine without memory does.
 fn deadly(project: &Project) {
     for number in 1..=30 {
         let table = format!("t{number}");
@@ -181,7 +182,7 @@ fn deadly(project: &Project) {
     project.migration(25, "t25", kill, "SELECT 1;\n");
 }
 
-/// Runs it with a shadow server that nobody else uses.
+/// Runs it with its own shadow server.
 fn on_its_own(project: &Project, arguments: &[&str]) -> Said {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,4 @@
-//! What child processes know, and what is left of servers that were named and containers that were started.
+//! What child processes know, and what remains of servers that were named and containers that were started.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::support::{Project, SECRET, Said, said};
 
-/// A process and everything that came from it, by the numbers of parents.
+/// A process and all its descendants, by parent pid.
 fn family(of: &[u32]) -> BTreeSet<u32> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
@@ -28,7 +28,8 @@ fn family(of: &[u32]) -> BTreeSet<u32> {
     all
 }
 
-/// The environment that a process was started with; the processes of a server overwrite theirs with what they do.
+/// The environment that a process was started with; the processes of a server overwrite theirs with their
+/// activity.
 fn environment(pid: u32) -> String {
     String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()).replace('\0', "\n")
 }
@@ -50,7 +51,7 @@ fn know_nothing(pids: &[u32]) {
     }
 }
 
-/// The executable with secrets in its environment; the address of the test's database is one too.
+/// The executable with secrets in its environment; the address of the test's database is one of them.
 fn command(project: &Project, arguments: &[&str]) -> Command {
     let mut command = project.command(arguments);
     command.env("PGPASSWORD", "s3cret-token").env("DATABASE_URL", "s3cret-token").env("VAULT_TOKEN", "s3cret-token");
@@ -62,13 +63,13 @@ fn servers_of_binaries_know_none_of_our_secrets() {
     let project = Project::new();
     fs::set_permissions(project.path(), fs::Permissions::from_mode(0o755)).unwrap();
     project.migration(1, "t", "CREATE TABLE t (id int);", "DROP TABLE t;");
-    // The one for development; what it prints is kept, so that it has been started when this returns.
+    // The development server. Its output is read, so that it has been started when this returns.
     said(command(&project, &["db", "up", "--database", "local"]).output().unwrap()).ok();
     let homes = fs::read_dir(project.path().join("home")).unwrap();
     let home = homes.flatten().next().unwrap().path();
     know_nothing(&[number(&home.join("data/postmaster.pid"))]);
     said(command(&project, &["db", "down", "--destroy", "--database", "local"]).output().unwrap()).ok();
-    // The shared one, with the shell that ends it.
+    // The shared server, with the shell that ends it.
     let folder = project.path().join("shared");
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
@@ -99,7 +100,7 @@ fn only_one_place_starts_processes() {
     assert_eq!(found, ["migrate-test/src/provider/child.rs"], "provider::child::command clears the environment");
 }
 
-/// What is said where another server would serve, and must not.
+/// The message where another server would be available, but must not be used.
 fn refused(project: &Project, name: &str, value: &str) -> Said {
     let mut verify = project.command(&["verify", "--all"]);
     let said = said(verify.env_remove("ROUNDTRIP_TEST_SERVER").env(name, value).output().unwrap());
@@ -117,7 +118,7 @@ fn what_was_named_is_used_or_it_is_an_error() {
     refused(&project, "ROUNDTRIP_TEST_BINDIR", "/nonexistent");
     assert!(!project.path().join("home").exists(), "no server was made in its place");
 
-    // The file: what it names, unless the variable names something.
+    // The configuration file: its server is used, unless the variable names one.
     project.write("migrate.toml", "[environments.shadow]\ndatabase = \"env:NOT_SET\"\n");
     let mut verify = project.command(&["verify", "--all"]);
     let output = crate::support::said(verify.env_remove("ROUNDTRIP_TEST_SERVER").output().unwrap());
@@ -129,7 +130,7 @@ fn what_was_named_is_used_or_it_is_an_error() {
     project.end();
 }
 
-/// The containers with the mark of a project, by their names.
+/// The containers with the mark of a project, by name.
 fn containers(of: u32) -> Vec<String> {
     let filter = format!("name=^/?roundtrip-test-{of}-");
     let list = Command::new("docker").args(["ps", "--all", "--format", "{{.Names}}", "--filter", &filter]).output();
@@ -157,13 +158,13 @@ fn a_container_goes_with_whoever_started_it() {
         verify.process_group(0);
         verify
     };
-    // One that ends well has used what was named.
+    // A process that ends normally has used the named server.
     let child = verify().spawn().unwrap();
     let pid = child.id();
     let output = said(child.wait_with_output().unwrap()).ok();
     assert!((output.out.clone() + &output.err).contains("a container of postgres:15"), "{output:?}");
     until("the container is gone", || containers(pid).is_empty());
-    // Ctrl-C, and a kill, as soon as its watcher is there: before the engine has heard of it, and after.
+    // Ctrl-C, and a kill, as soon as its watcher exists: before the engine has been contacted, and after.
     for (signal, later) in [(Signal::INT, true), (Signal::KILL, true), (Signal::KILL, false)] {
         let mut child = verify().spawn().unwrap();
         let pid = child.id();

@@ -1,4 +1,4 @@
-//! `ci`: all checks together, what stops a merge, and the forms for other systems.
+//! `ci`: all checks together, what stops a merge, and the output formats for other systems.
 
 use std::fs;
 
@@ -56,7 +56,7 @@ fn a_good_branch_passes_every_check() {
     );
     assert_eq!(json["difference"][0].as_str(), Some("+ column public.shops.city"), "{json}");
     assert_eq!(json["tables"][0]["name"].as_str(), Some("public.shops"), "{json}");
-    // Also what looks at less counts the migrations.
+    // Commands that check less also count the migrations.
     for command in [&["lint", "--no-server"][..], &["check"]] {
         says(&repository.0.run_bare(command).ok(), &[" passed, 1 new migration against "]);
     }
@@ -72,7 +72,7 @@ fn what_is_dangerous_unproven_or_for_superusers_alone_stops_a_merge() {
     let said = repository.0.run_bare(&["ci", "--format", "json"]);
     assert_eq!(said.code, 3, "{said:?}");
     assert_eq!(codes(&said, "lint"), ["require-concurrent-index-creation", "ban-drop-column"]);
-    // That it cannot be applied again, and that names are lost, is for the same reason or another one.
+    // That it cannot be applied again, and that names are lost, has the same cause or another one.
     assert_eq!(codes(&said, "proof"), ["law-identity", "law-data"]);
     assert!(codes(&said, "role").contains(&"needs-superuser".to_owned()), "{said:?}");
     let text = repository.0.run_bare(&["ci"]);
@@ -101,7 +101,7 @@ fn what_its_owner_did_with_released_migrations_is_known_the_next_time() {
         &again,
         &["3 migrations applied by an owner", "all rolled back and applied again (2 of them in an earlier run)"],
     );
-    // What only a superuser may do is found all the same, and so is what stays behind.
+    // What only a superuser may do is found anyway, and so is what is left behind.
     let function = "CREATE FUNCTION one(cstring) RETURNS integer LANGUAGE internal AS 'int4in';\n";
     repository.0.migration(4, "bad", function, "DROP FUNCTION one(cstring);\n");
     let said = repository.0.run_bare(&["ci", "--format", "json"]);
@@ -115,7 +115,8 @@ fn what_its_owner_did_with_released_migrations_is_known_the_next_time() {
     repository.0.end();
 }
 
-/// A script that cannot be read is refused with all that is sent beside it: only its own migration is to blame.
+/// A script that cannot be parsed is refused together with everything in its message: only its own migration is
+/// to blame.
 #[test]
 fn a_script_that_cannot_be_read_is_told_of_its_own_migration() {
     let repository = Repository::branched();
@@ -196,8 +197,8 @@ fn broken_files_are_told_and_nothing_is_run() {
 #[test]
 fn a_database_that_went_another_way_is_noticed() {
     let repository = Repository::new();
-    // `main` gets a migration that this branch does not have and that is older than the one of this branch: applied
-    // behind it, the index of this branch is built over another column.
+    // `main` gets a migration that this branch does not have and that is older than the one of this branch:
+    // applied after it, the index of this branch is built on another column.
     repository.git(&["checkout", "--quiet", "-b", "topic"]);
     repository.0.migration(3, "view", "CREATE VIEW all_shops AS SELECT * FROM shops;\n", "DROP VIEW all_shops;\n");
     repository.commit("a view");
@@ -251,7 +252,7 @@ fn the_policy_judges_what_was_observed() {
     assert_eq!(migrations[0]["lock"]["mode"], "access exclusive", "{json}");
     assert_eq!(migrations[0]["rewritten"][0], "public.shops", "{json}");
     assert_eq!(migrations[1]["lock"]["mode"], "share update exclusive", "{json}");
-    // Where the environment says that the table is small, it may be rewritten; the lock can be allowed.
+    // If the environment says that the table is small, it may be rewritten; the lock can be allowed.
     repository.0.run_bare(&["migrate", "--env", "staging", "--to", "20250101000002"]).ok();
     repository.0.query("INSERT INTO shops SELECT generate_series(1, 50); ANALYZE shops");
     repository.0.migration(

@@ -1,4 +1,4 @@
-//! Each command: what it does, what it prints in a pipe, what it tells programs.
+//! Each command: what it does, what it prints to a pipe, and its output for programs.
 
 use crate::support::Project;
 

@@ -1,4 +1,5 @@
-//! Services that share the database: their queries are read, handed over and captured, and what cannot be read is told.
+//! Services that share the database: their queries are read, exported and captured, and what cannot be read is
+//! reported.
 
 use std::fs;
 use std::path::Path;
@@ -91,7 +92,7 @@ fn what_is_exported_elsewhere_is_added_here() {
         ])
     );
     assert_eq!(exported["uses"].as_array().unwrap().len(), 3);
-    // Printed or written, it is the same but for the time.
+    // Printed or written, it is the same except for the time.
     let mut printed = theirs.run_bare(&["consumers", "export", "billing"]).ok().json();
     printed["taken"] = exported["taken"].clone();
     assert_eq!(printed, exported);
@@ -215,8 +216,8 @@ fn a_file_that_is_no_export_is_not_added() {
     );
     for (file, code, place) in [
         ("damaged.json", "consumer-format", "damaged.json:3:"),
-        ("newer.json", "consumer-format", "of format 2"),
-        ("other.json", "consumer-format", "no exported consumer"),
+        ("newer.json", "consumer-format", "has format 2"),
+        ("other.json", "consumer-format", "not an exported consumer"),
         ("outside.json", "consumer-name", "outside.json"),
         ("binary.json", "file-encoding", "binary.json"),
         ("none.json", "consumer-file", "none.json"),

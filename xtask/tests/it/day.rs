@@ -1,6 +1,7 @@
-//! docs/A_DAY_IN_PRODUCTION.md is what happens: its files are written, its commands are run, their output is compared.
+//! docs/A_DAY_IN_PRODUCTION.md is true: its files are written, its commands are run, and their output is
+//! compared.
 //!
-//! With ROUNDTRIP_WRITE=1 the page is given the output of today.
+//! With ROUNDTRIP_WRITE=1, the current output is written to the page.
 
 use std::fs;
 use std::io::Read;
@@ -9,24 +10,24 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Project, SECRET};
 
-/// What the page calls the database.
+/// The name of the database in the page.
 const SHOWN: &str = "deploy@db.example.org/shop";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A piece of the page.
+/// A part of the page.
 enum Piece<'a> {
-    /// What is read by people alone.
+    /// Text for people.
     Prose(&'a str),
     /// A file to write, with its name in the first line.
     File(&'a str),
-    /// Commands, each with what it says.
+    /// Commands, each with its output.
     Console(&'a str),
 }
 
-/// Cuts the page at its fences.
+/// Splits the page at its fences.
 fn pieces(page: &str) -> Vec<Piece<'_>> {
     let mut found = Vec::new();
     let mut rest = page;
@@ -49,7 +50,7 @@ fn pieces(page: &str) -> Vec<Piece<'_>> {
     found
 }
 
-/// The project that the page is about: the shop, with everything but its last migrations in production.
+/// The project of the page: the shop, with all but its last migrations in production.
 fn project() -> Project {
     let project = Project::new();
     for entry in fs::read_dir(root().join("migrations")).unwrap() {
@@ -59,7 +60,7 @@ fn project() -> Project {
     project
 }
 
-/// Runs what stands behind a `$`, and returns what it says, with names in place of what differs from run to run.
+/// Runs the command after a `$`, and returns its output, with names in place of what differs from run to run.
 fn run(project: &Project, line: &str) -> String {
     if let Some(sql) = line.strip_prefix("psql -c \"").and_then(|rest| rest.strip_suffix('"')) {
         project.query(sql);
@@ -104,7 +105,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Names in place of those of this machine.
+/// Replaces the names of this machine.
 fn named(project: &Project, said: &str) -> String {
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let host = host.trim();
@@ -120,7 +121,7 @@ fn named(project: &Project, said: &str) -> String {
     lines.map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
-/// A text without what differs from run to run: times, moments, versions of servers, the width of columns.
+/// A text without what differs from run to run: durations, times, server versions, the width of columns.
 fn same(text: &str) -> Vec<String> {
     let plain = |line: &str| {
         let line = match line.split_once("PostgreSQL 1") {
@@ -141,7 +142,7 @@ fn same(text: &str) -> Vec<String> {
             let is_moment =
                 is_number && digits >= 4 && (word.contains(':') || word.contains('-') && !word.contains('_'));
             let is_folder = word.contains("Z-production-");
-            // The version of a migration that is made today.
+            // The version of a migration that is created today.
             let is_new =
                 digits >= 14 && word.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() == 14 && run > "2026");
             match word {
@@ -150,7 +151,7 @@ fn same(text: &str) -> Vec<String> {
                 _ if is_moment => "@".to_owned(),
                 _ if is_folder => {
                     let plain: String = word.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
-                    // The second run of a second has a number of its own.
+                    // A second run within the same second gets a number.
                     plain.replace("migrate-#", "migrate").replace("rollback-#", "rollback")
                 }
                 _ => (*word).to_owned(),
@@ -161,7 +162,7 @@ fn same(text: &str) -> Vec<String> {
     text.lines().map(plain).collect()
 }
 
-/// The commands of a block with what the page says of each, behind a file: `(command, output)`.
+/// The commands of a block with their output in the page, after a file: `(command, output)`.
 fn commands(block: &str) -> Vec<(&str, String)> {
     let mut found: Vec<(&str, String)> = Vec::new();
     for line in block.lines() {

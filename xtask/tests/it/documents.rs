@@ -1,11 +1,11 @@
-//! With `--format json` every command prints one document: when it does its work, when it cannot, and when its arguments
-//! are wrong.
+//! With `--format json` every command prints one document: when it succeeds, when it fails, and when its
+//! arguments are wrong.
 
 use clap::{Command, CommandFactory};
 
 use crate::support::{Project, Said};
 
-/// What a command is given besides its name, so that it does something. One that is not here gets nothing.
+/// The arguments of a command with which it does something. A command that is not listed gets none.
 const ARGUMENTS: [(&str, &[&str]); 18] = [
     ("new", &["add_column"]),
     ("migrate", &["--dry-run"]),
@@ -27,10 +27,10 @@ const ARGUMENTS: [(&str, &[&str]); 18] = [
     ("notify test", &["--print"]),
 ];
 
-/// What hands over to another program.
+/// Commands that hand over to another program.
 const HANDS_OVER: [&str; 1] = ["db psql"];
 
-/// The names of all commands that can be given, `consumers list` for one of a group.
+/// The names of all commands that can be run, such as `consumers list` in a group.
 fn leaves(command: &Command, name: &str, all: &mut Vec<String>) {
     if !command.has_subcommands() || !command.is_subcommand_required_set() && !name.is_empty() {
         all.push(name.to_owned());
@@ -52,7 +52,7 @@ fn commands() -> Vec<String> {
 fn is_document(name: &str, said: &Said) -> serde_json::Value {
     let read = serde_json::from_str::<serde_json::Value>(&said.out);
     let document = read.unwrap_or_else(|error| panic!("{name}: {error}: {said:?}"));
-    // What `export` writes has a form and a number of its own.
+    // The output of `export` has its own format and format number.
     let is_exported = name == "consumers export" && document["kind"] == "consumer";
     assert!(document["format"] == 1 || is_exported, "{name}: {said:?}");
     match said.code {
@@ -71,7 +71,7 @@ fn every_command_prints_a_document() {
     for name in commands() {
         let words: Vec<&str> = name.split(' ').collect();
         let own = ARGUMENTS.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, own)| own);
-        // The address that is asked for has a password, which nobody else may show.
+        // The requested address contains a password, which no other command may show.
         let target = if name == "db url" { "postgres://ann@h/d" } else { "env:TEST_DATABASE_URL" };
         let all = [&words[..], own, &["--format", "json", "--database", target]].concat();
         is_document(&name, &project.run_bare(&all));
@@ -104,7 +104,7 @@ fn a_wrong_address_is_in_no_document() {
     let url = project.url();
     for format in ["text", "json"] {
         for arguments in [&["status", &url][..], &["migrate", "--databse", &url], &["diff", &url, "--format"]] {
-            // `said` looks for the password in everything that is printed.
+            // `said` searches for the password in everything that is printed.
             assert_eq!(project.run_bare(&[arguments, &["--format", format]].concat()).code, 2);
         }
     }

@@ -31,7 +31,7 @@ fn found(said: &Said) -> Value {
     said.json()["differences"].clone()
 }
 
-/// The difference that is about this object.
+/// The difference about this object.
 #[track_caller]
 fn about<'a>(differences: &'a Value, object: &str) -> &'a Value {
     let all = differences.as_array().unwrap();
@@ -258,7 +258,7 @@ fn a_renamed_table_is_two_differences_and_one_statement() {
     project.end();
 }
 
-/// What our own runs do is on record too, and is nobody's fault.
+/// Our own runs are on record too, and are not to blame.
 #[test]
 fn a_run_of_ours_is_never_the_one_who_did_it() {
     let project = project("");
@@ -271,7 +271,7 @@ fn a_run_of_ours_is_never_the_one_who_did_it() {
     project.end();
 }
 
-/// Where these tests run on chosen binaries, the throw-away server here is the machine's own, of another version.
+/// If these tests run on chosen binaries, the shadow server here is the machine's own, with another version.
 #[test]
 fn the_version_of_the_throw_away_server_does_not_matter() {
     let project = project("");
@@ -288,7 +288,8 @@ fn the_version_of_the_throw_away_server_does_not_matter() {
     );
     project.query(&looked(&["--sql"]).out);
     looked(&[]).ok();
-    // Versions write a view of one table in different words, too, and what it stands for is seen all the same.
+    // Versions write even a view of one table in different words; that the definitions are equivalent is still
+    // recognized.
     project.query("CREATE VIEW brief AS SELECT id FROM orders; CREATE MATERIALIZED VIEW kept AS SELECT id FROM orders");
     let all = found(&looked(&["--format", "json"]));
     assert_eq!(all.as_array().unwrap().len(), 2, "{all:#}");

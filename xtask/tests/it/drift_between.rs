@@ -1,11 +1,12 @@
-//! Somebody stopped by hand between two statements of a pending migration: names that exist only there are known, the rest
-//! of the statements is offered, and nothing is dropped that waits for its last name.
+//! Somebody stopped by hand between two statements of a pending migration: names that exist only there are
+//! recognized, the remaining statements are offered, and nothing is dropped that has not got its final name
+//! yet.
 
 use crate::drift_partly::{THIRD, drift, follow, project};
 use crate::support::Project;
 
-/// The first `taken` statements were made by hand: that is said, the others are offered as they are, and taking it back
-/// does not drop `table`, which has the rows then.
+/// The first `taken` statements were run by hand: that is reported, the others are offered as they are, and
+/// undoing it does not drop `table`, which has the rows at that time.
 #[track_caller]
 fn check(statements: &[&str], down: &str, taken: usize, table: &str) {
     let up: String = statements.iter().map(|one| format!("{one};\n")).collect();
@@ -86,7 +87,7 @@ fn an_enum_that_is_made_again() {
     check(&statements, down, 3, "public.orders");
 }
 
-/// What else was done by hand does not hide a name that is on its way.
+/// Other changes by hand do not hide an object on the way to its new name.
 #[test]
 fn a_table_on_its_way_is_kept_beside_other_changes() {
     let up = "CREATE SCHEMA shop; ALTER TABLE orders SET SCHEMA shop; ALTER TABLE shop.orders RENAME TO sales; \
@@ -106,7 +107,7 @@ fn a_table_on_its_way_is_kept_beside_other_changes() {
     project.end();
 }
 
-/// Rows are dropped only when what copies them has run.
+/// Rows are dropped only after the statement that copies them has run.
 #[test]
 fn what_has_rows_is_not_dropped_before_they_are_copied() {
     let rows = |project: &Project| project.query("SELECT status FROM orders_old");
@@ -125,7 +126,7 @@ fn what_has_rows_is_not_dropped_before_they_are_copied() {
         assert_eq!(rows(&project), ["new"], "{shown}");
         project.end();
     }
-    // What would follow all the same outside of a transaction is only named.
+    // Outside of a transaction the next statement would run even after a failure, so it is only named.
     let up = format!("-- migrate: no-transaction\n{};\n{};\n{};\n{};\n", COPY[0], COPY[1], COPY[2], COPY[3]);
     let project = project(&up, "ALTER TABLE orders ALTER id TYPE int;", &by_hand);
     let shown = drift(&project, &["--mark", THIRD, "--sql"]).out;
@@ -134,7 +135,8 @@ fn what_has_rows_is_not_dropped_before_they_are_copied() {
     project.end();
 }
 
-/// What writes something that is still to be made has not run, and runs before what it reads is dropped.
+/// A statement that writes to something that does not exist yet has not run, and runs before what it reads is
+/// dropped.
 #[test]
 fn what_cannot_have_run_is_run_before_what_it_reads_is_dropped() {
     let up = "ALTER TABLE orders ADD a text; ALTER TABLE orders ADD b int; UPDATE orders SET a = status; ALTER TABLE orders DROP status;";
@@ -171,7 +173,7 @@ fn an_index_whose_build_did_not_finish_is_built_again_concurrently() {
 
 const FOURTH: &str = "20250101000004";
 
-/// Three pending migrations of one table, of which something was made by hand.
+/// Three pending migrations of one table, parts of which were made by hand.
 fn three(by_hand: &str) -> Project {
     let up = "ALTER TABLE orders ADD b int; ALTER TABLE orders RENAME status TO state;";
     let down = "ALTER TABLE orders RENAME state TO status; ALTER TABLE orders DROP b;";
@@ -210,7 +212,7 @@ fn a_name_on_its_way_is_not_finished_past_a_migration_that_is_not_there() {
     project.end();
 }
 
-/// All of a migration is there: nothing is missing, and it is only to be marked.
+/// All of a migration is in place: nothing is missing, and it only has to be marked.
 #[test]
 fn the_whole_of_a_migration_is_only_to_be_marked() {
     let project = three("ALTER TABLE orders ADD b int; ALTER TABLE orders RENAME status TO state");
@@ -222,7 +224,7 @@ fn the_whole_of_a_migration_is_only_to_be_marked() {
     project.end();
 }
 
-/// A migration that changes one column twice, beside what is no part of it: no name is lost on the way.
+/// A migration that changes one column twice, together with other changes: no name is lost on the way.
 #[test]
 fn a_column_that_has_its_first_name_is_renamed_to_its_last() {
     let up = "ALTER TABLE orders RENAME status TO state; ALTER TABLE orders ADD c int; \

@@ -1,4 +1,5 @@
-//! A part of a pending migration was made by hand: whatever part it is, what `drift` offers next leads to the end.
+//! A part of a pending migration was made by hand: whatever part it is, what `drift` offers next leads to the
+//! end.
 
 use serde_json::Value;
 
@@ -27,7 +28,7 @@ fn words(pending: &Value, key: &str) -> Vec<String> {
     pending[key].as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
 }
 
-/// Runs the statements that are missing, marks, and sees that all is well.
+/// Runs the missing statements, marks the migrations, and checks that all is well.
 #[track_caller]
 pub(crate) fn follow(project: &Project, versions: &str) {
     let ledger = "SELECT count(*) FROM roundtrip.ledger";
@@ -50,7 +51,7 @@ pub(crate) fn follow(project: &Project, versions: &str) {
     assert_eq!(project.query(&format!("SELECT count(*) FROM {table}")), ["1"], "no row went");
 }
 
-/// Whatever part is there, the way that is offered leads to the end.
+/// Whatever part is in place, the offered statements lead to the end.
 #[track_caller]
 fn check(up: &str, down: &str, by_hand: &str, [there, missing, differs]: [&[&str]; 3]) {
     let project = project(up, down, by_hand);
@@ -249,7 +250,7 @@ fn a_name_that_was_changed_as_a_pending_migration_does_is_changed_back() {
     project.query(&said.out);
     drift(&project, &[]).ok();
     assert_eq!(project.query("SELECT count(*) FROM orders"), ["1"]);
-    // What is no part of it waits until it has its last name.
+    // A statement that is not a part of it waits until the table has its final name.
     project.query("ALTER TABLE orders RENAME TO sales; CREATE INDEX hand ON sales (status)");
     let said = drift(&project, &["--adopt", "hotfix"]);
     assert!(said.code == 3 && said.err.contains("other names, which have to be there first"), "{said:?}");
@@ -260,7 +261,7 @@ fn a_name_that_was_changed_as_a_pending_migration_does_is_changed_back() {
     project.end();
 }
 
-/// Rows that are there get a value before the column refuses them.
+/// Existing rows get a value before the column becomes NOT NULL.
 #[test]
 fn a_column_that_was_made_without_its_not_null() {
     let by_hand = "ALTER TABLE orders ADD a int; INSERT INTO orders (id) VALUES (2)";
@@ -278,7 +279,7 @@ fn a_column_that_was_made_without_its_not_null() {
     );
     let up = "ALTER TABLE orders ADD b int; UPDATE public.orders SET b = 3; ALTER TABLE orders ALTER b SET NOT NULL; ALTER TABLE orders ADD a int;";
     fill(up, &["NULL"]);
-    // PostgreSQL 18 keeps the name of the constraint, and the words are in the name of the column.
+    // PostgreSQL 18 keeps the name of the constraint, and the name of the column contains these words.
     let rest = "ALTER TABLE orders ADD a int CONSTRAINT given NOT NULL, ADD \"x NOT NULL\" int NOT NULL, ADD b int; \
         UPDATE orders SET (a, \"x NOT NULL\") = (4, 5);";
     let only = "ALTER TABLE orders ADD b int; INSERT INTO orders (id) VALUES (2)";
@@ -294,7 +295,7 @@ fn a_column_that_was_made_without_its_not_null() {
     project.end();
 }
 
-/// What the migrations fill a column from is dropped after that, with what it stands on.
+/// What the migrations fill a column from is dropped afterwards, with its dependents.
 #[test]
 fn rows_are_read_before_what_they_are_read_from_is_dropped() {
     let read = "UPDATE orders SET a = status || feeling;";
@@ -315,7 +316,8 @@ fn rows_are_read_before_what_they_are_read_from_is_dropped() {
     }
 }
 
-/// An `UPDATE` that may have run already leaves alone what has a value, and is only named where it changes other values.
+/// An `UPDATE` that may have run already does not touch existing values; if it changes other values, it is only
+/// named.
 #[test]
 fn rows_are_not_changed_twice() {
     let migration =

@@ -3,7 +3,7 @@
 use crate::shapes::says;
 use crate::support::Project;
 
-/// What `pg_dump` writes of a `varchar` with a list of values, and what a restore makes of that.
+/// The form in which `pg_dump` writes a `varchar` with a list of values, and how a restore changes it.
 #[test]
 fn a_dump_is_read_as_it_is_and_is_no_difference() {
     let project = Project::new();

@@ -1,4 +1,4 @@
-//! `explain` knows every code, and no other: the sources are read for what they can report.
+//! `explain` knows exactly the codes that exist: the sources are searched for what they can report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,8 +9,8 @@ use migrate_core::lint;
 
 use crate::support::said;
 
-/// The calls that take a code, and which of their arguments it is. A function of a file that has a parameter
-/// `code: &'static str` is one more of them, in that file.
+/// The calls that take a code, and the position of that argument. A function in a file with a parameter
+/// `code: &'static str` is another such call, in that file.
 const CALLS: [(&[&str], usize); 6] = [
     (&["Finding", "::", "error"], 0),
     (&["Finding", "::", "warning"], 0),
@@ -20,10 +20,10 @@ const CALLS: [(&[&str], usize); 6] = [
     (&[".", "explain"], 1),
 ];
 
-/// How a code can be given that is no literal: the literals are found where these are made.
+/// Ways to pass a code that is not a literal: the literals are found where these are built.
 const INDIRECT: [&str; 4] = ["code", "code(", "rule.code", "fault.code"];
 
-/// Entries whose code is in no source, each with its reason. There is none so far.
+/// Entries whose code is in no source, each with its reason. Currently there are none.
 const WITHOUT_SOURCE: [&str; 0] = [];
 
 /// A word, a literal or a sign of Rust.
@@ -34,7 +34,7 @@ pub(crate) enum Token {
     Sign(String),
 }
 
-/// A list of tokens, and how they are asked.
+/// A list of tokens, and methods to search it.
 struct Source {
     path: PathBuf,
     tokens: Vec<Token>,
@@ -49,7 +49,7 @@ fn explain(arguments: &[&str]) -> String {
     said(command.arg("explain").args(arguments).output().unwrap()).ok().out
 }
 
-/// The entries as the executable has them, with the theme of each.
+/// The entries of the executable, with the theme of each.
 fn entries() -> Vec<serde_json::Value> {
     let json: serde_json::Value = serde_json::from_str(&explain(&["--format", "json"])).unwrap();
     json["codes"].as_array().unwrap().clone()
@@ -59,12 +59,12 @@ fn code_of(entry: &serde_json::Value) -> &str {
     entry["code"].as_str().unwrap()
 }
 
-/// The codes of rules for SQL: their pages have a test of their own.
+/// The codes of rules for SQL: their pages have their own test.
 fn rules() -> BTreeSet<&'static str> {
     lint::rules().map(|rule| rule.code).collect()
 }
 
-/// Reads Rust as far as it is needed: comments are left out, literals are one token.
+/// Tokenizes Rust as far as needed: comments are left out, literals are one token.
 pub(crate) fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let mut all = Vec::new();
@@ -90,7 +90,7 @@ pub(crate) fn tokens(text: &str) -> Vec<Token> {
             all.push(Token::Text(rest[start..end].iter().collect()));
             at += end + 1;
         } else if rest[0] == '\'' {
-            // A character, or a lifetime.
+            // A character literal, or a lifetime.
             match rest {
                 [_, '\\', ..] => at += 3 + rest[3..].iter().position(|c| *c == '\'').unwrap() + 1,
                 [_, _, '\'', ..] => at += 3,
@@ -127,7 +127,7 @@ fn block_comment(rest: &[char]) -> usize {
     }
 }
 
-/// Where the text of `r#"…"#` is, and how many hashes it has.
+/// The position of the text of `r#"…"#`, and the number of hashes.
 fn raw_string(rest: &[char]) -> Option<(std::ops::Range<usize>, usize)> {
     let prefix = match rest {
         ['r', '"' | '#', ..] => 1,
@@ -158,7 +158,7 @@ impl Source {
         words.iter().enumerate().all(|(n, word)| self.is(at + n, word))
     }
 
-    /// The token behind the bracket that closes the one at this place.
+    /// The token after the bracket that closes the one at this position.
     fn behind(&self, open: usize) -> usize {
         let mut depth = 0;
         for at in open..self.tokens.len() {
@@ -174,7 +174,7 @@ impl Source {
         self.tokens.len()
     }
 
-    /// The places of the arguments between the bracket at this place and the one that closes it.
+    /// The positions of the arguments between the bracket at this position and its closing bracket.
     fn arguments(&self, open: usize) -> Vec<std::ops::Range<usize>> {
         let end = self.behind(open) - 1;
         let (mut all, mut start, mut at) = (Vec::new(), open + 1, open + 1);
@@ -190,7 +190,7 @@ impl Source {
         all
     }
 
-    /// Leaves out what is compiled for tests only; returns the modules that are files of their own.
+    /// Leaves out what is compiled only for tests; returns the modules that are separate files.
     fn without_tests(mut self) -> (Self, Vec<PathBuf>) {
         let marked = ["#", "[", "cfg", "(", "test", ")", "]"];
         let mut files = Vec::new();
@@ -216,14 +216,14 @@ impl Source {
         (self, files)
     }
 
-    /// The functions of this file that take a code, and as which argument.
+    /// The functions of this file that take a code, and the position of that argument.
     fn helpers(&self) -> BTreeMap<String, usize> {
         let mut all = BTreeMap::new();
         for at in 0..self.tokens.len() {
             let Some(Token::Word(name)) = self.tokens.get(at + 1).filter(|_| self.is(at, "fn")) else { continue };
             let Some(open) = (at + 2..self.tokens.len()).find(|at| self.is(*at, "(")) else { continue };
             let parameters = self.arguments(open);
-            // A lifetime is no token, so this is `code: &'static str`.
+            // A lifetime is not a token, so this is `code: &'static str`.
             let takes = |one: &std::ops::Range<usize>| self.follows(one.start, &["code", ":", "&", "str"]);
             if let Some(place) = parameters.iter().position(takes) {
                 let is_method = parameters.first().is_some_and(|first| self.is(first.end - 1, "self"));
@@ -233,7 +233,7 @@ impl Source {
         all
     }
 
-    /// The codes that are given to a call, and calls whose code is given in a way that is not understood.
+    /// The codes that are passed to a call, and calls whose code is passed in a way that is not understood.
     fn given(&self, codes: &mut BTreeSet<String>, odd: &mut Vec<String>) {
         let helpers = self.helpers();
         for at in 0..self.tokens.len() {
@@ -248,7 +248,7 @@ impl Source {
                 (None, Some(place)) if !is_defined => (at + 1, *place),
                 _ => continue,
             };
-            // Another function may have the same name: it takes fewer arguments, or none that is a code.
+            // Another function may have the same name: it has fewer arguments, or no code among them.
             let Some(argument) = self.arguments(open).get(place).cloned() else { continue };
             match &self.tokens[argument.start..argument.end] {
                 [Token::Text(text)] if is_code(text) => drop(codes.insert(text.clone())),
@@ -264,8 +264,8 @@ impl Source {
         }
     }
 
-    /// The codes that are chosen: what a function `code` returns, what a variable `code` is made of, and the field of a
-    /// finding that is put together by hand.
+    /// The codes that are selected: what a function `code` returns, what a variable `code` is built from, and
+    /// the field of a finding that is constructed directly.
     fn chosen(&self, codes: &mut BTreeSet<String>) {
         for at in 0..self.tokens.len() {
             let end = if self.follows(at, &["fn", "code", "("]) {
@@ -311,7 +311,7 @@ pub(crate) fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every code that the sources can report, but those of the rules for SQL.
+/// Every code that the sources can report, except those of the rules for SQL.
 fn codes() -> (BTreeSet<String>, Vec<String>) {
     let mut files = Vec::new();
     for krate in ["migrate-core", "migrate-test", "xtask"] {

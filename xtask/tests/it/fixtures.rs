@@ -45,7 +45,7 @@ async fn an_empty_database_is_empty_and_goes_with_its_test(
     let name = empty_db.name().to_owned();
     drop(empty_db);
     let mut connection = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
-    // The server has been told; that it is done is seen soon after.
+    // The statement has been sent; its effect is seen soon after.
     for tries in 0.. {
         let left = sqlx::query("SELECT FROM pg_database WHERE datname = $1").bind(&name);
         if left.fetch_optional(&mut connection).await.unwrap().is_none() {

@@ -1,4 +1,5 @@
-//! Every command that a text names is one, goes where the present one went, and can be pasted as it stands.
+//! Every command that a text names exists, applies to the same project and database as the current one, and can
+//! be pasted as it stands.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,10 @@ use migrate_core::hint;
 use crate::explain::{Token, root, rust_files, tokens};
 use crate::support::{Project, SECRET, Said, said};
 
-/// What can stand in the place of a value in a text.
+/// Possible replacements for a value in a text.
 const VALUES: [&str; 5] = ["20250101000000", "name", "", "--env name", "status"];
 
-/// A literal as it is at run time, as far as it matters here.
+/// The value of a literal at run time, as far as it matters here.
 fn unescaped(text: &str) -> String {
     let mut written = String::new();
     let mut rest = text.chars().peekable();
@@ -32,7 +33,7 @@ fn unescaped(text: &str) -> String {
     written
 }
 
-/// The command with everything that can stand in the place of each `{…}`, and of what is written in capitals.
+/// The command with every possible replacement for each `{…}`, and for words in capitals.
 fn filled(command: &str) -> Vec<String> {
     let mut parts = command.split('{');
     let mut texts = vec![parts.next().unwrap_or_default().to_owned()];
@@ -67,7 +68,7 @@ fn words(command: &str) -> Vec<String> {
     words.into_iter().chain(word).collect()
 }
 
-/// Whether a command can be given. A page may as well mention one by the words that matter there.
+/// Whether a command can be run. A page may also mention a command by its relevant words.
 fn is_command(command: &str, may_mention: bool) -> bool {
     let incomplete = [ErrorKind::MissingRequiredArgument, ErrorKind::MissingSubcommand, ErrorKind::InvalidValue];
     filled(command).iter().any(|command| {
@@ -106,7 +107,7 @@ fn every_command_in_a_text_is_one() {
         });
         texts.map(move |text| (path.clone(), text))
     });
-    // Where a file has tests of its own, they name commands that are none.
+    // Files with their own tests name commands that do not exist.
     let is_test = |path: &Path| path.ends_with("migrate-core/src/hint.rs") || path.ends_with("xtask/src/invocation.rs");
     let all: Vec<(PathBuf, String)> = texts
         .filter(|(path, _)| !is_test(path))
@@ -122,8 +123,8 @@ fn every_command_in_a_text_is_one() {
     assert!(odd.is_empty(), "these are no commands: {odd:#?}");
 }
 
-/// A renamed executable, called by its path, beside a project whose migrations, configuration and environment all have to
-/// be named.
+/// A renamed executable, called by its path, outside of a project whose migrations, configuration and
+/// environment all have to be named.
 struct Elsewhere {
     project: Project,
     program: PathBuf,
@@ -162,12 +163,12 @@ impl Elsewhere {
         said(self.command(arguments).output().unwrap())
     }
 
-    /// How the program is called in texts.
+    /// The name of the program in texts.
     fn called(&self) -> String {
         format!("'{}'", self.program.display())
     }
 
-    /// Asserts that a text names commands, and each as it has to be given here.
+    /// Asserts that a text names commands, each in the form in which it has to be run here.
     #[track_caller]
     fn says(&self, text: &str) {
         assert!(!text.contains(hint::PROGRAM), "{text}");
@@ -225,7 +226,7 @@ fn an_address_is_repeated_without_its_password() {
     let project = Project::new();
     let url = project.url();
     assert!(url.contains(SECRET));
-    // Where a variable holds the address, it is named.
+    // If a variable contains the address, the variable is named.
     let named = project.run_bare(&["kept", "--database", &url]).ok();
     assert!(named.out.contains("rollback --keep-data --database env:TEST_DATABASE_URL`"), "{named:?}");
     let other = url.replacen("postgres://", "postgresql://", 1);

@@ -1,4 +1,4 @@
-//! Commands that must not say, or do, what is not so.
+//! Commands that must not say, or do, anything that is not true.
 
 use std::process::Stdio;
 

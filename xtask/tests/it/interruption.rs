@@ -1,4 +1,4 @@
-//! Runs that end before their time: killed, or asked to stop.
+//! Runs that end early: killed, or asked to stop.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Project, said};
 
-/// Migrations of every kind, each of which writes its number once, quickly enough to be killed
-/// anywhere and slowly enough not to be missed.
+/// Migrations of every kind, each of which writes its number once. They are fast enough to be killed anywhere,
+/// and slow enough for the kill to hit.
 fn project() -> Project {
     let project = Project::new();
     project.migration(0, "log", "CREATE TABLE log (n int);", "DROP TABLE log;");
@@ -33,7 +33,7 @@ fn project() -> Project {
     project
 }
 
-/// Whatever is killed when: the next run goes on, nothing is lost, nothing runs twice.
+/// Whatever is killed at any time: the next run continues, nothing is lost, nothing runs twice.
 #[test]
 fn a_killed_run_is_finished_by_the_next() {
     let whole = project();
@@ -42,7 +42,7 @@ fn a_killed_run_is_finished_by_the_next() {
     assert_eq!(expected.len(), 24 + 6);
     whole.end();
 
-    // Every kill comes a little later after the start than the one before it, in both directions.
+    // Every kill comes a little later after the start than the previous one, in both directions.
     let project = project();
     let mut kills = 0;
     for (direction, goal) in [(&["migrate"][..], "25"), (&["rollback", "--all"][..], "0"), (&["migrate"][..], "25")] {
@@ -98,8 +98,8 @@ fn ctrl_c_and_sigterm_cancel_on_the_server_and_say_where_the_chain_stands() {
     }
 }
 
-/// A runner that is killed inside of a `CALL` that commits: the command says what may have been done, and its own hints, as
-/// they stand, bring it to an end.
+/// A runner is killed inside of a `CALL` that commits: the command says what may have been done, and its own
+/// hints, pasted as they stand, resolve it.
 #[test]
 fn a_call_that_may_have_been_done_is_asked_for_and_its_hint_can_be_pasted() {
     let project = Project::new();
@@ -114,7 +114,7 @@ fn a_call_that_may_have_been_done_is_asked_for_and_its_hint_can_be_pasted() {
     while project.query(sleeping).is_empty() {
         std::thread::sleep(Duration::from_millis(20));
     }
-    // While it runs, nobody is sent to `resolve`, which refuses.
+    // While it runs, nobody is advised to use `resolve`, which refuses.
     let status = project.run(&["status"]).ok();
     assert!(status.out.contains("running") && status.err.contains("statement 2 of 3"), "{status:?}");
     assert!(!status.err.contains("xtask resolve"), "{status:?}");

@@ -1,5 +1,5 @@
-//! One table of URLs and environments, each tried with psql and with ours: the same server, the same role, the same database,
-//! the same kind of connection, or no connection with either.
+//! One table of URLs and environments. Each is tried with psql and with our executable: both use the same
+//! server, role, database and kind of connection, or both fail to connect.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::support::{Project, SECRET, said};
 
-/// What is expected of a case.
+/// The expectation of a case.
 enum Expected {
-    /// What psql does.
+    /// The same as psql.
     Same,
-    /// What psql does where it knows the parameter, from this version on; by itself ours connects.
+    /// The same as psql if it knows the parameter, from this version on; our executable connects in any case.
     Since(u32),
-    /// Ours refuses by decision, with these words.
+    /// Our executable refuses it by design, with these words.
     Refused(&'static str),
 }
 use Expected::{Refused, Same, Since};
 
-/// `{a}`, `{b}` and `{p}` are the ports of the server with TLS, the one without, and one where nobody listens; `{d}` is the
-/// folder of the test, `{s}` that of the socket of the first server, percent-encoded.
+/// `{a}`, `{b}` and `{p}` are the ports of the server with TLS, the one without, and an unused port; `{d}` is
+/// the folder of the test, `{s}` that of the socket of the first server, percent-encoded.
 type Case = (&'static str, &'static [(&'static str, &'static str)], Expected);
 
 const CASES: &[Case] = &[
@@ -149,13 +149,13 @@ const CASES: &[Case] = &[
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?gssencmode=disable&channel_binding=prefer&client_encoding=UTF8", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?sslnegotiation=postgres", &[], Since(17)),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?max_protocol_version=latest", &[], Since(18)),
-    // What is not one of libpq's.
+    // Parameters that libpq does not have.
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?statement-cache-capacity=1", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?ssl-mode=require", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?options[geqo]=off", &[], Same),
     ("postgres://ann:{w}@127.0.0.1:{a}/shop?sslmode", &[], Same),
     ("mysql://ann:{w}@127.0.0.1:{a}/shop", &[], Same),
-    // What is refused here by decision.
+    // What is refused here by design.
     ("postgres://ann:{w}@localhost:{a}/shop", &[("PGSSLKEY", "{d}/own.key")], Refused("unset PGSSLKEY")),
     (
         "postgres://slow:{w}@localhost:{a}/shop?sslmode=require&channel_binding=require",
@@ -224,7 +224,7 @@ struct Server {
     port: u16,
 }
 
-/// How a connection came about, as the server has it in its log, and what the program said.
+/// A connection according to the server's log, and the output of the program.
 #[derive(Debug)]
 struct Outcome {
     came: Vec<String>,
@@ -288,7 +288,7 @@ impl Bed {
         self.observe(command, environment)
     }
 
-    /// Runs a program in this environment and no other, and reads from the logs how it came in.
+    /// Runs a program with only this environment, and reads from the logs how it connected.
     fn observe(&self, mut command: Command, environment: &[(&str, &str)]) -> Outcome {
         let own: Vec<_> =
             command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
@@ -311,7 +311,7 @@ impl Bed {
             came.extend(log.lines().filter(|line| line.contains("connection authorized")).map(|line| {
                 let line = line.split(" SSL enabled").next().unwrap().to_owned()
                     + if line.contains("SSL enabled") { " TLS" } else { "" };
-                // The names under which programs appear are their own business, where nobody gives one.
+                // The default application names of the programs may differ.
                 let line = line.replace(" application_name=psql", "").replace(" application_name=roundtrip", "");
                 format!("{name} {line}")
             }));
@@ -373,7 +373,7 @@ impl Server {
         let options = PgConnectOptions::new_without_pgpass().socket(&cluster.sockets).port(port);
         let options = options.username("postgres").database("postgres");
         project.wait(cluster.wait(&mut child, &options, Duration::from_secs(30))).unwrap();
-        // SCRAM is slow in a program that was built for debugging; one role is enough to see that it works.
+        // SCRAM is slow in a debug build; one role is enough to see that it works.
         for (kind, roles) in
             [("md5", &["ann", "tls", "plain", "certified", "\"o'dd@\""][..]), ("scram-sha-256", &["slow"])]
         {
@@ -401,7 +401,7 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Certificates for clients, and homes that have some.
+/// Certificates for clients, and home folders that contain some.
 fn files(folder: &Path, issuer: &CertifiedIssuer<'static, KeyPair>) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();

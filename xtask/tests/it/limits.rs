@@ -1,4 +1,4 @@
-//! Nothing hangs: files that are no files, statements that do not end, clients that were killed.
+//! Nothing hangs: files that are not regular files, statements that do not end, clients that were killed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Project, Said, said};
 
-/// A migration that never ends where there is a row, and starts with what stands before it.
+/// A migration that never ends if there is a row, and starts with the text `before`.
 fn endless(before: &str) -> Project {
     let project = Project::new();
     project.migration(
@@ -37,7 +37,7 @@ fn a_statement_that_does_not_end_is_named_and_ended() {
     timed_out(&project.run_bare(&["verify", "--all", "--statement-timeout", "1s"]), 1);
     project.write("migrate.toml", "[environments.shadow]\nstatement_timeout = \"1s\"\n");
     timed_out(&project.run_bare(&["verify", "--all"]), 1);
-    // A file that asks for more gets it, and is not let run for ever.
+    // A file that asks for more gets it, but does not run forever.
     project.write("migrate.toml", "");
     let own = endless("-- migrate: statement-timeout 0\n");
     timed_out(&own.run_bare(&["verify", "--all", "--statement-timeout", "1s"]), 2);
@@ -50,7 +50,7 @@ fn a_script_that_lifts_the_timeout_is_ended_all_the_same() {
     // As every dump begins.
     let project = endless("SET statement_timeout = 0;\n");
     timed_out(&project.run_bare(&["verify", "--all", "--statement-timeout", "1s"]), 2);
-    // What catches its own end is ended as well.
+    // A block that catches its own cancellation is ended as well.
     let up = "SET statement_timeout = 0;\nDO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN END; \
               END LOOP; END $$;\n";
     project.migration(2, "fill", up, "SELECT 1;");
@@ -100,7 +100,7 @@ fn a_killed_client_leaves_no_server_process_and_its_databases_are_swept() {
     let project = endless("");
     let verify = || {
         let mut verify = project.command(&["verify", "--all", "--statement-timeout", "1h"]);
-        // A server that lives on.
+        // A server that keeps running.
         verify.env("ROUNDTRIP_TEST_SERVER", project.url()).stdout(Stdio::null()).stderr(Stdio::null());
         verify
     };
@@ -116,8 +116,8 @@ fn a_killed_client_leaves_no_server_process_and_its_databases_are_swept() {
     child.wait().unwrap();
     let sessions = format!("SELECT pid::text FROM pg_stat_activity WHERE {of_child}");
     until("its sessions end", || project.query(&sessions).is_empty());
-    // The next processes that use the server sweep, as long as they live, and take nothing that is somebody's: the database of
-    // this test is.
+    // The next processes that use the server sweep as long as they live, and drop nothing that has an owner:
+    // the database of this test has one.
     project.migration(2, "fill", "SELECT 1;", "SELECT 1;");
     until("its databases are swept", || {
         said(verify().output().unwrap()).ok();
@@ -143,12 +143,12 @@ fn what_was_kept_on_purpose_is_not_swept() {
             !is_there(database)
         });
     };
-    // One of a process that is gone, of which nobody kept anything.
+    // A database of a process that is gone, and that nobody kept.
     let left = format!("test_{}_0_00000000", std::process::id());
     project.query(&format!("CREATE DATABASE {left}"));
     swept(&left);
     assert!(is_there(database));
-    // When its time is over it is.
+    // It is swept when its time is over.
     project.query(&format!("COMMENT ON DATABASE {database} IS 'kept until 1'"));
     swept(database);
     project.end();

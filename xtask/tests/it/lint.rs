@@ -14,7 +14,7 @@ use migrate_test::TestDatabase;
 use migrate_test::shape::Shadow;
 use tokio::task::JoinSet;
 
-/// A sample as a migration, read as a file of a folder would be.
+/// A sample as a migration, read like a file in a folder.
 fn migration(sql: &str) -> Result<Arc<Migration>, String> {
     let folder = tempfile::tempdir().unwrap();
     let down = if sql.contains("migrate: irreversible") { None } else { Some("SELECT;\n") };
@@ -48,10 +48,10 @@ async fn ground(rule: &Rule) -> Result<(Shadow, Database), String> {
     Ok((shadow, options))
 }
 
-/// Runs samples one behind the other, and tells what each breaks, judged against the schema at the beginning.
+/// Runs samples one after the other, and returns the rules that each breaks, judged against the initial schema.
 async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static str>>, String> {
     let (mut shadow, database) = ground(rule).await?;
-    // On a connection of its own, which plans what reads the schema once.
+    // On a separate connection, which plans the queries for the schema once.
     let mut reader = Reader::open_own(&database).await.unwrap();
     let released = schema::describe_with(&mut reader).await.unwrap();
     let (mut before, mut all) = (released.clone(), Vec::new());
@@ -69,7 +69,7 @@ async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static s
             after: block.runs.then_some(&after),
             released: Some(&released),
         };
-        // One that is off is asked on its own page all the same.
+        // A rule that is off is also tested on its own page.
         let asked = Lint { rules: [(rule.code.to_owned(), Weight(Some(Severity::Error)))].into() };
         all.push(lint::judge(&subject, &asked).iter().map(|finding| finding.code).collect());
         before = after;
@@ -148,7 +148,7 @@ fn codes_are_unique() {
     assert_eq!(codes.len(), count);
 }
 
-/// What the server refuses is not advised, whoever knows that a table is partitioned.
+/// What the server refuses is not advised, even if only the server knows that a table is partitioned.
 #[tokio::test]
 async fn indexes_of_partitioned_tables_are_not_advised_to_be_concurrent() {
     let database = TestDatabase::create().await.unwrap();

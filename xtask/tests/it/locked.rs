@@ -1,4 +1,4 @@
-//! Somebody has a table to himself: whatever only looks does not wait for him without end, and says who he is.
+//! Somebody has locked a table: commands that only read do not wait forever, and say who holds the lock.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -18,7 +18,8 @@ fn project() -> Project {
     project
 }
 
-/// Runs commands at the same time while a table is locked; each has to end, and those that `must_name` have to say by whom.
+/// Runs commands concurrently while a table is locked; each has to end, and those in `must_name` have to name
+/// the holder of the lock.
 fn look(project: &Project, table: &str, commands: &[&[&str]]) {
     let lock =
         format!("SET application_name TO 'a forgotten session'; BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");

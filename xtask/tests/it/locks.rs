@@ -1,6 +1,7 @@
-//! What the table of locks and lint say of a text, against what the observer sees the server do: statement by statement.
+//! What the table of locks and lint say about a text, compared with what the observer sees the server do:
+//! statement by statement.
 //!
-//! The statements are in `locks/statements.sql`; what is right is asked of the server, so a new case is one line.
+//! The statements are in `locks/statements.sql`. The server provides the truth, so a new case is one line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use migrate_test::shape::Shadow;
 
 const HEAD: &str = "-- migrate: no-transaction\n";
 
-/// Rules about rows that are read or written under a lock, each with words one of which its statement has.
+/// Rules about rows that are read or written under a lock, each with words one of which its statement contains.
 const OF_WORK: [(&str, &[&str]); 13] = [
     ("require-concurrent-index-creation", &["INDEX"]),
     ("require-concurrent-reindex", &["REINDEX"]),
@@ -38,7 +39,7 @@ const OF_WORK: [(&str, &[&str]); 13] = [
     ("refresh-blocks-readers", &["REFRESH"]),
 ];
 
-/// Rules about locks that are in somebody's way, whatever is done under them.
+/// Rules about locks that block others, whatever is done under them.
 const OF_LOCKS: [&str; 4] = [
     "lock-table",
     "refresh-blocks-readers",
@@ -46,7 +47,7 @@ const OF_LOCKS: [&str; 4] = [
     "require-concurrent-partition-detach",
 ];
 
-/// A file of this test.
+/// A fixture of this test.
 const WRITES: &str = "DO $$ DECLARE t regclass; BEGIN
     FOR t IN SELECT oid FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace NOT IN (11, 'information_schema'::regnamespace)
     LOOP EXECUTE format('LOCK TABLE ONLY %s IN ROW EXCLUSIVE MODE', t); END LOOP; END $$;";
@@ -55,8 +56,8 @@ fn file(name: &str) -> String {
     std::fs::read_to_string(format!("{}/tests/it/locks/{name}.sql", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// What a statement did: the strongest lock on each relation, and whether rows were read or written under a lock that is in
-/// the way of others.
+/// The effect of a statement: the strongest lock on each relation, and whether rows were read or written under
+/// a lock that blocks others.
 #[derive(Default)]
 struct Truth {
     locks: BTreeMap<String, LockMode>,
@@ -106,7 +107,7 @@ fn shown(name: &QualifiedName) -> String {
     }
 }
 
-/// The lines that a server of this version knows; those in a transaction, and those outside of one.
+/// The lines that a server of this version supports; those in a transaction, and those outside of one.
 fn lines(statements: &str, major: u32) -> (Vec<&str>, Vec<&str>) {
     let all = statements.lines().filter(|line| !line.is_empty() && !line.starts_with("--"));
     let (mut inside, mut alone) = (Vec::new(), Vec::new());
@@ -130,14 +131,14 @@ pub(crate) fn migration(text: &str) -> Arc<Migration> {
     MigrationSet::load_with(folder.path(), &drafts).unwrap().iter().next().unwrap().clone()
 }
 
-/// Runs a script on top of the base, and tells what each of its lines did.
+/// Runs a script on top of the base, and returns the effect of each of its lines.
 async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a str, Truth)> {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     for (name, up) in [("20250101000001_base", &*file("base")), ("20250101000002_case", script)] {
         write(&format!("{name}.up.sql"), &format!("-- migrate: irreversible a test\n{up}"));
     }
-    // The rows are those of the base: what a fixture may have written to gets no others.
+    // The rows are those of the base: tables that a fixture may have written to get no others.
     write("20250101000002_case.fixture.sql", WRITES);
     let set = MigrationSet::load(folder.path()).unwrap();
     let version = set.iter().last().unwrap().version().clone();
@@ -159,7 +160,7 @@ async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a
     all
 }
 
-/// What is wrong with what is said of a line.
+/// The errors in what is said about a line.
 fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     let migration = migration(text);
     let script = migration.up_script().unwrap();
@@ -170,7 +171,7 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
         said.insert(shown(&name), one.mode);
         works.insert(shown(&name), one.work);
     }
-    // Locks that are in nobody's way can be more: those of keys that are looked up, and of views that are read.
+    // There can be more locks that block nobody: those of keys that are looked up, and of views that are read.
     let strong = |all: &BTreeMap<String, LockMode>| {
         let strong = all.iter().filter(|(_, mode)| **mode >= LockMode::ShareUpdateExclusive);
         strong.map(|(name, mode)| format!("{mode} {name}")).collect::<Vec<_>>().join("; ")
@@ -183,7 +184,7 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     for (name, mode) in weak.filter(|(name, _)| !truth.unseen && !truth.locks.contains_key(*name)) {
         wrong.push(format!("the table says {mode} on {name}, which the server did not take"));
     }
-    // What looks at some rows only is no work.
+    // Sampling some rows does not count as work.
     let samples = text.contains("ANALYZE") || text.contains("VACUUM") && !text.contains("FULL");
     for (name, mode) in said.iter().filter(|_| !samples) {
         let (says, does) = (works[name], truth.work.get(name).copied().unwrap_or_default());
@@ -198,7 +199,7 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     wrong
 }
 
-/// What is wrong with the findings for a line.
+/// The errors in the findings for a line.
 fn misjudged(text: &str, truth: &Truth, codes: &[&str]) -> Vec<String> {
     let mut wrong = Vec::new();
     let of_work: Vec<&(&str, &[&str])> = OF_WORK.iter().filter(|(code, _)| codes.contains(code)).collect();
@@ -275,7 +276,7 @@ async fn a_change_of_all_rows_is_found_however_its_condition_is_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Queries in WITH that each use the one before twice are looked at once each, and a long chain has an end.
+/// Queries in WITH that each use the previous one twice are examined once each, and a long chain ends.
 #[test]
 fn a_chain_of_queries_does_not_take_for_ever() {
     let link = |at: usize| format!("a{at} AS (SELECT x.id FROM a{0} AS x JOIN a{0} AS y ON x.id = y.id)", at - 1);
@@ -292,7 +293,7 @@ fn a_chain_of_queries_does_not_take_for_ever() {
     }
 }
 
-/// What stands inside of a block is found where it stands; what cannot be read is reported.
+/// What is inside of a block is found at its location; what cannot be parsed is reported.
 #[test]
 fn what_a_block_does_is_found_at_its_place() {
     let text = "SELECT 1;\nDO $$\nBEGIN\n  IF true THEN\n    DROP TABLE t;\n  END IF;\n  EXECUTE 'ALTER TABLE t\n    DROP COLUMN n';\n  \
@@ -308,8 +309,8 @@ fn what_a_block_does_is_found_at_its_place() {
     assert!(told.contains(&("unread-statement", (9, 3))), "{told:?}");
 }
 
-/// The lists of what PostgreSQL brings are right: a function that may give another value for each row is not in the one,
-/// a type that can be meant without its schema is in the other.
+/// The lists of what PostgreSQL provides are correct: no function that may return another value for each row is
+/// in the one, and every type that can be named without its schema is in the other.
 #[tokio::test]
 async fn the_lists_of_functions_and_types_are_those_of_the_server() {
     let (mut shadow, _, major) = ground().await;
@@ -324,7 +325,7 @@ async fn the_lists_of_functions_and_types_are_those_of_the_server() {
     let of = "FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace";
     let all = ask(&format!("SELECT DISTINCT proname {of}")).await;
     let volatile = ask(&format!("SELECT DISTINCT proname {of} AND provolatile = 'v'")).await;
-    // What looks like a call and is none.
+    // Words that look like calls but are not.
     let words = [
         "coalesce",
         "greatest",
@@ -349,8 +350,8 @@ async fn the_lists_of_functions_and_types_are_those_of_the_server() {
     shadow.end().await.unwrap();
 }
 
-/// A function of the schema whose body changes something is not in the statements of the migration that calls it, or that
-/// fires it as a trigger.
+/// A function of the schema whose body changes something is not visible in the statements of the migration that
+/// calls it, or that fires it as a trigger.
 #[tokio::test]
 async fn a_call_of_what_changes_something_is_reported() {
     let database = TestDatabase::create().await.unwrap();
@@ -392,7 +393,7 @@ async fn a_call_of_what_changes_something_is_reported() {
     }
 }
 
-/// What a script makes and runs is read: its statements are found at their places, and locked for.
+/// What a script creates and runs is read: its statements are found at their locations, with their locks.
 #[test]
 fn what_a_function_of_the_script_does_is_found_at_its_place() {
     let made = "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$\nBEGIN\n  ALTER TABLE t ALTER a TYPE bigint;\n  RETURN 1;\nEND $$;\n";
@@ -433,7 +434,7 @@ fn what_a_function_of_the_script_does_is_found_at_its_place() {
     }
 }
 
-/// A loop that ends its transaction between the turns changes a part of the rows at a time.
+/// A loop that commits in each iteration changes a part of the rows at a time.
 #[test]
 fn a_loop_that_commits_is_in_parts() {
     let part = "UPDATE keyed SET done = true WHERE id IN (SELECT id FROM keyed WHERE NOT done LIMIT 1000); EXIT WHEN NOT FOUND;";
@@ -454,7 +455,7 @@ fn a_loop_that_commits_is_in_parts() {
     }
 }
 
-/// A table that the schema does not have is locked all the same; what the script makes itself is not there yet.
+/// A lock on a table that is not in the schema is shown too; what the script itself creates does not exist yet.
 #[tokio::test]
 async fn a_lock_on_a_table_that_is_not_in_the_schema_is_shown() {
     let (shadow, at, major) = ground().await;
@@ -470,7 +471,7 @@ async fn a_lock_on_a_table_that_is_not_in_the_schema_is_shown() {
     assert_eq!(unknown, ["access exclusive elsewhere.strange", "row exclusive stranger"]);
 }
 
-/// What a script takes back is not done, and its locks are released; those from before the savepoint are kept.
+/// What a script rolls back is not done, and its locks are released; those from before the savepoint are kept.
 #[test]
 fn what_goes_back_to_a_savepoint_is_not_done() {
     let codes = |text: &str| {

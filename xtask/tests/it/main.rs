@@ -1,4 +1,4 @@
-//! The command line as its users meet it: the built executable, real folders, real servers.
+//! The command line as users see it: the compiled executable, real folders, real servers.
 
 mod audit;
 mod causes;

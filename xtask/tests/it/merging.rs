@@ -1,9 +1,9 @@
-//! What a branch does to what is released: a small git repository for each scenario, and its exact message.
+//! What a branch does to released migrations: a small git repository for each scenario, and its exact message.
 
 use crate::repository::Repository;
 use crate::support::{Project, Said, said};
 
-/// The sentence that CI greets an edited migration with.
+/// The sentence that CI prints for an edited migration.
 const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
 fn check(repository: &Repository) -> Said {
@@ -232,7 +232,7 @@ fn a_version_of_a_day_that_has_not_come_is_found_before_others_follow_it() {
     repository.0.run_bare(&["rebase"]).ok();
     assert!(!check(&repository).ok().out.contains("version-ahead"));
     repository.0.run_bare(&["new", "next"]).ok();
-    // What is released keeps its version, and later ones follow it.
+    // Released migrations keep their versions, and later ones follow them.
     repository.git(&["checkout", "--quiet", "--force", "main"]);
     repository.git(&["clean", "--quiet", "--force"]);
     repository.git(&["merge", "--quiet", "topic"]);

@@ -1,5 +1,5 @@
-//! What people get wrong: each mistake has a message with a code, a next step and an exit code,
-//! in text and in JSON, and never a panic, a driver's own words or a password.
+//! Common mistakes: each has a message with a code, a next step and an exit code, in text and in JSON, and
+//! never a panic, the driver's own wording or a password.
 
 use crate::support::{Project, SECRET};
 

@@ -1,4 +1,4 @@
-//! Telling the team: what is sent, to servers that take it, and what becomes of a run whose receivers do not.
+//! Notifying the team: what is sent, to servers that accept it, and how a run ends whose receivers do not.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::support::{Project, Said};
 
-/// A part of every address here; whoever knows it can write to the channel, so it must never be shown.
+/// A part of every address here. Anyone who knows it can write to the channel, so it must never be shown.
 const TOKEN: &str = "T0KEN-of-the-channel";
 const ROW: &str = "a-row-of-somebody";
 
-/// A server for HTTP that gives these answers, the last one again and again, and remembers what it was sent.
+/// An HTTP server that gives these answers, repeating the last one, and remembers what it was sent.
 struct Receiver {
     port: u16,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -26,13 +26,13 @@ struct Heard {
     body: Value,
 }
 
-/// What a receiver does.
+/// The behaviour of a receiver.
 #[derive(Debug, Clone, Copy)]
 enum Answer {
     Status(u16),
-    /// Asks for a pause that is longer than anybody waits.
+    /// Asks for a longer pause than any sender accepts.
     Tomorrow,
-    /// Takes the request and says nothing.
+    /// Accepts the request and does not answer.
     Silence,
 }
 
@@ -92,13 +92,13 @@ fn hear(stream: &TcpStream) -> Heard {
     Heard { head, body: serde_json::from_slice(&body).unwrap() }
 }
 
-/// A port where nobody listens.
+/// A port without a listener.
 fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://127.0.0.1:{}/{TOKEN}", listener.local_addr().unwrap().port())
 }
 
-/// A protected environment with a migration that is applied, and these hooks.
+/// A protected environment with an applied migration and these hooks.
 fn project(hooks: &str) -> Project {
     let project = Project::new();
     let live = "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\naudit = \"audit\"\n";
@@ -125,7 +125,7 @@ fn run(project: &Project, url: &str, arguments: &[&str]) -> Said {
 
 const ROLLBACK: [&str; 4] = ["rollback", "--yes", "--reason", "INC-7 <!channel>"];
 
-/// The remarks of the newest record of a rollback.
+/// The remarks in the newest record of a rollback.
 fn remarks(said: &Said) -> String {
     let line = said.out.lines().find(|line| line.starts_with("record")).unwrap();
     let page = std::fs::read_to_string(line.split_whitespace().nth(1).unwrap()).unwrap();
@@ -225,7 +225,7 @@ fn who_hears_of_drift_alone_is_not_looked_for_in_a_run() {
     project.end();
 }
 
-/// Every text of a message, with the kind of what holds it.
+/// Every text of a message, with the kind of the element that contains it.
 fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(map) => map.iter().for_each(|(key, value)| match value {
@@ -292,7 +292,7 @@ fn hooks_can_be_tried() {
     project.end();
 }
 
-/// While a receiver hangs at the start, nothing waits for it.
+/// If a receiver hangs at the start, nothing waits for it.
 #[test]
 fn a_run_does_not_wait_for_those_who_are_told_that_it_begins() {
     let receiver = Receiver::new(&[Answer::Silence]);

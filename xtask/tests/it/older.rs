@@ -1,4 +1,5 @@
-//! Programs and databases of different ages, folders without migrations, and what was never run here.
+//! Programs and databases of different ages, folders without migrations, and migrations that were never run
+//! here.
 
 use crate::repository::Repository;
 use crate::support::{Project, Said};
@@ -26,7 +27,7 @@ fn remove(project: &Project, number: u64, name: &str) {
     }
 }
 
-/// The folder of an older image: the database has `b` and `c` as well.
+/// The folder of an older image: the database also has `b` and `c`.
 fn older() -> Project {
     let project = Project::new();
     for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -77,7 +78,7 @@ fn a_hole_and_what_is_pending_below_newer_ones_stay_errors() {
     project.write(&format!("{between}.down.sql"), "DROP TABLE late;\n");
     project.run(&["rollback", "--to", SECOND]).ok();
     let early = project.run(&["migrate", "--allow-newer"]);
-    // The folder's own newest is newer than the database now, so `b` is a hole.
+    // The folder's newest migration is now newer than the database, so `b` is a gap.
     says(&early, &["error[missing-file]"]);
     for ending in ["up", "down"] {
         std::fs::remove_file(project.path().join(format!("{between}.{ending}.sql"))).unwrap();
@@ -133,7 +134,7 @@ fn a_version_can_be_ensured_by_whoever_may_only_read() {
     assert_eq!(newest.code, 3, "{newest:?}");
     says(&newest, &[SECOND, "the newest applied migration in the ledger svc.ledger is 20250101000001"]);
     assert_eq!(project.run_unnamed(&["ensure", FIRST]).code, 3, "the ledger of the environment is not the default one");
-    // An application that has no folder of migrations asks all the same, as a role that may only read.
+    // An application without a folder of migrations can query it too, as a read-only role.
     let url = project.url();
     let name = url.rsplit('/').next().unwrap().split('?').next().unwrap();
     let role = format!("reader_of_{name}");
@@ -176,7 +177,7 @@ fn a_folder_without_migrations_is_never_a_success() {
     ];
     for layout in [&["--layout", "sqlx"][..], &["--layout", "flyway"]] {
         for command in commands {
-            // The checks take a server that --database names for their own.
+            // The checks use a server that --database names as their own.
             let is_check = !["migrate", "ensure", "status"].contains(&command[0]);
             let all = [command, layout].concat();
             let said = if is_check { project.run_bare(&all) } else { project.run(&all) };
@@ -187,7 +188,7 @@ fn a_folder_without_migrations_is_never_a_success() {
             );
         }
     }
-    // What one does first in a new project works.
+    // The first commands in a new project work.
     says(&project.run(&["status", "--layout", "sqlx"]).ok(), &["0 applied, 0 pending", "no-migrations"]);
     std::fs::remove_dir_all(project.path().join("migrations/db")).unwrap();
     let empty = project.run(&["migrate"]);
@@ -250,7 +251,7 @@ fn a_check_that_could_not_be_made_is_no_success() {
         assert_eq!(said.code, 3, "{command:?}: {said:?}");
         says(&project.run_bare(&[command, &["--format", "json"]].concat()), &["could-not-look", "nowhere"]);
     }
-    // Where another check tells the cause, it is told once.
+    // If another check reports the cause, it is reported once.
     let ci = project.run_bare(&["ci", "--format", "json"]);
     assert_eq!(ci.code, 3, "{ci:?}");
     let json = ci.json();

@@ -1,4 +1,4 @@
-//! What the dry run says of several migrations that are pending, and what it counts on.
+//! What the dry run says about several pending migrations, and what it assumes.
 
 use migrate_core::db::Reader;
 use migrate_core::ident::plain;
@@ -9,7 +9,8 @@ use migrate_test::shape::Shadow;
 
 use crate::locks::{ground, migration};
 
-/// What one migration renames has its new name in the next, and the dry run follows; settings end with their migration.
+/// What one migration renames has its new name in the next, and the dry run follows; settings end with their
+/// migration.
 #[tokio::test]
 async fn a_name_lasts_into_the_next_migration() {
     let (shadow, at, major) = ground().await;
@@ -28,7 +29,8 @@ async fn a_name_lasts_into_the_next_migration() {
     assert_eq!(shown.collect::<Vec<_>>(), expected);
 }
 
-/// What one migration proves need not be proven in the next, and the dry run judges each on the schema that those before it make.
+/// What one migration proves need not be proven in the next, and the dry run judges each on the schema that the
+/// previous ones create.
 #[tokio::test]
 async fn a_migration_is_judged_on_the_schema_that_those_before_it_make() {
     let (shadow, at, major) = ground().await;
@@ -58,7 +60,7 @@ async fn a_migration_is_judged_on_the_schema_that_those_before_it_make() {
     assert_eq!(works(&[&retype("varchar(20)"), &retype("varchar(10)"), &retype("wide")])[1], Rewrites);
 }
 
-/// Our sessions are in UTC whatever a database says: what the table says of time zones counts on it.
+/// Our sessions are in UTC whatever a database sets: the table of time zones relies on it.
 #[tokio::test]
 async fn a_database_with_a_time_zone_of_its_own_changes_nothing() {
     let database = TestDatabase::create().await.unwrap();

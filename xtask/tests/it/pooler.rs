@@ -1,4 +1,5 @@
-//! A pooler in front of a protected environment: one that keeps no sessions is told before anybody is asked, and nothing is run.
+//! A pooler in front of a protected environment: one without session pooling is reported before anybody is
+//! asked, and nothing is run.
 
 use crate::pgbouncer::Pooler;
 use crate::production::{BACK, ROLLBACK, project, records};
@@ -23,7 +24,7 @@ fn in_transaction_mode_nothing_is_asked_run_or_recorded() {
     for arguments in [
         &[&migrate[..], &["--yes"]].concat()[..],
         &ROLLBACK,
-        // Without --yes somebody would be asked, and told that there is nobody.
+        // Without --yes a person would be asked, and the command would report that there is none.
         &migrate,
         &["rollback", "--env", "live", "--reason", "INC-1"],
         &[&migrate[..], &["--dry-run"]].concat(),

@@ -1,4 +1,5 @@
-//! A protected environment: what a run costs is shown before it, what it did is on record after it, however it ended.
+//! A protected environment: the cost of a run is shown before it, and its effect is recorded after it, however
+//! it ended.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::support::{Project, Said, said};
 
-/// Two migrations with rows in what they made; the environment is protected and keeps records.
+/// Two migrations with rows in what they created; the environment is protected and keeps records.
 pub(crate) fn project(second_down: &str) -> Project {
     let project = Project::new();
     project.migration(1, "orders", "CREATE TABLE orders (id int PRIMARY KEY, status text);", "DROP TABLE orders;");
@@ -66,7 +67,8 @@ fn sleeping(project: &Project) -> Child {
     child
 }
 
-/// What two steps take is reported once, with the first; a materialized view that is not populated blocks nothing.
+/// What two steps drop is reported once, with the first; a materialized view that is not populated blocks
+/// nothing.
 #[test]
 fn what_is_gone_is_not_told_again() {
     let project = project(BACK);
@@ -181,7 +183,8 @@ fn data_that_are_kept_come_back() {
 #[test]
 fn what_does_not_come_back_is_told_and_not_purged_with_the_rest() {
     let project = project(BACK);
-    // The table is everybody's before the rows can come back, so that nobody knows whose the rows in it are.
+    // The table is accessible to everybody before the rows can be restored, so it is unknown whose rows it
+    // contains.
     let up = "-- migrate: no-transaction\nCREATE TABLE state (id serial PRIMARY KEY, name text UNIQUE);\n\
               INSERT INTO state (name) VALUES ('new'), ('old');";
     project.migration(3, "state", up, "DROP TABLE state;");
@@ -276,7 +279,7 @@ fn where_no_record_can_be_written_nothing_is_run() {
     project.end();
 }
 
-/// What the disk does when it is full: the folder takes nothing any more while the run is in progress.
+/// What the disk does when it is full: the folder accepts nothing more while the run is in progress.
 #[test]
 fn where_the_record_cannot_be_ended_it_is_shown_and_the_outcome_stays() {
     let project = project("SELECT pg_sleep(1); DROP TABLE parcel; ALTER TABLE orders DROP note;");
@@ -335,7 +338,7 @@ fn a_role_with_too_few_rights_is_told_before_and_after() {
     project.end();
 }
 
-/// The file in which a running server of this folder says who it is.
+/// The file in which a running server of this folder identifies itself.
 fn postmaster(folder: &std::path::Path) -> Option<PathBuf> {
     let entries = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
     entries.into_iter().find_map(|path| match path.is_dir() {

@@ -1,4 +1,4 @@
-//! The reference set of this repository: up, with its data down and up again.
+//! The reference set of this repository: up, down with its data, and up again.
 
 use std::path::Path;
 
@@ -23,9 +23,9 @@ fn it_goes_up_is_seeded_goes_down_and_up_again() {
     };
     let users = seeded(());
     assert_eq!(users.len(), 5);
-    // Seeding again changes nothing but the time of the last change, which stays as it is.
+    // Seeding again changes nothing: even the time of the last change stays as it is.
     assert_eq!(seeded(()), users);
-    // Down to where the phone numbers were typed, and back: not one of them is lost.
+    // Down to the point where the phone numbers got their type, and back: none of them is lost.
     let phones = "SELECT coalesce(phone, '-') FROM users ORDER BY id";
     let normal = project.query(phones);
     run(&["rollback", "--to", "20250324083000"]);

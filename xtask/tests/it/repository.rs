@@ -23,7 +23,7 @@ impl Repository {
         repository
     }
 
-    /// The same on a branch that has just begun.
+    /// The same on a new branch.
     pub(crate) fn branched() -> Self {
         let repository = Self::new();
         repository.git(&["checkout", "--quiet", "-b", "topic"]);
@@ -49,7 +49,7 @@ impl Repository {
         self.git(&["commit", "--quiet", "--message", message]);
     }
 
-    /// Names the database of this test as an environment, and applies what is there.
+    /// Names the database of this test as an environment, and applies the migrations.
     pub(crate) fn staging(&self) {
         self.0.write("migrate.toml", "[environments.staging]\ndatabase = \"env:TEST_DATABASE_URL\"\n");
         self.0.run_bare(&["migrate", "--env", "staging"]).ok();

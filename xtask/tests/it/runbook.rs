@@ -1,4 +1,5 @@
-//! A runbook that is run with psql leaves what the command leaves, and refuses to run where it does not fit.
+//! A runbook that is run with psql has the same result as the command, and refuses to run where it does not
+//! fit.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ use rstest::rstest;
 
 use crate::support::{Project, Said, said};
 
-/// psql beside the server that the tests use, or the one of this machine.
+/// The psql that belongs to the server of the tests, or the one of this machine.
 pub(crate) fn psql(project: &Project, arguments: &[&str]) -> Command {
     psql_on(project, &project.url(), arguments)
 }
@@ -50,7 +51,7 @@ fn ledger(project: &Project, ledger: &str) -> Vec<String> {
 
 const LEDGER: &str = "roundtrip.ledger";
 
-/// Both databases are the same, as far as migrations are concerned, and the chain is clean.
+/// Both databases are the same as far as migrations are concerned, and the chain is clean.
 #[track_caller]
 fn same(command: &Project, hand: &Project, of: &str) {
     let change = Change::between(&schema(command, of), &schema(hand, of));
@@ -67,7 +68,7 @@ fn twins(make: impl Fn(&Project)) -> (Project, Project) {
     twins
 }
 
-/// Up and down, by the command here and by hand there, with a look after each.
+/// Up and down, once with the command and once by hand, with a comparison after each.
 #[track_caller]
 fn there_and_back((command, hand): (Project, Project), migrations: u64) {
     command.run(&["migrate", "--to", &version(1)]).ok();
@@ -179,7 +180,7 @@ fn what_is_written_by_hand_is_what_the_command_does(#[case] up: &str, #[case] do
     there_and_back(twins, 2);
 }
 
-/// Three migrations of a table each, applied.
+/// Three migrations with one table each, applied.
 pub(crate) fn three() -> Project {
     let project = Project::new();
     for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {
@@ -234,7 +235,7 @@ fn it_does_not_run_beside_another_run() {
     let said = with_psql(&project, &["-f", "script.sql"]);
     refused(&said, "another run holds the migration lock: pid");
     assert!(said.err.contains("roundtrip lock"), "{said:?}");
-    // And the other way round: a run waits for a script.
+    // The reverse: a run waits for a script.
     project.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'");
     runner.wait().unwrap();
     let text = fs::read_to_string(project.path().join("script.sql")).unwrap();

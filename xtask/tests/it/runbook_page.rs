@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::runbook::{psql, tables, three, version};
 use crate::support::{Project, Said, said};
 
-/// The blocks of the page by their names, and which of them were run.
+/// The blocks of the page by name, and which of them were run.
 struct Page {
     blocks: BTreeMap<String, String>,
     used: RefCell<BTreeSet<String>>,
@@ -27,7 +27,7 @@ impl Page {
         Self { blocks, used: RefCell::default() }
     }
 
-    /// Runs blocks in one session; what is no name of a block is typed as it stands.
+    /// Runs blocks in one session; text that is not the name of a block is sent as it is.
     fn run(&self, project: &Project, names: &[&str]) -> Said {
         let block = |name: &&str| {
             self.used.borrow_mut().insert((*name).to_owned());
@@ -46,7 +46,7 @@ fn set(number: u64) -> String {
     format!("\\set version {}", version(number))
 }
 
-/// What is typed once, at the beginning.
+/// What the user types once, at the beginning.
 const WHO: &str = "\\set who 'ann o''neill'\n\\set why 'INC-4711: it''s broken'";
 
 #[test]
@@ -109,7 +109,7 @@ fn by_hand(page: &Page) {
     project.end();
 }
 
-/// Section 6: a run that nobody knows of holds the lock.
+/// Section 6: an unknown run holds the lock.
 fn stuck(page: &Page) {
     let project = three();
     let holder = project.hold(&page.blocks["lock"]);
@@ -153,7 +153,7 @@ fn half_applied(page: &Page) {
     assert_eq!(page.run(&project, &["unfinished"]).ok().out, "");
     let status = project.run(&["status", "--format", "json"]).ok().json();
     assert_eq!((&status["unfinished"], &status["pending"][0]["name"]), (&serde_json::Value::Null, &"it".into()));
-    // The other way: what is missing is done by hand, and it counts as applied, with its way back.
+    // The other way: what is missing is done by hand, and the migration counts as applied, with its rollback.
     assert_eq!(project.run(&["migrate"]).code, 1);
     let mend = "DELETE FROM t; CREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);";
     page.run(&project, &["lock", "drop-invalid", mend, WHO, &set(1), "\\set counts_as up", "resolve", "release"]).ok();
@@ -163,7 +163,7 @@ fn half_applied(page: &Page) {
     project.end();
 }
 
-/// Section 5: the way back commits statement by statement.
+/// Section 5: the rollback commits statement by statement.
 fn without_a_transaction(page: &Page) {
     let project = Project::new();
     let down = "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_a;\nDROP TABLE t;";
@@ -184,7 +184,7 @@ fn without_a_transaction(page: &Page) {
     project.end();
 }
 
-/// Section 7: kept rows and values are brought back.
+/// Section 7: kept rows and values are restored.
 fn kept(page: &Page) {
     let project = three();
     project.migration(
@@ -193,7 +193,7 @@ fn kept(page: &Page) {
         "ALTER TABLE a ADD PRIMARY KEY (id), ADD note text;",
         "ALTER TABLE a DROP CONSTRAINT a_pkey, DROP note;",
     );
-    // What its up writes over is in the copy as well, and left to a person.
+    // What its up script overwrites is in the copy as well, and left to a person.
     let up = "ALTER TABLE a ADD word text; UPDATE a SET note = upper(note);";
     project.migration(5, "words", up, "ALTER TABLE a DROP word;");
     project.migration(6, "d", "CREATE TABLE d (id int GENERATED ALWAYS AS IDENTITY, at date);", "DROP TABLE d;");
@@ -214,7 +214,7 @@ fn kept(page: &Page) {
     project.end();
 }
 
-/// Section 4 and 7: a destructive way back, with a copy of what it destroys.
+/// Sections 4 and 7: a destructive rollback, with a copy of what it destroys.
 fn saved(page: &Page) {
     let project = three();
     let up = "CREATE TABLE \"Odd.Name\" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t text, n int GENERATED ALWAYS AS (1) STORED); \
@@ -224,7 +224,7 @@ fn saved(page: &Page) {
     project.query("INSERT INTO \"Odd.Name\" (t) VALUES ('x'), ('y'); INSERT INTO a (id, note) VALUES (1, 'kept')");
     let named = page.run(&project, &[&set(4), "named"]).ok();
     assert!(named.out.contains("\"Odd.Name\"|") && named.out.contains("a|") && !named.out.contains("b|"), "{named:?}");
-    // Where the way back fails, the copy goes as well.
+    // If the rollback fails, the copy is removed as well.
     project.query("CREATE VIEW in_the_way AS SELECT * FROM \"Odd.Name\"");
     assert_eq!(page.run(&project, &["lock", WHO, &set(4), "save", "rollback"]).code, 3);
     assert_eq!(project.query("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'saved%'"), ["0"]);
@@ -243,7 +243,7 @@ fn saved(page: &Page) {
     project.end();
 }
 
-/// Section 6: the lock was not to be had, and nobody waits any more.
+/// Section 6: the lock was not available, and nobody is waiting any more.
 fn timed_out(page: &Page) {
     let project = three();
     project.migration(
@@ -254,7 +254,7 @@ fn timed_out(page: &Page) {
     );
     project.run(&["migrate"]).ok();
     let other = project.hold("BEGIN; SELECT FROM b");
-    // The way back names `child` alone, and its foreign key wants a lock on `a` as well.
+    // The rollback names only `child`, but its foreign key needs a lock on `a` as well.
     let holder = project.hold("BEGIN; SELECT 'mine' FROM a");
     let failed = page.run(&project, &["where", "SET lock_timeout = '50ms';", "lock", WHO, &set(4), "rollback"]);
     assert!(failed.code == 3 && failed.err.contains("lock timeout"), "{failed:?}");
@@ -266,7 +266,7 @@ fn timed_out(page: &Page) {
     );
     assert!(lines[0].contains("SELECT 'mine' FROM a") && lines[1].contains("|f|"), "{shown:?}");
     assert_eq!(lines.len(), 4, "{shown:?}");
-    // Without a version everybody is listed.
+    // Without a version, everybody is listed.
     assert_eq!(page.run(&project, &["blockers"]).ok().out.lines().count(), 2);
     drop((holder, other));
     project.end();

@@ -1,4 +1,4 @@
-//! What a script can do besides running: save what it destroys, and say who is in the way.
+//! What a script can do besides running: save what it destroys, and say who blocks it.
 
 use crate::runbook::{psql, tables, three, version};
 use crate::support::{Project, Said, said};
@@ -36,7 +36,7 @@ fn what_a_script_destroys_is_saved_where_that_is_wanted() {
     assert_eq!(copy(4, "public.Odd.Name"), ["(1)"]);
     assert_eq!(copy(4, "public.a"), ["(7,kept)"]);
     assert_eq!(copy(3, "public.c"), Vec::<String>::new());
-    // Without the variable nothing is saved, and nothing else is different.
+    // Without the variable nothing is saved; everything else is the same.
     project.query(&format!("DROP SCHEMA saved_{0} CASCADE; DROP SCHEMA saved_{1} CASCADE", version(4), version(3)));
     project.run(&["migrate"]).ok();
     script(&project, &["-n", "2"]);

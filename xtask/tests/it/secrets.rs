@@ -1,4 +1,5 @@
-//! Passwords with any characters, encoded or not, by every way that leads an address into a command: no part of one is shown.
+//! Passwords with any characters, encoded or not, in every way that an address can be given to a command: no
+//! part of one is shown.
 
 use std::process::Stdio;
 
@@ -7,10 +8,10 @@ use proptest::test_runner::TestRunner;
 
 use crate::support::{Project, said};
 
-/// Characters that mean something in a URL, a shell, TOML or JSON, and some that mean nothing.
+/// Characters with a special meaning in a URL, a shell, TOML or JSON, and some without.
 const ODD: &str = "[@:/?#%&=+ '\"\\\\\\[\\]{}$`!;,<>|~^*()Aé✓\u{2028}\\-]{4,14}";
 
-/// The parts of a password that must not be seen, four characters each.
+/// The parts of a password that must not be shown, four characters each.
 fn parts(password: &str) -> Vec<String> {
     let all: Vec<char> = password.chars().collect();
     all.windows(4).map(|part| part.iter().collect()).collect()
@@ -20,18 +21,18 @@ fn encoded(password: &str) -> String {
     password.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Runs a command in both formats and looks at everything that it says.
+/// Runs a command in both formats and checks everything that it prints.
 #[track_caller]
 fn is_silent(project: &Project, password: &str, arguments: &[&str], variables: &[(&str, &str)]) {
     for format in ["text", "json"] {
         let mut command = project.command(arguments);
         command.args(["--format", format]).envs(variables.iter().copied()).stdin(Stdio::null());
-        // What is meant is connected to, and nobody listens there.
+        // The correct address is used, and nothing listens there.
         let said = said(command.output().unwrap());
         assert_ne!(said.code, 0, "{arguments:?} {variables:?}: {said:?}");
         let all = format!("{}\n{}", said.out, said.err);
         for part in parts(password).iter().chain(&parts(&encoded(password))) {
-            // A row of one character is in every frame.
+            // A run of one character also occurs in every frame.
             let is_plain = part.chars().all(|c| part.starts_with(c)) || " |= ".contains(part.trim());
             assert!(is_plain || !all.contains(part), "{part:?} of {password:?} by {arguments:?} {variables:?}:\n{all}");
         }
@@ -67,7 +68,7 @@ fn no_part_of_a_password_is_shown_whatever_it_is_made_of() {
             is_silent(&project, password, &["status", "--database", &url], &[]);
         }
     }
-    // The other ways take the same texts apart with the same functions; a few of each are enough.
+    // The other ways parse the same texts with the same functions; a few of each are enough.
     for password in &passwords[..6] {
         let url = format!("postgres://app:{password}@127.0.0.1:1/shop");
         is_silent(&project, password, &["status", &url], &[]);
@@ -95,7 +96,7 @@ fn no_part_of_a_password_is_shown_whatever_it_is_made_of() {
     project.end();
 }
 
-/// What psql is started with is seen by everybody on the machine.
+/// Everybody on the machine can see the arguments that psql is started with.
 #[test]
 fn psql_is_given_the_password_in_its_environment() {
     let project = Project::new();
@@ -117,7 +118,7 @@ fn psql_is_given_the_password_in_its_environment() {
     project.end();
 }
 
-/// A database that is kept because a law does not hold is reached with the command that is printed, as it stands.
+/// A database that is kept because a law does not hold can be reached with the printed command, as it stands.
 #[test]
 fn the_address_of_a_kept_database_is_one_that_psql_takes() {
     let project = Project::new();

@@ -1,4 +1,4 @@
-//! Throw-away servers of processes that were killed, and what is kept between runs.
+//! Shadow servers of processes that were killed, and what is kept between runs.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use crate::support::{Project, said};
 
-/// A server that nobody else uses, for it has a folder of its own.
+/// A server that nobody else uses, because it has its own folder.
 struct Private {
     project: Project,
     folder: tempfile::TempDir,
@@ -21,7 +21,7 @@ struct Private {
 impl Private {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The account that runs the server has to come through.
+        // The account that runs the server must be able to enter.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self { project: Project::new(), folder }
     }
@@ -32,12 +32,12 @@ impl Private {
         command
     }
 
-    /// What the server has in its folder, once it has been started.
+    /// The server's own folder, once it has been started.
     fn home(&self) -> Option<PathBuf> {
         fs::read_dir(self.folder.path()).unwrap().next().map(|entry| entry.unwrap().path())
     }
 
-    /// Joins the server as a user, as `supervise.sh` says; it lives until the file is closed.
+    /// Joins the server as a user, as `supervise.sh` describes; the server lives until the file is closed.
     fn hold(&self) -> fs::File {
         let fifo = self.home().unwrap().join("alive");
         let mut alive = fs::File::options().read(true).write(true).open(fifo).unwrap();
@@ -98,13 +98,13 @@ fn a_killed_process_leaves_no_server_and_no_database() {
         let all = runtime.block_on(private.ask(DATABASES)).unwrap();
         all.into_iter().filter(|name| name.starts_with("test_")).collect::<Vec<_>>()
     };
-    // Whoever ends before it has swept everything leaves the rest to the next.
+    // A process that ends before it has swept everything leaves the rest to the next one.
     let of_the_dead: Vec<String> = tests().into_iter().filter(|name| name.contains(&format!("_{dead}_"))).collect();
     until("what the dead process left is swept", || {
         verify();
         tests().iter().all(|name| !of_the_dead.contains(name))
     });
-    // A process does not wait for the end of its own databases either, which the server goes on to drop.
+    // A process does not wait for its own databases to be dropped either; the server completes that.
     until("no database is left", || tests().is_empty());
     drop(held);
     private.end();
@@ -114,7 +114,7 @@ fn a_killed_process_leaves_no_server_and_no_database() {
 fn templates_are_kept_and_the_oldest_of_too_many_go() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let private = Private::new();
-    // As many statements as make a chain worth keeping.
+    // Enough statements to make a chain worth keeping.
     for n in 1..=6 {
         let tables: Vec<String> = (1..=5).map(|part| format!("t_{n}_{part}")).collect();
         let up: String = tables.iter().map(|table| format!("CREATE TABLE {table} ();")).collect();
@@ -128,7 +128,7 @@ fn templates_are_kept_and_the_oldest_of_too_many_go() {
     newest(&private);
     let made = templates(&private);
     assert!(!made.is_empty());
-    // Others that nobody used since.
+    // Other templates, which have not been used since.
     let held = private.hold();
     let others: Vec<String> = (0..60).map(|n| format!("CREATE DATABASE roundtrip_1_other_{n};")).collect();
     for other in &others {
@@ -164,7 +164,7 @@ fn a_killed_process_leaves_nothing_of_the_servers_that_its_databases_had() {
     child.kill().unwrap();
     child.wait().unwrap();
     until("their servers end", || pids.iter().all(|pid| !pid.exists()));
-    // What could not be removed is removed by the next one that comes.
+    // What could not be removed is removed by the next process.
     private.project.migration(1, "role", "CREATE ROLE rt_killed;", "DROP ROLE rt_killed;");
     said(private.verify("--all").output().unwrap()).ok();
     until("their folders are gone", || own(&private).is_empty());
@@ -173,7 +173,8 @@ fn a_killed_process_leaves_nothing_of_the_servers_that_its_databases_had() {
     private.end();
 }
 
-/// Runs the script that ends a shared server with nothing in `PATH`: it ends the server after its last user, and not before.
+/// Runs the script that ends a shared server with an empty `PATH`: it ends the server after its last user, and
+/// not before.
 #[test]
 fn the_shell_that_ends_a_server_needs_no_other_program() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrate-test/src/ephemeral/supervise.sh");

@@ -1,10 +1,10 @@
-//! The settings of an environment's sessions, and the ledgers of others in it: neither is drift.
+//! The settings of an environment's sessions, and the ledgers of other services in it: neither is drift.
 
 use std::fs;
 
 use crate::support::{Project, Said};
 
-/// A project whose first migration makes a table without naming its schema.
+/// A project whose first migration creates a table without naming its schema.
 fn unqualified() -> Project {
     let project = Project::new();
     project.migration(
@@ -40,20 +40,20 @@ fn migrate(project: &Project, url: &str) {
 
 #[test]
 fn a_path_of_the_database_of_the_role_or_of_the_url_is_that_of_the_shadow() {
-    // Of the database; the schema was made by hand, and has grants.
+    // Set on the database; the schema was created by hand, and has grants.
     let project = unqualified();
     project.query("CREATE SCHEMA app; GRANT USAGE ON SCHEMA app TO PUBLIC");
     set(&project, "search_path = app, public");
     migrate(&project, &project.url());
     no_drift(&project, &project.url());
-    // What is drift is found, and becomes a migration that is proven.
+    // Drift is found, and becomes a migration that is proven.
     project.query("CREATE TABLE by_hand (id int)");
     let found = project.run(&["drift"]);
     assert!(found.code == 3 && found.out.contains("table app.by_hand"), "{found:?}");
     project.run(&["drift", "--adopt", "by_hand"]).ok();
     project.end();
 
-    // Of the URL, with a name that has to be quoted.
+    // Set in the URL, with a name that has to be quoted.
     let project = unqualified();
     project.query("CREATE SCHEMA \"My \"\"Schema\"");
     let url = format!("{}?options=-csearch_path%3D%22My%5C%20%22%22Schema%22", project.url());
@@ -65,7 +65,7 @@ fn a_path_of_the_database_of_the_role_or_of_the_url_is_that_of_the_shadow() {
     no_drift(&project, &url);
     project.end();
 
-    // Of the role: by its name.
+    // Set on the role, by its name.
     let project = unqualified();
     let role = format!("role_{}", project.database.name());
     project.query(&format!("CREATE ROLE {role} LOGIN SUPERUSER; CREATE SCHEMA {role}"));
@@ -132,7 +132,7 @@ fn settings_that_word_a_definition_are_no_difference() {
 fn a_tablespace_that_is_the_usual_one_is_no_difference() {
     let project = unqualified();
     let name = format!("space_{}", project.database.name());
-    // Made inside of the data folder, as the tests of PostgreSQL do.
+    // Created inside of the data folder, as the tests of PostgreSQL do.
     let mut connection = project.hold("SET allow_in_place_tablespaces = on");
     project.wait(async {
         use sqlx::{AssertSqlSafe, Executor};
@@ -150,7 +150,7 @@ fn a_tablespace_that_is_the_usual_one_is_no_difference() {
     project.end();
 }
 
-/// A service with a ledger and a folder of its own, on the database of the project.
+/// A service with its own ledger and folder, on the database of the project.
 fn service(project: &Project, name: &str, arguments: &[&str]) -> Said {
     project.run_bare(&[&["--env", name, "--migrations", &format!("of_{name}")], arguments].concat())
 }
@@ -163,7 +163,7 @@ fn the_ledger_of_another_service_is_no_drift() {
     for (name, ledger) in ledgers {
         file += &format!("[environments.{name}]\ndatabase = \"env:TEST_DATABASE_URL\"\nledger = '{ledger}'\n");
         fs::create_dir(project.path().join(format!("of_{name}"))).unwrap();
-        // They share what they make, so that nothing but the ledgers could be different.
+        // They share what they create, so that only the ledgers could differ.
         project.write(&format!("of_{name}/20250101000001_t.up.sql"), "CREATE TABLE IF NOT EXISTS t (id int);");
         project.write(&format!("of_{name}/20250101000001_t.down.sql"), "DROP TABLE IF EXISTS t;");
     }
@@ -180,7 +180,7 @@ fn the_ledger_of_another_service_is_no_drift() {
         service(&project, name, &["drift", "--sql"]).ok();
         service(&project, name, &["diff", "migrations", &format!("env:{name}")]).ok();
     }
-    // A run of one service, with the other ledgers beside it, leaves the fingerprint that it left alone.
+    // A run of one service, with the other ledgers present, leaves the same fingerprint as it would alone.
     project.query("DROP TABLE t");
     project.run_bare(&["--env", "b", "--migrations", "of_b", "rollback", "--yes"]).ok();
     service(&project, "b", &["migrate"]).ok();

@@ -1,8 +1,9 @@
-//! `[shadow]`: what a chain finds before its first migration, and where chains go that change a whole server.
+//! `[shadow]`: what exists before the first migration of a chain, and where chains run that change a whole
+//! server.
 
 use crate::support::{Project, said};
 
-/// A host with a schema of its own, a role and a table, as a chain finds it in production.
+/// A host with its own schema, a role and a table, as a chain finds it in production.
 const HOST: &str = "CREATE SCHEMA host;
 CREATE TABLE host.users (id int PRIMARY KEY);
 DO $$ BEGIN CREATE ROLE rt_setup_app; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
@@ -30,7 +31,7 @@ fn hosted() -> Project {
 fn a_chain_that_expects_a_host_is_proven_on_one() {
     let project = hosted();
     project.run_bare(&["verify", "--all"]).ok();
-    // A script that changes makes other databases.
+    // A changed script results in other databases.
     project.write("shadow.sql", HOST.replace("rt_setup_app", "rt_setup_other"));
     let missing = project.run_bare(&["verify", "--all"]);
     assert_eq!(missing.code, 3, "{missing:?}");

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{Project, Said, said};
 
-/// A shop that somebody made by hand, with a little of everything.
+/// A shop that was created by hand, with a little of everything.
 const BY_HAND: &str = "
     CREATE TYPE level AS ENUM ('low', 'high');
     CREATE TABLE countries (id serial PRIMARY KEY, code text NOT NULL UNIQUE);
@@ -31,7 +31,7 @@ fn read(project: &Project, ending: &str) -> String {
     fs::read_to_string(project.path().join("migrations").join(name)).unwrap()
 }
 
-/// A folder whose first migration is the database made by hand, which is marked.
+/// A folder whose first migration is the database that was created by hand, marked as applied.
 fn adopted() -> Project {
     let project = Project::new();
     project.query(BY_HAND);
@@ -63,7 +63,7 @@ fn a_database_made_by_hand_becomes_a_chain_that_goes_on() {
     assert_eq!(unwritten.code, 3);
     says(&unwritten, &format!("cargo xtask derive {version}"));
     project.run(&["derive", version]).ok();
-    assert!(read(&project, "drop_fax.down.sql").starts_with("-- migrate: lossy what was in public.users.fax"));
+    assert!(read(&project, "drop_fax.down.sql").starts_with("-- migrate: lossy the data in public.users.fax"));
     assert_eq!(project.run(&["derive", version]).code, 2, "what is there is not overwritten");
     project.run(&["verify", "--all"]).ok();
     project.run(&["migrate"]).ok();
@@ -183,7 +183,7 @@ fn owners_are_left_alone_and_named() {
     {
         let said = project.run_bare(arguments).ok();
         says(&said, "table public.t belongs to ");
-        says(&said, "owners are left alone");
+        says(&said, "owners are not changed");
         assert!(!said.out.contains("view public.v"), "{said:?}");
     }
     project.end();
@@ -204,20 +204,20 @@ fn a_written_difference_reports_each_phase_to_programs() {
     let phases = |ending: &str| {
         let is_one = |event: &&serde_json::Value| {
             let detail = event["detail"].as_str().unwrap();
-            // The same phase is repeated with its time while it lasts.
+            // While a phase lasts, it is repeated with its elapsed time.
             detail.contains(ending) && !detail.ends_with(')')
         };
         working.iter().filter(is_one).count()
     };
-    assert_eq!(phases("making the first schema"), 1, "{machine:?}");
-    assert_eq!(phases("_more: proving the way back"), 1, "{machine:?}");
-    assert_eq!(phases("_more_concurrently: proving the way back"), 1, "{machine:?}");
+    assert_eq!(phases("creating the first schema"), 1, "{machine:?}");
+    assert_eq!(phases("_more: proving the rollback"), 1, "{machine:?}");
+    assert_eq!(phases("_more_concurrently: proving the rollback"), 1, "{machine:?}");
     files(&project).iter().filter(|name| name.contains("_more")).for_each(|name| {
         fs::remove_file(project.path().join("migrations").join(name)).unwrap();
     });
-    // For people in a pipe only what takes long says so.
+    // For people, in a pipe, only long phases are reported.
     let text = project.run_bare(&arguments).ok();
-    assert!(!text.out.contains("making the first schema"), "{text:?}");
+    assert!(!text.out.contains("creating the first schema"), "{text:?}");
     project.write("empty.sql", "");
     let quiet = project.run_bare(&["diff", "file:empty.sql", "file:schema.sql", "--sql", "--quiet"]);
     assert!(quiet.code == 3 && quiet.err.is_empty(), "{quiet:?}");
@@ -247,7 +247,7 @@ fn all_downs_that_are_missing_are_derived_in_their_order() {
     let ups = [
         // A name that another column takes over.
         ("rename", "ALTER TABLE users RENAME COLUMN fax TO old_fax;\nALTER TABLE users ADD COLUMN fax integer;\n"),
-        // Columns that must not be null again: one that names a row, and one that is different in each.
+        // Columns that must become NOT NULL again: one that references a row, and one that is unique.
         (
             "required",
             "ALTER TABLE users ADD COLUMN home_id integer REFERENCES countries;\n\
@@ -256,7 +256,7 @@ fn all_downs_that_are_missing_are_derived_in_their_order() {
              ALTER TABLE users ALTER COLUMN badge DROP DEFAULT;\nDROP SEQUENCE users_badge_seq;\n",
         ),
         ("dropped", "ALTER TABLE users DROP COLUMN home_id;\nALTER TABLE users DROP COLUMN badge;\n"),
-        // Rows that two tables get, of which one names the other by what is no number that was drawn.
+        // Rows for two tables, where one references the other by a key that does not come from a sequence.
         ("codes", "CREATE TABLE towns (name text PRIMARY KEY, country text NOT NULL REFERENCES countries (code));\n"),
         ("rows", "INSERT INTO countries (code) VALUES ('nl'), ('be');\nINSERT INTO towns VALUES ('Delft', 'nl');\n"),
     ];
@@ -281,11 +281,11 @@ fn all_downs_that_are_missing_are_derived_in_their_order() {
     assert_eq!(project.query("SELECT code FROM countries ORDER BY id"), ["de", "it's"]);
     assert_eq!(project.query("SELECT name FROM users"), ["Ada"]);
     project.run(&["migrate"]).ok();
-    // A row that only a number tells apart may be another one elsewhere: nothing is deleted by it.
+    // A row that is identified only by a number may be another one elsewhere: nothing is deleted by it.
     project.write("migrations/29990101000009_person.up.sql", "INSERT INTO users (name) VALUES ('Cor');\n");
     let refused = project.run(&["derive"]);
     assert_eq!(refused.code, 3, "{refused:?}");
-    says(&refused, "1 rows came that had not been there");
+    says(&refused, "1 rows were added");
     fs::remove_file(project.path().join("migrations/29990101000009_person.up.sql")).unwrap();
     let nothing = project.run(&["derive"]).ok();
     says(&nothing, "every migration has a down");
@@ -334,7 +334,8 @@ fn usual_changes_are_written_in_the_form_that_locks_least() {
     project.end();
 }
 
-/// A chain of three, of which the first two are squashed, on a database that has the given ones before.
+/// A chain of three migrations, the first two of which are squashed, on a database that has the given ones
+/// before.
 fn squashed(before: Option<usize>) -> Project {
     let project = Project::new();
     project.migration(
@@ -370,7 +371,7 @@ fn environments_with_a_squashed_beginning_and_new_ones_end_in_the_same_place() {
     }
     let same = new.run_bare(&["diff", &old.url(), &new.url()]);
     assert_eq!(same.code, 0, "{same:?}");
-    // What the old one has goes back step by step, as it came; the new one in one step.
+    // The old database rolls back step by step, as it was migrated; the new one in one step.
     old.run(&["rollback", "-n", "2"]).ok();
     assert_eq!(old.query("SELECT relname FROM pg_class WHERE relname IN ('a', 'b')"), ["a"]);
     let half = old.run(&["migrate"]);

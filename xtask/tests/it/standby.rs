@@ -1,4 +1,5 @@
-//! A primary and a standby that replays what it writes: what is shown of the one before a run, and what the other refuses.
+//! A primary and a standby that replays its WAL: what is shown about the standby before a run on the primary,
+//! and what the standby refuses.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +17,7 @@ use crate::production::{ROLLBACK, records, until};
 use crate::runbook::{psql_on, refused};
 use crate::support::{Project, SECRET, Said, said};
 
-/// Two servers of the test's own on private sockets, and a project for the database `shop` on them.
+/// Two servers for this test on private sockets, and a project for the database `shop` on them.
 struct Pair {
     project: Project,
     primary: Server,
@@ -77,7 +78,7 @@ fn options(cluster: &Cluster, database: &str, role: &str) -> PgConnectOptions {
 }
 
 impl Pair {
-    /// Starts both; `None` where the tests have no binaries with pg_basebackup beside them.
+    /// Starts both; `None` if the tests have no binaries with pg_basebackup.
     fn start() -> Option<Self> {
         let binaries = match std::env::var_os("ROUNDTRIP_TEST_BINDIR").filter(|folder| !folder.is_empty()) {
             Some(folder) => Binaries::probe(folder.as_ref()).ok(),
@@ -143,7 +144,7 @@ impl Pair {
         until("it follows", || self.ask(&self.standby, &replayed) == ["true"]);
     }
 
-    /// Writes some megabytes on the primary, and says how many bytes of WAL that was.
+    /// Writes some megabytes on the primary, and returns how many bytes of WAL that was.
     fn write(&self) -> u64 {
         let sql = "CREATE TEMP TABLE place AS SELECT pg_current_wal_lsn() AS lsn; \
                    CREATE TABLE much AS SELECT repeat(n::text, 50) FROM generate_series(1, 100000) n; DROP TABLE much; \
@@ -151,7 +152,7 @@ impl Pair {
         self.ask(&self.primary, sql).remove(0).parse().unwrap()
     }
 
-    /// What a run on the primary would meet, as data.
+    /// The situation of a run on the primary, as data.
     fn situation(&self, role: &str) -> Value {
         let said = self.by(role, &self.primary, &["migrate", "--env", "live", "--dry-run", "--format", "json"]);
         said.ok().json()["brief"]["situation"].take()
@@ -162,7 +163,7 @@ impl Pair {
         self.on(&self.primary, &["migrate", "--env", "live", "--dry-run"]).ok().out
     }
 
-    /// What would be different if something had been written.
+    /// What would differ if something had been written.
     fn written(&self) -> [Vec<String>; 2] {
         let ledger = "SELECT concat_ws(' ', id, event, version) FROM roundtrip.ledger ORDER BY id";
         let tables =
@@ -196,7 +197,7 @@ fn how_far_a_replica_is_behind_is_true_whatever_it_does() {
     let shown = pair.shown();
     assert!(shown.contains("1 connected, the slowest is") && shown.contains("of WAL behind"), "{shown}");
 
-    // A role that may not see the numbers is not told that all is well, and may go on.
+    // A role that may not see the numbers is not told that all is well, and may continue.
     pair.ask(
         &pair.primary,
         "CREATE ROLE weak LOGIN; GRANT USAGE ON SCHEMA roundtrip TO weak; GRANT SELECT ON roundtrip.ledger TO weak",
@@ -233,7 +234,7 @@ fn a_slot_that_nobody_reads_from_is_shown_with_what_it_holds() {
 
     pair.standby = Server::start(pair.standby.cluster.clone(), &pair.project);
     until("it reads again", || pair.situation(SUPERUSER)["idle_slots"] == serde_json::json!([]));
-    // A standby can have slots as well, and does not write the WAL whose end is asked for.
+    // A standby can have slots as well, but does not write the WAL whose end is requested.
     pair.ask(&pair.standby, "SELECT pg_create_physical_replication_slot('far', true)::text");
     let there = pair.on(&pair.standby, &["migrate", "--env", "live", "--dry-run", "--format", "json"]).ok().json();
     assert_eq!(there["brief"]["situation"]["idle_slots"][0]["slot"], "far", "{there}");
@@ -246,7 +247,7 @@ fn a_standby_can_be_looked_at_and_nothing_is_asked_or_run_on_it() {
     let before = pair.written();
     let migrate = ["migrate", "--env", "live"];
     let reason = ["rollback", "--env", "live", "--reason", "INC-1"];
-    // Without --yes somebody would be asked, and told that there is nobody.
+    // Without --yes a person would be asked, and the command would report that there is none.
     for arguments in [&[&migrate[..], &["--yes"]].concat()[..], &ROLLBACK, &migrate, &reason] {
         let said = pair.on(&pair.standby, arguments);
         assert_eq!((said.code, said.out.as_str()), (1, ""), "{arguments:?}: {said:?}");

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The password in every address of these tests; it must never be shown.
 pub(crate) const SECRET: &str = "hunter2-s3cret";
 
-/// How the test's database is named on the command line.
+/// How the command line names the test's database.
 const DATABASE: [&str; 2] = ["--database", "env:TEST_DATABASE_URL"];
 
 /// A folder with migrations and, if wanted, a migrate.toml.
@@ -22,7 +22,7 @@ pub(crate) struct Project {
     runtime: tokio::runtime::Runtime,
 }
 
-/// What the executable said, and how it ended.
+/// The output of the executable, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
@@ -49,7 +49,7 @@ impl Project {
         path
     }
 
-    /// Writes the pair of a migration.
+    /// Writes the two scripts of a migration.
     pub(crate) fn migration(&self, number: u64, name: &str, up: &str, down: &str) {
         let stem = format!("migrations/{}_{name}", 20_250_101_000_000 + number);
         self.write(&format!("{stem}.up.sql"), up);
@@ -66,7 +66,7 @@ impl Project {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
         command.env("TEST_DATABASE_URL", self.url()).env("ROUNDTRIP_HOME", self.path().join("home"));
-        // Where these tests are run by a system for CI, the project of a test is not what it builds.
+        // If a CI system runs these tests, the project of a test is not what it builds.
         let of_ci = ["GITHUB_ACTIONS", "GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"];
         for variable in of_ci.into_iter().chain(["BITBUCKET_PR_DESTINATION_BRANCH", "CHANGE_TARGET"]) {
             command.env_remove(variable);
@@ -74,7 +74,7 @@ impl Project {
         command
     }
 
-    /// Runs it on the test's database, as one for development unless another environment is named.
+    /// Runs it on the test's database, as a development database unless another environment is named.
     pub(crate) fn run(&self, arguments: &[&str]) -> Said {
         let is_named = arguments.contains(&"--env");
         let environment = ["--env", "development"].into_iter().filter(|_| !is_named);
@@ -82,12 +82,12 @@ impl Project {
         self.run_bare(&all)
     }
 
-    /// Runs it on the test's database, of which nobody says what it is for.
+    /// Runs it on the test's database, whose purpose is not specified.
     pub(crate) fn run_unnamed(&self, arguments: &[&str]) -> Said {
         self.run_bare(&[arguments, &DATABASE].concat())
     }
 
-    /// Runs it with nothing but these arguments.
+    /// Runs it with only these arguments.
     pub(crate) fn run_bare(&self, arguments: &[&str]) -> Said {
         said(self.command(arguments).output().unwrap())
     }
@@ -124,7 +124,7 @@ impl Project {
         self.runtime.block_on(future)
     }
 
-    /// A connection that has run these statements, and stays open until it is let go.
+    /// A connection that has run these statements, and stays open until it is dropped.
     pub(crate) fn hold(&self, sql: &str) -> PgConnection {
         self.runtime.block_on(async {
             let mut connection = PgConnection::connect_with(&self.database.options()).await.unwrap();

@@ -1,5 +1,5 @@
-//! What others wrote reaches a terminal as text: whatever is in a name, a reason, a query or a message of the server, no
-//! control character and nothing invisible is printed, and one sees what was there.
+//! Foreign text reaches a terminal as text: whatever is in a name, a reason, a query or a server message, no
+//! control character and nothing invisible is printed, and the original can be recognized.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,12 +8,13 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Project, Said};
 
-/// Sets the title, clears the screen, hides, rings, turns the direction, has no width, and begins a sequence in one byte.
+/// Sets the title, clears the screen, hides text, rings the bell, reverses the direction, has zero width, and
+/// begins a sequence in one byte.
 const EVIL: &str = "\u{1b}]0;t\u{7}\u{1b}[2J\u{1b}[35;8m\u{202e}\u{200b}\u{9b}4mx";
-/// The beginning of it as it is shown.
+/// The beginning of it as it is displayed.
 const SHOWN: &str = "\\x1b]0;t\\x07\\x1b[2J\\x1b[35;8m\\u{202e}\\u{200b}\\x9b4mx";
 
-/// A text without the styles that are ours, and which these were.
+/// A text without our own styles, and the set of these styles.
 fn unstyled(text: &str) -> (String, BTreeSet<String>) {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
@@ -30,7 +31,7 @@ fn unstyled(text: &str) -> (String, BTreeSet<String>) {
     (plain, styles)
 }
 
-/// Asserts that nothing in it does anything to a terminal but colour.
+/// Asserts that a text does nothing to a terminal except colour.
 #[track_caller]
 fn is_harmless(text: &str) {
     let (plain, styles) = unstyled(text);
@@ -91,7 +92,7 @@ fn what_the_server_says_is_shown() {
     project.migration(1, "raise", &format!("SELECT 1 /* {EVIL} */, nonsense;"), "SELECT 1;");
     let caret = coloured(&project, &["migrate"]);
     shows(&caret);
-    // The column is that of the file, not of what is shown.
+    // The column is that in the file, not in what is displayed.
     let column = format!("SELECT 1 /* {EVIL} */, ").chars().count() + 1;
     let (plain, _) = unstyled(&caret.err);
     assert!(plain.contains(&format!(".up.sql:1:{column}")), "{plain}");
@@ -126,7 +127,7 @@ fn a_document_means_the_same_and_hides_nothing() {
     project.end();
 }
 
-/// Runs it on a terminal, and returns what came there.
+/// Runs it on a terminal, and returns what was written there.
 fn on_a_terminal(command: &mut Command) -> String {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -135,10 +136,10 @@ fn on_a_terminal(command: &mut Command) -> String {
     let name = ptsname(&terminal, Vec::new()).unwrap();
     let side = || fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
     let mut child = command.env("TERM", "xterm").stdin(Stdio::null()).stdout(side()).stderr(side()).spawn().unwrap();
-    // The command keeps its ends of the terminal open until it is let go.
+    // The command keeps its ends of the terminal open until it is dropped.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut said = Vec::new();
-    // Linux ends the reading of a terminal that nobody has open any more with an error.
+    // On Linux, reading from a terminal that nobody has open any more ends with an error.
     let _ = fs::File::from(terminal).read_to_end(&mut said);
     child.wait().unwrap();
     // Progress clears the line that it is on.

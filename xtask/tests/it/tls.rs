@@ -13,7 +13,7 @@ fn verify_full_wants_the_right_root_and_the_right_name() {
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let account = Account::for_servers().unwrap();
     let at = |name: &str| folder.path().join(name);
-    // What is tested here is our side; some builds of a server come without TLS.
+    // This tests our side; some builds of a server have no TLS.
     let binaries = Binaries::find(None).unwrap();
     let cluster = Cluster { binaries, data: at("data"), sockets: at("s"), log: at("log"), account };
     cluster.init(SECRET).unwrap();

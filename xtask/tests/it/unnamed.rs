@@ -1,4 +1,5 @@
-//! A database that only `--database` names: nobody says what it is for, so it is not treated as one for development.
+//! A database that only `--database` names: its purpose is unknown, so it is not treated as a development
+//! database.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -28,7 +29,7 @@ fn it_gets_no_seed_and_no_hint_to_it_and_its_fingerprint_is_recorded() {
     assert!(refused.code == 2 && refused.err.contains("not-development"), "{refused:?}");
     assert_eq!(project.run_unnamed(&["seed", "seeds/development.sql"]).code, 2);
     assert_eq!(project.query("SELECT count(*) FROM a"), ["0"]);
-    // Where the environment is said, the address is only another one.
+    // If the environment is named, the address only replaces its own.
     project.run(&["seed"]).ok();
     assert_eq!(project.query("SELECT count(*) FROM a"), ["1"]);
     project.end();
@@ -38,7 +39,7 @@ fn it_gets_no_seed_and_no_hint_to_it_and_its_fingerprint_is_recorded() {
 fn a_rollback_there_that_destroys_data_needs_a_yes_and_no_other_does() {
     let project = project();
     project.run_unnamed(&["migrate"]).ok();
-    // Nothing is in the tables yet.
+    // The tables are still empty.
     project.run_unnamed(&["rollback"]).ok();
     project.run_unnamed(&["redo"]).ok();
     project.run_unnamed(&["migrate"]).ok();
@@ -60,7 +61,7 @@ fn a_rollback_there_that_destroys_data_needs_a_yes_and_no_other_does() {
     project.end();
 }
 
-/// A deploy job has nobody to ask, and what it finishes was asked for when it began.
+/// A deploy job has nobody to ask, and what it finishes was confirmed when it began.
 #[test]
 fn an_interrupted_rollback_is_finished_by_the_next_migrate_without_a_question() {
     let project = Project::new();

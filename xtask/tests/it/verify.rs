@@ -1,4 +1,4 @@
-//! `verify`: what it takes, what it tells people and programs, how it ends.
+//! `verify`: its options, its output for people and programs, and its exit codes.
 
 use std::process::Command;
 
@@ -91,7 +91,8 @@ fn a_server_that_is_given_is_not_changed_and_nothing_is_proven_of_what_would() {
     project.end();
 }
 
-/// A server that is given by an address of the driver's form, with a password and with what only the driver knows.
+/// A server given by an address in the form of the driver, with a password and with parameters that only the
+/// driver knows.
 #[test]
 fn the_address_of_a_kept_database_is_one_for_psql() {
     let project = Project::new();
@@ -119,7 +120,8 @@ fn the_address_of_a_kept_database_is_one_for_psql() {
     project.end();
 }
 
-/// A proof over nothing is no proof: the verdict says which tables had rows, and a policy can ask for all of them.
+/// A proof over no rows is not a proof: the verdict says which tables had rows, and a policy can require all of
+/// them.
 #[test]
 fn a_verdict_says_what_it_rests_on() {
     let project = Project::new();
@@ -170,7 +172,7 @@ fn a_verdict_says_what_it_rests_on() {
     project.end();
 }
 
-/// Quiet drops what is right, never what is wrong; and a report says of what was not looked at that it was skipped.
+/// Quiet mode drops what is right, never what is wrong; and a report shows what was not checked as skipped.
 #[test]
 fn what_is_wrong_is_said_quietly_and_what_was_not_looked_at_is_skipped() {
     let project = Project::new();

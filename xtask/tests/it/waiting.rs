@@ -10,14 +10,14 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::support::{Project, said};
 
-/// What a server answers that does not let anybody in yet.
+/// The answer of a server that does not accept connections yet.
 fn starting() -> Vec<u8> {
     let fields = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0";
     let length = u32::try_from(fields.len() + 4).unwrap();
     [b"E", &length.to_be_bytes()[..], fields].concat()
 }
 
-/// Reads what a client begins with; a question for TLS is denied.
+/// Reads the start of a client's connection; a TLS request is denied.
 fn greet(client: &mut TcpStream) {
     let mut head = [0; 8];
     client.read_exact(&mut head).unwrap();
@@ -31,7 +31,7 @@ fn greet(client: &mut TcpStream) {
     client.read_exact(&mut rest).unwrap();
 }
 
-/// Hands everything on between two sockets.
+/// Forwards everything between two sockets.
 fn hand_on(client: TcpStream, options: &PgConnectOptions) {
     fn both<S: Read + Write + Send + 'static>(client: &TcpStream, server: S, other: S) {
         let (mut from, mut to) = (client.try_clone().unwrap(), server);
@@ -71,7 +71,8 @@ fn a_server_that_is_starting_is_waited_for_where_that_is_asked_for() {
     assert!(at_once.err.contains("`--wait`"), "{at_once:?}");
     let in_vain = said(run(&["status", "--wait=300ms"]).output().unwrap());
     assert!(in_vain.code == 1 && in_vain.err.contains("waiting for postgres@127.0.0.1"), "{in_vain:?}");
-    // Nothing listens, then something hangs up, then the server says that it is starting, and then it is there.
+    // First nothing listens, then the connection is closed, then the server says that it is starting, and then
+    // it is ready.
     let mut child = run(&["migrate", "--wait=1min"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     assert!(lines.next().unwrap().unwrap().starts_with("waiting for "), "it says what it waits for");
@@ -90,7 +91,7 @@ fn a_server_that_is_starting_is_waited_for_where_that_is_asked_for() {
     assert!(output.status.success(), "{output:?} {told:?}");
     assert!(told.iter().any(|line| line.contains("starting up")), "{told:?}");
     assert_eq!(project.query("SELECT count(*) FROM roundtrip.ledger WHERE event = 'applied'"), ["1"]);
-    // What does not pass by itself is not waited for.
+    // An error that does not go away by itself is not waited for.
     let mut wrong = run(&["status", "--wait=1min"]);
     wrong.env("LATE", url.replace(&address, "no_such_database"));
     let wrong = said(wrong.output().unwrap());
@@ -108,7 +109,7 @@ fn a_name_that_is_not_there_yet_is_waited_for() {
     project.end();
 }
 
-/// Starts a run that cannot end before the lock of `hold` is given back, and returns what it tells first.
+/// Starts a run that cannot end before the lock of `hold` is released, and returns its first output.
 fn first_words(project: &Project, arguments: &[&str]) -> String {
     let holding = project.hold("SELECT pg_advisory_lock(4711)");
     let all = [arguments, &["--env", "development", "--database", "env:TEST_DATABASE_URL"]].concat();

@@ -1,4 +1,4 @@
-//! What in a statement is a parameter, and what only looks like one.
+//! Finds the parameters in a statement, and tells them from what only looks like one.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::{Word, words};
 use crate::config::Style;
 use crate::ident;
 
-/// Something that is written another way for the server.
+/// Something that has to be rewritten for the server.
 pub(super) struct Found {
     pub(super) span: Range<usize>,
     /// How many tokens it has.
@@ -18,13 +18,13 @@ pub(super) struct Found {
 }
 
 pub(super) enum Means {
-    /// A parameter of its own.
+    /// An unnamed parameter.
     Next,
     /// The parameter with this name.
     Named(String),
-    /// No parameter, but this text.
+    /// Not a parameter, but this text.
     Text(String),
-    /// A sign that is written twice because once it would be a parameter.
+    /// A sign that is doubled because a single one would be a parameter.
     Doubled(&'static str),
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Reader<'a> {
     text: &'a str,
     words: Vec<Word>,
     pub(super) style: Option<Style>,
-    /// The highest `$n` that is written.
+    /// The highest `$n` in the text.
     pub(super) numbered: usize,
 }
 
@@ -48,10 +48,10 @@ impl<'a> Reader<'a> {
         Self { text, words, style, numbered }
     }
 
-    /// Everything that has to be written another way, in order.
+    /// Everything that has to be rewritten, in order.
     pub(super) fn all(&self) -> Vec<Found> {
         let (mut all, mut at, mut brackets) = (Vec::new(), 0, 0_usize);
-        // The end of the last one, where a value may end that no token shows.
+        // The end of the last one found: a value may end there without a token that shows it.
         let mut last = 0;
         while at < self.words.len() {
             let behind_value = || at > 0 && (self.is_value(at - 1) || last == at);
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         all
     }
 
-    /// What begins at this token, if it has to be written another way.
+    /// What starts at this token, if it has to be rewritten.
     fn found(&self, at: usize, behind_value: impl Fn() -> bool, in_brackets: bool) -> Option<Found> {
         let allowed = |style: Style| self.style.is_none_or(|only| only == style);
         match self.kind(at)? {
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `sqlc.arg(name)` and its kin, in every style: nothing else looks like it.
+    /// `sqlc.arg(name)` and similar, in every style: nothing else looks like it.
     fn sqlc(&self, at: usize) -> Option<Found> {
         let is_call = self.word(at).eq_ignore_ascii_case("sqlc")
             && self.kind(at + 1)? == TokenKind::Dot
@@ -108,14 +108,14 @@ impl<'a> Reader<'a> {
             let is_doubled = self.kind(at + 1) == Some(TokenKind::Question) && self.glued(at);
             return is_doubled.then(|| self.made(at, 2, style, Means::Doubled("?")));
         }
-        // `@?`, `?|` and the rest of an operator that began before it.
+        // `@?`, `?|` and other operators whose beginning is before this token.
         let is_tail =
             at > 0 && self.glued(at - 1) && matches!(self.kind(at - 1), Some(TokenKind::At | TokenKind::Question));
         let is_ours = self.numbered == 0 || self.style.is_some();
         (is_ours && !is_tail && !self.is_prefix(at)).then(|| self.made(at, 1, style, Means::Next))
     }
 
-    /// Whether this `?` begins an operator before its value, as `?|` of geometry; `?||'x'` is a parameter and `||`.
+    /// Whether this `?` starts a prefix operator, such as the geometric `?|`. But `?||'x'` is a parameter and `||`.
     fn is_prefix(&self, at: usize) -> bool {
         let is_doubled = self.kind(at + 2) == Some(TokenKind::Or) && self.glued(at + 1);
         self.glued(at)
@@ -175,7 +175,7 @@ impl<'a> Reader<'a> {
         Found { span: self.words[at].1.start..end, words, style, means }
     }
 
-    /// Whether a value ends with this token, so that an operator may follow.
+    /// Whether a value ends with this token, so that an operator can follow.
     fn is_value(&self, at: usize) -> bool {
         match self.kind(at) {
             Some(TokenKind::Ident) => {
@@ -215,11 +215,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A string that ends.
+/// A terminated string.
 const STRING: TokenKind = TokenKind::Literal { kind: LiteralKind::Str { terminated: true } };
-/// Words before a value, beside those that are no names.
+/// Words before a value, in addition to reserved words.
 const WORDS: [&str; 6] = ["by", "zone", "escape", "set", "rows", "range"];
-/// Words that are no names, and values all the same.
+/// Reserved words that are values.
 const VALUES: [&str; 15] = [
     "null",
     "true",

@@ -1,7 +1,8 @@
-//! Parameters as tools write them, and as the server takes them.
+//! Parameters as tools write them, and as the server accepts them.
 //!
-//! Tokens come from the lexer, so that nothing inside a string, a quoted name or a comment is taken for one. Where a
-//! sign is an operator as well, its position decides: `?` behind a value is an operator of `jsonb`, elsewhere a parameter.
+//! The tokens come from the lexer, so nothing inside a string, a quoted name or a comment is mistaken for a parameter.
+//! If a sign is also an operator, its position decides: `?` after a value is an operator of `jsonb`, and a parameter
+//! elsewhere.
 
 mod find;
 
@@ -13,18 +14,18 @@ use crate::config::Style;
 use crate::sql::lex;
 use find::{Found, Means, Reader};
 
-/// A text with `$1`, `$2`, …, and the way back.
+/// A text with `$1`, `$2`, …, and the mapping back to the original.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) text: String,
-    /// As in [`super::Origin::pieces`], from the beginning of the text that was given.
+    /// As in [`super::Origin::pieces`], from the start of the given text.
     pub(super) pieces: Vec<(usize, usize)>,
 }
 
 /// A token that is neither space nor comment.
 pub(super) type Word = (TokenKind, Range<usize>);
 
-/// Writes the parameters of a statement as the server takes them.
+/// Rewrites the parameters of a statement for the server.
 pub(super) fn rewrite(text: &str, style: Option<Style>) -> Rewritten {
     let reader = Reader::new(text, style);
     let mut builder = Builder { text, out: String::with_capacity(text.len()), pieces: Vec::new(), at: 0 };
@@ -83,7 +84,7 @@ impl Builder<'_> {
 
     fn replace(&mut self, span: &Range<usize>, new: &str) {
         self.copy(span.start);
-        // Where it became longer, what is too much stands at the last byte of what was there.
+        // If the text became longer, the excess maps to the last byte of the original.
         let kept = new.len().min(span.len());
         self.pieces.push((self.out.len(), span.start));
         self.pieces.extend((kept..new.len()).map(|at| (self.out.len() + at, span.end - 1)));
@@ -155,14 +156,14 @@ mod tests {
         assert_eq!(only(Style::Question), "SELECT :a, @b, $1");
     }
 
-    /// Where a byte of what was made stands in what was given.
+    /// The place in the original of a byte of the rewritten text.
     fn back(made: &Rewritten, byte: usize) -> usize {
         let (own, there) = made.pieces.iter().rev().find(|(own, _)| *own <= byte).unwrap();
         there + (byte - own)
     }
 
     proptest::proptest! {
-        /// Texts without one of the signs stay as they are, and every byte is where it was.
+        /// Texts without any of the signs stay unchanged, and every byte keeps its place.
         #[test]
         fn without_a_sign_nothing_changes(text in "[-a-z0-9'\"$;(),.=*\\[\\]/ \nü]{0,60}") {
             let made = rewrite(&text, None);
@@ -172,7 +173,7 @@ mod tests {
             }
         }
 
-        /// Whatever the text, nothing panics, and whatever was not a parameter leads back to the same character.
+        /// For any text, nothing panics, and everything that was not a parameter maps back to the same character.
         #[test]
         fn every_character_leads_back_to_itself(
             text in "([a-z ü]{0,3}(:[a-c]|@[a-c]|\\?|%s|%\\([a-c]\\)s|'[^']{0,3}'|=|,|\\(|\\[|sqlc\\.arg\\([a-c]\\)|:|\\?\\?|%%| and )){0,12}"
@@ -187,7 +188,7 @@ mod tests {
                 proptest::prop_assert!(is_number || text[there..].starts_with(c), "{} -> {}: {}", text, made.text, c);
             }
             proptest::prop_assert_eq!(back(&made, made.text.len()), text.len());
-            // What was written for the server is not written again.
+            // A rewritten text is not rewritten again.
             if !made.text.contains(['?', '@', ':', '%']) {
                 proptest::prop_assert_eq!(&rewrite(&made.text, None).text, &made.text);
             }

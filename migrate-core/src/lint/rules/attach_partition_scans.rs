@@ -1,4 +1,4 @@
-//! `attach-partition-scans`: a table becomes a partition, and rows are read under a lock to see that each is where it belongs.
+//! `attach-partition-scans`: attaching a partition reads its rows under a lock to check the bound.
 
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
@@ -32,8 +32,8 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         if !names.is_empty() {
             let (names, is) = (names.join(" and of "), if names.len() == 1 { "it is" } else { "they are" });
             let hit = Hit::new(place, format!("this scans every row of {names} while {is} locked"))
-                .help("first add a CHECK that says the same as the bound, NOT VALID, and validate it")
-                .help("a default partition needs one that says the opposite; indexes of the table are built before");
+                .help("first add a CHECK with the same condition as the bound, as NOT VALID, and validate it")
+                .help("a default partition needs a CHECK that says the opposite; build the indexes of the table first");
             hits.push(hit);
         }
     }

@@ -1,4 +1,4 @@
-//! `change-under-lock`: rows are changed while the transaction holds a lock that keeps others out.
+//! `change-under-lock`: rows are changed while the transaction holds a lock that blocks other sessions.
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
@@ -28,14 +28,10 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         };
         match &locked {
             Some((_, line, what)) if changes_rows(stmt) && in_use() => {
-                let message = format!("rows are changed while the lock of the {what} in line {line} is held");
+                let message = format!("rows are changed while the lock of {what} in line {line} is held");
                 let note =
-                    "the lock is held until the transaction ends, so everybody waits as long as the change takes";
-                hits.push(
-                    Hit::new(span.clone(), message)
-                        .note(note)
-                        .help("move the change of rows to a migration of its own"),
-                );
+                    "the lock is held until the transaction ends, so other sessions wait as long as the change takes";
+                hits.push(Hit::new(span.clone(), message).note(note).help("change the rows in a separate migration"));
             }
             None => {
                 let line = || line_column(&parsed.text, span.start).0;
@@ -47,7 +43,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     hits
 }
 
-/// What takes a lock that keeps writers out, or everybody: its first words.
+/// The first words of a statement that takes a lock that blocks writers, or everybody.
 fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> {
     let is_heavy = subject.wanted(parsed, stmt).iter().any(|one| one.mode >= LockMode::Share);
     let text = stmt.syntax().text().to_string();
@@ -56,7 +52,7 @@ fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> 
     is_heavy.then(|| words.take(2).collect::<Vec<_>>().join(" ").to_ascii_uppercase())
 }
 
-/// Whether rows of a table that is in use are copied, to wherever that is.
+/// Whether a statement copies rows of a table that is in use, whatever the destination.
 fn fills(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
     let mut read = stmt.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
     matches!(stmt, Stmt::Insert(_)) && read.any(|name| subject.uses(parsed, span(stmt).start, &name))
@@ -65,7 +61,7 @@ fn fills(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
 fn changes_rows(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::Update(_) | Stmt::Delete(_) | Stmt::Merge(_) => true,
-        // A few rows that are written out are quick.
+        // A few rows written out as VALUES are quick.
         Stmt::Insert(it) => match it.insert_source() {
             Some(ast::InsertSource::SelectVariant(source)) => !matches!(source, ast::SelectVariant::Values(_)),
             _ => false,

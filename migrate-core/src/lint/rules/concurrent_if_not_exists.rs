@@ -1,4 +1,4 @@
-//! `concurrent-if-not-exists`: an index that failed half way counts as being there.
+//! `concurrent-if-not-exists`: an index whose build failed half way counts as existing.
 
 use squawk_syntax::ast::Stmt;
 
@@ -18,9 +18,9 @@ fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         _ => false,
     };
     let hit = |span: &std::ops::Range<usize>| {
-        Hit::new(span.clone(), "IF NOT EXISTS takes an invalid index for the one that is wanted")
-            .note("a concurrent build that fails leaves an INVALID index behind, which no query uses")
-            .help("leave IF NOT EXISTS away: `cargo xtask resolve` knows what a failed build left")
+        Hit::new(span.clone(), "IF NOT EXISTS accepts an invalid index in place of the one you want")
+            .note("a concurrent build that fails leaves an INVALID index, which no query uses")
+            .help("remove IF NOT EXISTS: `cargo xtask resolve` handles what a failed build leaves")
     };
     parsed.statements.iter().filter(|(_, stmt)| hides(stmt)).map(|(span, _)| hit(span)).collect()
 }

@@ -1,4 +1,4 @@
-//! `drop-cascade`: a statement drops whatever stands on something, by no name.
+//! `drop-cascade`: a statement drops dependent objects without naming them.
 
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, Stmt};
 
@@ -13,30 +13,32 @@ pub(super) const RULE: Rule =
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
-        // TRUNCATE has a rule of its own.
+        // TRUNCATE has its own rule.
         let Some(word) = cascade(stmt).filter(|_| !matches!(stmt, Stmt::Truncate(_))) else { continue };
         let known = subject.before.map(|before| dropped(before, stmt));
         let with =
             known.iter().flat_map(|objects| objects.iter().flat_map(|id| stands_on(subject, id))).collect::<Vec<_>>();
-        let hit = Hit::new(span(&word), "CASCADE drops what stands on it as well, whatever that is by then")
+        let hit = Hit::new(span(&word), "CASCADE also drops everything that depends on it at that time")
             .help("drop each object by its name, in an order that works without CASCADE");
         hits.push(match (known, with.is_empty()) {
-            (Some(_), true) => hit.note("nothing stands on it in the schema of the migrations"),
-            (Some(_), false) => hit.note(format!("in the schema of the migrations that is {}", with.join(", "))),
+            (Some(_), true) => hit.note("nothing depends on it in the schema of the migrations"),
+            (Some(_), false) => {
+                hit.note(format!("in the schema of the migrations these depend on it: {}", with.join(", ")))
+            }
             (None, _) => hit,
         });
     }
     hits
 }
 
-/// The word, where it is there. What a foreign key does, and what loses rights, is not meant.
+/// The word CASCADE in a statement. The actions of foreign keys and the revoking of privileges do not count.
 fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
     let is_action = |word: &ast::Cascade| {
         let around = word.syntax().parent().map(|node| node.kind());
         around.is_some_and(|kind| ast::OnDeleteAction::can_cast(kind) || ast::OnUpdateAction::can_cast(kind))
     };
     let is_of_rights = matches!(stmt, Stmt::Revoke(_) | Stmt::AlterDefaultPrivileges(_));
-    // An attribute that is added or changed is so in the tables of the type.
+    // Adding or changing an attribute cascades to the typed tables and drops nothing.
     if matches!(stmt, Stmt::AlterType(_))
         && !tokens(&stmt.syntax().text().to_string()).iter().any(|word| word.eq_ignore_ascii_case("drop"))
     {
@@ -46,7 +48,7 @@ fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
     words.find(|word| !is_action(word) && !is_of_rights)
 }
 
-/// What a statement drops by its name.
+/// The objects that a statement drops by name.
 fn dropped(before: &Described, stmt: &Stmt) -> Vec<Id> {
     if let Stmt::AlterTable(alter) = stmt {
         let Some(Target::Relation(table)) = targets(stmt).into_iter().next() else { return Vec::new() };
@@ -75,7 +77,7 @@ fn dropped(before: &Described, stmt: &Stmt) -> Vec<Id> {
     names.filter_map(find).collect()
 }
 
-/// What stands on an object and is no part of it.
+/// The objects that depend on an object and are not part of it.
 fn stands_on(subject: &Subject<'_>, id: &Id) -> Vec<String> {
     let Some(before) = subject.before else { return Vec::new() };
     let of_it = |other: &Id| other.schema == id.schema && (other.parent == id.name || other == id);

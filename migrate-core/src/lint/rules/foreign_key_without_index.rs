@@ -1,4 +1,4 @@
-//! `foreign-key-without-index`: deleting a row of the other table reads all of this one.
+//! `foreign-key-without-index`: deleting a row of the referenced table reads the whole referencing table.
 
 use squawk_syntax::ast::{self, AstNode};
 
@@ -27,12 +27,10 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let columns = columns(key.fact("definition").and_then(|text| text.strip_prefix("FOREIGN KEY ("))?);
         let name = Named { schema: Some(key.id.schema.to_string()), name: key.id.parent.to_string() };
         let (table, how) = (name.to_string(), if subject.is_released(parsed, &name) { "CONCURRENTLY " } else { "" });
-        let hit = Hit::new(
-            place(parsed, key, &columns),
-            format!("no index of {table} begins with {}", columns.join(", ")),
-        )
-        .note("a row of the other table that is deleted or gets another key makes the server read all of this one")
-        .help(format!("CREATE INDEX {how}ON {table} ({})", columns.join(", ")));
+        let hit =
+            Hit::new(place(parsed, key, &columns), format!("no index of {table} starts with {}", columns.join(", ")))
+                .note("to delete a row of the referenced table or change its key, the server reads this whole table")
+                .help(format!("CREATE INDEX {how}ON {table} ({})", columns.join(", ")));
         Some(hit)
     };
     bare.filter_map(hit).collect()
@@ -43,14 +41,15 @@ fn is_foreign_key(constraint: &Object) -> bool {
         && constraint.fact("inherited").is_none()
 }
 
-/// Whether an index or a key begins with the columns of a foreign key, in any order.
+/// Whether an index or a key starts with the columns of a foreign key, in any order.
 fn has_index(after: &Described, key: &Object) -> bool {
     let wanted = columns(key.fact("definition").unwrap_or_default().trim_start_matches("FOREIGN KEY ("));
     let table =
         crate::schema::Id { kind: Kind::Table, name: key.id.parent.clone(), parent: "".into(), ..(*key.id).clone() };
     let starts = |one: &std::sync::Arc<Object>| {
         let definition = one.fact("definition").unwrap_or_default();
-        // An index of a part of the rows does not help for the others, but rows without a key are never looked for.
+        // A partial index does not help with the rows that it leaves out. Rows whose key is NULL are never looked up,
+        // though.
         let is_whole = definition
             .split_once(" WHERE ")
             .is_none_or(|(_, part)| wanted.iter().any(|column| part == format!("({} IS NOT NULL)", plain(column))));
@@ -68,7 +67,7 @@ fn has_index(after: &Described, key: &Object) -> bool {
     all.any(starts)
 }
 
-/// The words that make the key; the first statement, where they cannot be found.
+/// The place of the foreign key; the first statement if it cannot be found.
 fn place(parsed: &Parsed, key: &Object, columns: &[String]) -> std::ops::Range<usize> {
     let tree = parsed.file.tree();
     let nodes = tree.syntax().descendants().filter(|node| {

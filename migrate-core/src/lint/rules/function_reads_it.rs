@@ -1,7 +1,7 @@
-//! `function-reads-it`: a column or table goes or gets another name, and the text of a function still has the old one.
+//! `function-reads-it`: a column or table is dropped or renamed, and the text of a function still has the old name.
 //!
-//! The server keeps track of views, defaults and constraints, and refuses. What the text of a function
-//! mentions it does not know until the function is called.
+//! The server tracks views, defaults and constraints, and refuses the change. It does not know what the text of a
+//! function mentions until the function is called.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let readers: Vec<String> = readers.map(|one| one.id.to_string()).collect();
         if !readers.is_empty() {
             let what = column.as_ref().map_or_else(|| table.to_string(), |column| format!("{table}.{}", column.name));
-            let hit = Hit::new(place, format!("the text of {} still has {what}", readers.join(", ")))
-                .note("the server does not look into the text of a function until it is called")
+            let hit = Hit::new(place, format!("the text of {} still mentions {what}", readers.join(", ")))
+                .note("the server does not check the text of a function until the function is called")
                 .help("CREATE OR REPLACE the function in the same migration, or before it");
             hits.push(hit);
         }
@@ -38,7 +38,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     hits
 }
 
-/// What loses its name: a table or view, or a column of a table.
+/// What a statement drops or renames: a table or view, or a column of a table.
 fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
     let tables = || relation_names(stmt);
     match stmt {
@@ -59,7 +59,7 @@ fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
     }
 }
 
-/// Whether there is something of this name afterwards: another one that took the place.
+/// Whether something has this name afterwards: another object that took its place.
 fn is_back(subject: &Subject<'_>, table: &Named, column: Option<&Named>) -> bool {
     let back = || {
         let table = relation(subject.after?, table)?;
@@ -69,12 +69,12 @@ fn is_back(subject: &Subject<'_>, table: &Named, column: Option<&Named>) -> bool
     back().unwrap_or(false)
 }
 
-/// Whether a function is the same one afterwards; where that is not known, it is taken to be.
+/// Whether a function is the same afterwards; if that is not known, it is assumed to be.
 fn stays(subject: &Subject<'_>, function: &Arc<Object>) -> bool {
     subject.after.is_none_or(|after| after.schema.get(&function.id) == Some(function))
 }
 
-/// Whether the text of a function has the name of the table and, where one is meant, that of the column.
+/// Whether the text of a function contains the name of the table and, if one is given, that of the column.
 fn mentions(function: &Object, table: &Named, column: Option<&Named>) -> bool {
     let body = function
         .fact("definition")

@@ -1,4 +1,4 @@
-//! `grant-to-public`: every role gets a right, also those that come later.
+//! `grant-to-public`: every role gets a privilege, including roles created later.
 
 use squawk_syntax::ast::{AlterDefaultPrivilegesAction, AstNode, Stmt};
 
@@ -22,7 +22,7 @@ fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let roles = roles.into_iter().flat_map(|list| list.role_refs());
         let public = roles.filter(|role| role.syntax().text().to_string().trim().eq_ignore_ascii_case("public"));
         hits.extend(public.map(|role| {
-            Hit::new(span(&role), "every role of the server gets this right, also those that come later")
+            Hit::new(span(&role), "every role of the server gets this privilege, including roles created later")
                 .help("grant it to the roles that need it")
         }));
     }

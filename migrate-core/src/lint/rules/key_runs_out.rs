@@ -1,4 +1,4 @@
-//! `key-runs-out`: a new table counts its rows with a number that ends at two thousand million, or earlier.
+//! `key-runs-out`: the key of a new table is a number that runs out at two billion, or earlier.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::lint::script::span;
 pub(super) const RULE: Rule =
     rule("key-runs-out", Class::Design, Severity::Warning, include_str!("../pages/key-runs-out.md"), check);
 
-/// Words for whole numbers that are too short to count rows for ever.
+/// The names of integer types that are too short to number rows forever.
 const SHORT: [&str; 10] =
     ["int", "integer", "int4", "serial", "serial4", "smallint", "int2", "smallserial", "serial2", "pg_catalog.int4"];
 
@@ -22,7 +22,7 @@ fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     tables.filter_map(|arguments| counted(&arguments)).collect()
 }
 
-/// A column that counts by itself, is a key alone, and has a short type.
+/// A column that numbers itself, is the whole primary key, and has a short type.
 fn counted(arguments: &ast::TableArgList) -> Option<Hit> {
     let columns =
         arguments.args().filter_map(|one| if let ast::TableArg::Column(column) = one { Some(column) } else { None });
@@ -37,12 +37,12 @@ fn counted(arguments: &ast::TableArgList) -> Option<Hit> {
     };
     let (place, word) = columns.filter_map(|column| short(&column)).next()?;
     let most = if word.starts_with("small") || word.ends_with('2') { "32,767" } else { "2,147,483,647" };
-    let hit = Hit::new(place, format!("this key ends at {most}, and every attempt to insert a row uses a number up"))
-        .help("bigint, which costs four bytes more and ends never");
+    let hit = Hit::new(place, format!("this key ends at {most}, and every attempt to insert a row uses up a number"))
+        .help("use bigint: it takes four bytes more and does not run out");
     Some(hit)
 }
 
-/// Whether a column is the primary key by itself, said behind the columns.
+/// Whether a column alone is the primary key, declared after the columns.
 fn alone(arguments: &ast::TableArgList, column: &ast::Column) -> bool {
     let Some(name) = column.name().map(|name| name.syntax().text().to_string()) else { return false };
     let mut keys = arguments.args().filter_map(|one| match one {

@@ -1,4 +1,4 @@
-//! `lock-table`: a migration locks a table by hand.
+//! `lock-table`: a migration locks a table explicitly.
 
 use squawk_syntax::ast::Stmt;
 
@@ -14,7 +14,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let mode = subject.wanted(parsed, stmt).iter().map(|one| one.mode).max();
         if let Some(mode) = mode.filter(|mode| *mode >= LockMode::Share) {
             let hit = Hit::new(span.clone(), format!("this lock blocks {} until the transaction ends", mode.blocks()))
-                .help("leave the lock to the statement that needs it, or lock rows");
+                .help("let the statement that needs the lock take it, or lock rows");
             hits.push(hit);
         }
     }

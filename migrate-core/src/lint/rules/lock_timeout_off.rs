@@ -1,4 +1,4 @@
-//! `lock-timeout-off`: a migration would wait for a lock for ever, and everybody else behind it.
+//! `lock-timeout-off`: a migration waits for a lock forever, and blocks everybody who queues after it.
 
 use squawk_syntax::ast::{AstNode, ResetTarget, Stmt};
 
@@ -10,9 +10,9 @@ pub(super) const RULE: Rule =
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let hit = |span| {
-        Hit::new(span, "without a lock timeout it waits for ever")
-            .note("whoever wants the table meanwhile waits behind it")
-            .help("remove it: the runner sets lock_timeout, and tries again")
+        Hit::new(span, "without a lock timeout this waits forever")
+            .note("meanwhile every other session that needs the table waits too")
+            .help("remove it: the runner sets lock_timeout and retries")
     };
     let sets = |stmt: &Stmt| {
         if let Stmt::Reset(reset) = stmt {

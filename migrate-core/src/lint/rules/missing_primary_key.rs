@@ -1,4 +1,4 @@
-//! `missing-primary-key`: a new table whose rows nothing tells apart.
+//! `missing-primary-key`: a new table has no primary key.
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
@@ -16,7 +16,7 @@ pub(super) const RULE: Rule = rule(
 
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let made = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
-        // A partition or a child has that of its parent, or none can be said here.
+        // A partition or a child table has the key of its parent, or cannot declare one here.
         Stmt::CreateTable(it) if it.partition_of().is_none() && it.inherits().is_none() => Some(it),
         _ => None,
     });
@@ -28,14 +28,14 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             .is_some_and(|how| how.syntax().text().to_string().to_ascii_lowercase().contains("temp"));
         (!is_temporary && !has_key(subject, create, &table)).then(|| {
             Hit::new(span(&name), format!("table {table} has no primary key"))
-                .note("nothing tells its rows apart, and logical replication cannot follow an UPDATE or DELETE")
-                .help("id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
+                .note("its rows cannot be told apart, and logical replication cannot replicate an UPDATE or DELETE")
+                .help("add id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
         })
     };
     made.filter_map(hit).collect()
 }
 
-/// By the schema afterwards, where that is known: a later statement may add the key.
+/// Looks at the schema afterwards, if that is known: a later statement may add the key.
 fn has_key(subject: &Subject<'_>, create: &ast::CreateTable, table: &Named) -> bool {
     if let Some(after) = subject.after {
         let Some(table) = relation(after, table) else { return true };

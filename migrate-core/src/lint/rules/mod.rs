@@ -1,4 +1,4 @@
-//! Our own rules, one file each: what needs the schema, the transaction, or what is released.
+//! Our own rules, one file each: those that need the schema, the transaction, or the released schema.
 
 mod attach_partition_scans;
 mod change_under_lock;
@@ -24,7 +24,7 @@ use super::script::Parsed;
 use super::{Class, Hit, Origin, Rule, Subject};
 use crate::finding::Severity;
 
-/// All of them, in the order in which they are listed.
+/// All of them, in the order of the list.
 pub(super) static RULES: [Rule; 19] = [
     change_under_lock::RULE,
     unbatched_change::RULE,

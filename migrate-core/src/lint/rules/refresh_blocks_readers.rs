@@ -1,4 +1,4 @@
-//! `refresh-blocks-readers`: a materialized view is refreshed while nobody can read it.
+//! `refresh-blocks-readers`: nobody can read a materialized view while it is refreshed.
 
 use squawk_syntax::ast::Stmt;
 
@@ -18,7 +18,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let blocks = |stmt: &Stmt| subject.wanted(parsed, stmt).iter().any(|one| one.mode == LockMode::AccessExclusive);
     let hit = |span: &std::ops::Range<usize>| {
         Hit::new(span.clone(), "nobody can read the view while it is refreshed")
-            .help("REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on the view")
+            .help("use REFRESH MATERIALIZED VIEW CONCURRENTLY, which needs a unique index on the view")
     };
     statements.filter(|(_, stmt)| blocks(stmt)).map(|(span, _)| hit(span)).collect()
 }

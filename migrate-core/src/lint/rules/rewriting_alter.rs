@@ -1,4 +1,4 @@
-//! `rewriting-alter`: a table that is in use is rewritten to store it in another way.
+//! `rewriting-alter`: a table that is in use is rewritten to change how it is stored.
 
 use std::ops::Range;
 
@@ -31,10 +31,10 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 fn hit(place: Range<usize>, what: &str) -> Hit {
     Hit::new(place, format!("{what} rewrites the whole table"))
         .note("nobody can read or write the table meanwhile")
-        .help("do it where the table is small or nobody uses it, or copy the rows to a new table")
+        .help("do it while the table is small or unused, or copy the rows to a new table")
 }
 
-/// `ALTER … ALL IN TABLESPACE`, where a table that is in use is there.
+/// `ALTER … ALL IN TABLESPACE`, if a table that is in use is there.
 fn moves_all(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
     let is_all = match stmt {
         Stmt::AlterTable(it) => it.all_in_tablespace().is_some(),

@@ -1,4 +1,4 @@
-//! `row-security-off`: everybody sees the rows of everybody.
+//! `row-security-off`: everybody can see all rows.
 
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
@@ -17,11 +17,13 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         }
         for action in alter.actions() {
             let (place, message) = match &action {
-                AlterTableAction::DisableRls(it) => (span(it), "the policies of the table hold for nobody any more"),
-                AlterTableAction::NoForceRls(it) => (span(it), "the policies of the table hold no more for its owner"),
+                AlterTableAction::DisableRls(it) => (span(it), "the policies of the table no longer apply to anybody"),
+                AlterTableAction::NoForceRls(it) => {
+                    (span(it), "the policies of the table no longer apply to its owner")
+                }
                 _ => continue,
             };
-            hits.push(Hit::new(place, message).help("change the policy that is too strict, and leave the rest"));
+            hits.push(Hit::new(place, message).help("change the policy that is too strict, and keep the others"));
         }
     }
     hits

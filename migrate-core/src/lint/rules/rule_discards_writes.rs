@@ -1,4 +1,4 @@
-//! `rule-discards-writes`: what is written to a table that is in use vanishes, and nobody hears of it.
+//! `rule-discards-writes`: what is written to a table that is in use is silently discarded.
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
@@ -22,16 +22,16 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             continue;
         };
         let has_condition = create.rule_on().is_some_and(|on| on.where_clause().is_some());
-        let which = if has_condition { "that the condition holds for " } else { "" };
-        let message = format!("from here on every {event} of {} {which}vanishes, without an error", table.name);
+        let which = if has_condition { "that meets the condition " } else { "" };
+        let message = format!("from here on every {event} of {} {which}is discarded without an error", table.name);
         hits.push(
-            Hit::new(span.clone(), message).help("take the right to write away, or let a trigger raise an error"),
+            Hit::new(span.clone(), message).help("revoke the privilege to write, or raise an error in a trigger"),
         );
     }
     hits
 }
 
-/// The event of a rule that does nothing instead, and its table.
+/// The event and the table of a rule DO INSTEAD NOTHING.
 fn discarded(create: &ast::CreateRule) -> Option<(&'static str, Named)> {
     let action = create.rule_do()?;
     action.instead_token()?;

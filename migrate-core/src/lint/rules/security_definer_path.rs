@@ -1,4 +1,5 @@
-//! `security-definer-path`: a function that runs with its owner's rights finds what its caller wants it to find.
+//! `security-definer-path`: a function that runs with its owner's privileges resolves names on its caller's
+//! search_path.
 
 use squawk_syntax::ast::{AstNode, FuncOption, FuncOptionList, Stmt};
 
@@ -32,7 +33,10 @@ fn open(options: &FuncOptionList) -> Option<Hit> {
         matches!(&one, FuncOption::SetFuncOption(it) if it.syntax().text().to_string().to_ascii_lowercase().contains("search_path"))
     });
     (!sets_path).then(|| {
-        Hit::new(definer, "it runs with the rights of its owner, and finds names on the search_path of its caller")
-            .help("add SET search_path = pg_catalog, pg_temp, and write names with their schema")
+        Hit::new(
+            definer,
+            "this runs with the privileges of its owner, but finds names on the search_path of its caller",
+        )
+        .help("add SET search_path = pg_catalog, pg_temp, and qualify names with their schema")
     })
 }

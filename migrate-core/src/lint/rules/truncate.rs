@@ -1,4 +1,4 @@
-//! `truncate`: all rows of a table that is in use are thrown away.
+//! `truncate`: all rows of a table that is in use are removed.
 
 use squawk_syntax::ast::Stmt;
 
@@ -14,9 +14,9 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             && targets(stmt).iter().any(|target| subject.in_use(parsed, span(stmt).start, target))
     };
     let hit = |span: &std::ops::Range<usize>| {
-        Hit::new(span.clone(), "TRUNCATE throws all rows away, and no rollback of the migration brings them back")
+        Hit::new(span.clone(), "TRUNCATE removes all rows, and rolling back the migration does not restore them")
             .note("nobody can read or write the table until the transaction ends")
-            .help("if they may go, say so: `-- migrate: lossy REASON`, and allow this rule")
+            .help("if that is intended, add `-- migrate: lossy REASON`, and allow this rule")
     };
     parsed.statements.iter().filter(|(_, stmt)| truncates(stmt)).map(|(span, _)| hit(span)).collect()
 }

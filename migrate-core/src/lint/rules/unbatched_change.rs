@@ -18,7 +18,7 @@ use crate::sql::{parse, tokens};
 pub(super) const RULE: Rule =
     rule("unbatched-change", Class::Locks, Severity::Warning, include_str!("../pages/unbatched-change.md"), check);
 
-/// A change of rows: its word, its table, what that is joined with, and which rows it changes.
+/// A change of rows: its command, its table, what the table is joined with, and which rows it changes.
 struct Changed {
     word: &'static str,
     table: Named,
@@ -31,7 +31,7 @@ struct Changed {
 enum Which {
     All,
     Where(Expr),
-    /// The one on which a cursor stands.
+    /// The current row of a cursor.
     Current,
 }
 
@@ -47,11 +47,11 @@ impl Which {
 fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (at, (span, stmt)) in parsed.statements.iter().enumerate() {
-        // What a rule does is done when something fires it.
+        // The action of a rule runs when something fires the rule.
         if matches!(stmt, Stmt::CreateRule(_)) && !is_fired(stmt, &parsed.statements[at + 1..]) {
             continue;
         }
-        // Also those in the WITH of another statement.
+        // Includes those in the WITH of another statement.
         let mut all = stmt.syntax().descendants();
         let found = all.find_map(|node| match ast::Insert::cast(node.clone()) {
             Some(insert) => overwritten(subject, parsed, span.start, &insert),
@@ -62,8 +62,8 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         });
         hits.extend(found.map(|found| {
             let hit = Hit::new(span.clone(), found.message)
-                .note("it locks each row until it is done, and leaves as many dead ones behind")
-                .help("change some thousand rows at a time, in a migration without a transaction");
+                .note("it locks each row until it is done, and leaves as many dead rows behind")
+                .help("change a few thousand rows at a time, in a migration without a transaction");
             found.why.into_iter().fold(hit, Hit::note)
         }));
     }
@@ -89,7 +89,7 @@ struct Found {
     why: Option<&'static str>,
 }
 
-const ALWAYS: &str = "its condition holds for every row";
+const ALWAYS: &str = "its condition is true for every row";
 
 fn changes_all(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) -> Option<Found> {
     subject.uses(parsed, at, &one.table).then_some(())?;
@@ -104,8 +104,8 @@ fn changes_all(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed)
     is_all.then(|| Found { message: format!("this {} changes every row in one transaction", one.word), why })
 }
 
-/// A change in a loop that has a turn for each row of the table, or that goes through it part by part, without an end of the
-/// transaction between the turns.
+/// A change in a loop that iterates over each row of the table, or that processes the table in parts, without ending
+/// the transaction between the iterations.
 fn in_turns(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) -> Option<Found> {
     subject.uses(parsed, at, &one.table).then_some(())?;
     let around: Vec<&Turns> = parsed.turns.iter().filter(|turns| turns.place.contains(&at)).collect();
@@ -120,16 +120,17 @@ fn in_turns(subject: &Subject<'_>, parsed: &Parsed, at: usize, one: &Changed) ->
         Which::All => false,
     };
     if around.iter().any(|turns| !turns.commits && is_row(turns) && is_of_all(turns)) {
-        let message = format!("this {} changes every row, one in each turn of a loop, in one transaction", one.word);
-        return Some(Found { message, why: Some("the loop has a turn for each row of the table") });
+        let message =
+            format!("this {} changes every row, one in each iteration of a loop, in one transaction", one.word);
+        return Some(Found { message, why: Some("the loop iterates over every row of the table") });
     }
     let is_part = |turns: &Turns| {
         !turns.commits && one.which.condition().is_some_and(|condition| is_part(condition, &turns.variables))
     };
     around.iter().any(|turns| is_part(turns)).then(|| {
         let message =
-            format!("this {} changes a part of the rows in each turn of a loop, all in one transaction", one.word);
-        Found { message, why: Some("nothing is committed between the turns: add COMMIT to the loop") }
+            format!("this {} changes a part of the rows in each iteration of a loop, all in one transaction", one.word);
+        Found { message, why: Some("nothing is committed between the iterations: add COMMIT to the loop") }
     })
 }
 
@@ -137,13 +138,13 @@ fn query(text: &str) -> Option<SelectVariant> {
     parse(text).tree().stmts().next().and_then(|stmt| SelectVariant::cast(stmt.syntax().clone()))
 }
 
-/// Whether a condition is met by the row of a turn: `id = r.id`, `id = $1`.
+/// Whether a condition selects the row of the current iteration: `id = r.id`, `id = $1`.
 fn is_of_turn(condition: &Expr, variables: &BTreeSet<String>) -> bool {
     let Some((left, operator, right)) = sides(condition.syntax()) else { return false };
     operator == "=" && [left, right].iter().any(|side| tokens(&text(side)).len() <= 3 && has_variable(side, variables))
 }
 
-/// Whether a condition takes a part of the rows that is another one in each turn: the next ones, or those of a range.
+/// Whether a condition selects another part of the rows in each iteration: the next ones, or those of a range.
 fn is_part(condition: &Expr, variables: &BTreeSet<String>) -> bool {
     const RANGES: [&str; 7] = ["<", ">", "<=", ">=", "%", "between", "mod"];
     let text = text(condition).to_ascii_lowercase();
@@ -152,7 +153,7 @@ fn is_part(condition: &Expr, variables: &BTreeSet<String>) -> bool {
     has(&["limit", "fetch"]) || has(&RANGES) && has_variable(condition, variables)
 }
 
-/// Whether an expression has a variable, or a value that EXECUTE is given.
+/// Whether an expression contains a variable, or a parameter of EXECUTE.
 fn has_variable(expr: &Expr, variables: &BTreeSet<String>) -> bool {
     let text = text(expr).to_ascii_lowercase();
     let words = tokens(&text);
@@ -161,7 +162,7 @@ fn has_variable(expr: &Expr, variables: &BTreeSet<String>) -> bool {
     words.iter().enumerate().any(is_variable)
 }
 
-/// An INSERT that writes over a row for each one that it reads, of a whole table.
+/// An INSERT that overwrites a row for each row that it reads from a whole table.
 fn overwritten(subject: &Subject<'_>, parsed: &Parsed, at: usize, insert: &ast::Insert) -> Option<Found> {
     let Some(ast::ConflictAction::ConflictDoUpdateSet(update)) = insert.on_conflict_clause()?.conflict_action() else {
         return None;
@@ -179,7 +180,7 @@ fn overwritten(subject: &Subject<'_>, parsed: &Parsed, at: usize, insert: &ast::
         let (scope, _) = Scope::of_change(known, target, std::iter::empty());
         scope.is_always(condition)?;
     }
-    let message = format!("this INSERT writes over a row for every row of {} in one transaction", read.name);
+    let message = format!("this INSERT overwrites a row for every row of {} in one transaction", read.name);
     Some(Found { message, why: condition.map(|_| ALWAYS) })
 }
 
@@ -204,7 +205,7 @@ fn changed(node: SyntaxNode) -> Option<Changed> {
     let it = ast::Merge::cast(node)?;
     let table = named(&it.table_relation_name()?.table_name_ref()?)?;
     let using = it.using_on_clause()?;
-    // The first that fits is taken: each has to change the row, up to one that fits whatever is left.
+    // The first matching clause applies. So each clause must change the row, up to one without a condition.
     let mut changes = false;
     for clause in it.merge_when_clauses() {
         let ast::MergeWhenClause::MergeWhenMatched(clause) = clause else { continue };

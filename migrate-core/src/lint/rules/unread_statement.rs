@@ -1,4 +1,4 @@
-//! `unread-statement`: a statement is built at run time, or runs in a function, so nobody can say what it does.
+//! `unread-statement`: a statement is built at run time, or runs in a function, so it cannot be checked.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::sql::{parse, quoted, tokens};
 pub(super) const RULE: Rule =
     rule("unread-statement", Class::Locks, Severity::Warning, include_str!("../pages/unread-statement.md"), check);
 
-/// Words of a body that changes more than it adds, or that runs what it is given.
+/// Words in a body that changes more than it adds, or that runs what it is given.
 const CHANGES: [&str; 13] = [
     "alter", "create", "drop", "truncate", "lock", "execute", "reindex", "cluster", "refresh", "update", "delete",
     "merge", "call",
@@ -29,13 +29,13 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         )
         .help("write a list, `id IN (1, 2, …)`, or several statements"),
         false => Hit::new(one.place.clone(), "this is built at run time, so it was not checked")
-            .note("what it locks, rewrites or removes is not in the text of the migration")
-            .help("write the statement out, or see what it does with `cargo xtask ci`, which observes it"),
+            .note("what it locks, rewrites or removes is not visible in the text of the migration")
+            .help("write the statement out, or run `cargo xtask ci`, which observes what it does"),
     };
     parsed.unread.iter().map(hit).chain(calls(subject, parsed)).collect()
 }
 
-/// The calls of functions whose bodies change something, and are not in the statements of the script.
+/// The calls of functions whose bodies change something and are not among the statements of the script.
 fn calls(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let of_statements = parsed.statements.iter().flat_map(|(_, stmt)| called(stmt));
     let called: Vec<(Range<usize>, Named)> = of_statements.chain(parsed.called.iter().cloned()).collect();
@@ -45,9 +45,9 @@ fn calls(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     }
     let texts = texts(subject, parsed);
     let hit = |place: Range<usize>, what: String| {
-        Hit::new(place, format!("{what} changes something, and what it does was not checked"))
+        Hit::new(place, format!("{what} changes something that was not checked"))
             .note("the body of a function runs with the migration, but is not in its statements")
-            .help("write its statements out, or see what they do with `cargo xtask ci`, which observes them")
+            .help("write its statements out, or run `cargo xtask ci`, which observes what they do")
     };
     let of_calls = called.into_iter().filter(|(_, name)| changes(&texts, &name.name));
     let of_calls = of_calls.map(|(place, name)| hit(place, name.to_string()));
@@ -57,7 +57,7 @@ fn calls(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     of_calls.chain(of_triggers).collect()
 }
 
-/// The triggers of tables that were there before and that the script fires, each with what it calls.
+/// The triggers of existing tables that the script fires, each with the function that it calls.
 fn fired(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Range<usize>, String, Named)> {
     let Some(before) = subject.before else { return Vec::new() };
     let mut all = Vec::new();
@@ -80,7 +80,7 @@ fn fired(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Range<usize>, String, N
     all
 }
 
-/// The texts of all functions that are known, by their names: those of the schema, and of the script.
+/// The texts of all known functions by name: those of the schema, and of the script.
 fn texts(subject: &Subject<'_>, parsed: &Parsed) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let is_code = |kind: Kind| matches!(kind, Kind::Function | Kind::Procedure);
@@ -89,7 +89,7 @@ fn texts(subject: &Subject<'_>, parsed: &Parsed) -> BTreeMap<String, Vec<String>
         all.entry(one.id.name.to_string()).or_default().push(text.to_owned());
     }
     for stmt in &parsed.routines {
-        // What these run is checked.
+        // What these run is checked already.
         all.remove(&routine(stmt).unwrap_or_default());
     }
     for (_, stmt) in &parsed.statements {
@@ -100,7 +100,7 @@ fn texts(subject: &Subject<'_>, parsed: &Parsed) -> BTreeMap<String, Vec<String>
     all
 }
 
-/// The name of the routine that a statement makes.
+/// The name of the routine that a statement creates.
 fn routine(stmt: &Stmt) -> Option<String> {
     let name = match stmt {
         Stmt::CreateFunction(it) => it.name().and_then(|name| named(&name)),
@@ -114,13 +114,13 @@ fn routine(stmt: &Stmt) -> Option<String> {
 fn body(text: &str) -> Vec<String> {
     let outer = tokens(text);
     let literals: Vec<String> = outer.iter().filter_map(|word| quoted(word)).map(|body| body.into_owned()).collect();
-    // The first words are those of CREATE FUNCTION itself.
+    // The first words belong to CREATE FUNCTION itself.
     let begin = outer.iter().position(|word| ["as", "atomic", "return"].contains(&word.to_ascii_lowercase().as_str()));
     let plain = outer.iter().skip(begin.unwrap_or(usize::MAX)).copied();
     literals.iter().flat_map(|body| tokens(body)).chain(plain).map(str::to_ascii_lowercase).collect()
 }
 
-/// Whether a function changes something, itself or by those that it calls.
+/// Whether a function changes something, itself or through the functions that it calls.
 fn changes(texts: &BTreeMap<String, Vec<String>>, name: &str) -> bool {
     let (mut queue, mut at) = (vec![name.to_owned()], 0);
     while let Some(name) = queue.get(at).cloned() {

@@ -40,10 +40,10 @@ pub(super) struct Row {
     pub(super) version: String,
 }
 
-/// Messages that run unless the script was started at a part after `until`.
+/// Messages that run unless the script was started at a part after `until`; `None` means that they always run.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
-    pub(super) until: usize,
+    pub(super) until: Option<usize>,
     /// What it does; empty if it only prepares the session.
     pub(super) title: String,
     pub(super) advice: Vec<String>,
@@ -91,7 +91,7 @@ impl Parts {
                 false => builder.together(step, script),
             }
             if needs_fresh_session(step) && at + 1 < plan.steps().len() {
-                builder.parts.items.push(Item { reconnects: true, ..Item::of(usize::MAX, "", Vec::new()) });
+                builder.parts.items.push(Item { reconnects: true, ..Item::of(None, "", Vec::new()) });
             }
         }
         builder.parts.newest = builder.writer.next_id() - 1;
@@ -100,8 +100,16 @@ impl Parts {
 }
 
 impl Item {
-    fn of(until: usize, title: impl Into<String>, messages: Vec<String>) -> Self {
-        Self { until, title: title.into(), advice: Vec::new(), messages, index: None, save: None, reconnects: false }
+    fn of(until: impl Into<Option<usize>>, title: impl Into<String>, messages: Vec<String>) -> Self {
+        Self {
+            until: until.into(),
+            title: title.into(),
+            advice: Vec::new(),
+            messages,
+            index: None,
+            save: None,
+            reconnects: false,
+        }
     }
 
     fn advice(mut self, advice: &[&str]) -> Self {

@@ -181,19 +181,20 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
         return reconnect(book, tag);
     }
     let mut text = String::from("\n");
-    if item.title.is_empty() {
-        text += "-- Settings that the parts below need in their session.\n";
-    } else {
-        let title = format!("part {} of {}: {}", item.until, book.parts.count, item.title);
-        text += &comment(&title);
-        text += &item.advice.iter().map(|line| comment(line)).collect::<String>();
-        text += &comment(&format!("When the cause is gone, continue here: psql … -v part={}", item.until));
+    let part = item.until.filter(|_| !item.title.is_empty());
+    match part {
+        None => text += "-- Settings that the parts below need in their session.\n",
+        Some(part) => {
+            text += &comment(&format!("part {part} of {}: {}", book.parts.count, item.title));
+            text += &item.advice.iter().map(|line| comment(line)).collect::<String>();
+            text += &comment(&format!("When the cause is gone, continue here: psql … -v part={part}"));
+        }
     }
-    if item.until < usize::MAX {
-        let _ = writeln!(text, "SELECT :part <= {} AS is_due \\gset\n\\if :is_due", item.until);
+    if let Some(until) = item.until {
+        let _ = writeln!(text, "SELECT :part <= {until} AS is_due \\gset\n\\if :is_due");
     }
-    if !item.title.is_empty() {
-        let _ = writeln!(text, "\\echo 'part {} of {}:' {}", item.until, book.parts.count, word(&item.title));
+    if let Some(part) = part {
+        let _ = writeln!(text, "\\echo 'part {part} of {}:' {}", book.parts.count, word(&item.title));
     }
     // The last message is the ledger row; the index must be valid before it is written.
     let check = item.index.as_ref().map(|index| {
@@ -208,7 +209,7 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
         }
         text += &send(message, &book.parts.who, tag);
     }
-    text + if item.until < usize::MAX { "\\endif\n" } else { "" }
+    text + if item.until.is_some() { "\\endif\n" } else { "" }
 }
 
 /// The checks at the end, and the release of the lock.

@@ -1,4 +1,4 @@
--- Triggers, rules, policies and extended statistics: what hangs on a relation and is not part of it.
+-- Triggers, rules, policies and extended statistics: what is attached to a relation and is not part of it.
 SELECT g.tgrelid AS unit, 'pg_trigger'::regclass::oid AS class, g.oid, 0 AS sub, 'trigger' AS kind,
        n.nspname AS schema, c.relname AS parent, g.tgname AS name, NULL AS position,
        pg_get_triggerdef(g.oid) AS definition,
@@ -25,7 +25,8 @@ FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.
 WHERE n.nspname NOT LIKE 'pg\_%' AND {p.polrelid}
 UNION ALL
 SELECT x.stxrelid, 'pg_statistic_ext'::regclass, x.oid, 0, 'statistics', n.nspname,
-       -- They can be in another schema than their relation, and another one of its name can be there.
+       -- They can be in another schema than their relation, and that schema can contain another relation of the same
+       -- name.
        CASE WHEN x.stxnamespace = c.relnamespace THEN c.relname END, x.stxname, NULL,
        pg_get_statisticsobjdef(x.oid), NULL, NULL, NULL, NULL, NULL, NULL, pg_get_userbyid(x.stxowner),
        CASE WHEN x.stxstattarget >= 0 THEN x.stxstattarget::text END, NULL

@@ -1,4 +1,4 @@
--- Columns of relations, attributes of composite types.
+-- Columns of relations, and attributes of composite types.
 SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid, a.attnum AS sub,
        CASE c.relkind WHEN 'c' THEN 'attribute' ELSE 'column' END AS kind,
        n.nspname AS schema, c.relname AS parent, a.attname AS name, a.attnum AS position,

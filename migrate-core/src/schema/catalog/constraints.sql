@@ -1,4 +1,4 @@
--- Constraints of tables and domains. NOT NULL is told by its column, a constraint trigger by its trigger.
+-- Constraints of tables and domains. NOT NULL is listed with its column, a constraint trigger as a trigger.
 SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END AS unit,
        'pg_constraint'::regclass::oid AS class, k.oid, 0 AS sub, 'constraint' AS kind,
        n.nspname AS schema, coalesce(c.relname, t.typname) AS parent, k.conname AS name, NULL AS position,
@@ -12,7 +12,7 @@ SELECT CASE WHEN k.conrelid <> 0 THEN k.conrelid ELSE k.contypid END AS unit,
        d.description AS "comment on its index",
        CASE WHEN x.reloptions IS NOT NULL
             THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(x.reloptions) o) END AS options,
-       -- What checks it: `DISABLE TRIGGER ALL` switches that off. A key has a trigger when it can be deferred.
+       -- The triggers that check it: `DISABLE TRIGGER ALL` switches them off. A key has a trigger if it is deferrable.
        CASE WHEN k.contype = 'f' OR k.condeferrable
             THEN (SELECT string_agg(concat(p.proname, ' ', g.tgenabled), ', ' ORDER BY p.proname COLLATE "C", g.tgenabled)
                   FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid
@@ -26,6 +26,7 @@ LEFT JOIN pg_class x ON x.oid = i.indexrelid
 LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = i.indexrelid AND d.objsubid = 0
 LEFT JOIN pg_constraint up ON up.oid = k.conparentid
 WHERE k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.oid >= 16384
-  -- A foreign key to a partitioned table has one more for each partition, under a name of the server's choice.
+  -- A foreign key to a partitioned table has one more constraint for each partition, under a name that the server
+  -- chooses.
   AND (up.conrelid IS NULL OR up.conrelid <> k.conrelid) AND n.nspname NOT LIKE 'pg\_%'
   AND ({k.conrelid} OR {k.contypid})

@@ -1,4 +1,4 @@
--- What stands on what. The first part names what is no object of its own and stands for another one.
+-- Dependencies. The first part names the entries that are not objects themselves and represent another object.
 SELECT 'alias', d.classid, d.objid, d.refclassid, d.refobjid, 0, NULL::int
 FROM pg_depend d WHERE d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass
 UNION ALL
@@ -33,7 +33,7 @@ UNION ALL
 SELECT 'alias', 'pg_constraint'::regclass, k.oid, 'pg_constraint'::regclass, up.oid, 0, NULL
 FROM pg_constraint k JOIN pg_constraint up ON up.oid = k.conparentid AND up.conrelid = k.conrelid
 UNION ALL
--- The privileges on what an extension has are there with it.
+-- The privileges on members of an extension exist together with it.
 SELECT 'edge', 'pg_init_privs'::regclass, d.objid, d.refclassid, d.refobjid, d.classid::int * 2048 + s.sub, 0
 FROM pg_depend d CROSS JOIN LATERAL (
     SELECT 0 AS sub
@@ -44,16 +44,17 @@ UNION ALL
 SELECT 'edge', d.classid, d.objid, d.refclassid, d.refobjid, d.objsubid, d.refobjsubid
 FROM pg_depend d LEFT JOIN pg_sequence q ON d.classid = 'pg_class'::regclass AND q.seqrelid = d.objid
 WHERE d.objid >= 16384 AND d.deptype <> 'e' AND (d.refobjid >= 16384 OR d.refclassid = 'pg_namespace'::regclass)
-  -- The triggers of foreign keys are none of ours; the type of a table's rows, and an array, stand for the table and the element.
+  -- The triggers of foreign keys are not listed. The row type of a table represents the table, and an array represents
+  -- its element.
   AND NOT (d.deptype = 'i' AND (d.classid = 'pg_trigger'::regclass
            OR d.classid = 'pg_type'::regclass AND d.refclassid IN ('pg_class'::regclass, 'pg_type'::regclass)))
-  -- A column stands on the sequence of its default, and the sequence belongs to the column.
+  -- A column depends on the sequence of its default, and the sequence belongs to the column.
   AND NOT (q.seqrelid IS NOT NULL AND d.refclassid = 'pg_class'::regclass)
 UNION ALL
 SELECT 'edge', 'pg_init_privs'::regclass, a.attrelid, 'pg_class'::regclass, a.attrelid, 'pg_class'::regclass::int * 2048 + a.attnum, 0
 FROM pg_attribute a WHERE a.attnum < 0 AND a.attacl IS NOT NULL AND a.attrelid >= 16384
 UNION ALL
--- Whoever makes a function makes it stand on the transforms for its types that are there.
+-- Creating a function makes it depend on the existing transforms for its types.
 SELECT 'edge', 'pg_proc'::regclass, p.oid, 'pg_transform'::regclass, t.oid, 0, 0
 FROM pg_transform t JOIN pg_proc p ON p.prolang = t.trflang AND p.oid NOT IN (t.trffromsql, t.trftosql)
 WHERE t.oid >= 16384 AND p.oid >= 16384

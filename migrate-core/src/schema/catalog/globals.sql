@@ -1,12 +1,13 @@
--- What belongs to no relation, routine or type: few of each, with facts that are all different.
+-- What belongs to no relation, routine or type: few of each kind, with different facts for each.
 WITH own AS MATERIALIZED (
     SELECT oid, nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
 ), member AS MATERIALIZED (
-    -- What belongs to an extension is not told: of what one brings nothing is put together.
+    -- What belongs to an extension is not listed: nothing is built from the members of an extension.
     SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 ), item AS MATERIALIZED (
-    -- The operators and functions of operator classes, and those that only their family has, with what they belong to: one
-    -- look by the index for each, whatever is believed to be there, for a scan of all of pg_depend for each takes seconds.
+    -- The operators and functions of operator classes, and those that only their family has, with what they belong to:
+    -- one index lookup for each, whatever the estimates are, because a scan of the whole of pg_depend for each takes
+    -- seconds.
     SELECT i.class, i.oid, d.refclassid, d.refobjid
     FROM (SELECT 'pg_amop'::regclass AS class, o.oid FROM pg_amop o WHERE o.oid >= 16384
           UNION ALL SELECT 'pg_amproc'::regclass, p.oid FROM pg_amproc p WHERE p.oid >= 16384) i
@@ -27,7 +28,7 @@ WITH own AS MATERIALIZED (
                || ') ' || p.amproc::regprocedure::text
     FROM item i JOIN pg_amproc p ON p.oid = i.oid WHERE i.class = 'pg_amproc'::regclass
 ), lists AS (
-    -- All privileges of what has any. A column without any may have begun with some.
+    -- All privileges of objects that have any. A column without any may have started with some.
     SELECT 'pg_class'::regclass::oid AS class, c.oid, 0 AS sub, c.relnamespace AS space, c.relowner AS owner, c.relacl AS list,
            CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS letter, CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS word,
            c.relname AS name, NULL::text AS signature, NULL::name AS part
@@ -84,7 +85,7 @@ SELECT 0, 'pg_am'::regclass, a.oid, 0, 'access method', NULL, NULL, a.amname, NU
        jsonb_build_object('type', a.amtype, 'handler', a.amhandler)
 FROM pg_am a WHERE a.oid >= 16384
 UNION ALL
--- A copy of a collation of the system is for any encoding, as it is; one that is made is for that of its database.
+-- A copy of a system collation is for any encoding, as it is; a new collation is for the encoding of its database.
 SELECT 0, 'pg_collation'::regclass, c.oid, 0, 'collation', own.nspname, NULL, c.collname, NULL, NULL,
        (to_jsonb(c) - '{oid,collname,collnamespace,collowner,collversion,collencoding}'::text[])
            || jsonb_build_object('owner', pg_get_userbyid(c.collowner))
@@ -122,7 +123,7 @@ UNION ALL
 SELECT 0, 'pg_cast'::regclass, c.oid, 0, 'cast', NULL, NULL, c.castsource::regtype::text || ' as ' || c.casttarget::regtype::text, NULL, NULL,
        jsonb_build_object('function', NULLIF(c.castfunc, 0)::regprocedure, 'context', c.castcontext, 'method', c.castmethod)
 FROM pg_cast c
--- That of a range to its multirange comes with the range.
+-- The cast of a range to its multirange comes with the range.
 WHERE c.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'i')
 UNION ALL
 SELECT 0, 'pg_transform'::regclass, t.oid, 0, 'transform', NULL, NULL, t.trftype::regtype::text, NULL,
@@ -166,7 +167,7 @@ SELECT 0, 'pg_foreign_server'::regclass, s.oid, 0, 'server', NULL, NULL, s.srvna
            'grants', CASE WHEN s.srvacl IS NOT NULL THEN s.srvacl::text || chr(10) || acldefault('S', s.srvowner)::text END)
 FROM pg_foreign_server s
 UNION ALL
--- The options of a mapping may hold passwords: of all but these, only a digest is ever read.
+-- The options of a mapping may contain passwords: for all but these, only a digest is ever read.
 SELECT 0, 0, m.umid, 0, 'user mapping', NULL, m.srvname, CASE m.umuser WHEN 0 THEN 'public' ELSE m.usename END, NULL, NULL,
        jsonb_build_object('options', CASE
            WHEN m.umoptions IS NULL AND NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
@@ -193,7 +194,7 @@ UNION ALL
 SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, NULL,
        jsonb_build_object('owner', pg_get_userbyid(s.subowner), 'enabled', s.subenabled, 'publications', s.subpublications,
            'slot', s.subslotname, 'synchronous commit', s.subsynccommit, 'binary', s.subbinary,
-           -- A truth value in PostgreSQL 15, a letter since then.
+           -- A boolean in PostgreSQL 15, a letter since then.
            'streaming', CASE s.substream::text WHEN 'true' THEN 't' WHEN 'false' THEN 'f' ELSE s.substream::text END,
            'two phase', NULLIF(s.subtwophasestate <> 'd', false), 'disable on error', NULLIF(s.subdisableonerr, false))
 FROM pg_subscription s JOIN pg_database d ON d.oid = s.subdbid WHERE d.datname = current_database()
@@ -208,11 +209,11 @@ SELECT 0, 'pg_default_acl'::regclass, d.oid, 0, 'default privileges', NULL, NULL
            || CASE d.defaclobjtype WHEN 'r' THEN ' on tables' WHEN 'S' THEN ' on sequences' WHEN 'f' THEN ' on functions'
               WHEN 'T' THEN ' on types' WHEN 'n' THEN ' on schemas'
               WHEN 'L' THEN ' on large objects' ELSE ' on ' || d.defaclobjtype::text END, NULL, NULL,
-       -- One that leaves nothing says something too.
+       -- An entry that leaves nothing is significant too.
        jsonb_build_object('grants', d.defaclacl::text || chr(10) || '{-}')
 FROM pg_default_acl d
 UNION ALL
--- The catalog and the number of the object make one that no other has.
+-- The catalog and the number of the object make a unique number.
 SELECT 0, 'pg_init_privs'::regclass, l.oid, l.class::int * 2048 + l.sub, 'privileges', NULL, NULL,
        l.word || ' ' || coalesce(quote_ident(n.nspname) || '.', '') || quote_ident(l.name) || coalesce(l.signature, ''), NULL,
        quote_ident(l.part),
@@ -225,8 +226,8 @@ LEFT JOIN pg_extension e ON e.oid = d.refobjid
 LEFT JOIN pg_init_privs i ON i.classoid = l.class AND i.objoid = l.oid AND i.objsubid = l.sub
 CROSS JOIN LATERAL (SELECT coalesce(i.initprivs, CASE WHEN l.sub = 0 THEN acldefault(l.letter, l.owner) ELSE '{}' END) AS list) first
 WHERE (e.oid IS NOT NULL OR l.oid < 16384 AND (l.class <> 'pg_namespace'::regclass OR l.oid NOT IN (SELECT own.oid FROM own))
-       -- The system brings some columns of every table.
+       -- The system columns of every table.
        OR l.sub < 0 AND n.nspname NOT LIKE 'pg\_%')
-  -- Nobody noted with which privileges the information schema came.
+  -- The initial privileges of the information schema are not recorded.
   AND coalesce(n.nspname, l.name) <> 'information_schema'
   AND l.list IS DISTINCT FROM first.list

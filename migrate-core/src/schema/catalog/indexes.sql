@@ -1,4 +1,4 @@
--- Indexes that no constraint tells of.
+-- Indexes that do not belong to a constraint.
 SELECT i.indrelid AS unit, 'pg_class'::regclass::oid AS class, i.indexrelid AS oid, 0 AS sub, 'index' AS kind,
        n.nspname AS schema, c.relname AS parent, x.relname AS name, NULL AS position,
        pg_get_indexdef(i.indexrelid) AS definition,

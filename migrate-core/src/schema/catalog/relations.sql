@@ -1,5 +1,5 @@
--- Tables, views, sequences and composite types. A unit of the catalog is a relation with all that hangs on it.
--- A comment on a composite type, and its privileges, are kept with its entry in pg_type.
+-- Tables, views, sequences and composite types. A unit of the catalog is a relation with everything attached to it. The
+-- comment on a composite type, and its privileges, are stored with its entry in pg_type.
 SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE 'pg_class'::regclass::oid END AS class,
        CASE c.relkind WHEN 'c' THEN c.reltype ELSE c.oid END AS oid, 0 AS sub,
        CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view'
@@ -27,7 +27,7 @@ SELECT c.oid AS unit, CASE c.relkind WHEN 'c' THEN 'pg_type'::regclass::oid ELSE
        CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS "partition key",
        CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS "partition bound",
        CASE WHEN c.relkind IN ('r', 'p', 'f')
-                 -- Most databases have none at all, which is seen once.
+                 -- Most databases have none at all, which this checks once.
                  AND EXISTS (SELECT FROM pg_inherits)
             THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' ORDER BY i.inhseqno)
                   FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS parents,

@@ -1,4 +1,4 @@
--- Functions, procedures and aggregates; the constructors of a range come with it.
+-- Functions, procedures and aggregates; the constructors of a range come with the range.
 SELECT p.oid AS unit, 'pg_proc'::regclass::oid AS class, p.oid, 0 AS sub,
        CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END AS kind,
        n.nspname AS schema, NULL AS parent, p.proname AS name, NULL AS position,

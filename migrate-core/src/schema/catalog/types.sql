@@ -1,4 +1,5 @@
--- Enums, domains, ranges and base types; a composite type is a relation. Arrays and multiranges come with their element.
+-- Enums, domains, ranges and base types; a composite type is a relation. Arrays and multiranges come with their
+-- elements.
 SELECT t.oid AS unit, 'pg_type'::regclass::oid AS class, t.oid, 0 AS sub,
        CASE t.typtype WHEN 'd' THEN 'domain' ELSE 'type' END AS kind,
        n.nspname AS schema, NULL AS parent, t.typname AS name, NULL AS position,
@@ -7,7 +8,7 @@ SELECT t.oid AS unit, 'pg_type'::regclass::oid AS class, t.oid, 0 AS sub,
        CASE WHEN t.typtype = 'd' AND t.typcollation <> b.typcollation THEN t.typcollation::regcollation::text END AS collation,
        CASE WHEN t.typnotnull THEN 'yes' END AS "not null",
        k.conname AS "not null constraint", obj_description(k.oid, 'pg_constraint') AS "comment on its not null constraint",
-       -- The text beside the expression was written with the search path of its time.
+       -- The text stored next to the expression was written with the search path at that time.
        coalesce(pg_get_expr(t.typdefaultbin, 'pg_type'::regclass), t.typdefault) AS "default",
        (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels,
        pg_get_userbyid(t.typowner) AS owner,

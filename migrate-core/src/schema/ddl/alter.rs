@@ -1,4 +1,4 @@
-//! What can be changed in place, without dropping anything.
+//! Changes that can be made in place, without dropping anything.
 
 use std::sync::Arc;
 
@@ -11,18 +11,19 @@ use crate::ident::{QualifiedName, literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
-/// What makes an object into another one of its name.
+/// How an object becomes another one of the same name.
 pub(super) enum Change {
-    /// These statements. What stands on the object has to go first and come back afterwards where it disturbs.
+    /// With these statements. If it disturbs, the dependent objects have to be dropped first and created again
+    /// afterwards.
     InPlace { statements: Vec<Statement>, disturbs: bool },
-    /// Only dropping and re-creating it does.
+    /// Only by dropping and re-creating it.
     Remake,
 }
 
-/// Facts that are said apart, or follow from other statements.
+/// Facts that have their own statements, or follow from other statements.
 const APART: [&str; 6] = ["comment", super::not_null::COMMENT, "grants", "owner", "inherited", "valid"];
 
-/// The extension with which an object goes, or its index, by the name of the fact that says so.
+/// The extension that an object or its index depends on, from the name of the fact.
 pub(super) fn extension_of(fact: &str) -> Option<&str> {
     fact.strip_prefix("its index ").unwrap_or(fact).strip_prefix("depends on extension ")
 }
@@ -54,7 +55,7 @@ impl<'a> Differing<'a> {
         self.0.iter().any(|(known, ..)| *known == name)
     }
 
-    /// The statements for each fact; `None` where one of them has none.
+    /// The statements for each fact; `None` if one of them has none.
     pub(super) fn each(
         &self,
         statement: impl Fn(&str, Option<&str>, Option<&str>) -> Option<Vec<Statement>>,
@@ -67,7 +68,7 @@ impl<'a> Differing<'a> {
     }
 }
 
-/// How one object becomes another one; the default of a column is a part of its own.
+/// How one object becomes another one; the default of a column is a separate part.
 pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
     let differing = Differing::of(old, new);
     let name = || phrase(after, &new.id);
@@ -162,21 +163,21 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             _ => None,
         }),
         Kind::Publication => far::changed_publication(&differing, new),
-        // Its privileges are all that there is.
+        // They consist only of privileges.
         Kind::DefaultPrivileges | Kind::Privileges => Change::InPlace { statements: Vec::new(), disturbs: false },
         Kind::UserMapping if !far::has_unknown_options(new) && !far::has_unknown_options(old) => {
             differing.each(|_, old, now| {
                 changed_options(old, now).and_then(|list| set(format!("ALTER {} OPTIONS ({list})", name())))
             })
         }
-        // What is not known cannot be made again, so it is not dropped either.
+        // An object that is only partly known cannot be created again, so it is not dropped either.
         Kind::UserMapping | Kind::Subscription => Change::InPlace { statements: Vec::new(), disturbs: false },
         _ if differing.0.is_empty() => Change::InPlace { statements: Vec::new(), disturbs: false },
         _ => Change::Remake,
     }
 }
 
-/// Whether the table of an index or a constraint becomes a part of another one, or ceases to be.
+/// Whether the table of an index or a constraint becomes a partition or child of another one, or ceases to be.
 fn table_moves(before: &Schema, after: &Schema, object: &Object) -> bool {
     let table = super::name::holder(&object.id, Kind::Table);
     let parents = |schema: &Schema| schema.get(&table).and_then(|table| table.fact("parents").map(str::to_owned));
@@ -188,13 +189,13 @@ pub(super) fn is_of_partitioned(schema: &Schema, object: &Object) -> bool {
     table.is_some_and(|table| table.fact("partition key").is_some())
 }
 
-/// Whether an index that a failed concurrent build left is wanted as a whole; one of a partitioned table waits for those
-/// of the partitions.
+/// Whether an index that a failed concurrent build left is wanted as valid; an index of a partitioned table waits for
+/// those of the partitions.
 fn becomes_valid(after: &Schema, old: &Object, new: &Object) -> bool {
     old.fact("valid").is_some() && new.fact("valid").is_none() && !has_partitions(after, new)
 }
 
-/// Whether an index of a partitioned table waits for one of a partition that is to have none.
+/// Whether an index of a partitioned table waits for the index of a partition that should have none.
 fn becomes_invalid(after: &Schema, old: &Object, new: &Object) -> bool {
     old.fact("valid").is_none() && new.fact("valid").is_some() && is_of_partitioned(after, new)
 }
@@ -206,14 +207,14 @@ fn has_partitions(schema: &Schema, object: &Object) -> bool {
     is_of_partitioned(schema, object) && schema.objects().any(is_below)
 }
 
-/// Whether a column has values of its own, and is not one of a view.
+/// Whether a column has its own values, unlike a column of a view.
 fn is_stored(before: &Schema, after: &Schema, column: &Object) -> bool {
     let tables = [Kind::Table, Kind::ForeignTable, Kind::MaterializedView];
     let tables = tables.map(|kind| super::name::holder(&column.id, kind));
     tables.iter().any(|table| before.get(table).is_some() && after.get(table).is_some())
 }
 
-/// Whether a view only gets columns behind those that it has.
+/// Whether a view only gets columns after its existing ones.
 fn widens(before: &Schema, after: &Schema, view: &Object) -> bool {
     let columns = |schema: &Schema| {
         let mut all: Vec<_> = schema.children(&view.id, Kind::Column).cloned().collect();
@@ -223,7 +224,8 @@ fn widens(before: &Schema, after: &Schema, view: &Object) -> bool {
     columns(after).starts_with(&columns(before))
 }
 
-/// What of a function cannot be replaced: its name, arguments and result, and whether it is a window function.
+/// The parts of a function that cannot be replaced: its name, arguments and result, and whether it is a window
+/// function.
 fn header(function: &Object) -> (Vec<&str>, bool) {
     let definition = function.fact("definition").unwrap_or_default();
     let mut lines = definition.lines();
@@ -248,7 +250,7 @@ pub(super) fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&
     Some(reset.into_iter().chain(set).collect())
 }
 
-/// The options of a foreign object from one list to another: `ADD a 'b', DROP c`.
+/// The statement options from one option list of a foreign object to another: `ADD a 'b', DROP c`.
 pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<String> {
     let pairs = |text: Option<&str>| -> Vec<(String, String)> {
         let all = text.map(json_list).unwrap_or_default();
@@ -265,7 +267,7 @@ pub(super) fn changed_options(old: Option<&str>, new: Option<&str>) -> Option<St
     (!all.is_empty()).then(|| all.join(", "))
 }
 
-/// Whether a constraint is the same but for the look at what was there before it.
+/// Whether a constraint differs only in that existing rows have been checked.
 fn is_validated(new: &Object, old: Option<&str>, now: Option<&str>) -> bool {
     new.id.kind == Kind::Constraint && now.is_some() && old.and_then(|old| old.strip_suffix(" NOT VALID")) == now
 }
@@ -279,7 +281,7 @@ fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option
         "clustered" if now.is_some() => one(format!("ALTER TABLE {table} CLUSTER ON {name}")),
         "clustered" => one(format!("ALTER TABLE {table} SET WITHOUT CLUSTER")),
         "replica identity" if now.is_some() => one(format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}")),
-        // That the table has another one is said with the table.
+        // The change is made with the replica identity of the table.
         "replica identity" => Some(Vec::new()),
         "tablespace" => one(format!("ALTER INDEX {} SET TABLESPACE {}", qualified(&new.id), space(now))),
         "options" => storage(&format!("INDEX {}", qualified(&new.id)), "", old, now),

@@ -1,4 +1,4 @@
-//! What can be changed in place of tables and their columns.
+//! Changes of tables and their columns that can be made in place.
 
 use super::alter::{Change, Differing, changed_options, space, storage};
 use super::name::{parent, qualified};
@@ -30,17 +30,17 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
             let words = switch.into_iter().chain(force);
             Some(words.map(|word| alter(format!("{word} ROW LEVEL SECURITY"))).collect())
         }
-        // That of an index is said with the index.
+        // A replica identity by index is set with the index.
         "replica identity" if now == Some("index") => Some(Vec::new()),
         "replica identity" => one(alter(format!("REPLICA IDENTITY {}", now.unwrap_or("default").to_uppercase()))),
-        // It leaves first and joins last.
+        // The table leaves first and joins last.
         "parents" | "partition bound" | "of type" => Some(Vec::new()),
         "foreign options" => changed_options(old, now).map(|list| vec![alter(format!("OPTIONS ({list})"))]),
         _ => None,
     }
 }
 
-/// A column of a table; its default is a part of its own.
+/// A column of a table; its default is a separate part.
 pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
     let keeps_values = keeps_values(old, new);
     if differing.has("generated") && !keeps_values {
@@ -54,18 +54,18 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     };
     let retyped = differing.has("type") || differing.has("collation");
     let mut statements = Vec::new();
-    // That of a parent takes its children along.
+    // A change of the parent's column includes its children.
     let follows = inherit::follows(before, after, &new.id);
     if keeps_values && !follows {
         statements.push(alter("DROP EXPRESSION".to_owned()));
     }
-    // The sequence of an identity column is changed with its type, so it goes before that.
+    // The sequence of an identity column is changed with the type of the column, so it is dropped before that.
     let drops_identity = differing.has("identity") && new.fact("identity").is_none();
     statements.extend(drops_identity.then(|| alter("DROP IDENTITY".to_owned())));
     if retyped && !follows {
         statements.push(retype::retype(before, after, old, new));
     }
-    // Another type comes with its own.
+    // Another type comes with its own storage.
     if retyped && !differing.has("storage") {
         let how = new.fact("storage").map(|how| alone("storage", format!("SET STORAGE {}", how.to_uppercase())));
         statements.extend(how);
@@ -83,7 +83,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
             Some(vec![if table::not_valid(new) { statement } else { statement.with(lock) }])
         }
         "not null" => Some(no_not_null(before, after, old, new)),
-        // It becomes the table's own as well where it is set again.
+        // Setting it again also makes it local to the table.
         "not null inherited" if (was, now) == (Some("only"), Some("and local")) => {
             Some(vec![alter("SET NOT NULL".to_owned())])
         }
@@ -122,14 +122,14 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
     }
 }
 
-/// A NOT NULL constraint with its name, where the server would choose another one.
+/// A NOT NULL constraint with its name, if the server would choose another name.
 fn named_not_null(before: &Schema, after: &Schema, column: &Object) -> Option<String> {
     column.fact("not null constraint")?;
     table::own_not_null(&TakenNames::of(before, after), column)
 }
 
-/// The statements after which a column may be null. Before PostgreSQL 18 the columns of all tables below may be null then as
-/// well, where the statement is not about the table alone; of a partitioned table it cannot be.
+/// The statements that make a column nullable. Before PostgreSQL 18 they also make the columns of all tables below
+/// nullable, unless the statement is about the table alone; for a partitioned table it cannot be.
 fn no_not_null(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<Statement> {
     let (of, name) = (parent(&new.id), plain(&new.id.name));
     let is_partitioned = inherit::table_of(after, &new.id).is_some_and(|table| table.fact("partition key").is_some());
@@ -144,18 +144,18 @@ fn no_not_null(before: &Schema, after: &Schema, old: &Object, new: &Object) -> V
     [drop].into_iter().chain(again).collect()
 }
 
-/// Whether a column was computed and stored, and is a plain one now: its values stay.
+/// Whether a stored generated column becomes a plain one: its values stay.
 pub(super) fn keeps_values(old: &Object, new: &Object) -> bool {
     old.fact("generated").is_some_and(|how| how.starts_with("stored ")) && new.fact("generated").is_none()
 }
 
-/// How the values of a type are stored where nobody says otherwise; older servers have no word for it.
+/// The default storage of the values of a type; older servers have no word for it.
 pub(super) fn usual_storage(column: &Object) -> &'static str {
     let is_main = |of: &str| of.starts_with("numeric") || matches!(of, "inet" | "cidr");
     if column.fact("type").is_some_and(is_main) { "main" } else { "extended" }
 }
 
-/// What changes a NOT NULL constraint that has its new name.
+/// Changes a NOT NULL constraint that already has its new name.
 fn constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
     let (Some(was), Some(now)) = (was, now) else { return Vec::new() };
     let name = plain(table::not_null_words(now).0);

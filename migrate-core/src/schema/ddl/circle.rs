@@ -1,14 +1,14 @@
-//! Nodes that wait for one another.
+//! Nodes in a dependency cycle.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
 /// Nodes that wait for one another and for nothing else: the first strongly connected component that Tarjan's algorithm
-/// finishes, on the way from a node to what it waits for.
+/// finishes, on the way from a node to the nodes that it waits for.
 ///
 /// See <https://en.wikipedia.org/wiki/Tarjan%27s_strongly_connected_components_algorithm>.
 pub(super) fn of<'a, N: Ord + Hash + Clone>(start: &'a N, waits: impl Fn(&'a N) -> Vec<&'a N>) -> BTreeSet<N> {
-    // For each node that was reached its number, and the lowest number that can be reached from it.
+    // For each visited node its number, and the lowest number that can be reached from it.
     let mut seen: HashMap<&N, (usize, usize)> = HashMap::from([(start, (0, 0))]);
     let mut stack: Vec<&N> = vec![start];
     let mut path: Vec<(&N, Vec<&N>)> = vec![(start, waits(start))];

@@ -1,4 +1,4 @@
-//! Statements that make what functions are built into: aggregates, operators, casts, languages.
+//! Statements that create objects built on functions: aggregates, operators, casts, languages.
 
 use super::name::{phrase, qualified};
 use crate::ident::{literal, plain};
@@ -44,7 +44,7 @@ pub(super) fn aggregate(schema: &Schema, object: &Object) -> Option<String> {
     Some(format!("CREATE {} ({})", phrase(schema, &object.id), parts.join(", ")))
 }
 
-/// What a final function does to its state, where that is not the usual of aggregates of this form.
+/// What a final function does to its state, if that is not the default for aggregates of this form.
 fn modify(form: Option<&str>, how: &str) -> Option<&'static str> {
     let is_usual = if form == Some("n") { how == "r" } else { how == "w" };
     let word = match how {
@@ -94,7 +94,7 @@ pub(super) fn operator_class(object: &Object) -> Option<String> {
     let default = if object.fact("default") == Some("true") { " DEFAULT" } else { "" };
     let storage = object.fact("storage").map(|kind| format!("STORAGE {kind}"));
     let members: Vec<String> = object.fact("members").map(str::to_owned).into_iter().chain(storage).collect();
-    // A class needs a member; its own type as its storage says nothing new.
+    // A class needs a member; naming its own type as its storage adds nothing.
     let (kind, family) = (object.fact("type")?, object.fact("family")?);
     let members = if members.is_empty() { format!("STORAGE {kind}") } else { members.join(", ") };
     let method = plain(&id.signature);

@@ -1,7 +1,8 @@
-//! NOT NULL constraints get their names before anything else happens.
+//! Renames NOT NULL constraints before anything else happens.
 //!
-//! Since PostgreSQL 18 NOT NULL is a constraint with a name. The server renames it in all tables below along with it, or
-//! refuses to, where one of those has another name for its own. Such tables get theirs from above no longer meanwhile.
+//! Since PostgreSQL 18 NOT NULL is a constraint with a name. The server renames it together with the constraints of all
+//! tables below, or refuses if one of those tables has another name for its own constraint. Such tables are detached
+//! from the table above in the meantime.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,21 +16,21 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// What leads from the old names to the new ones.
+/// The statements that lead from the old names to the new ones.
 #[derive(Default)]
 pub(super) struct Renamed {
-    /// Comes before all other statements.
+    /// These come before all other statements.
     pub(super) first: Vec<Statement>,
-    /// Comes behind them: what has the new name until then goes.
+    /// These come after them, when the previous holder of the new name is gone.
     pub(super) last: Vec<Statement>,
 }
 
-/// A NOT NULL constraint that is there before.
+/// A NOT NULL constraint that exists before.
 struct Constraint<'a> {
     column: &'a Object,
     table: &'a Object,
     old: &'a str,
-    /// The name that it gets; `None` where it does not stay, and any name will do.
+    /// Its new name; `None` if it is dropped, so that any name will do.
     wanted: Option<Cow<'a, str>>,
     above: Vec<usize>,
     below: Vec<usize>,
@@ -37,22 +38,22 @@ struct Constraint<'a> {
 
 /// How long a name is taken.
 enum NameHeld {
-    /// Until another NOT NULL constraint has its new one.
+    /// Until another NOT NULL constraint has its new name.
     Meanwhile,
-    /// Until something else goes.
+    /// Until something else is dropped.
     Long,
 }
 
-/// Those of a schema, each with those that it comes from.
+/// The NOT NULL constraints of a schema, each with those that it is inherited from.
 struct Tree<'a> {
     all: Vec<Constraint<'a>>,
-    /// Those of a table.
+    /// The constraints of each table.
     of_table: HashMap<&'a Id, Vec<usize>>,
-    /// Pairs of one and one below it that are parted meanwhile.
+    /// Pairs of a constraint and one below it that are separated in the meantime.
     cut: BTreeSet<(usize, usize)>,
 }
 
-/// The statements that give NOT NULL constraints that stay their new names.
+/// The statements that give the NOT NULL constraints that stay their new names.
 pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
     let mut tree = Tree::of(sides);
     let differ: Vec<usize> = (0..tree.all.len()).filter(|at| tree.differs(*at)).collect();
@@ -68,7 +69,7 @@ pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
     all
 }
 
-/// Whether it would go with that of a table above, and stays.
+/// Whether it would be dropped with the constraint of a table above, although it stays.
 fn becomes_own(sides: &Sides<'_>, old: &Object) -> bool {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let is_own = |new: &Object| new.fact("not null").is_some() && new.fact("not null inherited").is_none();
@@ -77,7 +78,7 @@ fn becomes_own(sides: &Sides<'_>, old: &Object) -> bool {
         && inherit::follows(before, after, &old.id)
 }
 
-/// Whether the constraint of a column is the same one before and after.
+/// The column with the same constraint after, if its constraint stays.
 fn stays<'a>(sides: &'a Sides<'_>, old: &Object) -> Option<&'a Object> {
     let new = sides.after.schema.get(&old.id)?;
     let table = inherit::table_of(&sides.before.schema, &old.id)?;
@@ -86,7 +87,7 @@ fn stays<'a>(sides: &'a Sides<'_>, old: &Object) -> Option<&'a Object> {
     Some(&**new).filter(|_| is_same)
 }
 
-/// The name that a constraint has until it goes, where something else of its table gets the one that it has now.
+/// The name of a constraint until it is dropped, if something else in its table gets the current name.
 fn gives_up(sides: &Sides<'_>, column: &Object, table: &Object, old: &str) -> Option<String> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let of_column = |one: &Arc<Object>| one.id != column.id && table::not_null_name(one) == Some(old);
@@ -98,12 +99,12 @@ fn gives_up(sides: &Sides<'_>, column: &Object, table: &Object, old: &str) -> Op
 }
 
 impl Constraint<'_> {
-    /// Whether another one has the same names, before and after.
+    /// Whether another constraint has the same names, before and after.
     fn is_named_as(&self, other: &Self) -> bool {
         (self.old, &self.wanted) == (other.old, &other.wanted)
     }
 
-    /// The name that it has in the end, or until it goes.
+    /// Its final name, or its name until it is dropped.
     fn becomes(&self) -> &str {
         self.wanted.as_deref().unwrap_or(self.old)
     }
@@ -144,13 +145,13 @@ impl<'a> Tree<'a> {
         self.all[at].becomes() != self.all[at].old
     }
 
-    /// Those of a partition, which leaves its table with all of them.
+    /// The constraints of a partition, which is detached with all of them.
     fn beside(&self, at: usize) -> &[usize] {
         let table = self.all[at].table;
         self.of_table.get(&*table.id).filter(|_| bound(table).is_some()).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// All that are connected with these, those above first.
+    /// All constraints that are connected with these, those above first.
     fn component(&self, start: Vec<usize>) -> Vec<usize> {
         let (mut found, mut queue) = (BTreeSet::new(), start);
         while let Some(at) = queue.pop() {
@@ -174,7 +175,7 @@ impl<'a> Tree<'a> {
         order
     }
 
-    /// What does not stay goes along with what is above it.
+    /// A constraint that is dropped follows the constraint above it.
     fn follow(&mut self, order: &[usize]) {
         for at in order {
             let one = &self.all[*at];
@@ -186,7 +187,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Parts those that get other names than those above them.
+    /// Separates the constraints that get other names than those above them.
     fn part(&mut self, order: &[usize]) {
         let mut known = None;
         while known != Some(self.cut.len()) {
@@ -197,7 +198,7 @@ impl<'a> Tree<'a> {
                 let differs = pairs.iter().any(|(above, _)| !one.is_named_as(&self.all[*above]));
                 let is_parted = self.beside(*at).iter().chain([at]).any(|at| self.is_parted(*at));
                 let is_of_several = pairs.len() > 1 && self.differs(*at);
-                // One that is from above itself cannot keep its own to itself.
+                // A constraint that is itself inherited cannot be kept local.
                 let lets_go =
                     one.below.iter().any(|below| self.cut.contains(&(*at, *below)) && !self.is_partition(*below));
                 if differs || is_parted || is_of_several || lets_go {
@@ -213,7 +214,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Whether it is parted from one above it.
+    /// Whether it is separated from a constraint above it.
     fn is_parted(&self, at: usize) -> bool {
         self.all[at].above.iter().any(|above| self.cut.contains(&(*above, at)))
     }
@@ -245,8 +246,8 @@ impl<'a> Tree<'a> {
         all
     }
 
-    /// Renames each that is parted from those above it, with all that are not parted from it. Where something else has the
-    /// new name it gets another one until that is free.
+    /// Renames each constraint that is separated from those above it, with all constraints below that are not separated
+    /// from it. If something else has the new name, it gets a temporary name until the new one is free.
     fn rename(&self, sides: &Sides<'_>, order: &[usize], all: &mut Renamed) {
         let (before, after) = (&sides.before.schema, &sides.after.schema);
         let is_alone = |at: usize| self.all[at].above.iter().all(|above| self.cut.contains(&(*above, at)));
@@ -270,10 +271,10 @@ impl<'a> Tree<'a> {
         all.first.extend(then);
     }
 
-    /// The tables that let go of what they are of meanwhile, by their names: partitions, and those of a type.
+    /// The tables that are temporarily detached from their parent or their type, by name: partitions, and typed tables.
     fn loose(&self, order: &[usize]) -> BTreeMap<&Id, &Object> {
         let lets_go = |at: &&usize| match self.all[**at].table.fact("of type") {
-            // Nothing of it can be renamed.
+            // A typed table does not allow any renaming.
             Some(_) => self.differs(**at),
             None => bound(self.all[**at].table).is_some() && self.is_parted(**at),
         };
@@ -281,7 +282,7 @@ impl<'a> Tree<'a> {
         tables.map(|table| (&*table.id, table)).collect()
     }
 
-    /// How long something else of the table has a name that one gets.
+    /// How long something else in the table holds a wanted name.
     fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<NameHeld> {
         let beside = self.of_table.get(&*one.table.id).into_iter().flatten().map(|at| &self.all[*at]);
         let other = beside.into_iter().find(|other| other.old == wanted);
@@ -305,7 +306,7 @@ fn alter(one: &Constraint<'_>, what: String) -> Statement {
     Statement::new(format!("ALTER TABLE {} {what}", parent(&one.column.id))).of_object(&one.column.id)
 }
 
-/// The statement with which a table lets go of what it is of. Rows of a partition that others refer to keep it.
+/// The statement that detaches a table from its parent or type. Rows of a partition that others reference prevent it.
 fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
     let name = qualified(&table.id);
     if table.fact("of type").is_some() {
@@ -321,11 +322,11 @@ fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
     };
     let is_referred =
         above.is_some_and(|above| sides.before.dependencies.users(&above).any(|user| refers(&above, user)));
-    let refused = is_referred.then(|| Hazard::Refused(format!("rows of {} that others refer to", table.id)));
+    let refused = is_referred.then(|| Hazard::Refused(format!("rows of {} that other tables reference", table.id)));
     Some(refused.into_iter().fold(detach, Statement::with))
 }
 
-/// The statement with which a table takes hold again of what it was of.
+/// The statement that attaches a table to its parent or type again.
 fn joined(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
     let text = match table.fact("of type") {
         Some(of) => format!("ALTER TABLE {} OF {of}", qualified(&table.id)),

@@ -1,4 +1,4 @@
-//! Sequences that stay: how they count, whom they belong to, and that one becomes the sequence of an identity column.
+//! Sequences that stay: their parameters, their owners, and sequences that become the sequence of an identity column.
 
 use super::alter::Differing;
 use super::fate::Fate;
@@ -9,7 +9,7 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 
-/// The statements that make a sequence into another one of its name.
+/// The statements that change a sequence into another one of the same name.
 pub(super) fn changed(
     before: &Schema,
     after: &Schema,
@@ -29,7 +29,7 @@ pub(super) fn changed(
     texts.into_iter().map(|text| with_loss(text, old)).collect()
 }
 
-/// A statement that may let a sequence begin again.
+/// A statement that may restart a sequence.
 fn with_loss(text: String, old: &Object) -> Statement {
     let restarts = text.starts_with("ALTER SEQUENCE ") && text.ends_with(RESTART);
     let statement = Statement::new(text);
@@ -41,7 +41,7 @@ fn with_loss(text: String, old: &Object) -> Statement {
 
 const RESTART: &str = " RESTART";
 
-/// Gives the name of a sequence free. That of an identity column goes with the identity.
+/// Frees the name of a sequence. The sequence of an identity column is dropped with the identity.
 fn aside(old: &Object, free: &str, releases: bool) -> Vec<String> {
     let name = qualified(&old.id);
     let releases = releases && old.fact("owned by").is_some();
@@ -49,7 +49,7 @@ fn aside(old: &Object, free: &str, releases: bool) -> Vec<String> {
     releases.then(|| released(old).text).into_iter().chain([rename]).collect()
 }
 
-/// Lets a sequence go on where the one whose place it takes is, which is called otherwise now.
+/// Makes a sequence continue at the position of the one that it replaces, which has been renamed.
 fn carried(new: &Object, aside: &str) -> String {
     let old = format!("{}.{}", plain(&new.id.schema), plain(aside));
     format!("SELECT pg_catalog.setval({}, {}, is_called) FROM {old}", regclass(new), within(new))
@@ -92,21 +92,21 @@ fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String>
     narrowed.into_iter().chain(all).chain(leaves.then(|| released(old).text)).collect()
 }
 
-/// The statement that takes a sequence away from its column.
+/// The statement that detaches a sequence from its column.
 pub(super) fn released(sequence: &Object) -> Statement {
     Statement::new(format!("ALTER SEQUENCE {} OWNED BY NONE", qualified(&sequence.id)))
 }
 
-/// The least and the greatest value of a sequence.
+/// The minimum and the maximum of a sequence.
 struct Bounds(i64, i64);
 
-/// What becomes of the values that a sequence can be at.
+/// What happens to the possible values of a sequence.
 #[derive(PartialEq, Eq)]
 enum Moved {
     Widened,
-    /// Some of them are none any more.
+    /// Some of them are no longer possible.
     Narrowed,
-    /// None of them is one any more.
+    /// None of them is possible any more.
     Away,
 }
 
@@ -125,13 +125,13 @@ impl Bounds {
     }
 }
 
-/// What a sequence that is altered is with regard to identity columns.
+/// The role of an altered sequence with regard to identity columns.
 #[derive(PartialEq, Eq)]
 pub(super) enum Role {
     Stays,
-    /// Another one takes its place as that of an identity column.
+    /// A new sequence replaces it as the sequence of an identity column.
     Becomes,
-    /// Another one takes the place of that of an identity column.
+    /// A new sequence replaces it, which was the sequence of an identity column.
     Leaves,
 }
 
@@ -145,7 +145,7 @@ pub(super) fn role(sides: &Sides<'_>, part: &Part) -> Role {
     }
 }
 
-/// Whether something is left to be done to a sequence when its column is there.
+/// Whether something remains to be done to a sequence once its column exists.
 pub(super) fn is_given(sides: &Sides<'_>, part: &Part) -> bool {
     let Some(new) = sides.after.schema.get(&part.id) else { return false };
     let Some(now) = new.fact("owned by") else { return false };
@@ -158,8 +158,8 @@ pub(super) fn is_given(sides: &Sides<'_>, part: &Part) -> bool {
     }
 }
 
-/// The statements that give a sequence to its column; where it became that of an identity column, this one goes on
-/// where the old one is, which goes.
+/// The statements that attach a sequence to its column. A sequence that became that of an identity column continues
+/// where the old one is, which is dropped.
 pub(super) fn given(sides: &Sides<'_>, new: &Object) -> Vec<Statement> {
     let texts = match new.fact("owned by") {
         _ if sequence::is_identity(new) => {

@@ -1,4 +1,4 @@
-//! Statements that make an object.
+//! Statements that create an object.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::ident::{literal, names, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
-/// The statements that make an object, all but its comment and privileges; `None` where no
-/// statement can: its facts do not say enough, or hold a secret.
+/// The statements that create an object, without its comment and privileges; `None` if no statement can: its facts are
+/// not sufficient, or contain a secret.
 pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
     let id = &object.id;
     let fact = |name: &str| object.fact(name);
@@ -53,10 +53,10 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<Vec<String>> {
         Kind::EventTrigger => far::event_trigger(schema, object),
         Kind::Publication => one(far::publication(object)),
         Kind::UserMapping => one(far::user_mapping(schema, object)?),
-        // Privileges are all that there is of them.
+        // They consist only of privileges.
         Kind::DefaultPrivileges | Kind::Privileges => Some(Vec::new()),
         Kind::Table | Kind::ForeignTable | Kind::Column | Kind::Attribute | Kind::Subscription => None,
-        // What is around a schema is in none.
+        // The surroundings of a schema are not part of it.
         Kind::Database
         | Kind::Role
         | Kind::Tablespace
@@ -95,7 +95,7 @@ fn conversion(schema: &Schema, object: &Object) -> Option<String> {
     Some(format!("CREATE {default}{} FOR {from} TO {to} FROM {}", phrase(schema, &object.id), object.fact("function")?))
 }
 
-/// The statement that says when a trigger or a rule fires; `None` is as it was made.
+/// The statement that sets when a trigger or a rule fires; `None` is the state in which it is created.
 pub(super) fn enabled(id: &Id, how: Option<&str>) -> String {
     let how = match how {
         Some("no") => "DISABLE",
@@ -103,7 +103,7 @@ pub(super) fn enabled(id: &Id, how: Option<&str>) -> String {
         Some(_) => "ENABLE ALWAYS",
         None => "ENABLE",
     };
-    // That of a partition may fire when that of its parent does not.
+    // The trigger of a partition may fire when that of its parent does not.
     format!("ALTER TABLE ONLY {} {how} {} {}", parent(id), id.kind.as_str().to_uppercase(), plain(&id.name))
 }
 
@@ -131,13 +131,13 @@ fn collation(object: &Object) -> Option<String> {
     Some(format!("CREATE COLLATION {} ({})", qualified(&object.id), parts.join(", ")))
 }
 
-/// The statements for a constraint or an index, in parts.
+/// The statements for a constraint or an index, in groups.
 pub(super) struct Key {
-    /// What makes it.
+    /// Create it.
     pub(super) own: Vec<String>,
-    /// What makes it a part of that of the parent of its table.
+    /// Attach it to the key of the parent table.
     pub(super) attach: Option<String>,
-    /// What is said of it when it is there.
+    /// Set its properties once it exists.
     pub(super) facts: Vec<String>,
 }
 
@@ -147,7 +147,7 @@ impl Key {
     }
 }
 
-/// The parts of a constraint or an index.
+/// The statement groups of a constraint or an index.
 pub(super) fn key(schema: &Schema, object: &Object) -> Key {
     match object.id.kind {
         Kind::Index => index(object),
@@ -155,7 +155,7 @@ pub(super) fn key(schema: &Schema, object: &Object) -> Key {
     }
 }
 
-/// A constraint of a table or a domain. One that only its parent brings is not made.
+/// A constraint of a table or a domain. An inherited constraint is not created.
 fn constraint(schema: &Schema, object: &Object) -> Key {
     let id = &object.id;
     let definition = optioned(object.fact("definition").unwrap_or_default(), object.fact("options"));
@@ -173,8 +173,8 @@ fn constraint(schema: &Schema, object: &Object) -> Key {
     Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(comment).chain(triggers).collect() }
 }
 
-/// The statement that lets the triggers of a constraint fire as they should. Their names have a number in them that is
-/// another one in each database, so the server has to find them.
+/// The statement that sets when the triggers of a constraint fire. Their names contain a number that differs from
+/// database to database, so the server has to find them.
 pub(super) fn checking(id: &Id, how: Option<&str>) -> String {
     let how = how.unwrap_or_default().split(", ").filter_map(|one| one.split_once(' '));
     let how: String = how
@@ -202,7 +202,7 @@ pub(super) fn checking(id: &Id, how: Option<&str>) -> String {
     format!("DO {tag}{body}{tag}")
 }
 
-/// The definition of a key with the options of its index, which come after its columns.
+/// The definition of a key with the options of its index, which follow its columns.
 fn optioned(definition: &str, options: Option<&str>) -> String {
     let Some(options) = options else { return definition.to_owned() };
     let mut end = bracket_end(definition);
@@ -215,7 +215,7 @@ fn optioned(definition: &str, options: Option<&str>) -> String {
     format!("{columns} WITH ({options}){rest}")
 }
 
-/// Where the first bracket of a text ends.
+/// The end of the first bracket of a text.
 fn bracket_end(text: &str) -> usize {
     let (mut depth, mut quote) = (0, None);
     for (at, c) in text.char_indices() {
@@ -238,7 +238,7 @@ fn attach(object: &Object) -> Option<String> {
     Some(format!("ALTER INDEX {to} ATTACH PARTITION {}", qualified(&object.id)))
 }
 
-/// Whether a constraint or a trigger is made by a statement of its own, and not by one on a parent of its table.
+/// Whether a constraint or a trigger is created by its own statement, and not by a statement on a parent of its table.
 pub(super) fn comes_alone(object: &Object) -> bool {
     object.fact("inherited") != Some("only") || object.fact("attached to").is_some()
 }
@@ -255,7 +255,7 @@ fn index(object: &Object) -> Key {
     Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(statistics).collect() }
 }
 
-/// What is said of an index at its table.
+/// The properties of an index that are set on its table.
 fn index_facts(object: &Object) -> Vec<String> {
     let (table, name) = (parent(&object.id), plain(&object.id.name));
     let clustered = object.fact("clustered").map(|_| format!("ALTER TABLE {table} CLUSTER ON {name}"));

@@ -1,4 +1,4 @@
-//! The statements for what happens to one part.
+//! The statements for the change of one part.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
         let only = inherit::only(&sides.after.schema, &part.id, "default");
         return vec![Statement::new(format!("ALTER TABLE {only}{table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
-    // What a table had from a parent that it left is its own; a trigger went.
+    // What a table inherited from a parent that it has left is now its own; a trigger is gone.
     let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
     let by_parent = object.fact("inherited") == Some("only") && !left;
     let by_parent = by_parent || is_of_view(schema, &object.id) || sequence::is_identity(object);
@@ -41,7 +41,7 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     all
 }
 
-/// What is lost of an object that is only dropped to be made again.
+/// What is lost of an object that is dropped only to be created again.
 fn remade(sides: &Sides<'_>, part: &Part, old: &Object) -> Option<String> {
     let new = sides.after.schema.get(&part.id).filter(|_| sides.fates.get(part) == Fate::Remade)?;
     let was_computed = || old.fact("generated").is_some() && new.fact("generated").is_none();
@@ -52,12 +52,13 @@ fn remade(sides: &Sides<'_>, part: &Part, old: &Object) -> Option<String> {
     }
 }
 
-/// The statement that gives a type its name.
+/// The statement that creates the shell of a type, its name.
 pub(super) fn shell(part: &Part) -> Option<Statement> {
     Some(Statement::new(format!("CREATE TYPE {}", qualified(&part.id))))
 }
 
-/// The statements that give a sequence to its column; one that became that of an identity column is a new one.
+/// The statements that attach a sequence to its column. A sequence that became that of an identity column counts as
+/// new.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let mut all = count::given(sides, object);
@@ -67,7 +68,7 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     all
 }
 
-/// The statements that make or alter a part, or `None` where there are none. The defaults that are `late` come later.
+/// The statements that create or alter a part; `None` if there are none. The `late` defaults come later.
 pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -> Option<Vec<Statement>> {
     let schema = &sides.after.schema;
     let Some(object) = schema.get(&part.id) else { return Some(Vec::new()) };
@@ -79,7 +80,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         return Some(vec![Statement::new(text)]);
     }
     if sides.fates.get(part) == Fate::Altered {
-        // One that comes with its column, and under the name of an old one, is not there before the column is.
+        // A sequence that comes with its column under the name of an old one does not exist before the column does.
         let stays = count::role(sides, part) == count::Role::Stays;
         if stays && sequence::is_identity(object) && counts_new(sides, object) {
             return Some(Vec::new());
@@ -87,7 +88,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         let old = sides.before.schema.get(&part.id);
         let mut all = sides.fates.altered(part).to_vec();
         all.extend(match count::role(sides, part) {
-            // A type in whose place another one came has said nothing yet.
+            // A type that replaces another one has no properties set yet.
             count::Role::Stays => said(sides, old.filter(|_| !sides.fates.is_swapped(part)), object),
             count::Role::Leaves => said(sides, None, object),
             count::Role::Becomes => Vec::new(),
@@ -154,7 +155,7 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
     Some(all)
 }
 
-/// The default of a column of a view, which rows get that are inserted through it.
+/// The default of a column of a view, which applies to rows inserted through the view.
 fn view_default(column: &Object) -> Option<String> {
     let (view, name, value) = (parent(&column.id), plain(&column.id.name), column.fact("default")?);
     Some(format!("ALTER VIEW {view} ALTER COLUMN {name} SET DEFAULT {value}"))
@@ -173,7 +174,7 @@ fn counted_by<'a>(schema: &'a Schema, object: &'a Object) -> Vec<&'a Arc<Object>
     }
 }
 
-/// Whether the column of an identity's sequence is made, for the first time or again.
+/// Whether the column of an identity sequence is created, for the first time or again.
 fn counts_new(sides: &Sides<'_>, sequence: &Object) -> bool {
     let Some((of, column)) = sequence::owner(sequence) else { return false };
     let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
@@ -181,7 +182,7 @@ fn counts_new(sides: &Sides<'_>, sequence: &Object) -> bool {
     column.is_some_and(|column| matches!(sides.fates.get(&column), Fate::Made | Fate::Remade))
 }
 
-/// What is made or altered and has something that no statement can say.
+/// Created or altered objects with something that no statement can express.
 pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
     let (schema, here) = (&sides.after.schema, sides.version());
     let happens = |fate| matches!(fate, Fate::Made | Fate::Remade | Fate::Altered);
@@ -204,7 +205,7 @@ pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
     all
 }
 
-/// Why an object cannot become another one where the catalogs do not show what it is.
+/// Why an object cannot be changed into another one if the catalogs do not show its contents.
 fn hidden(old: Option<&Arc<Object>>, new: &Object) -> Option<&'static str> {
     let differs = old.is_some_and(|old| old.facts != new.facts);
     let hides = match new.id.kind {
@@ -215,15 +216,15 @@ fn hidden(old: Option<&Arc<Object>>, new: &Object) -> Option<&'static str> {
     (differs && hides).then(|| no_statement(new))
 }
 
-/// Why there is no statement that makes an object.
+/// Why no statement can create an object.
 pub(super) fn no_statement(object: &Object) -> &'static str {
     match object.id.kind {
         Kind::UserMapping if object.fact("options") == Some("hidden") => "this role may not see its options",
-        Kind::UserMapping => "its options may hold a password, and are never read",
-        Kind::Subscription => "its connection may hold a password, and is never read",
+        Kind::UserMapping => "its options may contain a password, so they are never read",
+        Kind::Subscription => "its connection may contain a password, so it is never read",
         // All other tables have a statement.
-        Kind::Table | Kind::ForeignTable => "its bound names a label that its enum gets in the same transaction",
-        _ => "there is no statement that makes it without C code",
+        Kind::Table | Kind::ForeignTable => "its bound uses an enum label that is added in the same transaction",
+        _ => "no statement can create it without C code",
     }
 }
 
@@ -240,7 +241,7 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
     column.kind == Kind::Column && views.iter().any(|view| schema.get(view).is_some())
 }
 
-/// A column that a table gets.
+/// A column that is added to a table.
 fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
     let schema = &sides.after.schema;
     let nullable = (!not_null::is_said(sides, column)).then(|| not_null::nullable(column));
@@ -274,13 +275,13 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     [statement].into_iter().chain(counted).chain(plain_ones(extras)).chain(plain_ones(unusual)).collect()
 }
 
-/// Whether an object is there before and is not made again.
+/// Whether an object exists before and is not created again.
 pub(super) fn stays(sides: &Sides<'_>, id: &Id) -> bool {
     let fate = |old: &Arc<Object>| sides.fates.get(&Part::object(&old.id));
     sides.before.schema.get(id).is_some_and(|old| matches!(fate(old), Fate::Kept | Fate::Altered))
 }
 
-/// Whether an index is there as an unfinished build left it, and no query uses it.
+/// Whether an existing index was left by an unfinished build, so that no query uses it.
 fn is_unfinished(sides: &Sides<'_>, index: &Object) -> bool {
     let Some(old) = sides.before.schema.get(&index.id).filter(|_| index.id.kind == Kind::Index) else { return false };
     let is_whole = sides.after.schema.get(&index.id).is_some_and(|one| one.fact("valid").is_none());
@@ -288,13 +289,13 @@ fn is_unfinished(sides: &Sides<'_>, index: &Object) -> bool {
     old.fact("valid").is_some() && is_whole && is_alone
 }
 
-/// A statement about an index that blocks nobody meanwhile.
+/// The statement for an index, changed so that it blocks nobody.
 fn concurrently(statement: &Statement) -> Statement {
     let text = statement.text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
     Statement { stage: Stage::Concurrent, ..Statement::new(text) }
 }
 
-/// An index or a constraint: on a table that was there before, it can lock for long.
+/// An index or a constraint: on an existing table, creating it can lock for long.
 fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<Statement> {
     let table = [Kind::Table, Kind::MaterializedView].map(|kind| holder(&object.id, kind));
     let mut all = plain_ones(texts);

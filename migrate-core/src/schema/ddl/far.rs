@@ -26,7 +26,7 @@ pub(super) fn server(schema: &Schema, object: &Object) -> Option<String> {
     Some(format!("CREATE {}{kind}{version} FOREIGN DATA WRAPPER {wrapper}{options}", phrase(schema, &object.id)))
 }
 
-/// A user mapping; `None` where its options are not known, for they may hold a password.
+/// A user mapping; `None` if its options are unknown, because they may contain a password.
 pub(super) fn user_mapping(schema: &Schema, object: &Object) -> Option<String> {
     let listed = (!has_unknown_options(object)).then(|| options(object.fact("options").map(json_list)))?;
     Some(format!("CREATE {}{listed}", phrase(schema, &object.id)))
@@ -42,7 +42,7 @@ pub(super) fn dictionary(schema: &Schema, object: &Object) -> Option<String> {
     Some(format!("CREATE {} (TEMPLATE = {}{options})", phrase(schema, &object.id), object.fact("template")?))
 }
 
-/// A text search configuration with its dictionaries, by the kind of token.
+/// A text search configuration with its dictionaries, by token type.
 pub(super) fn configuration(schema: &Schema, object: &Object) -> Option<Vec<String>> {
     let name = phrase(schema, &object.id);
     let mut all = vec![format!("CREATE {name} (PARSER = {})", object.fact("parser")?)];
@@ -99,7 +99,7 @@ pub(super) fn publication(object: &Object) -> String {
     format!("CREATE PUBLICATION {}{what} WITH ({})", plain(&object.id.name), with.join(", "))
 }
 
-/// How a publication becomes another one of its name. One of all tables can only be made.
+/// How a publication becomes another one of the same name. FOR ALL TABLES can only be set on creation.
 pub(super) fn changed_publication(differing: &Differing<'_>, new: &Object) -> Change {
     let lists = differing.has("tables") || differing.has("schemas");
     let is_known = |fact: &str| {
@@ -128,7 +128,7 @@ fn is_of_all(publication: &Object) -> bool {
     publication.fact("puballtables") == Some("true")
 }
 
-/// What a publication lists: `TABLE ONLY s.t, TABLES IN SCHEMA s`.
+/// The objects in a publication: `TABLE ONLY s.t, TABLES IN SCHEMA s`.
 fn published_objects(publication: &Object) -> String {
     let tables = publication.fact("tables").map(|tables| format!("TABLE {}", published(tables)));
     let schemas = publication.fact("schemas").map(|schemas| format!("TABLES IN SCHEMA {schemas}"));
@@ -152,7 +152,8 @@ fn generated(publication: &Object) -> String {
     format!("publish_generated_columns = {how}")
 }
 
-/// The tables of a publication as its statement takes them: each alone, for those that inherit from it are listed as well.
+/// The tables of a publication, written for a statement: each with ONLY, because the tables that inherit from it are
+/// listed too.
 fn published(tables: &str) -> String {
     let (mut text, mut end, mut depth) = (String::from("ONLY "), 0, 0_usize);
     for (_, span) in words(tables) {
@@ -174,7 +175,7 @@ fn published(tables: &str) -> String {
     text
 }
 
-/// Whose default privileges these are, in which schema, on what.
+/// The role, schema and object type of default privileges.
 pub(super) struct Whose {
     pub(super) role: String,
     pub(super) schema: Option<String>,
@@ -182,7 +183,7 @@ pub(super) struct Whose {
 }
 
 impl Whose {
-    /// Reads what they are called: `role in schema on tables`, with names as SQL has them.
+    /// Parses their name: `role in schema on tables`, with names as in SQL.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (role, rest) = first_name(name)?;
         let inside = rest.strip_prefix(" in ").map(first_name);
@@ -193,7 +194,7 @@ impl Whose {
         Some(Self { role, schema, on: rest.strip_prefix(" on ")?.to_owned() })
     }
 
-    /// What they are for.
+    /// The kind of object that they apply to.
     pub(super) fn kind(&self) -> On {
         match self.on.as_str() {
             "functions" => On::Function,
@@ -209,10 +210,10 @@ impl Whose {
 /// The statements that lead from some default privileges to others, on a server of this version.
 pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
     let Some(whose) = Whose::parse(name) else { return Vec::new() };
-    // Those of a schema come on top of the others, and begin with nothing.
+    // Those of a schema are added to the global ones, and start empty.
     let grants = |list: Option<&str>| match (list, &whose.schema) {
         (None, Some(_)) => grant::Grants::new(),
-        // Their role is named as any other one: it need not be the one that runs the statements.
+        // The role is named like any other: it need not be the role that runs the statements.
         (Some(list), _) => grant::listed(list, ""),
         (None, None) => grant::with_owner(grant::first(whose.kind(), version), &whose.role),
     };
@@ -229,7 +230,7 @@ pub(super) fn options(items: Option<Vec<String>>) -> String {
     if pairs.is_empty() { String::new() } else { format!(" OPTIONS ({})", pairs.join(", ")) }
 }
 
-/// A list as the catalog queries give it: JSON, or PostgreSQL's own form.
+/// A list as returned by the catalog queries: JSON, or PostgreSQL's own form.
 pub(super) fn json_list(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_else(|_| array_items(text).into_iter().flatten().collect())
 }

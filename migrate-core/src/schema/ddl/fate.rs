@@ -12,16 +12,16 @@ use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
 
-/// What a table has from its parents and of its own as well.
+/// Inherited from the parents, and also declared by the table itself.
 const LOCAL: Option<&str> = Some("and local");
 
-/// What happens to a part; what is not told of is kept.
+/// What happens to a part; a part that is not listed is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Kept,
     Made,
     Dropped,
-    /// Dropped, and made again.
+    /// Dropped and created again.
     Remade,
     /// Altered in place.
     Altered,
@@ -33,15 +33,15 @@ pub(super) struct Fates {
     fates: BTreeMap<Part, Fate>,
     /// The statements that alter parts in place.
     altered: BTreeMap<Part, Vec<Statement>>,
-    /// Columns that are carried over to another type of the same name, each with that type.
+    /// Columns that are converted to another type of the same name, each with that type.
     carried: BTreeMap<Part, Part>,
-    /// Composite types that are made with the type of one of their attributes, each with that.
+    /// Composite types that are created together with the type of one of their attributes, each with that type.
     makers: BTreeMap<Part, Part>,
-    /// Tables that leave some of their parents or their type meanwhile.
+    /// Tables that temporarily leave some of their parents, or their type.
     loose: BTreeSet<Part>,
     /// Columns that lose a NOT NULL and get it back.
     required_again: BTreeSet<Part>,
-    /// Sequences of identity columns that get another name, each with what it is before.
+    /// Sequences of identity columns that are renamed, each with its old state.
     renamed: BTreeMap<Part, Arc<Object>>,
 }
 
@@ -54,7 +54,7 @@ impl Fates {
         self.fates.iter().map(|(part, fate)| (part, *fate))
     }
 
-    /// The parts that are made, for the first time or again.
+    /// The parts that are created, for the first time or again.
     pub(super) fn made(&self) -> impl Iterator<Item = &Part> {
         self.iter().filter(|(_, fate)| matches!(fate, Fate::Made | Fate::Remade)).map(|(part, _)| part)
     }
@@ -63,17 +63,17 @@ impl Fates {
         self.altered.get(part).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether this belongs to a domain in whose place another one comes, with all its constraints.
+    /// Whether this belongs to a domain that is replaced with all its constraints.
     pub(super) fn is_of_swapped(&self, id: &Id) -> bool {
         self.carried.values().any(|kind| kind.id.schema == id.schema && kind.id.name == id.parent)
     }
 
-    /// Whether this is a type that comes in the place of an old one, with the columns that have it.
+    /// Whether this is a type that replaces an old one, together with the columns of that type.
     pub(super) fn is_swapped(&self, part: &Part) -> bool {
         self.carried.values().any(|kind| kind == part)
     }
 
-    /// The type with which a column is carried over.
+    /// The type with which a column is converted.
     pub(super) fn carried(&self, part: &Part) -> Option<&Part> {
         self.carried.get(part)
     }
@@ -139,7 +139,8 @@ impl Fates {
         if old.id.kind == Kind::Column && follows_parent(before, after, old, new, &facts) {
             return;
         }
-        // A type that is another one takes its columns with it, also where they get another one that is made of it.
+        // A type that has changed takes its columns with it, including columns that change to another type made from
+        // it.
         let carried = self.carried.contains_key(&part).then(|| retype::as_carried(old, new));
         match alter::object(before, after, carried.as_ref().unwrap_or(old), new) {
             Change::Remake => {
@@ -157,7 +158,7 @@ impl Fates {
         }
     }
 
-    /// A type in whose place a domain of its name comes, or the other way round, where columns have it.
+    /// A type that is replaced by a domain of the same name, or the reverse, if columns have that type.
     fn replace(&mut self, before: &Schema, after: &Schema, part: &Part, old: &Object, queue: &mut Vec<Part>) -> bool {
         let kind = match part.id.kind {
             Kind::Type => Kind::Domain,
@@ -175,7 +176,7 @@ impl Fates {
         true
     }
 
-    /// Remembers the columns that a type takes with it.
+    /// Records the columns that are converted with a type.
     fn carry(&mut self, before: &Schema, after: &Schema, part: &Part, queue: &mut Vec<Part>) {
         if !matches!(part.id.kind, Kind::Type | Kind::Domain) {
             return;
@@ -185,7 +186,7 @@ impl Fates {
             self.carried.insert(column.clone(), part.clone());
             queue.push(column);
         }
-        // Its constraints and attributes are made with it, and say again what is said of them.
+        // Its constraints and attributes are created with it, and get all their properties again.
         for kind in [Kind::Constraint, Kind::Attribute] {
             let kept = before.children(&part.id, kind).filter(|one| after.get(&one.id).is_some());
             let kept: Vec<Part> = kept.map(|one| Part::object(&one.id)).collect();
@@ -193,7 +194,7 @@ impl Fates {
         }
         for composite in swap::with_it(before, after, &part.id) {
             let composite = Part::object(&composite.id);
-            // The statements of its attribute's type make it.
+            // The statements for the type of its attribute create it.
             self.altered.insert(composite.clone(), Vec::new());
             self.makers.insert(composite.clone(), part.clone());
             self.fates.insert(composite.clone(), Fate::Altered);
@@ -202,7 +203,7 @@ impl Fates {
         }
     }
 
-    /// What stands on something that goes or is disturbed has to go as well, and come back.
+    /// Dependents of something that is dropped or disturbed have to be dropped too, and created again.
     fn spread(&mut self, before: &Described, after: &Described, mut queue: Vec<Part>) {
         let mut users: HashMap<&Part, Vec<&Part>> = HashMap::new();
         for (part, on) in before.dependencies.pairs() {
@@ -224,7 +225,7 @@ impl Fates {
         }
     }
 
-    /// A check that is not valid would be valid in a new table below its own, so it comes again after that.
+    /// A NOT VALID check would be valid in a new table below its own, so it is created again after that table.
     fn not_valid(&mut self, after: &Schema) {
         let is_new = |id: &Arc<Id>| matches!(self.get(&Part::object(id)), Fate::Made | Fate::Remade);
         let below = after.objects().filter(|one| is_not_valid(one) && one.fact("inherited") == Some("only"));
@@ -242,7 +243,7 @@ impl Fates {
         }
     }
 
-    /// A NOT NULL that is not valid goes and comes back where new tables are to have it as it is.
+    /// A NOT NULL that is not valid is dropped and added again if new tables are to get it as it is.
     fn require_again(&mut self, before: &Schema, after: &Schema) {
         let again = not_null::again(before, after, self);
         if again.is_empty() {
@@ -265,7 +266,7 @@ impl Fates {
         self.required_again.contains(part)
     }
 
-    /// Tables with columns from several parents that get other types, and tables of a type that changes.
+    /// Tables with columns from several parents that change their type, and typed tables whose type changes.
     fn loosen(&mut self, before: &Schema, after: &Schema) {
         let loose = loose::tables(before).filter(|table| loose::is_loose(before, after, self, table));
         for table in loose.collect::<Vec<_>>() {
@@ -276,7 +277,7 @@ impl Fates {
         }
     }
 
-    /// The part whose statements make this type.
+    /// The part whose statements create this type.
     pub(super) fn maker<'a>(&'a self, mut part: &'a Part) -> &'a Part {
         for _ in 0..self.makers.len() {
             part = self.makers.get(part).unwrap_or(part);
@@ -284,12 +285,13 @@ impl Fates {
         part
     }
 
-    /// Whether this is a table that leaves some of its parents or its type meanwhile.
+    /// Whether this is a table that temporarily leaves some of its parents, or its type.
     pub(super) fn is_loose(&self, part: &Part) -> bool {
         self.loose.contains(part)
     }
 
-    /// What an extension makes gets the default privileges, and nothing tells what it makes: they come back after it.
+    /// The objects created by an extension get the default privileges, and it is unknown which objects these are. So
+    /// the default privileges are restored after it.
     fn default_privileges(&mut self, before: &Described) {
         if !self.made().any(|part| part.id.kind == Kind::Extension) {
             return;
@@ -303,7 +305,8 @@ impl Fates {
         }
     }
 
-    /// A sequence whose column goes and comes back leaves it before; that of an identity column goes and comes with it.
+    /// A sequence is detached before its column is dropped and created again; the sequence of an identity column is
+    /// dropped and created with it.
     fn sequences(&mut self, before: &Described, after: &Described) {
         let pairs = before.schema.objects().filter(|one| one.id.kind == Kind::Sequence);
         for (old, new) in pairs.filter_map(|old| Some((old, after.schema.get(&old.id)?))) {
@@ -326,7 +329,7 @@ impl Fates {
         }
     }
 
-    /// The sequence of an identity column that stays takes its other name along, and what had that name goes.
+    /// The sequence of an identity column that stays is renamed, and the previous holder of the new name is dropped.
     fn renames(&mut self, before: &Schema, after: &Schema) {
         for (old, new) in identity::renamed(before, after, self) {
             let [was, is] = [&old, &new].map(|one| Part::object(&one.id));
@@ -338,12 +341,12 @@ impl Fates {
         }
     }
 
-    /// What a sequence of an identity column was that gets another name.
+    /// The old state of a sequence of an identity column that is renamed.
     pub(super) fn renamed(&self, part: &Part) -> Option<&Arc<Object>> {
         self.renamed.get(part)
     }
 
-    /// Whether the column that a sequence belongs to goes, also where it comes back.
+    /// Whether the column that owns a sequence is dropped, even if it is created again.
     pub(super) fn loses_owner(&self, before: &Schema, sequence: &Object) -> bool {
         let Some((of, column)) = sequence::owner(sequence) else { return false };
         let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
@@ -353,7 +356,7 @@ impl Fates {
         })
     }
 
-    /// Whether a part that is kept or altered so far has to be made again because of what it stands on.
+    /// Whether a part that is kept or altered so far has to be created again because of a part that it depends on.
     fn goes_with(&self, before: &Described, after: &Described, on: &Part, user: &Part) -> bool {
         use Kind::{
             AccessMethod, Attribute, Column, Constraint, Domain, Extension, ForeignTable, Index, Language, Schema,
@@ -371,7 +374,7 @@ impl Fates {
             return true;
         }
         if user.default {
-            // The server casts the default along with its column, unless another one is wanted.
+            // The server casts the default along with its column, unless another default is wanted.
             return user.id != on.id || goes || self.get(user) == Fate::Altered;
         }
         match user.id.kind {
@@ -410,8 +413,8 @@ fn parts(object: &Object) -> Vec<Part> {
     [Part::object(&object.id)].into_iter().chain(has_default.then(|| Part::default_of(&object.id))).collect()
 }
 
-/// Whether these facts of a column change exactly as those of the same column of its table's
-/// parent do: the statement for that one does both.
+/// Whether these facts of a column change exactly as those of the same column in the table's parent: the statement for
+/// the parent changes both.
 fn follows_parent(before: &Schema, after: &Schema, old: &Object, new: &Object, facts: &[&str]) -> bool {
     let inherited = |column: &Object| column.fact("inherited") == Some("only");
     let Some((was, is)) = inherit::followed(before, after, &old.id).into_iter().next() else { return false };

@@ -1,4 +1,4 @@
-//! Something to put in a column whose values are gone.
+//! Values for a column whose values are lost.
 
 use super::labels::labels;
 use super::name::{holder, named, parent};
@@ -8,8 +8,8 @@ use crate::ident::{QualifiedName, first_name, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
-/// The statements that add a column which must not be null to a table that may have rows; `None` where no value
-/// is known for its type.
+/// The statements that add a column that must not be null to a table that may have rows; `None` if no value is known
+/// for its type.
 pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement>> {
     let (before, schema, taken) = (&sides.before.schema, &sides.after.schema, sides.taken());
     let (of, name) = (parent(&column.id), plain(&column.id.name));
@@ -28,7 +28,8 @@ pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement
     Some([add, rest].into_iter().chain(extras).collect())
 }
 
-/// The statement that adds a column to a table without NOT NULL, and the one that makes it NOT NULL when all rows have a value.
+/// The statement that adds a column to a table without NOT NULL, and the one that sets NOT NULL once all rows have a
+/// value.
 pub fn in_two_steps(before: &Schema, after: &Schema, column: &Object) -> [String; 2] {
     two_steps(&TakenNames::of(before, after), after, column)
 }
@@ -38,13 +39,13 @@ fn two_steps(taken: &TakenNames, after: &Schema, column: &Object) -> [String; 2]
     [format!("ALTER TABLE {} ADD COLUMN {line}", parent(&column.id)), not_null::required(taken, column)]
 }
 
-/// Values for all rows of a table, and what they are in words.
+/// Values for all rows of a table, and a description of them.
 struct Values {
     update: String,
     what: String,
 }
 
-/// A row that a foreign key may name: the first one of its table, where that is there.
+/// A row that a foreign key can reference: the first row of the referenced table, if it exists.
 fn referred(before: &Schema, schema: &Schema, column: &Object) -> Option<Values> {
     let key = schema.children(&holder(&column.id, Kind::Table), Kind::Constraint).find_map(|one| {
         let (own, rest) = first_name(one.fact("definition")?.strip_prefix("FOREIGN KEY (")?)?;
@@ -61,7 +62,7 @@ fn referred(before: &Schema, schema: &Schema, column: &Object) -> Option<Values>
     Some(Values { update, what: format!("the first {theirs} of {table}") })
 }
 
-/// A number of its own for each row, where no two may have the same value.
+/// A different number for each row, if the values must be unique.
 fn numbered(schema: &Schema, column: &Object) -> Option<Values> {
     let of_table = holder(&column.id, Kind::Table);
     let (of, name) = (parent(&column.id), plain(&column.id.name));
@@ -83,10 +84,10 @@ fn numbered(schema: &Schema, column: &Object) -> Option<Values> {
         "UPDATE {of} AS old SET {name} = {number} \
          FROM (SELECT ctid AS place, row_number() OVER () AS n FROM {of}) AS numbered WHERE old.ctid = numbered.place"
     );
-    Some(Values { update, what: "a number of its own".to_owned() })
+    Some(Values { update, what: "a different number".to_owned() })
 }
 
-/// A value of a type that every such type has, as SQL; `None` where none is known.
+/// A value that every type of this kind has, as SQL; `None` if none is known.
 fn value(schema: &Schema, of: &str) -> Option<String> {
     if of.ends_with("[]") {
         return Some("'{}'".to_owned());
@@ -106,7 +107,7 @@ fn value(schema: &Schema, of: &str) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// The first label of an enum, or what the type below a domain has.
+/// The first label of an enum, or the value for the base type of a domain.
 fn of_schema(schema: &Schema, of: &str) -> Option<String> {
     let name = QualifiedName::parse(of)?;
     if let Some(found) = schema.get(&named(Kind::Type, name.schema(), name.name())) {

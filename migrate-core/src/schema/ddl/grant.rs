@@ -7,20 +7,20 @@ use super::privilege::{self, On};
 use crate::ident::{first_name, plain};
 use crate::schema::object::Object;
 
-/// The letters of the catalogs, each with whether it may be given on.
+/// The letters in the catalogs, each with its grant option.
 pub(super) type Letters = BTreeMap<char, bool>;
 
-/// Who has which privileges.
+/// The privileges of each grantee.
 pub(super) type Grants = BTreeMap<Grantee, Letters>;
 
-/// Who has privileges, and who gave them: the owner, where that is empty.
+/// A grantee, and the grantor: the owner if it is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Grantee {
     who: String,
     by: String,
 }
 
-/// What the owner is called in a list of privileges, for objects belong to whoever makes them.
+/// The name of the owner in a list of privileges, because objects belong to the role that creates them.
 const OWNER: &str = "CURRENT_USER";
 
 impl Grantee {
@@ -29,7 +29,7 @@ impl Grantee {
     }
 }
 
-/// What every object begins with on which privileges are `on`, in a major version.
+/// The default privileges on objects of this kind, in a major version.
 pub(super) fn first(on: On, version: u32) -> Grants {
     let plain = |letters: &mut dyn Iterator<Item = char>| letters.map(|letter| (letter, false)).collect::<Letters>();
     let own = plain(&mut on.letters(version));
@@ -38,18 +38,18 @@ pub(super) fn first(on: On, version: u32) -> Grants {
     both.into_iter().filter(|(_, letters)| !letters.is_empty()).map(|(who, l)| (Grantee::of_owner(who), l)).collect()
 }
 
-/// The same with the name of the owner, for statements that somebody else runs.
+/// The same with the name of the owner, for statements that another role runs.
 pub(super) fn with_owner(grants: Grants, owner: &str) -> Grants {
     let named = |one: Grantee| if one.who == OWNER { Grantee { who: role(owner), ..one } } else { one };
     grants.into_iter().map(|(one, letters)| (named(one), letters)).collect()
 }
 
-/// What an object has whose list is this fact; `None` is what every such object begins with.
+/// The privileges of an object whose list is this fact; `None` means the default privileges.
 pub(super) fn of_object(fact: Option<&str>, on: On, owner: &str, version: u32) -> Grants {
     fact.map_or_else(|| first(on, version), |list| listed(list, owner))
 }
 
-/// What a list says.
+/// The privileges in a list.
 pub(super) fn listed(list: &str, owner: &str) -> Grants {
     let mut grants = Grants::new();
     for (grantee, letters, grantor) in split(list).iter().filter_map(|text| entry(text)) {
@@ -64,8 +64,8 @@ pub(super) fn listed(list: &str, owner: &str) -> Grants {
     grants
 }
 
-/// The same on a server of another version: an owner who has everything there is has everything there, and what that
-/// server does not know is gone.
+/// The same on a server of another version: an owner with all privileges has all privileges there, and privileges that
+/// the other server does not know are removed.
 pub(super) fn adapted(mut grants: Grants, on: On, from: u32, to: u32) -> Grants {
     if from == to {
         return grants;
@@ -81,7 +81,7 @@ pub(super) fn adapted(mut grants: Grants, on: On, from: u32, to: u32) -> Grants 
     grants
 }
 
-/// The letters of a list that have no word, or none in this version, each with the word if there is one.
+/// The letters in a list that have no word, or no word in this version, each with the word if there is one.
 pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BTreeSet<String> {
     let known: BTreeSet<char> = on.letters(to).collect();
     let everything: Letters = on.letters(from).map(|letter| (letter, false)).collect();
@@ -91,13 +91,13 @@ pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BT
     letters.map(|letter| privilege::word(*letter).map_or_else(|| letter.to_string(), str::to_owned)).collect()
 }
 
-/// A list with what a version knows; `None` where that is what every such object begins with.
+/// The part of a list that a version knows; `None` if that is the default.
 pub(super) fn known(list: &str, on: On, owner: &str, [from, to]: [u32; 2]) -> Option<String> {
     let kept = fitted(list, on, to)?;
     (adapted(listed(&kept, owner), on, from, to) != first(on, to)).then_some(kept)
 }
 
-/// A list with what a version knows; `None` where that knows nothing of what the list is on.
+/// The part of a list that a version knows; `None` if the version knows none of the privileges on this kind of object.
 pub(super) fn fitted(list: &str, on: On, version: u32) -> Option<String> {
     let letters: BTreeSet<char> = on.letters(version).collect();
     if letters.is_empty() {
@@ -118,7 +118,7 @@ pub(super) fn fitted(list: &str, on: On, version: u32) -> Option<String> {
     Some(if kept.is_empty() { "none".to_owned() } else { kept.join(", ") })
 }
 
-/// How many others stand between the owner and who gave something.
+/// The number of other roles between the owner and the grantor of a grant.
 fn depth(grants: &Grants, grantee: &Grantee) -> usize {
     let mut by = &grantee.by;
     for depth in 0..grants.len() {
@@ -131,8 +131,8 @@ fn depth(grants: &Grants, grantee: &Grantee) -> usize {
     grants.len()
 }
 
-/// The statements that lead from some privileges on an object to others. `column` is the list of
-/// a column, in brackets, or nothing. What was given on is taken first and given last.
+/// The statements that lead from some privileges on an object to others. `column` is the parenthesized name of a
+/// column, or empty. Dependent grants are revoked first and granted last.
 pub(super) fn statements(was: &Grants, now: &Grants, on: &str, column: &str) -> Vec<String> {
     let mut everybody: Vec<&Grantee> = was.keys().chain(now.keys()).collect::<BTreeSet<_>>().into_iter().collect();
     everybody.sort_by_key(|one| std::cmp::Reverse(depth(was, one)));
@@ -142,13 +142,13 @@ pub(super) fn statements(was: &Grants, now: &Grants, on: &str, column: &str) -> 
     all
 }
 
-/// The words for the letters that pass a test of what they were and what they are.
+/// The words for the letters whose old and new state pass a test.
 fn pick(old: &Letters, new: &Letters, column: &str, test: impl Fn(Option<&bool>, Option<&bool>) -> bool) -> String {
     let chosen = privilege::words().filter(|(letter, _)| test(old.get(letter), new.get(letter)));
     chosen.map(|(_, word)| format!("{word}{column}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What is taken from somebody.
+/// What is revoked from a grantee.
 fn taken(was: &Grants, now: &Grants, grantee: &Grantee, on: &str, column: &str) -> Vec<String> {
     let (old, new) = pair(was, now, grantee);
     let who = &grantee.who;
@@ -159,7 +159,7 @@ fn taken(was: &Grants, now: &Grants, grantee: &Grantee, on: &str, column: &str) 
     said_by(grantee, gone.into_iter().chain(option).collect())
 }
 
-/// What is given to somebody.
+/// What is granted to a grantee.
 fn given(was: &Grants, now: &Grants, grantee: &Grantee, on: &str, column: &str) -> Vec<String> {
     let (old, new) = pair(was, now, grantee);
     let who = &grantee.who;
@@ -176,8 +176,8 @@ fn pair<'a>(was: &'a Grants, now: &'a Grants, grantee: &Grantee) -> (&'a Letters
     (was.get(grantee).unwrap_or(&NOTHING), now.get(grantee).unwrap_or(&NOTHING))
 }
 
-/// What somebody else than the owner gave, only they can give again: nobody may be named as the giver but oneself. It is one
-/// text, for the parts mean nothing without each other.
+/// A grant made by a role other than the owner can only be repeated by that role: a role can only name itself as the
+/// grantor. It is one text, because its parts make no sense separately.
 fn said_by(grantee: &Grantee, texts: Vec<String>) -> Vec<String> {
     if grantee.by.is_empty() || texts.is_empty() {
         return texts;
@@ -186,12 +186,12 @@ fn said_by(grantee: &Grantee, texts: Vec<String>) -> Vec<String> {
     vec![format!("{KEEP_ROLE};\n{role};\n{};\n{RESTORE_ROLE}", texts.join(";\n"))]
 }
 
-/// The role as which a script runs need not be that of the session: it may have said `SET ROLE` itself.
+/// The role that a script runs as need not be the role of the session: the script may have run `SET ROLE` itself.
 const KEEP_ROLE: &str = "SELECT pg_catalog.set_config('roundtrip.role', pg_catalog.current_setting('role'), true)";
 const RESTORE_ROLE: &str = "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('roundtrip.role'), true)";
 
-/// The statements for an object that may begin with as little as `least` and with as much as `most`: whatever is not
-/// wanted is taken, and whatever is wanted is given, also where it is there already.
+/// The statements for an object that starts with at least `least` and at most `most`: unwanted privileges are revoked,
+/// and wanted ones are granted even if they may exist already.
 pub(super) fn from_nothing(least: &Grants, most: &Grants, now: &Grants, on: &str) -> Vec<String> {
     let everybody = |side: &Grants| side.keys().chain(now.keys()).cloned().collect::<BTreeSet<_>>();
     let taken = everybody(most).into_iter().flat_map(|who| taken(most, now, &who, on, ""));
@@ -202,8 +202,8 @@ pub(super) fn from_nothing(least: &Grants, most: &Grants, now: &Grants, on: &str
     all
 }
 
-/// The statements that lead from some privileges on what an extension or the system has to others, on a server of this
-/// version.
+/// The statements that lead from some privileges on an object of an extension or of the system to others, on a server
+/// of this version.
 pub(super) fn of_foreign(object: &Object, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
     let owner = object.fact("owner").unwrap_or_default();
     let fitted = |list: &str| fitted(list, On::of_foreign(&object.id.name), version);
@@ -213,14 +213,14 @@ pub(super) fn of_foreign(object: &Object, was: Option<&str>, now: Option<&str>, 
     statements(&list(was), &list(now), &kind_first(&id.name), &column)
 }
 
-/// The name of an object with its kind, which is written as SQL's other words are.
+/// The name of an object with its kind in capitals.
 fn kind_first(name: &str) -> String {
     let kinds = ["foreign data wrapper", "foreign server"].into_iter().find(|kind| name.starts_with(kind));
     let kind = kinds.or_else(|| name.split(' ').next()).unwrap_or_default();
     format!("{}{}", kind.to_uppercase(), &name[kind.len()..])
 }
 
-/// What is in both, and what is in one of them.
+/// The intersection and the union of the two.
 pub(super) fn bounds(one: &Grants, other: &Grants) -> (Grants, Grants) {
     let (mut least, mut most) = (one.clone(), one.clone());
     for (who, letters) in other {
@@ -250,19 +250,19 @@ pub(super) fn unowned(list: &str, owner: &str, on: On, version: u32) -> String {
     if text.is_empty() { "none".to_owned() } else { text }
 }
 
-/// The roles that a list names, other than the owner and everybody.
+/// The roles that a list names, except the owner and PUBLIC.
 pub(super) fn roles(list: &str, owner: &str) -> Vec<String> {
     let names = split(list).into_iter().filter_map(|text| entry(&text));
     let names = names.flat_map(|(grantee, _, grantor)| [grantee, grantor]);
     names.filter(|name| !name.is_empty() && name != owner).collect()
 }
 
-/// The list of a column in a statement.
+/// The column list in a statement.
 pub(super) fn column(name: &str) -> String {
     format!(" ({})", plain(name))
 }
 
-/// The entries of a fact; a name in them may be quoted.
+/// The entries of a fact; names in them may be quoted.
 fn split(grants: &str) -> Vec<String> {
     let mut entries = vec![String::new()];
     let mut quoted = false;
@@ -278,7 +278,7 @@ fn split(grants: &str) -> Vec<String> {
     entries.iter().map(|entry| entry.trim().to_owned()).collect()
 }
 
-/// One entry: `=r/owner`, `"some one"=arw*/owner`; who has it, what, and who gave it.
+/// One entry: `=r/owner`, `"some one"=arw*/owner`; the grantee, the privileges, and the grantor.
 fn entry(text: &str) -> Option<(String, Letters, String)> {
     let (grantee, rest) = match text.strip_prefix('"') {
         Some(_) => first_name(text)?,

@@ -1,4 +1,4 @@
-//! What has to come before what.
+//! The order constraints between statements.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// What has to come before what. A soft edge can be cut: a default or a part of a table then goes apart.
+/// The order constraints. A soft edge can be cut: a default or a part of a table is then handled separately.
 #[derive(Default)]
 pub(super) struct Graph {
     pub(super) nodes: BTreeMap<Node, Key>,
     pub(super) before: HashMap<Node, BTreeMap<Node, Option<BTreeSet<Part>>>>,
     pub(super) behind: HashMap<Node, Vec<Node>>,
-    /// The parts of tables that were dropped before their tables.
+    /// The parts of tables that are dropped before their tables.
     pub(super) apart: BTreeSet<Part>,
 }
 
@@ -48,7 +48,7 @@ impl Graph {
         for (first, then) in row_type::edges(sides, &hosts) {
             graph.edge(&first, &then, None);
         }
-        // A circle is cut, for no text is looked at when a function is made.
+        // A cycle is cut, because the text of a function is not checked on creation.
         for (first, then) in mention::edges(sides, &hosts) {
             graph.edge(&first, &then, Some(BTreeSet::new()));
         }
@@ -61,14 +61,14 @@ impl Graph {
         }
     }
 
-    /// The parts of a soft edge go apart where it is cut.
+    /// If a soft edge is cut, its parts are handled separately.
     fn edge(&mut self, first: &Node, then: &Node, soft: Option<BTreeSet<Part>>) {
         if first == then || !self.nodes.contains_key(first) || !self.nodes.contains_key(then) {
             return;
         }
         let waits = self.before.entry(then.clone()).or_default();
         match waits.get_mut(first) {
-            // What is hard once stays hard.
+            // An edge that is hard once stays hard.
             Some(known) => match (known.as_mut(), soft) {
                 (Some(parts), Some(more)) => parts.extend(more),
                 _ => *known = None,
@@ -94,7 +94,7 @@ impl Graph {
                 self.edge(&(Act::Shell, on.clone()), &hosts.made(user), None);
             } else if makes(user) && makes(on) {
                 let folded = user.default && hosts.made(user).1 != *user;
-                // A table needs its parent or its type when it joins that.
+                // A table needs its parent or its type when it joins it.
                 let joins = !sides.before.dependencies.has(user, on) && inherit::joins(sides, &user.id);
                 let then = if joins { (Act::Give, user.clone()) } else { hosts.made(user) };
                 self.edge(&hosts.made(on), &then, folded.then(|| BTreeSet::from([user.clone()])));
@@ -108,12 +108,12 @@ impl Graph {
                     let soft = folded.then(|| BTreeSet::from([user.clone()]));
                     self.edge(&hosts.dropped(user), &hosts.dropped(on), soft);
                 } else if fate(on) == Fate::Altered && on.id.kind != Kind::Schema {
-                    // What counts with a sequence only has to go before the sequence does.
+                    // A part that uses a sequence only has to be dropped before the sequence is.
                     let is_sequence = on.id.kind == Kind::Sequence;
                     let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
                     let comes_after = *user.id.parent == *on.id.name && inherit::is_left(sides, &user.id);
                     let is_column = user.id.kind == Kind::Column && !user.default;
-                    // What is computed from a column lets go of it after its table is altered.
+                    // A column that is computed from this one may be dropped after its table is altered.
                     let is_own = is_column && holder(&user.id, on.id.kind) == *on.id;
                     match comes_after && (is_column || is_inherited(user)) {
                         true => self.edge(&then, &hosts.dropped(user), None),
@@ -121,7 +121,7 @@ impl Graph {
                     }
                 }
             } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
-                // It has to let go first.
+                // It has to drop the dependency first.
                 match fate(on) {
                     Fate::Dropped | Fate::Remade => self.edge(&hosts.made(user), &hosts.dropped(on), None),
                     Fate::Altered => self.edge(&hosts.made(user), &hosts.made(on), None),
@@ -131,7 +131,7 @@ impl Graph {
         }
     }
 
-    /// A type that stands on functions that stand on it.
+    /// A type that depends on functions that depend on it.
     fn shells(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         for part in sides.fates.made().filter(|part| sides.is_shelled(part)) {
             let shell = (Act::Shell, part.clone());
@@ -140,7 +140,8 @@ impl Graph {
         }
     }
 
-    /// A sequence leaves the column that it belongs to before that goes, and is given to its column when that is there.
+    /// A sequence is detached before the column that owns it is dropped, and attached to its new column once that
+    /// exists.
     fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         for part in sides.fates.iter().map(|(part, _)| part).filter(|part| part.id.kind == Kind::Sequence) {
             let column = |schema: &Schema| {
@@ -155,7 +156,7 @@ impl Graph {
                 self.edge(&made, &hosts.dropped(&old), None);
                 self.edge(&made, &hosts.made(&old), None);
             }
-            // The sequence of an identity column that becomes that of another one goes first.
+            // The sequence of an identity column that is moved to another column is dropped first.
             let columns = column(&sides.before.schema).zip(column(&sides.after.schema));
             let is_identity = sides.after.schema.get(&part.id).is_some_and(|one| sequence::is_identity(one));
             if let Some((old, new)) = columns.filter(|(old, new)| is_identity && old != new) {
@@ -166,7 +167,7 @@ impl Graph {
             if let Some(new) = column(&sides.after.schema).filter(|_| is_identity && is_new) {
                 self.edge(&hosts.made(&new), &made, None);
             }
-            // What takes a name comes when the sequence that has it has got another one.
+            // The new holder of a name comes after the sequence with that name has been renamed.
             if let Some(old) = sides.fates.renamed(part) {
                 self.edge(&made, &hosts.made(&Part::object(&old.id)), None);
             }
@@ -183,9 +184,9 @@ impl Graph {
         }
     }
 
-    /// Whatever takes the name of a dropped object is made after the drop.
+    /// An object with the name of a dropped one is created after the drop.
     fn names(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
-        // Statistics and indexes, also those of keys, have names of their schema, whatever they are about.
+        // The names of statistics and indexes, including those of keys, are unique in the schema, whatever their table.
         let names = |schema: &Schema, part: &Part| {
             let has_index = schema.get(&part.id).is_some_and(|one| table::has_index(one));
             let is_of_schema = has_index || part.id.kind == Kind::Statistics;
@@ -210,8 +211,8 @@ impl Graph {
         }
     }
 
-    /// The keys and indexes of a partitioned table come behind its partitions, which would
-    /// otherwise get theirs with it, under names of the server's choice.
+    /// The keys and indexes of a partitioned table come after its partitions, which would otherwise get their keys with
+    /// it, under names that the server chooses.
     fn partitions(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         let schema = &sides.after.schema;
         let mut parts: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
@@ -223,14 +224,14 @@ impl Graph {
                     .push(partition::joined(sides, part).unwrap_or_else(|| hosts.made(part)));
             }
         }
-        // A key that goes takes those of the partitions along, which it no longer reaches when they are detached.
+        // Dropping a key drops those of the partitions too, but does not reach partitions that are detached.
         for table in partition::bound_again(sides) {
             for key in partition::keys_of_parent(&sides.before.schema, &table.id) {
                 self.edge(&hosts.dropped(&Part::object(&key.id)), &hosts.made(&table), None);
             }
         }
         let gone = inherit::gone(sides, hosts);
-        // Its place may be that of one that leaves.
+        // It may take the place of a partition that leaves.
         for (parent, node) in partition::joining(sides, hosts) {
             for leaving in gone.get(&parent).into_iter().flatten() {
                 self.edge(leaving, &node, Some(BTreeSet::new()));
@@ -238,11 +239,11 @@ impl Graph {
         }
         for part in sides.fates.made().filter(|part| matches!(part.id.kind, Kind::Index | Kind::Constraint)) {
             let Some(object) = schema.get(&part.id) else { continue };
-            // One that is not valid would be valid in what inherits it, were it there before.
+            // A constraint that is not valid would become valid in tables that inherit it, if it existed before them.
             let is_late = table::is_own_index_of_partitioned(schema, object)
                 || object.fact("definition").is_some_and(|text| text.ends_with(" NOT VALID"));
             let table = QualifiedName::new(&*object.id.schema, &*object.id.parent);
-            // One that is made beside a partition that has none of its kind is not valid.
+            // An index created next to a partition that has no such index is not valid.
             for child in gone.get(&table).into_iter().flatten().filter(|_| is_late) {
                 self.edge(child, &hosts.made(part), None);
             }
@@ -250,7 +251,7 @@ impl Graph {
                 match is_late {
                     true => {
                         self.edge(child, &hosts.made(part), None);
-                        // One of its own is not made beside one that came from the parent.
+                        // A table's own constraint cannot be added after one inherited from the parent.
                         let own = Id {
                             parent: child.1.id.name.clone(),
                             schema: child.1.id.schema.clone(),
@@ -260,7 +261,7 @@ impl Graph {
                             self.edge(&hosts.made(&Part::object(&own.id)), &hosts.made(part), None);
                         }
                     }
-                    // A check has to be there when a partition that has it is attached.
+                    // A check has to exist when a partition that has it is attached.
                     false if !is_foreign_key(object) => self.edge(&hosts.made(part), child, None),
                     false => {}
                 }
@@ -268,7 +269,7 @@ impl Graph {
         }
     }
 
-    /// A NOT NULL that is not valid comes when the tables below are there.
+    /// A NOT NULL that is not valid is added when the tables below exist.
     fn not_nulls(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         let schema = &sides.after.schema;
         let columns = sides.fates.iter().filter(|(part, _)| part.id.kind == Kind::Column && !part.default);
@@ -300,7 +301,7 @@ impl Graph {
         }
     }
 
-    /// A partition that is attached when its keys are there.
+    /// A partition that is attached when its keys exist.
     fn joined(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
         let schema = &sides.after.schema;
         let tables = sides.fates.iter().map(|(part, _)| part).filter(|part| !part.default);
@@ -326,7 +327,7 @@ impl Graph {
             for table in partition::attached_with(sides, object) {
                 self.edge(&hosts.made(part), &(Act::Give, Part::object(&table.id)), None);
             }
-            // What a partition has from its parent is there when it has joined that.
+            // What a partition gets from its parent exists once it has joined the parent.
             let of = schema.get(&holder(&part.id, Kind::Table)).map(|table| Part::object(&table.id));
             let comes_along = part.id.kind == Kind::Trigger || is_foreign_key(object);
             if comes_along

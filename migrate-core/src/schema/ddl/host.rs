@@ -1,4 +1,4 @@
-//! Which parts are made or dropped along with another one.
+//! The parts that are created or dropped along with another part.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::schema::Schema;
 use crate::schema::depend::{Part, is_holder};
 use crate::schema::object::{Id, Kind, Object};
 
-/// Where each of them is made or dropped; what is not told of is so by itself.
+/// The part with which each of them is created or dropped; a part that is not listed is handled by itself.
 pub(super) struct Hosts {
     made: HashMap<Part, Part>,
     dropped: HashMap<Part, Part>,
@@ -40,7 +40,7 @@ impl Hosts {
         hosts
     }
 
-    /// The functions that a type is made of stand on it, and go with it.
+    /// The functions that a type is made of depend on it, and are dropped with it.
     fn functions_of_types(&mut self, sides: &Sides<'_>) {
         let types = sides.before.schema.objects().filter(|object| types::has_shell(object));
         for kind in types.map(|object| Part::object(&object.id)) {
@@ -62,7 +62,7 @@ impl Hosts {
 
 fn end(hosts: &HashMap<Part, Part>, part: &Part) -> Part {
     let mut at = part;
-    // A default is with its column, and that with its table.
+    // A default belongs to its column, and the column to its table.
     for _ in 0..4 {
         match hosts.get(at) {
             Some(host) => at = host,
@@ -72,14 +72,14 @@ fn end(hosts: &HashMap<Part, Part>, part: &Part) -> Part {
     at.clone()
 }
 
-/// What a part is made or dropped along with, if that happens.
+/// The part with which a part is created or dropped, if that happens.
 fn host(schema: &Schema, part: &Part, act: Act, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
     let column = Part::object(&part.id);
     if part.default {
         return Some(column).filter(|column| happens(column));
     }
     let object = schema.get(&part.id)?;
-    // A server does not go while somebody has a mapping for it.
+    // A server is not dropped while there is a user mapping for it.
     let goes_along = act == Act::Drop && part.id.kind != Kind::UserMapping;
     let folded = goes_along || matches!(part.id.kind, Kind::Column | Kind::Attribute);
     if let (Act::Drop, Some(extension)) = (act, object.fact("extension")) {
@@ -113,7 +113,7 @@ pub(super) fn holder_of(schema: &Schema, object: &Object) -> Option<Part> {
     found.map(|holder| Part::object(&holder.id)).filter(|part| is_holder(part.id.kind))
 }
 
-/// The column that a sequence belongs to, or its table.
+/// The column that owns a sequence, or its table.
 pub(super) fn owner_of(schema: &Schema, object: &Object, happens: &dyn Fn(&Part) -> bool) -> Option<Part> {
     let (of, column) = sequence::owner(object)?;
     let table = schema.get(&named(Kind::Table, of.schema(), of.name()))?;

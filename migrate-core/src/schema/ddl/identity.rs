@@ -1,4 +1,4 @@
-//! The sequence of an identity column that stays: it gets another name, or comes when the column is there.
+//! The sequence of an identity column that stays: it is renamed, or added once the column exists.
 
 use std::sync::Arc;
 
@@ -11,10 +11,11 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// The first version in which partitions count with the sequence of their parent.
+/// The first version in which partitions share the sequence of their parent.
 const SHARED: u32 = 17;
 
-/// The sequences of identity columns that stay and get a name that no other identity column's has, each before and after.
+/// The sequences of identity columns that stay and get a name that no other identity column uses, each before and
+/// after.
 pub(super) fn renamed(before: &Schema, after: &Schema, fates: &Fates) -> Vec<(Arc<Object>, Arc<Object>)> {
     let counts = |column: &Object| column.fact("identity").is_some();
     let columns = after.objects().filter(|one| one.id.kind == Kind::Column && counts(one));
@@ -30,15 +31,15 @@ pub(super) fn renamed(before: &Schema, after: &Schema, fates: &Fates) -> Vec<(Ar
     pairs.filter(|(old, new)| old.id != new.id && old.id.schema == new.id.schema && is_free(new)).collect()
 }
 
-/// The statements that give one its other name, and let it count as it shall.
+/// The statements that rename a sequence and set its parameters.
 pub(super) fn statements(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<Statement> {
     let rename = format!("ALTER SEQUENCE {} RENAME TO {}", qualified(&old.id), plain(&new.id.name));
     let counting = count::changed(before, after, &Differing::of(old, new), old, new);
     [Statement::new(rename)].into_iter().chain(counting).collect()
 }
 
-/// Whether a column gets its sequence apart: no statement adds a column with one to a table that has tables below it. Those of
-/// a partitioned table have it as well, from PostgreSQL 17 on.
+/// Whether a column gets its sequence separately: no statement adds an identity column to a table that has tables below
+/// it. From PostgreSQL 17 on, partitions get the identity too.
 pub(super) fn comes_apart(schema: &Schema, column: &Object) -> bool {
     let shares = |table: &Arc<Object>| table.fact("partition key").is_some() && schema.version() >= SHARED;
     let is_shared = || inherit::table_of(schema, &column.id).is_some_and(shares);
@@ -52,7 +53,7 @@ pub(super) fn uncounted(column: &Object) -> Object {
     column
 }
 
-/// The statement that gives a column that is there its sequence.
+/// The statement that adds a sequence to an existing column.
 pub(super) fn counted(schema: &Schema, column: &Id, how: &str) -> String {
     let generated = sequence::generated(schema, column, how);
     format!("ALTER TABLE {} ALTER COLUMN {} ADD {generated}", parent(column), plain(&column.name))

@@ -1,4 +1,5 @@
-//! Tables that get other parents: they leave the old ones first, and join the new ones when they have all that those ask.
+//! Tables that get other parents: they leave the old parents first, and join the new ones once they have everything
+//! that these require.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// From so many tables can a part of a table come.
+/// The maximum number of tables that a part of a table can come from.
 const DEEPEST: usize = 1000;
 
 pub(super) fn parents(table: &Object) -> Vec<String> {
@@ -24,7 +25,7 @@ fn bound(table: &Object) -> Option<&str> {
     table.fact("partition bound")
 }
 
-/// The parents that one has and the other one does not; all of them where a bound is another one.
+/// The parents that one table has and the other does not; all parents if the bound differs.
 fn only_in(one: &Object, other: &Object) -> Vec<String> {
     let (ours, theirs) = (parents(one), parents(other));
     ours.into_iter().filter(|parent| bound(one) != bound(other) || !theirs.contains(parent)).collect()
@@ -42,7 +43,7 @@ pub(super) fn left(old: &Object, new: &Object) -> Vec<String> {
     only_in(old, new).into_iter().map(leaves).chain(untyped).collect()
 }
 
-/// The statements with which a table joins its parents, or becomes one of a type.
+/// The statements with which a table joins its parents, or gets a type.
 pub(super) fn joined(old: &Object, new: &Object) -> Vec<String> {
     let name = qualified(&new.id);
     let joins = |parent: String| match bound(new) {
@@ -54,12 +55,13 @@ pub(super) fn joined(old: &Object, new: &Object) -> Vec<String> {
     only_in(new, old).into_iter().map(joins).chain(typed).collect()
 }
 
-/// Whether a column comes from a parent that its table has before and after: what happens to that one's happens to it.
+/// Whether a column comes from a parent that its table has before and after: changes of the parent's column then apply
+/// to it too.
 pub(super) fn follows(before: &Schema, after: &Schema, column: &Id) -> bool {
     !followed(before, after, column).is_empty()
 }
 
-/// The columns of the parents that a table has before and after from which one of its columns comes, each before and
+/// The columns, each before and after, from which a column is inherited, in parents that its table has before and
 /// after.
 pub(super) fn followed(before: &Schema, after: &Schema, column: &Id) -> Vec<(Arc<Object>, Arc<Object>)> {
     let is_inherited = |schema: &Schema| schema.get(column).is_some_and(|one| one.fact("inherited").is_some());
@@ -72,8 +74,8 @@ pub(super) fn followed(before: &Schema, after: &Schema, column: &Id) -> Vec<(Arc
     theirs.filter_map(|id| Some((before.get(&id)?.clone(), after.get(&id)?.clone()))).collect()
 }
 
-/// The statements that make a column that a table has from its parents its own as well. That happens when it has it from
-/// none any more: it leaves all parents, and another table keeps the place of each for the other columns meanwhile.
+/// The statements that make an inherited column local. That happens when no parent has it any more: the table leaves
+/// all parents, and in the meantime another table replaces each parent for the other columns.
 pub(super) fn made_own(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<String> {
     let table = tables(&old.id).into_iter().find_map(|table| before.get(&table));
     let becomes = [old, new].map(|column| column.fact("inherited")) == [Some("only"), Some("and local")];
@@ -95,7 +97,7 @@ pub(super) fn made_own(before: &Schema, after: &Schema, old: &Object, new: &Obje
     all
 }
 
-/// Whether a fact of a column is the same in all tables that have the column from this one: they get it with it then.
+/// Whether a fact of a column is the same in all tables that inherit the column: they then get it with the column.
 pub(super) fn goes_down(schema: &Schema, column: &Id, fact: &str) -> bool {
     let wanted = |id: &Id| schema.get(id).and_then(|one| one.fact(fact).map(str::to_owned));
     let (value, mut queue, mut seen) = (wanted(column), vec![column.clone()], BTreeSet::new());
@@ -115,7 +117,8 @@ pub(super) fn goes_down(schema: &Schema, column: &Id, fact: &str) -> bool {
     true
 }
 
-/// The word for a statement about one table alone, where others have the column from it and another fact of it.
+/// The word `ONLY` for a statement about one table alone, if other tables inherit the column but with a different value
+/// of the fact.
 pub(super) fn only(schema: &Schema, column: &Id, fact: &str) -> &'static str {
     if goes_down(schema, column, fact) { "" } else { "ONLY " }
 }
@@ -130,7 +133,7 @@ fn tables(id: &Id) -> [Id; 2] {
     [Kind::Table, Kind::ForeignTable].map(|kind| holder(id, kind))
 }
 
-/// Whether the table of a part stays and leaves a parent or a type: what it had from that is then its own.
+/// Whether the table of a part stays and leaves a parent or a type: inherited parts are then its own.
 pub(super) fn is_left(sides: &Sides<'_>, part: &Id) -> bool {
     let leaves = |(old, new): (&Object, &Object)| {
         let lets_go = old.fact("of type").is_some() && sides.fates.is_loose(&Part::object(&old.id));
@@ -139,7 +142,7 @@ pub(super) fn is_left(sides: &Sides<'_>, part: &Id) -> bool {
     tables(part).iter().any(|table| stays(sides, table).is_some_and(leaves))
 }
 
-/// Whether the table of a part stays and joins a parent or a type: it must have what that asks before.
+/// Whether the table of a part stays and joins a parent or a type: it must have the required parts before.
 pub(super) fn is_joined(sides: &Sides<'_>, part: &Id) -> bool {
     tables(part).iter().any(|table| joins(sides, table))
 }
@@ -149,7 +152,7 @@ pub(super) fn joins(sides: &Sides<'_>, table: &Id) -> bool {
     stays(sides, table).is_some_and(|(old, new)| !joined(old, new).is_empty())
 }
 
-/// What comes before what where tables have parents.
+/// The order constraints for tables with parents.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let mut all = Vec::new();
     for (part, fate) in sides.fates.iter().filter(|(part, _)| matches!(part.id.kind, Kind::Column | Kind::Constraint)) {
@@ -164,7 +167,7 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
         let of_parents = |schema| of_parents(schema, &part.id).into_iter();
         let (made, dropped) = (hosts.made(part), hosts.dropped(part));
         if matches!(fate, Fate::Made | Fate::Remade) && made.1 == *part {
-            // The parent's is merged with that of the child, not the other way round.
+            // The parent's is merged with the child's, not the other way round.
             all.extend(of_parents(&sides.after.schema).map(|theirs| (made.clone(), hosts.made(&theirs))));
         }
         if matches!(fate, Fate::Dropped | Fate::Remade) && dropped.1 == *part {
@@ -181,7 +184,8 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-/// The columns above one that has it from parents that its table keeps, as far up as nothing happens to those between.
+/// The columns above an inherited column, in parents that its table keeps, as far up as the columns in between do not
+/// change.
 fn bringing(sides: &Sides<'_>, id: &Id) -> Vec<Part> {
     let schema = &sides.after.schema;
     let (mut found, mut queue) = (Vec::new(), vec![id.clone()]);
@@ -203,13 +207,13 @@ fn bringing(sides: &Sides<'_>, id: &Id) -> Vec<Part> {
     found
 }
 
-/// A table that is not made again, before and after.
+/// A table that is not created again, before and after.
 fn both<'a>(sides: &'a Sides<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
     let (old, new) = (sides.before.schema.get(id)?, sides.after.schema.get(id)?);
     matches!(sides.fates.get(&Part::object(&old.id)), Fate::Kept | Fate::Altered).then_some((&**old, &**new))
 }
 
-/// A table joins another one when what it shall have from that is there, and what it shall not have is not.
+/// A table joins another one once the parts to be inherited exist, and the unwanted ones do not.
 fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let mut all = Vec::new();
     let tables = sides.fates.iter().filter_map(|(part, _)| Some((part, stays(sides, &part.id)?)));
@@ -232,12 +236,12 @@ fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-/// Whether this is a check that the server holds all rows to.
+/// Whether this is a check that the server enforces for all rows.
 pub(super) fn is_valid_check(object: &Object) -> bool {
     object.fact("definition").is_some_and(|text| text.starts_with("CHECK") && !text.ends_with(" NOT VALID"))
 }
 
-/// These tables and their parents and those of these.
+/// These tables and all their ancestors.
 fn lineage(schema: &Schema, names: Vec<String>) -> Vec<Arc<Id>> {
     let (mut found, mut seen, mut queue) = (Vec::new(), BTreeSet::new(), names);
     while let Some(name) = queue.pop().filter(|_| seen.len() < DEEPEST) {
@@ -250,12 +254,12 @@ fn lineage(schema: &Schema, names: Vec<String>) -> Vec<Arc<Id>> {
     found
 }
 
-/// The table that something belongs to.
+/// The table that a part belongs to.
 pub(super) fn table_of<'a>(schema: &'a Schema, part: &Id) -> Option<&'a Arc<Object>> {
     tables(part).into_iter().find_map(|table| schema.get(&table))
 }
 
-/// The columns of the tables below that of a column which come from it.
+/// The columns of the tables below that inherit from this column.
 pub(super) fn below<'a>(schema: &'a Schema, column: &Id) -> Vec<&'a Arc<Object>> {
     let theirs = QualifiedName::new(&*column.schema, &*column.parent);
     let of_kind = |kind| {
@@ -269,7 +273,7 @@ pub(super) fn below<'a>(schema: &'a Schema, column: &Id) -> Vec<&'a Arc<Object>>
     own.filter(|own| own.fact("inherited").is_some()).collect()
 }
 
-/// What the tables above that of a part have under its name.
+/// The parts of the same name in the tables above.
 pub(super) fn above(schema: &Schema, part: &Id) -> Vec<Arc<Object>> {
     let parents = table_of(schema, part).map(|table| parents(table)).unwrap_or_default();
     let tables = lineage(schema, parents).into_iter();
@@ -277,7 +281,7 @@ pub(super) fn above(schema: &Schema, part: &Id) -> Vec<Arc<Object>> {
     theirs.filter_map(|id| schema.get(&id).cloned()).collect()
 }
 
-/// What takes the children of tables from them, by the parent.
+/// The nodes that detach the children of tables, by parent.
 pub(super) fn gone(sides: &Sides<'_>, hosts: &Hosts) -> HashMap<QualifiedName, Vec<Node>> {
     let mut gone: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
     for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default && is_table(part.id.kind)) {
@@ -294,14 +298,14 @@ pub(super) fn gone(sides: &Sides<'_>, hosts: &Hosts) -> HashMap<QualifiedName, V
     gone
 }
 
-/// What a table has from a parent that it leaves is its own before anything happens to it there.
+/// Inherited parts become the table's own when it leaves the parent, before anything else happens to them.
 fn leaving(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let mut all = Vec::new();
     let before = &sides.before.schema;
     let tables = sides.fates.iter().filter_map(|(part, _)| Some((part, stays(sides, &part.id)?)));
     for (table, (old, new)) in tables.filter(|(part, _)| !part.default && is_table(part.id.kind)) {
         for of in lineage(before, only_in(old, new)) {
-            // A key goes from a partition along with that of its parent.
+            // A key of a partition is dropped with that of its parent.
             let parts = before.children(&of, Kind::Column).chain(before.children(&of, Kind::Constraint));
             for theirs in parts.filter(|one| !table::has_index(one)).map(|one| Part::object(&one.id)) {
                 let then = match sides.fates.get(&theirs) {
@@ -324,13 +328,13 @@ fn is_table(kind: Kind) -> bool {
     matches!(kind, Kind::Table | Kind::ForeignTable)
 }
 
-/// Whether a part of a table has to be there when the table joins another one.
+/// Whether a part of a table has to exist when the table joins another one.
 fn comes_before(sides: &Sides<'_>, part: &Part) -> bool {
     let new = sides.after.schema.get(&part.id);
     new.is_some_and(|new| !is_foreign_key(new))
 }
 
-/// The same part of the tables from which that of a table comes that is also its own.
+/// The same part in the tables from which a part is inherited that is also declared locally.
 fn of_parents(schema: &Schema, id: &Id) -> Vec<Part> {
     let mut found = Vec::new();
     let mut queue: Vec<Id> = match schema.get(id).and_then(|one| one.fact("inherited")) {

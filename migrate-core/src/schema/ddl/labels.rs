@@ -11,7 +11,7 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 use crate::sql::{lex, quoted};
 
-/// The labels of an enum that are new, each with where it goes; `None` where others went or moved.
+/// The new labels of an enum, each with its position; `None` if others were removed or moved.
 pub(super) fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
     let (was, now) = (labels(was), labels(now));
     let kept: Vec<&String> = now.iter().filter(|label| was.contains(label)).collect();
@@ -27,7 +27,7 @@ pub(super) fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
         };
         added.push((label.clone(), place));
     }
-    // At the end is where they go anyhow.
+    // New labels are added at the end by default.
     if let Some(first) = now.len().checked_sub(added.len())
         && now[..first] == was
     {
@@ -36,12 +36,12 @@ pub(super) fn added(was: &str, now: &str) -> Option<Vec<(String, String)>> {
     Some(added)
 }
 
-/// The literals of a list of labels.
+/// The literals in a list of labels.
 pub(super) fn labels(list: &str) -> Vec<String> {
     literals(list).iter().map(|label| literal(label)).collect()
 }
 
-/// Whether a new label is used by what the new schema has: that is not possible in the transaction that adds it.
+/// Whether the new schema uses a new label: that is not possible in the transaction that adds it.
 pub(super) fn is_used(after: &Schema, id: &Id, added: &[(String, String)]) -> bool {
     let own = qualified(id);
     let types = made_of(after, &own);
@@ -60,7 +60,7 @@ pub(super) fn is_used(after: &Schema, id: &Id, added: &[(String, String)]) -> bo
     })
 }
 
-/// The names of a type and of all others that are made of it: arrays, domains, ranges, composite types.
+/// The names of a type and of all types made from it: arrays, domains, ranges, composite types.
 fn made_of(schema: &Schema, kind: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::from([kind.to_owned()]);
     loop {
@@ -82,7 +82,7 @@ fn made_of(schema: &Schema, kind: &str) -> BTreeSet<String> {
     }
 }
 
-/// The literals of a text that are cast to one of these types or to an array of it: their values, each with the type.
+/// The literals in a text that are cast to one of these types or to an array of it: their values, each with the type.
 fn cast_literals<'a>(text: &'a str, types: &'a BTreeSet<String>) -> impl Iterator<Item = (String, &'a str)> {
     let literals = lex::words(text).filter(|(_, span)| text[span.clone()].ends_with('\''));
     literals.filter_map(move |(_, span)| {
@@ -91,7 +91,7 @@ fn cast_literals<'a>(text: &'a str, types: &'a BTreeSet<String>) -> impl Iterato
     })
 }
 
-/// The type with which a text begins, with the brackets of an array.
+/// The type at the start of a text, with array brackets.
 fn type_at(text: &str) -> Option<&str> {
     let (_, mut rest) = first_name(text)?;
     while let Some((_, more)) = rest.strip_prefix('.').and_then(first_name) {
@@ -103,7 +103,7 @@ fn type_at(text: &str) -> Option<&str> {
     text.get(..text.len() - rest.len())
 }
 
-/// Whether the bound of a partition names a label that the same script adds to an enum.
+/// Whether the bound of a partition uses a label that the same script adds to an enum.
 pub(super) fn is_new_in_bound(sides: &Sides<'_>, partition: &Object) -> bool {
     let Some(bound) = partition.fact("partition bound") else { return false };
     let parent = partition.fact("parents").and_then(QualifiedName::parse);

@@ -1,7 +1,8 @@
-//! Tables that let go of what they are a part of, and take hold of it again.
+//! Tables that temporarily leave their parents or their type.
 //!
-//! The server gives a column that a table has from several parents another type only while the table has one parent that
-//! has it, so the table leaves the other ones meanwhile. And a table that is of a type is not while that changes.
+//! The server changes the type of a column that a table inherits from several parents only while the table has one
+//! parent with that column, so the table leaves the others in the meantime. And a typed table is detached from its type
+//! while the type changes.
 
 use std::sync::Arc;
 
@@ -16,25 +17,25 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// The parents that a table leaves, all but the first.
+/// The parents that a table leaves, all except the first.
 fn others(table: &Object) -> Vec<String> {
     parents(table).into_iter().skip(1).collect()
 }
 
-/// The type of a table, by its name.
+/// The type of a table, by name.
 fn of_type(table: &Object) -> Option<Id> {
     let name = QualifiedName::parse(table.fact("of type")?)?;
     Some(named(Kind::Type, name.schema(), name.name()))
 }
 
-/// Whether a table has to let go of what it is a part of before and after.
+/// Whether a table has to leave parents or a type that it has before and after.
 pub(super) fn is_loose(before: &Schema, after: &Schema, fates: &Fates, old: &Object) -> bool {
     let is_kept = matches!(fates.get(&Part::object(&old.id)), Fate::Kept | Fate::Altered);
     let same = |new: &Object| parents(old) == parents(new) && old.fact("of type") == new.fact("of type");
     is_kept && after.get(&old.id).is_some_and(|new| same(new)) && !changes(before, after, fates, old).is_empty()
 }
 
-/// What a table cannot hold on to.
+/// The changes that a table cannot stay attached for.
 fn changes(before: &Schema, after: &Schema, fates: &Fates, table: &Object) -> Vec<Part> {
     match of_type(table) {
         Some(of) => of_attributes(before, after, fates, &of),
@@ -43,7 +44,7 @@ fn changes(before: &Schema, after: &Schema, fates: &Fates, table: &Object) -> Ve
     }
 }
 
-/// What changes the attributes of a type.
+/// The parts whose statements change the attributes of a type.
 fn of_attributes(before: &Schema, after: &Schema, fates: &Fates, of: &Id) -> Vec<Part> {
     let mut all = Vec::new();
     for one in [before, after].into_iter().flat_map(|schema| schema.children(of, Kind::Attribute)) {
@@ -62,7 +63,7 @@ fn of_attributes(before: &Schema, after: &Schema, fates: &Fates, of: &Id) -> Vec
     all
 }
 
-/// What gives other types to the columns that a table has from several parents.
+/// The parts whose statements change the types of columns that a table inherits from several parents.
 fn of_columns(before: &Schema, after: &Schema, fates: &Fates, table: &Object) -> Vec<Part> {
     let mut all = Vec::new();
     let columns = before.children(&table.id, Kind::Column).filter(|column| column.fact("inherited").is_some());
@@ -78,7 +79,7 @@ fn of_columns(before: &Schema, after: &Schema, fates: &Fates, table: &Object) ->
     all
 }
 
-/// What gives another type to a column.
+/// The part whose statements change the type of a column.
 fn change(after: &Schema, fates: &Fates, column: &Object) -> Option<Part> {
     let part = Part::object(&column.id);
     let new = after.get(&column.id)?;
@@ -86,12 +87,12 @@ fn change(after: &Schema, fates: &Fates, column: &Object) -> Option<Part> {
     fates.carried(&part).map(|of| fates.maker(of).clone()).or_else(|| is_retyped.then_some(part))
 }
 
-/// The statements with which a table lets go.
+/// The statements with which a table is detached.
 pub(super) fn left(table: &Object) -> Vec<Statement> {
     said(table, "NO INHERIT", |_| "NOT OF".to_owned())
 }
 
-/// The statements with which a table takes hold again.
+/// The statements with which a table is attached again.
 pub(super) fn joined(sides: &Sides<'_>, table: &Object) -> Vec<Statement> {
     match sides.fates.is_loose(&Part::object(&table.id)) {
         true => said(table, "INHERIT", |of| format!("OF {of}")),
@@ -105,7 +106,7 @@ fn said(table: &Object, parent_word: &str, of_type: impl Fn(&str) -> String) -> 
     whats.map(|what| Statement::new(format!("ALTER TABLE {} {what}", qualified(&table.id)))).collect()
 }
 
-/// What comes before what.
+/// The order constraints.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let mut all = Vec::new();
@@ -120,7 +121,7 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
         for node in between.iter().flat_map(|part| [hosts.made(part), hosts.dropped(part)]) {
             all.extend([(leaves.clone(), node.clone()), (node, joins.clone())]);
         }
-        // Nothing else happens meanwhile to what the table has from the others.
+        // In the meantime nothing else happens to the parts that the table inherits from the others.
         for of in others(table).iter().filter_map(|parent| QualifiedName::parse(parent)) {
             let of = named(Kind::Table, of.schema(), of.name());
             let parts = |schema: &Schema| -> Vec<Part> {
@@ -136,7 +137,7 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-/// A type changes when the tables that were of it are not any more, and before others are.
+/// A type changes after its typed tables have been detached, and before others are attached.
 pub(super) fn of_types(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let mut all = Vec::new();
@@ -161,7 +162,7 @@ pub(super) fn of_types(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-/// The tables of a schema that are no partitions.
+/// The tables of a schema that are not partitions.
 pub(super) fn tables(schema: &Schema) -> impl Iterator<Item = &Arc<Object>> {
     let tables = schema.objects().filter(|one| matches!(one.id.kind, Kind::Table | Kind::ForeignTable));
     tables.filter(|one| one.fact("partition bound").is_none())

@@ -1,4 +1,4 @@
-//! What values lose without a word when they become values of another type, and which types have all values of another.
+//! What values silently lose when they are converted to another type, and which types include all values of another.
 
 /// A type, with the numbers in its brackets: `timestamp(3) without time zone`, `numeric(10,4)`.
 struct Type {
@@ -16,7 +16,7 @@ impl Type {
         Self { name: format!("{head}{tail}"), numbers }
     }
 
-    /// How many binary digits a whole number can have, or how many of a number with a point are exact.
+    /// How many binary digits an integer can have, or how many digits of a floating-point number are exact.
     fn bits(&self) -> Option<u8> {
         match self.name.as_str() {
             "smallint" => Some(16),
@@ -36,12 +36,12 @@ impl Type {
         self.bits().is_some() || self.name == "numeric"
     }
 
-    /// How many digits after the point a `numeric` has; `None` where it has as many as there are.
+    /// How many fractional digits a `numeric` has; `None` if unlimited.
     fn scale(&self) -> Option<i32> {
         self.numbers.first().map(|_| self.numbers.get(1).copied().unwrap_or(0))
     }
 
-    /// How many digits before the point a number can have.
+    /// How many digits before the decimal point a number can have.
     fn digits(&self) -> i32 {
         match (self.name.as_str(), self.numbers.first()) {
             ("smallint", _) => 5,
@@ -63,8 +63,8 @@ impl Type {
     }
 }
 
-/// What of a value of the first type is not in the value of the second one that it becomes. What the server refuses to
-/// put there is not lost, and what a value means in another time zone is not asked.
+/// What a value of the first type loses when it becomes a value of the second. Conversions that the server refuses lose
+/// nothing, and the meaning of a value in another time zone is not considered.
 pub(super) fn of(from: &str, to: &str) -> Option<&'static str> {
     if from.ends_with("[]") && !to.ends_with("[]") {
         return Some("all but the first element");
@@ -75,7 +75,7 @@ pub(super) fn of(from: &str, to: &str) -> Option<&'static str> {
         (true, false) if to.name == "boolean" => Some("numbers other than 0 and 1"),
         (false, false) => of_time(&from, &to).or_else(|| {
             let is_long = ["text", "character varying"].contains(&from.name.as_str()) && to.name == "name";
-            is_long.then_some("what comes after 63 bytes")
+            is_long.then_some("everything after 63 bytes")
         }),
         _ => None,
     }
@@ -91,7 +91,7 @@ fn of_number(from: &Type, to: &Type) -> Option<&'static str> {
             let to = to.scale()?;
             from.scale().is_none_or(|from| from > to).then_some(fraction)
         }
-        // A number with a point has few exact digits, and is written with no more of them.
+        // A floating-point number has few exact digits, and is printed with only these.
         _ if from.name == "numeric" || to.name == "numeric" => Some("digits"),
         _ => (from.bits() > to.bits()).then_some("digits"),
     }
@@ -111,8 +111,8 @@ fn of_time(from: &Type, to: &Type) -> Option<&'static str> {
     }
 }
 
-/// Whether a type has every value of another one, so that a column which comes to have that one holds nothing that it could not
-/// hold before.
+/// Whether a type includes every value of another one, so that a column that changes to the other type contains nothing
+/// that it could not contain before.
 pub fn has_values_of(wide: &str, narrow: &str) -> bool {
     let is_array = |of: &str| of.ends_with("[]");
     if is_array(wide) != is_array(narrow) {

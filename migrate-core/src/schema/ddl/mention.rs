@@ -1,4 +1,5 @@
-//! What the texts of functions name. No catalog knows it, and whatever runs a function at once needs it.
+//! The names in the texts of functions. No catalog records them, but everything that runs a function immediately needs
+//! the named objects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,8 +13,8 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 use crate::sql::{lex, quoted};
 
-/// What comes before what: what the text of a function names is there before it, and all that it reaches is there before
-/// everything that runs the function at once.
+/// The order constraints: the objects that the text of a function names exist before it, and everything that it can
+/// reach exists before everything that runs the function immediately.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
     let made = sides.fates.iter().map(|(part, _)| part).filter(|part| is_code(part) && happens(part));
@@ -25,13 +26,13 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let mut texts = Texts { sides, names: Names::of(&sides.after.schema), named: BTreeMap::new() };
     let mut edges = Vec::new();
     for function in made {
-        // What is behind another function that is made comes before that one.
+        // The objects reached through another function that is created come before that function.
         let needed = texts.reached(function, &happens, &|part| is_code(part) && !happens(part));
         edges.extend(needed.iter().map(|part| (hosts.made(part), hosts.made(function))));
     }
     let mut all: BTreeMap<&Part, BTreeSet<Part>> = BTreeMap::new();
     for (user, function) in users {
-        // Nothing says whether functions that call each other are made in the order that this one needs.
+        // Nothing guarantees that functions that call each other are created in the order that this part needs.
         let needed = all.entry(function).or_insert_with(|| texts.reached(function, &happens, &is_code));
         edges.extend(needed.iter().map(|part| (hosts.made(part), hosts.made(user))));
     }
@@ -42,7 +43,7 @@ fn is_code(part: &Part) -> bool {
     !part.default && matches!(part.id.kind, Kind::Function | Kind::Procedure)
 }
 
-/// The texts of functions, each read when it is asked for.
+/// The texts of functions, each read on demand.
 struct Texts<'a> {
     sides: &'a Sides<'a>,
     names: Names<'a>,
@@ -50,7 +51,7 @@ struct Texts<'a> {
 }
 
 impl Texts<'_> {
-    /// What happens of all that a function names, and that those name through which it goes on.
+    /// Of the objects that a function names, directly or through the functions that are followed, those that change.
     fn reached(
         &mut self,
         function: &Part,
@@ -73,7 +74,7 @@ impl Texts<'_> {
         found
     }
 
-    /// What a function names in its text, and what the server knows that it calls.
+    /// The objects that a function names in its text, and those that the server knows it calls.
     fn named(&mut self, function: &Part) -> &BTreeSet<Part> {
         let Self { sides, names, named } = self;
         named.entry(function.clone()).or_insert_with(|| {
@@ -85,7 +86,7 @@ impl Texts<'_> {
     }
 }
 
-/// The objects that a text can name, by their names.
+/// The objects that a text can name, by name.
 struct Names<'a> {
     all: HashMap<&'a str, Vec<&'a Object>>,
 }
@@ -104,7 +105,7 @@ impl<'a> Names<'a> {
         Self { all }
     }
 
-    /// What the body of a function names; a routine only where arguments follow.
+    /// The objects that the body of a function names; a routine only if arguments follow.
     fn in_text(&self, function: &Object) -> BTreeSet<Part> {
         let definition = function.fact("definition").unwrap_or_default();
         let Some(body) = body(definition) else { return BTreeSet::new() };
@@ -125,7 +126,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The text of a function, which stands in quotes at the end of its definition; what has none is known to the catalogs.
+/// The text of a function, which is quoted at the end of its definition. The catalogs know the dependencies of a
+/// function without one.
 fn body(definition: &str) -> Option<String> {
     let words: Vec<&str> = lex::words(definition).map(|(_, span)| &definition[span]).collect();
     let at = words.iter().rposition(|word| word.eq_ignore_ascii_case("as"))?;

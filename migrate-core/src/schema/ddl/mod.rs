@@ -1,10 +1,9 @@
 //! Statements that lead from one schema to another.
 //!
-//! First it is decided what happens to each part ([`fate`]): kept, made, dropped, altered in
-//! place, or dropped and made again because something below it changes. Then the statements are
-//! put into an order that the dependencies of both schemas allow ([`order`]). What the server
-//! does not know of, such as what the text of a function mentions, can still be wrong: whoever
-//! uses the statements runs them on a throw-away database and compares.
+//! The first step decides what happens to each part ([`fate`]): it is kept, created, dropped, altered in place, or
+//! dropped and created again because something that it depends on changes. The second step puts the statements into an
+//! order that the dependencies of both schemas allow ([`order`]). Dependencies that the server does not know, such as
+//! names in the text of a function, can still be wrong. So callers run the statements on a shadow database and compare.
 
 mod alter;
 mod alter_table;
@@ -60,26 +59,26 @@ pub use loss::has_values_of;
 pub use rename::{Renaming, owned_back, renames, renames_back, renamings};
 pub use said::owners;
 
-/// How the lines begin in which a script names what is not part of it.
+/// The prefix of the lines in which a script names what it leaves out.
 pub const LEFT_OUT: &str = "-- left out: ";
 
-/// What leads from one schema to another.
+/// The way from one schema to another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ddl {
     /// The statements, in the order in which they have to be run.
     pub statements: Vec<Statement>,
-    /// What no statement is written for.
+    /// What no statement can be written for.
     pub uncovered: Vec<Uncovered>,
 }
 
-/// Something that no statement is written for: an object, or one fact of it.
+/// Something that no statement can be written for: an object, or one fact of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Uncovered {
     /// The object.
     pub object: Arc<Id>,
-    /// The fact, where the rest of the object is covered.
+    /// The fact, if the rest of the object is covered.
     pub part: Option<Arc<str>>,
-    /// Why there is none.
+    /// Why there is no statement.
     pub why: String,
 }
 
@@ -97,26 +96,26 @@ impl fmt::Display for Uncovered {
 pub struct Statement {
     /// Its text, without a semicolon at the end.
     pub text: String,
-    /// What it endangers.
+    /// The risks of running it.
     pub hazards: Vec<Hazard>,
     /// When it can be run.
     pub stage: Stage,
-    /// What it is about; `None` for a setting.
+    /// The object that it is about; `None` for a setting.
     pub object: Option<Arc<Id>>,
-    /// The fact of it that the statement is about, where it is about no more than that: its comment, its privileges.
+    /// The fact that the statement is about, if it is about one only: the comment, the privileges.
     pub part: Option<Arc<str>>,
 }
 
-/// What a statement endangers, with a sentence about it.
+/// A risk of a statement, with a sentence about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hazard {
     /// Data is lost.
     DataLoss(String),
     /// A table is rewritten, and nobody can use it meanwhile.
     Rewrite(String),
-    /// A lock is held for as long as a table takes to be read.
+    /// A lock is held for as long as it takes to read a table.
     LongLock(String),
-    /// Rows that are there can make it fail.
+    /// Existing rows can make it fail.
     Refused(String),
     /// It fails on purpose: somebody has to decide something first.
     Undecided(String),
@@ -127,26 +126,26 @@ pub enum Hazard {
 pub enum Stage {
     /// With the others, in one transaction.
     Main,
-    /// Behind them, outside of a transaction.
+    /// After the others, outside a transaction.
     Concurrent,
-    /// In a transaction that comes later, when no new row can break it.
+    /// In a later transaction, when no new row can violate it.
     Validate,
 }
 
-/// What the statements are for.
+/// The purpose of the statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// One script that can run in one transaction.
     Whole,
-    /// One script that also runs where tables have rows: what was never there cannot come back, and
-    /// a column that must not be null gets something in its place.
+    /// One script that also runs if tables have rows: what never existed cannot be restored, and a column that must not
+    /// be null gets a substitute value.
     Back,
-    /// As few locks as possible, in stages: indexes are built concurrently, constraints validated apart.
+    /// As few locks as possible, in stages: indexes are built concurrently, constraints are validated separately.
     Online,
 }
 
 impl Statement {
-    /// A statement that somebody else wrote.
+    /// A statement that was written elsewhere.
     pub fn of(text: impl Into<String>) -> Self {
         Self::new(text)
     }
@@ -165,7 +164,7 @@ impl Statement {
         self
     }
 
-    /// Whether it only stops whoever runs it, until something is decided.
+    /// Whether it only stops the script until something is decided.
     pub fn is_stop(&self) -> bool {
         self.hazards.iter().any(|hazard| matches!(hazard, Hazard::Undecided(_)))
     }
@@ -195,8 +194,8 @@ impl Hazard {
 }
 
 impl Ddl {
-    /// The statements of a stage as a script; what a statement endangers stands above it. A blank
-    /// line stands between texts of more than one line about different objects.
+    /// The statements of a stage as a script, with the risks of a statement above it. A blank line separates multi-line
+    /// texts about different objects.
     pub fn script(&self, stage: Stage) -> String {
         let mut script = String::new();
         for gap in self.uncovered.iter().filter(|_| stage == Stage::Main) {
@@ -217,7 +216,7 @@ impl Ddl {
             last = Some(statement);
             for hazard in &statement.hazards {
                 let (kind, what) = hazard.parts();
-                // A name may hold a line break, and what follows one would be a statement.
+                // A name may contain a line break, and the text after the break would be a statement.
                 script += &format!("-- {kind}: {}\n", crate::visible::line(what));
             }
             script += &format!("{};\n", statement.text);
@@ -225,7 +224,7 @@ impl Ddl {
         script
     }
 
-    /// The settings at the head, which hold to the end of a transaction, and what follows them.
+    /// The settings at the head, which apply until the end of the transaction, and the other statements.
     pub fn split_settings(&self) -> (Vec<&Statement>, Vec<&Statement>) {
         let is_setting = |one: &&Statement| one.text.starts_with("SET LOCAL ");
         let count = self.statements.iter().take_while(is_setting).count();
@@ -235,7 +234,7 @@ impl Ddl {
         (settings.iter().collect(), rest)
     }
 
-    /// Everything that is endangered.
+    /// All risks.
     pub fn hazards(&self) -> impl Iterator<Item = &Hazard> {
         self.statements.iter().flat_map(|statement| &statement.hazards)
     }
@@ -246,8 +245,8 @@ impl Ddl {
     }
 }
 
-/// The statements that lead from one schema to another. Who owns what is left alone: objects
-/// belong to whoever makes them.
+/// The statements that lead from one schema to another. Owners are not changed: objects belong to the role that creates
+/// them.
 pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     let fates = fate::Fates::of(before, after);
     let sides = Sides { before, after, fates: &fates, style, taken: OnceCell::new() };
@@ -257,7 +256,7 @@ pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     ddl.statements.extend(names.last);
     ddl.uncovered.extend(emit::unwritten(&sides));
     ddl.statements.iter_mut().for_each(|statement| statement.text = reread::as_written(&statement.text));
-    // A text that something else is compiled from may name what comes later, or itself.
+    // A text from which something else is compiled may name later objects, or itself.
     let happens = |fate| matches!(fate, fate::Fate::Made | fate::Fate::Remade | fate::Fate::Altered);
     let is_code = |part: &&Part| matches!(part.id.kind, Kind::Function | Kind::Procedure) && !part.default;
     let all: Vec<&Part> = fates.iter().filter(|(_, fate)| happens(*fate)).map(|(part, _)| part).collect();
@@ -281,7 +280,7 @@ struct Sides<'a> {
 }
 
 impl Sides<'_> {
-    /// Which names constraints have.
+    /// The names of constraints.
     fn taken(&self) -> &taken::TakenNames {
         self.taken.get_or_init(|| taken::TakenNames::of(&self.before.schema, &self.after.schema))
     }
@@ -294,7 +293,8 @@ impl Sides<'_> {
         }
     }
 
-    /// Whether this is a type that is made in two steps: its name, then, behind functions that take or return it, the rest.
+    /// Whether this is a type that is created in two steps: first its shell, then, after the functions that take or
+    /// return it, the rest.
     fn is_shelled(&self, part: &Part) -> bool {
         !part.default
             && matches!(self.fates.get(part), fate::Fate::Made | fate::Fate::Remade)
@@ -323,7 +323,7 @@ pub fn roles(schema: &Schema) -> BTreeSet<String> {
     roles
 }
 
-/// Who owns an object; a column belongs to whom its table does.
+/// The owner of an object; a column has the owner of its table.
 fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
     let of_table = || {
         use Kind::{ForeignTable, MaterializedView, Table, View};
@@ -333,7 +333,7 @@ fn owner_of<'a>(schema: &'a Schema, object: &'a Object) -> &'a str {
     object.fact("owner").or_else(of_table).unwrap_or_default()
 }
 
-/// The same schema with the privileges that servers of this major version know.
+/// The same schema with only the privileges that servers of this major version know.
 pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
     let known = |object: &Arc<Object>| {
         if !object.facts.iter().any(|fact| fact.name.ends_with("grants")) {
@@ -362,7 +362,7 @@ pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
     Schema { version: schema.version, ..Schema::default() }.with(objects)
 }
 
-/// What the privileges of an object are on.
+/// The kind of object that privileges are on.
 fn on_of(id: &Id) -> privilege::On {
     match id.kind {
         Kind::DefaultPrivileges => far::Whose::parse(&id.name).map_or(privilege::On::Table, |whose| whose.kind()),
@@ -371,12 +371,11 @@ fn on_of(id: &Id) -> privilege::On {
     }
 }
 
-/// The same schema without who owns what and who gave which privilege: what can be compared
-/// between databases in which other roles are at work.
+/// The same schema without owners and grantors: a form that can be compared between databases with different roles.
 pub fn unowned(schema: &Schema) -> Schema {
     let is_hidden = |fact: &Fact| matches!(&*fact.name, "owner" | "first grants");
     let plain = |object: &Arc<Object>| {
-        // Most objects are columns and what belongs to tables, of which nothing of the kind is told.
+        // Most objects are columns and parts of tables, for which none of this is recorded.
         if !object.facts.iter().any(|fact| is_hidden(fact) || &*fact.name == "grants") {
             return object.clone();
         }

@@ -1,4 +1,4 @@
-//! What objects are called in SQL.
+//! The names of objects in SQL.
 
 use crate::ident::plain;
 use crate::schema::Schema;
@@ -14,7 +14,7 @@ pub(super) fn parent(id: &Id) -> String {
     format!("{}.{}", plain(&id.schema), plain(&id.parent))
 }
 
-/// An object as `COMMENT ON` and, for most kinds, `DROP` name it: `CONSTRAINT a ON s.t`.
+/// An object as named in `COMMENT ON` and, for most kinds, in `DROP`: `CONSTRAINT a ON s.t`.
 pub(super) fn phrase(schema: &Schema, id: &Id) -> String {
     use Kind::*;
     let word = id.kind.as_str().to_uppercase();
@@ -41,7 +41,7 @@ pub(super) fn phrase(schema: &Schema, id: &Id) -> String {
     }
 }
 
-/// An object as `GRANT` names it.
+/// An object as named in `GRANT`.
 pub(super) fn grantable(schema: &Schema, id: &Id) -> String {
     match id.kind {
         Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => format!("TABLE {}", qualified(id)),
@@ -52,7 +52,8 @@ pub(super) fn grantable(schema: &Schema, id: &Id) -> String {
     }
 }
 
-/// The arguments of an aggregate as those of a function; in an ordered-set aggregate the variadic one stands on both sides.
+/// The arguments of an aggregate like those of a function; in an ordered-set aggregate the variadic argument is on both
+/// sides.
 fn plain_arguments(signature: &str) -> String {
     let words: Vec<_> = crate::sql::lex::words(signature).map(|(_, span)| span).collect();
     let is = |at: usize, word: &str| words.get(at).is_some_and(|span| &signature[span.clone()] == word);
@@ -69,30 +70,30 @@ fn plain_arguments(signature: &str) -> String {
     }
 }
 
-/// Whether what an object belongs to is a domain.
+/// Whether an object belongs to a domain.
 pub(super) fn is_domain(schema: &Schema, id: &Id) -> bool {
     schema.get(&holder(id, Kind::Domain)).is_some()
 }
 
-/// The name of what an object belongs to, if that is of this kind.
+/// The id of the object that an object belongs to, if that has this kind.
 pub(super) fn holder(id: &Id, kind: Kind) -> Id {
     named(kind, &id.schema, &id.parent)
 }
 
-/// An object that its kind, schema and name identify.
+/// An object identified by its kind, schema and name.
 pub(super) fn named(kind: Kind, schema: &str, name: &str) -> Id {
     Id::named(kind, schema, name)
 }
 
-/// The longest name, in bytes; the server cuts what is longer.
+/// The longest name, in bytes; the server truncates longer names.
 const LONGEST: usize = 63;
 
-/// What an object is called while another one takes its name: a name that nothing has on either side.
+/// The temporary name of an object while another one takes its name: a name that nothing has on either side.
 pub(super) fn aside(before: &Schema, after: &Schema, id: &Id) -> String {
     free(before, after, id, "__old").next().unwrap_or_default()
 }
 
-/// Names made from that of an object that nothing has on either side.
+/// Names made from the name of an object that nothing has on either side.
 pub(super) fn free<'a>(
     before: &'a Schema,
     after: &'a Schema,
@@ -111,7 +112,7 @@ pub(super) fn free<'a>(
     names.filter(move |name| !is_taken(name))
 }
 
-/// A role, or everybody.
+/// A role, or PUBLIC.
 pub(super) fn role(name: &str) -> String {
     match name {
         "" | "public" => "PUBLIC".to_owned(),

@@ -1,7 +1,7 @@
-//! NOT NULL of a table and of those below it, which get it with it.
+//! The NOT NULL of a table and of the tables below, which inherit it.
 //!
-//! A table that is made below one that has it would get it as a valid one, so one that is not valid yet comes when both are
-//! there, and goes down to the lower one as it is. And what a lower one has under a name of its own is there before.
+//! A new table below would inherit it as valid, so a NOT NULL that is not yet valid is added once both tables exist,
+//! and is passed down as it is. If a table below has its own name for it, that constraint exists before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::schema::Schema;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// The fact of a column that says what is said of its constraint.
+/// The fact of a column that contains the comment on its constraint.
 pub(super) const COMMENT: &str = "comment on its not null constraint";
 
 fn is_made(sides: &Sides<'_>, id: &Arc<Id>) -> bool {
     matches!(sides.fates.get(&Part::object(id)), Fate::Made | Fate::Remade)
 }
 
-/// The column of another table that has the name of this one.
+/// The column with the same name in another table.
 pub(super) fn of(table: &QualifiedName, column: &Id) -> Id {
     Id { parent: table.name().into(), ..named(Kind::Column, table.schema(), &column.name) }
 }
@@ -34,7 +34,7 @@ pub(super) fn heirs<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Ob
     below(sides, column).into_iter().filter(|own| is_heir(own)).collect()
 }
 
-/// The columns of new tables that come from one that has it, those that have it as a valid one as well.
+/// The columns of new tables that inherit from a column with NOT NULL, including those for which it is valid.
 pub(super) fn below<'a>(sides: &'a Sides<'_>, column: &Object) -> Vec<&'a Arc<Object>> {
     let schema = &sides.after.schema;
     let mut found: Vec<&Arc<Object>> = Vec::new();
@@ -61,12 +61,13 @@ fn is_heir(column: &Object) -> bool {
     table::not_valid(column) && column.fact("not null inherited") == Some("only")
 }
 
-/// Whether it has to go and come back: the server takes none that is valid for one that is not.
+/// Whether it has to be dropped and added again: the server does not turn a valid one into one that is not valid.
 pub(super) fn is_made_again(old: &Object, new: &Object) -> bool {
     old.fact("not null").is_some() && !table::not_valid(old) && table::not_valid(new)
 }
 
-/// The columns that lose one that is not valid and get it back, so that it goes down to new tables as it is.
+/// The columns that lose a NOT NULL that is not valid and get it back, so that it is passed down to new tables as it
+/// is.
 pub(super) fn again(before: &Schema, after: &Schema, fates: &Fates) -> Vec<Arc<Object>> {
     let is_new = |table: &Arc<Object>| matches!(fates.get(&Part::object(&table.id)), Fate::Made | Fate::Remade);
     let tables = after.objects().filter(|one| !one.parents().is_empty() && is_new(one));
@@ -81,7 +82,7 @@ pub(super) fn again(before: &Schema, after: &Schema, fates: &Fates) -> Vec<Arc<O
     found.into_values().collect()
 }
 
-/// Whether that of a column of a new table comes from a column that is made as well.
+/// Whether the NOT NULL of a column in a new table comes from a column that is also created.
 fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
     let schema = &sides.after.schema;
     let table = inherit::table_of(schema, &column.id).filter(|table| is_heir(column) && is_made(sides, &table.id));
@@ -95,13 +96,13 @@ fn is_brought(sides: &Sides<'_>, column: &Object) -> bool {
     theirs.into_iter().any(|theirs| table::not_valid(theirs) && gets(theirs))
 }
 
-/// Whether it is made apart from its column.
+/// Whether it is added separately from its column.
 pub(super) fn is_late(sides: &Sides<'_>, column: &Object) -> bool {
     let is_not_valid = || !is_brought(sides, column) && !heirs(sides, column).is_empty();
     is_made(sides, &column.id) && (is_not_valid() || is_apart(sides, column))
 }
 
-/// Whether it has another name than that of a parent, or of a table below, which gets the column as well.
+/// Whether its name differs from that of a parent, or of a table below that also gets the column.
 fn is_apart(sides: &Sides<'_>, column: &Object) -> bool {
     let schema = &sides.after.schema;
     if !comes_along(sides, column) {
@@ -115,7 +116,7 @@ fn is_apart(sides: &Sides<'_>, column: &Object) -> bool {
     differs_above || lower(schema, column).into_iter().any(|own| comes_along(sides, own) && names_differ(own))
 }
 
-/// Whether a column that has it comes to a table that is there.
+/// Whether a column with NOT NULL is added to an existing table.
 fn comes_along(sides: &Sides<'_>, column: &Object) -> bool {
     let table = inherit::table_of(&sides.after.schema, &column.id);
     is_made(sides, &column.id)
@@ -124,7 +125,7 @@ fn comes_along(sides: &Sides<'_>, column: &Object) -> bool {
         && column.fact("identity").is_none()
 }
 
-/// The columns of the same table that lose a NOT NULL constraint of the name that a column gets.
+/// The columns of the same table that lose a NOT NULL constraint with the name that a column gets.
 pub(super) fn namesakes(sides: &Sides<'_>, column: &Object) -> Vec<Part> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let was = before.get(&column.id).and_then(|old| table::not_null_name(old));
@@ -135,7 +136,7 @@ pub(super) fn namesakes(sides: &Sides<'_>, column: &Object) -> Vec<Part> {
     before.children(&table.id, Kind::Column).filter(loses).map(|one| Part::object(&one.id)).collect()
 }
 
-/// The columns of all tables below that come from this one.
+/// The columns of all tables below that inherit from this one.
 fn lower<'a>(schema: &'a Schema, column: &Object) -> Vec<&'a Arc<Object>> {
     let (mut found, mut queue): (Vec<&Arc<Object>>, _) = (Vec::new(), vec![column.id.clone()]);
     let mut seen = BTreeSet::new();
@@ -148,7 +149,8 @@ fn lower<'a>(schema: &'a Schema, column: &Object) -> Vec<&'a Arc<Object>> {
     found
 }
 
-/// The columns of tables below that stay NOT NULL where a column ceases to be. Before PostgreSQL 18 they cease with it.
+/// The columns of tables below that stay NOT NULL when a column becomes nullable. Before PostgreSQL 18 they become
+/// nullable with it.
 pub(super) fn kept_below<'a>(
     before: &'a Schema,
     after: &'a Schema,
@@ -159,7 +161,7 @@ pub(super) fn kept_below<'a>(
     lower(after, column).into_iter().filter(move |own| has(own)).filter(had)
 }
 
-/// Whether a column of a table that is there gets it, so that tables below could have it from there.
+/// Whether a column of an existing table gets it, so that tables below could inherit it.
 fn comes(sides: &Sides<'_>, column: &Object) -> bool {
     let is_there = inherit::table_of(&sides.after.schema, &column.id).is_some_and(|table| !is_made(sides, &table.id));
     let was = sides.before.schema.get(&column.id).filter(|_| !is_made(sides, &column.id));
@@ -167,15 +169,15 @@ fn comes(sides: &Sides<'_>, column: &Object) -> bool {
     is_there && table::not_null_goes_down(column) && !was.is_some_and(|was| is_same(was))
 }
 
-/// Whether tables below have it no longer from a column.
+/// Whether tables below no longer inherit it from a column.
 fn goes(sides: &Sides<'_>, old: &Object) -> bool {
     let new = sides.after.schema.get(&old.id).filter(|_| sides.fates.get(&Part::object(&old.id)) == Fate::Altered);
     let goes_down = |column: &Object| column.fact("not null").is_some() && !table::no_inherit(column);
     goes_down(old) && new.is_some_and(|new| !goes_down(new))
 }
 
-/// What comes before what: one that a table has under a name of its own comes before the table gets that of a table
-/// above, and goes after it. Tables below are made after both.
+/// The order constraints: a table's own NOT NULL under its own name is added before the table gets that of a table
+/// above, and dropped after it. Tables below are created after both.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let is_altered = |own: &Part| sides.fates.get(own) == Fate::Altered;
@@ -198,7 +200,7 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     all
 }
 
-/// What comes before a column of a table that is there gets it, and behind that.
+/// What comes before a column of an existing table gets it, and what comes after.
 fn coming(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<(Node, Node)> {
     let after = &sides.after.schema;
     let (made, given) = (hosts.made(&Part::object(&column.id)), given_at(sides, hosts, column));
@@ -214,7 +216,7 @@ fn coming(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<(Node, Node)
             all.push((theirs, given.clone()));
         }
     }
-    // A key would bring one along.
+    // A key would add one too.
     let table = inherit::table_of(after, &column.id).filter(|_| is_late(sides, column));
     let keys = table.into_iter().flat_map(|table| after.children(&table.id, Kind::Constraint));
     let keys = keys.filter(|one| table::has_index(one)).map(|key| hosts.made(&Part::object(&key.id)));
@@ -222,13 +224,13 @@ fn coming(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<(Node, Node)
     all
 }
 
-/// Where a column gets it.
+/// The node at which a column gets it.
 fn given_at(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Node {
     let part = Part::object(&column.id);
     if is_late(sides, column) { (Act::Give, part) } else { hosts.made(&part) }
 }
 
-/// Where tables are made that have a column from a table that is there.
+/// The nodes that create tables that inherit a column from an existing table.
 fn new_tables(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<Node> {
     let schema = &sides.after.schema;
     let lower = lower(schema, column).into_iter().filter(|_| !table::not_valid(column));
@@ -236,12 +238,12 @@ fn new_tables(sides: &Sides<'_>, hosts: &Hosts, column: &Object) -> Vec<Node> {
     tables.map(|table| hosts.made(&Part::object(&table.id))).collect()
 }
 
-/// Whether it is said with its column.
+/// Whether it is written with its column.
 pub(super) fn is_said(sides: &Sides<'_>, column: &Object) -> bool {
     !(is_late(sides, column) || table::not_valid(column) && is_brought(sides, column))
 }
 
-/// The schema in which what comes apart from the columns of a table is not.
+/// The schema without what is added separately from the columns of a table.
 pub(super) fn without_late(sides: &Sides<'_>, table: &Id) -> Option<Schema> {
     let schema = &sides.after.schema;
     let apart = schema.children(table, Kind::Column).filter(|column| !is_said(sides, column));
@@ -249,14 +251,14 @@ pub(super) fn without_late(sides: &Sides<'_>, table: &Id) -> Option<Schema> {
     (!changed.is_empty()).then(|| schema.clone().with(changed))
 }
 
-/// The column without it.
+/// The column without NOT NULL.
 pub(super) fn nullable(column: &Object) -> Object {
     let mut column = column.clone();
     column.facts.retain(|fact| !fact.name.starts_with("not null"));
     column
 }
 
-/// The statements that make it on a column and on those below.
+/// The statements that add it to a column and to those below.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(column) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let made = [Statement::new(required(sides.taken(), column))];
@@ -265,7 +267,8 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     made.into_iter().chain(said).collect()
 }
 
-/// The statements that make those of a partition its own again, which are its parent's alone once it is attached.
+/// The statements that make the NOT NULL constraints of a partition local again: after attaching they are only
+/// inherited.
 pub(super) fn local_again(schema: &Schema, table: &Object) -> Vec<String> {
     let columns = schema.children(&table.id, Kind::Column);
     let columns = columns.filter(|one| one.fact("not null inherited") == Some("and local"));
@@ -273,23 +276,23 @@ pub(super) fn local_again(schema: &Schema, table: &Object) -> Vec<String> {
     columns.filter(|_| table.fact("partition bound").is_some()).map(set).collect()
 }
 
-/// The statement that gives it to a column that is there, under its own name.
+/// The statement that adds it to an existing column, under its own name.
 pub(super) fn required(taken: &TakenNames, column: &Object) -> String {
     let named = table::own_not_null(taken, column);
     named.map_or_else(|| set(&column.id), |constraint| format!("ALTER TABLE {} ADD {constraint}", parent(&column.id)))
 }
 
-/// The statement that gives it to a column under the name that the server chooses, or makes it the column's own as well.
+/// The statement that adds it to a column under the name that the server chooses, or makes an inherited one local too.
 pub(super) fn set(column: &Id) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", parent(column), plain(&column.name))
 }
 
-/// The statement that takes it from a column.
+/// The statement that removes it from a column.
 pub(super) fn dropped(column: &Id) -> String {
     format!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", parent(column), plain(&column.name))
 }
 
-/// What is said of it.
+/// The comment on it.
 pub(super) fn comment(column: &Object) -> Option<Statement> {
     let text = column.fact(COMMENT).map_or("NULL".to_owned(), literal);
     let name = plain(table::not_null_words(column.fact("not null constraint")?).0);

@@ -1,4 +1,4 @@
-//! The order of the statements: what stands on something is dropped before it and made behind it.
+//! The order of the statements: dependents are dropped before and created after what they depend on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,24 +11,24 @@ use crate::ident::QualifiedName;
 use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 
-/// What is done to a part; to alter it is to make it.
+/// What is done to a part; altering counts as making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Act {
     Drop,
-    /// A type gets its name, so that there can be functions that take and return it.
+    /// Creates the shell of a type, so that functions can take and return it.
     Shell,
     Make,
-    /// A sequence is given to its column, a partition to its parent, or NOT NULL to a column, when both are there.
+    /// Attaches a sequence to its column or a partition to its parent, or adds NOT NULL to a column, once both exist.
     Give,
 }
 
-/// A table has no more columns than this.
+/// The maximum number of columns of a table.
 const MOST_COLUMNS: u32 = 1600;
 
 pub(super) type Node = (Act, Part);
 
-/// Where a node stands among those that could come next: what is dropped goes first, then by
-/// kind, with what belongs to a table behind the table, foreign keys behind all tables.
+/// The rank of a node among those that could come next: drops first, then by kind, with the parts of a table after the
+/// table, and foreign keys after all tables.
 pub(super) type Key = (bool, u8, i16, Box<str>, Box<str>, Kind, u32, Part);
 
 /// All statements, in an order in which they can be run.
@@ -90,7 +90,7 @@ fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<No
 }
 
 impl Graph {
-    /// Cuts soft edges of a circle; where there are none, the next node has to do.
+    /// Cuts soft edges of a cycle; if there are none, takes the next node anyway.
     fn cut(
         &mut self,
         sides: &Sides<'_>,
@@ -130,29 +130,29 @@ pub(super) fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
     });
     let id = holder.as_ref().map_or(&part.id, |holder| &holder.id);
     let group = match part.id.kind {
-        // It would hear of everything that is done.
+        // It would fire for everything that is done.
         Kind::EventTrigger => 2,
         Kind::Publication | Kind::DefaultPrivileges => 1,
         _ => u8::from(object.is_some_and(|object| is_foreign_key(object))),
     };
-    // Columns come in their order.
+    // Columns in their order.
     let position = object.and_then(|object| place_in_type(sides, object).or(object.position)).unwrap_or(0);
     let rank = rank(id.kind);
     let (group, rank) = if *act == Act::Drop { (2 - group, -rank) } else { (group, rank) };
     (*act != Act::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, position, part.clone())
 }
 
-/// The place of a column of a typed table: that of its attribute, where the type was there before and keeps its order.
+/// The position of a column of a typed table: that of its attribute, if the type existed before and keeps its order.
 fn place_in_type(sides: &Sides<'_>, column: &Object) -> Option<u32> {
     let table = sides.after.schema.get(&holder(&column.id, Kind::Table)).filter(|_| column.id.kind == Kind::Column)?;
     let of = QualifiedName::parse(table.fact("of type")?)?;
     let attribute = Id { parent: of.name().into(), ..named(Kind::Attribute, of.schema(), &column.id.name) };
     let old = sides.before.schema.get(&attribute);
-    // New attributes come after those that were there.
+    // New attributes come after the existing ones.
     old.map_or_else(|| column.position.map(|place| place + MOST_COLUMNS), |old| old.position)
 }
 
-/// Code comes behind the tables, for its text may name them.
+/// Code comes after the tables, because its text may name them.
 fn rank(kind: Kind) -> i16 {
     use Kind::{Aggregate, Cast, Function, Operator, OperatorClass, OperatorFamily, Procedure, Transform};
     let is_code =

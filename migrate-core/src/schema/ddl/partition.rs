@@ -1,4 +1,4 @@
-//! Partitions that join a table that has keys and indexes: the server brings those along.
+//! Partitions that join a table with keys and indexes: the server creates those in the partition.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 use crate::sql::lex::words;
 
-/// How a table that is made joins its parent.
+/// How a new table joins its parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Joins {
-    /// Before its parent has keys; each of them is attached to that of the parent.
+    /// Before its parent has keys; its own keys are attached to those of the parent.
     Before,
-    /// `PARTITION OF` brings its keys, under the names that they shall have.
+    /// `PARTITION OF` creates its keys, under the wanted names.
     WithKeys,
-    /// It is attached when its keys are there.
+    /// It is attached once its keys exist.
     After,
 }
 
-/// Whether a column by which a table is partitioned gets another type: no statement does that.
+/// Whether a column of the partition key changes its type: no statement can do that.
 pub(super) fn moves_rows(before: &Schema, after: &Schema, table: &Object) -> bool {
     let Some(key) = table.fact("partition key") else { return false };
     let names: BTreeSet<String> = words(key).filter_map(|(_, span)| catalog_name(&key[span])).collect();
@@ -35,8 +35,8 @@ pub(super) fn moves_rows(before: &Schema, after: &Schema, table: &Object) -> boo
     pairs.into_iter().any(|(was, now)| was != now || swap::is_other(before, after, now))
 }
 
-/// Whether an index of a partitioned table waits for one of a partition that is to have none: a partition that joins would
-/// bring it.
+/// Whether an index of a partitioned table waits for the index of a partition that should have none: a partition that
+/// joins would get it.
 pub(super) fn passes_over(before: &Schema, after: &Schema, key: &Object) -> bool {
     if key.fact("valid").is_none() || !matches!(key.id.kind, Kind::Index | Kind::Constraint) {
         return false;
@@ -51,7 +51,7 @@ pub(super) fn passes_over(before: &Schema, after: &Schema, key: &Object) -> bool
     after.objects().filter(joins).any(|one| !has_one(one))
 }
 
-/// Tables can be nested as deep as this.
+/// The maximum nesting depth of tables.
 const DEEPEST: u8 = 100;
 
 fn joins(sides: &Sides<'_>, table: &Object, depth: u8) -> Joins {
@@ -69,7 +69,7 @@ fn joins(sides: &Sides<'_>, table: &Object, depth: u8) -> Joins {
     }
 }
 
-/// Whether the parent of the table of a key has the key that this one belongs to when the table is made.
+/// Whether the parent table already has the key that this one belongs to when the table is created.
 fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
     let schema = &sides.after.schema;
     let made = |id: &Id| {
@@ -94,7 +94,7 @@ fn keys<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Objec
     of(Kind::Index).chain(of(Kind::Constraint)).map(|key| &**key).filter(|key| key.fact("attached to").is_some())
 }
 
-/// The partitions that get other bounds: they leave their parent and come back.
+/// The partitions whose bounds change: they leave their parent and join it again.
 pub(super) fn bound_again(sides: &Sides<'_>) -> Vec<Part> {
     let is_bound = |one: &Object| one.fact("partition bound").is_some();
     let altered = sides.fates.iter().filter(|(_, fate)| *fate == Fate::Altered).map(|(part, _)| part);
@@ -106,12 +106,12 @@ pub(super) fn bound_again(sides: &Sides<'_>) -> Vec<Part> {
     altered.filter(is_other).cloned().collect()
 }
 
-/// The keys of its parent that those of a table belong to.
+/// The keys of the parent that the keys of a table belong to.
 pub(super) fn keys_of_parent<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Object> {
     keys(schema, table).filter_map(|key| of_parent(schema, key))
 }
 
-/// The key of the parent that one of a partition belongs to.
+/// The key of the parent that a key of a partition belongs to.
 fn of_parent<'a>(schema: &'a Schema, key: &Object) -> Option<&'a Object> {
     let index = QualifiedName::parse(key.fact("attached to")?)?;
     let table = schema.get(&holder(&key.id, Kind::Table))?.fact("parents")?;
@@ -120,7 +120,7 @@ fn of_parent<'a>(schema: &'a Schema, key: &Object) -> Option<&'a Object> {
     schema.get(&id(Kind::Constraint)).or_else(|| schema.get(&id(Kind::Index))).map(|key| &**key)
 }
 
-/// The name that the server gives to a key of a partition; `None` where that is not plain to see.
+/// The name that the server gives to a key of a partition; `None` if that is not obvious.
 fn usual_name(key: &Object) -> Option<String> {
     let definition = key.fact("definition")?;
     let name = if definition.starts_with("PRIMARY KEY ") {
@@ -145,8 +145,8 @@ fn usual_name(key: &Object) -> Option<String> {
     (name.len() < 64 && !definition.contains(" INCLUDE (")).then_some(name)
 }
 
-/// The statement that gives a foreign key of a partition its name. It comes with that of the partitioned table, under
-/// the same name, or, where the partition has a constraint of that name, under one of the server's choice.
+/// The statement that renames a foreign key of a partition. It is created with that of the partitioned table under the
+/// same name, or, if the partition has a constraint of that name, under one that the server chooses.
 pub(super) fn own_name(schema: &Schema, key: &Object) -> Option<String> {
     let parent_of = |table: &Id| {
         let parent = schema.get(table)?.parents().into_iter().next()?;
@@ -171,7 +171,8 @@ pub(super) fn own_name(schema: &Schema, key: &Object) -> Option<String> {
     None
 }
 
-/// The statement that renames the foreign key whose name the server chose: no other one of the partition is unknown.
+/// The statement that renames the foreign key whose name the server chose: it is the only one of the partition with an
+/// unknown name.
 fn name_chosen(schema: &Schema, partition: &Id, theirs: &Object, key: &Object) -> String {
     let known: Vec<String> = schema.children(partition, Kind::Constraint).map(|one| literal(&one.id.name)).collect();
     let (table, of) = (parent(&key.id), parent(&theirs.id));
@@ -210,7 +211,7 @@ fn has_constraint(schema: &Schema, table: &Id, name: &str) -> bool {
         || schema.children(table, Kind::Column).any(not_null)
 }
 
-/// Where a table joins its parent, if that is apart from where it is made or altered.
+/// The node at which a table joins its parent, if that is separate from the node that creates or alters it.
 pub(super) fn joined(sides: &Sides<'_>, part: &Part) -> Option<Node> {
     let table = sides.after.schema.get(&part.id)?;
     if inherit::joins(sides, &table.id) {
@@ -220,7 +221,7 @@ pub(super) fn joined(sides: &Sides<'_>, part: &Part) -> Option<Node> {
     (joins(sides, table, DEEPEST) == Joins::After).then(|| (Act::Give, part.clone()))
 }
 
-/// The tables that become partitions, or get another bound: each with its parent, and where it joins that.
+/// The tables that become partitions, or get another bound: each with its parent, and the node at which it joins.
 pub(super) fn joining<'a>(sides: &'a Sides<'_>, hosts: &'a Hosts) -> impl Iterator<Item = (QualifiedName, Node)> + 'a {
     let tables = sides.fates.iter().map(|(part, _)| part);
     let tables = tables.filter(|part| !part.default && matches!(part.id.kind, Kind::Table | Kind::ForeignTable));
@@ -235,7 +236,7 @@ pub(super) fn joining<'a>(sides: &'a Sides<'_>, hosts: &'a Hosts) -> impl Iterat
     })
 }
 
-/// The tables that are attached when this key is there: its own, and those that this is a partition of.
+/// The tables that are attached once this key exists: its own table, and the ancestors of that.
 pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'a Object> {
     let schema = &sides.after.schema;
     let mut all = Vec::new();
@@ -248,7 +249,7 @@ pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'
     all
 }
 
-/// The statements with which a table joins others, and what is said of it when all of it is there.
+/// The statements with which a table joins others, and the properties set once it is complete.
 pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     let Some(new) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let texts = match sides.before.schema.get(&part.id).filter(|_| inherit::joins(sides, &part.id)) {
@@ -263,7 +264,7 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     texts.chain(local).chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
 }
 
-/// A statement that may attach a table: the server looks whether its rows fit there.
+/// A statement that may attach a table: the server checks whether its rows match the bound.
 pub(super) fn attaching(sides: &Sides<'_>, table: &Object, text: String) -> Statement {
     let attaches = text.contains(" ATTACH PARTITION ");
     let scan = || Hazard::LongLock(format!("scans {} under a lock that blocks it", table.id));
@@ -272,7 +273,8 @@ pub(super) fn attaching(sides: &Sides<'_>, table: &Object, text: String) -> Stat
     own.into_iter().chain(of_default).fold(Statement::new(text), Statement::with)
 }
 
-/// The default partition that is there when another partition comes: the server looks whether its rows belong to that one.
+/// The existing default partition when another partition is added: the server checks whether its rows belong to the new
+/// one.
 pub(super) fn scans_default(sides: &Sides<'_>, table: &Object) -> Option<Hazard> {
     let parent =
         table.fact("parents").filter(|_| table.fact("partition bound").is_some_and(|bound| bound != "DEFAULT"))?;
@@ -285,7 +287,7 @@ pub(super) fn scans_default(sides: &Sides<'_>, table: &Object) -> Option<Hazard>
     Some(Hazard::LongLock(format!("scans {} under a lock that blocks it", default.id)))
 }
 
-/// The statements that make a key of a table, as far as nothing else brings it.
+/// The statements that create a key of a table, unless something else creates it.
 pub(super) fn key(sides: &Sides<'_>, key: &Object) -> Vec<String> {
     let schema = &sides.after.schema;
     let create::Key { mut own, attach, facts } = create::key(schema, key);

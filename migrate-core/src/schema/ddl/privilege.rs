@@ -1,8 +1,9 @@
-//! Which privileges there are: the letters of the catalogs, the words for them, what they are on, and since when.
+//! The privileges that exist: their letters in the catalogs, the words for them, their kinds of objects, and the first
+//! version.
 
 use crate::schema::object::Kind;
 
-/// What a privilege can be on.
+/// The kinds of objects that a privilege can be on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum On {
     Table,
@@ -28,7 +29,7 @@ const fn privilege(letter: char, word: &'static str, on: &'static [On], since: u
     Privilege { letter, word, on, since }
 }
 
-/// All of them. Columns have some of those of tables.
+/// All privileges. Columns have some of those of tables.
 ///
 /// See <https://www.postgresql.org/docs/current/ddl-priv.html>.
 const ALL: [Privilege; 11] = [
@@ -46,7 +47,7 @@ const ALL: [Privilege; 11] = [
 ];
 
 impl On {
-    /// What the privileges of an object of this kind are on.
+    /// The kind for the privileges on an object of this kind.
     pub(super) fn of(kind: Kind) -> Self {
         use Kind::{Aggregate, Domain, ForeignDataWrapper, Function, Procedure};
         match kind {
@@ -61,7 +62,7 @@ impl On {
         }
     }
 
-    /// What the privileges are on that are called `table a.b`, on what an extension or the system has.
+    /// The kind for privileges named like `table a.b`, on objects of an extension or of the system.
     pub(super) fn of_foreign(name: &str) -> Self {
         let kinds = [
             ("sequence ", Self::Sequence),
@@ -76,12 +77,12 @@ impl On {
         kinds.iter().find(|(word, _)| name.starts_with(word)).map_or(Self::Table, |(_, on)| *on)
     }
 
-    /// The letters that there are on it, in a major version.
+    /// The letters for this kind, in a major version.
     pub(super) fn letters(self, version: u32) -> impl Iterator<Item = char> {
         ALL.iter().filter(move |one| one.on.contains(&self) && one.since <= version).map(|one| one.letter)
     }
 
-    /// Those of them that everybody has from the beginning.
+    /// The letters that PUBLIC has by default.
     pub(super) fn for_all(self) -> &'static [char] {
         match self {
             Self::Function => &['X'],
@@ -91,7 +92,7 @@ impl On {
     }
 }
 
-/// The letters and their words, in the order in which they are listed.
+/// The letters and their words, in listing order.
 pub(super) fn words() -> impl Iterator<Item = (char, &'static str)> {
     ALL.iter().map(|one| (one.letter, one.word))
 }

@@ -7,7 +7,7 @@ use crate::ident::plain;
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
-/// The statements that remove an object; what belongs to it goes along.
+/// The statements that remove an object; its parts are removed with it.
 pub(super) fn object(schema: &Schema, object: &Object, version: u32) -> Vec<Statement> {
     let id = &object.id;
     let (table, name) = (parent(id), plain(&id.name));
@@ -30,7 +30,7 @@ pub(super) fn object(schema: &Schema, object: &Object, version: u32) -> Vec<Stat
             let texts = grant::of_foreign(object, object.fact("grants"), object.fact("first grants"), version);
             return texts.into_iter().map(Statement::new).collect();
         }
-        // Its own functions stand on it; all else that does is gone by now.
+        // Its own functions depend on it; all other dependents are gone by now.
         Kind::Type if types::has_shell(object) => format!("DROP {} CASCADE", phrase(schema, id)),
         _ => format!("DROP {}", phrase(schema, id)),
     };

@@ -1,4 +1,4 @@
-//! Statements that give an object another name, or bring it into another schema.
+//! Statements that rename an object, or move it into another schema.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use crate::ident::plain;
 use crate::schema::Described;
 use crate::schema::object::{Id, Kind};
 
-/// What has a name of its own, or a schema of its own, that is another one later in the same database.
+/// An object that has a name or schema of its own, which is different later in the same database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renaming {
-    /// What it is called first.
+    /// Its first name.
     pub old: Arc<Id>,
-    /// What it is called later.
+    /// Its later name.
     pub new: Arc<Id>,
-    /// A label of an enum first and later, where that is what has another name.
+    /// The first and the later name of an enum label, if a label is renamed.
     pub label: Option<(String, String)>,
-    /// Whether it comes into another schema by itself.
+    /// Whether it moves into another schema by itself.
     pub moves: bool,
 }
 
 impl Renaming {
-    /// The same backwards.
+    /// The reverse.
     pub fn reversed(&self) -> Self {
         let label = self.label.clone().map(|(old, new)| (new, old));
         Self { old: self.new.clone(), new: self.old.clone(), label, moves: self.moves }
     }
 }
 
-/// What has another name or schema later, a table before what belongs to it. What only follows its table or schema is not
-/// listed.
+/// The objects that have another name or schema later, a table before its parts. Objects that only follow their table
+/// or schema are not listed.
 pub fn renamings(before: &Described, after: &Described) -> Vec<Renaming> {
     let pairs = before.renamed(after);
     let follows_schema = |old: &Id, new: &Id| {
@@ -54,13 +54,13 @@ pub fn renamings(before: &Described, after: &Described) -> Vec<Renaming> {
     all
 }
 
-/// The statements that give everything its old name back that has another one later, in the same database.
+/// The statements that restore the old names of everything that is renamed later, in the same database.
 pub fn renames_back(before: &Described, after: &Described) -> Vec<Statement> {
     renames(before, after, &renamings(before, after))
 }
 
-/// The statements that give sequences back to their columns when everything has its old name again: one that moves into
-/// another schema lets go of its column.
+/// The statements that attach sequences to their columns again once everything has its old name: a sequence that moves
+/// into another schema is detached from its column.
 pub fn owned_back(before: &Described, after: &Described) -> Vec<Statement> {
     let owned = before.schema.objects().filter(|one| is_owned(before, &one.id) && !sequence::is_identity(one));
     let lost = owned.filter(|one| before.later(after, &one.id).is_some_and(|now| !is_owned(after, now)));
@@ -69,7 +69,7 @@ pub fn owned_back(before: &Described, after: &Described) -> Vec<Statement> {
     texts.map(Statement::new).collect()
 }
 
-/// The statements that give these objects the names that are `wanted`, where they have others `now`, in the same database.
+/// The statements that give these objects their `wanted` names if they have other names `now`, in the same database.
 pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Statement> {
     let mut names = Names { now, moved: HashMap::new() };
     let mut texts: Vec<String> = Vec::new();
@@ -79,7 +79,7 @@ pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Sta
             texts.push(format!("ALTER TYPE {} RENAME VALUE {is} TO {was}", qualified(&current)));
             continue;
         }
-        // The types of its arguments have their names back before it.
+        // The types of its arguments have got their names back before.
         current.signature = old.signature.clone();
         let schema = if *moves { &old.schema } else { &current.schema };
         let target = Id { name: old.name.clone(), schema: schema.clone(), ..current.clone() };
@@ -105,7 +105,7 @@ pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Sta
     texts.into_iter().map(Statement::new).collect()
 }
 
-/// What everything is called while some of it has its new name already.
+/// The current names of everything while some objects have already been renamed.
 struct Names<'a> {
     now: &'a Described,
     moved: HashMap<Id, Id>,
@@ -122,7 +122,7 @@ impl Names<'_> {
         }
         use Kind::{Domain, ForeignTable, MaterializedView, Table, Type, View};
         let holders = [Table, View, MaterializedView, ForeignTable, Type, Domain].map(|kind| holder(id, kind));
-        // Statistics do not come along with their table.
+        // Statistics do not move with their table.
         let follows = !id.parent.is_empty() && id.kind != Kind::Statistics;
         match holders.iter().find(|of| follows && self.now.schema.get(of).is_some()) {
             Some(of) => {
@@ -134,7 +134,7 @@ impl Names<'_> {
         current
     }
 
-    /// The object that has a name now; tables, views and sequences share theirs.
+    /// The object that has a name now; tables, views and sequences share a namespace.
     fn holder_of(&self, wanted: &Id, asks: &Id) -> Option<Id> {
         let relations = [Kind::Table, Kind::View, Kind::MaterializedView, Kind::Sequence, Kind::ForeignTable];
         let kinds = if relations.contains(&wanted.kind) { relations.to_vec() } else { vec![wanted.kind] };
@@ -148,7 +148,7 @@ impl Names<'_> {
         self.now.schema.objects().map(|object| &object.id).find(may_have).map(|id| (**id).clone())
     }
 
-    /// Whether a schema that is wanted is not there any more.
+    /// Whether a wanted schema no longer exists.
     fn lacks_schema(&self, wanted: &Described, name: &str) -> bool {
         let is_it = |id: &Id| id.kind == Kind::Schema && *self.current(id).name == *name;
         wanted.schema.get(&named(Kind::Schema, "", name)).is_some()
@@ -156,12 +156,12 @@ impl Names<'_> {
     }
 }
 
-/// Whether a sequence belongs to a column, with which it comes into another schema.
+/// Whether a sequence is owned by a column, with which it moves into another schema.
 fn is_owned(described: &Described, id: &Id) -> bool {
     id.kind == Kind::Sequence && described.schema.get(id).is_some_and(|object| object.fact("owned by").is_some())
 }
 
-/// Whether it has a name that a statement can change, and not that of something else.
+/// Whether it has a name that a statement can change, rather than one that follows from something else.
 fn can_be_renamed(now: &Described, old: &Id, new: &Id) -> bool {
     let follows = now.schema.get(new).is_some_and(|object| object.fact("inherited") == Some("only"));
     let is_of_view =
@@ -175,7 +175,7 @@ fn can_be_renamed(now: &Described, old: &Id, new: &Id) -> bool {
     }
 }
 
-/// From one name to another: what it is called, and where it is; `now` knows it by its `id`.
+/// From one name to another: the name, and the schema; `now` knows it by its `id`.
 fn rename(now: &Described, id: &Id, from: &Id, to: &Id) -> Vec<String> {
     let (of, old, name) = (parent(from), plain(&from.name), plain(&to.name));
     match from.kind {
@@ -198,7 +198,7 @@ fn rename(now: &Described, id: &Id, from: &Id, to: &Id) -> Vec<String> {
     }
 }
 
-/// Labels of enums that have other names: as many as before, and the type is still the same one.
+/// Renamed labels of enums: the number of labels is the same, and the type is still the same one.
 fn relabelled(before: &Described, after: &Described) -> Vec<Renaming> {
     let mut all = Vec::new();
     for object in before.schema.objects().filter(|one| one.id.kind == Kind::Type) {

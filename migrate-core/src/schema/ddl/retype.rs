@@ -1,4 +1,4 @@
-//! Columns that get another type, with their values.
+//! Columns that change their type, with their values.
 
 use super::name::{named, parent};
 use super::{Hazard, Statement, loss};
@@ -6,7 +6,7 @@ use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
-/// The type below a domain, in the end.
+/// The base type of a domain.
 fn underlying<'a>(schema: &'a Schema, of: &'a str) -> &'a str {
     let mut of = of;
     // Domains of domains end somewhere.
@@ -20,19 +20,19 @@ fn underlying<'a>(schema: &'a Schema, of: &'a str) -> &'a str {
     of
 }
 
-/// Says of a statement what it takes from the values of a column, and that it rewrites its table.
+/// Adds to a statement what the values of a column lose, and that the table is rewritten.
 fn rewriting(statement: Statement, column: &Object, from: &str, to: &str) -> Statement {
     let rewrite = Hazard::Rewrite(format!("table {} is rewritten", parent(&column.id)));
     let lost = loss::of(from, to).map(|what| Hazard::DataLoss(format!("{what} of {}", column.id)));
     lost.into_iter().fold(statement.with(rewrite), Statement::with)
 }
 
-/// Carries the values of a column over to the new type of the same name; everything before and after.
+/// Converts the values of a column to the new type of the same name; each argument has its state before and after.
 pub(super) fn carried(schemas: [&Schema; 2], columns: [&Object; 2], kinds: [&Object; 2]) -> Statement {
     let [_, now] = columns;
     let (table, name) = (parent(&now.id), plain(&now.id.name));
     let [was, of] = columns.map(|column| column.fact("type").unwrap_or_default());
-    // Other types are converted by way of their text, which loses nothing.
+    // Other types are converted through their text form, which loses nothing.
     let [from, by] = [(schemas[0], kinds[0]), (schemas[1], kinds[1])].map(|(schema, kind)| match kind.id.kind {
         Kind::Domain => underlying(schema, kind.fact("type").unwrap_or("text")),
         _ => "text",
@@ -47,7 +47,7 @@ pub(super) fn carried(schemas: [&Schema; 2], columns: [&Object; 2], kinds: [&Obj
     rewriting(Statement::new(text), now, &from, by)
 }
 
-/// A column that was carried over, before what else is different about it.
+/// A column that was converted, before its other changes.
 pub(super) fn as_carried(old: &Object, new: &Object) -> Object {
     let is_carried = |name: &str| matches!(name, "type" | "collation");
     let mut carried = old.clone();
@@ -57,7 +57,7 @@ pub(super) fn as_carried(old: &Object, new: &Object) -> Object {
     carried
 }
 
-/// Gives a column another type.
+/// Changes the type of a column.
 pub(super) fn retype(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Statement {
     let (table, name) = (parent(&new.id), plain(&new.id.name));
     let (was, of) = (old.fact("type").unwrap_or("text"), new.fact("type").unwrap_or("text"));
@@ -76,12 +76,12 @@ pub(super) fn retype(before: &Schema, after: &Schema, old: &Object, new: &Object
     }
 }
 
-/// A type without its modifiers: `numeric` of `numeric(10,2)`.
+/// A type without its modifiers: `numeric` for `numeric(10,2)`.
 fn base(of: &str) -> &str {
     of.split('(').next().unwrap_or(of).trim()
 }
 
-/// What one is assigned to another without a cast, in groups; anything can be assigned to a text.
+/// The types that can be assigned to each other without a cast, in groups; anything can be assigned to a text.
 const TEXTS: [&str; 4] = ["text", "character varying", "character", "name"];
 const NUMBERS: [&str; 6] = ["smallint", "integer", "bigint", "numeric", "real", "double precision"];
 const WHOLE: [&str; 3] = ["smallint", "integer", "bigint"];
@@ -97,21 +97,21 @@ fn is_assigned(from: &str, to: &str) -> bool {
         || (json(from) && json(to))
 }
 
-/// Whether there is a cast between two types, other than by the text form.
+/// Whether there is a cast between two types, other than through the text form.
 fn is_cast(from: &str, to: &str) -> bool {
     let (from, to) = (base(from), base(to));
     let pair = [from, to];
     TEXTS.contains(&from) || (pair.contains(&"boolean") && pair.contains(&"integer"))
 }
 
-/// Whether the values on disk are the same in both types, and every value of the first is one of the second.
+/// Whether both types store values in the same form, and every value of the first is a value of the second.
 fn is_binary(from: &str, to: &str) -> bool {
     let limit = |of: &str| of.split_once('(').and_then(|(_, rest)| rest.split(')').next()?.parse::<u32>().ok());
     let text = |of: &str| matches!(base(of), "text" | "character varying");
     text(from) && text(to) && limit(to).is_none_or(|to| limit(from).is_some_and(|from| from <= to))
 }
 
-/// Whether a foreign key between columns of these types stays, whichever is changed first.
+/// Whether a foreign key between columns of these types remains, whichever column is changed first.
 pub(super) fn stays_comparable(old: &Object, new: &Object) -> bool {
     let whole = |object: &Object| object.fact("type").is_some_and(|of| WHOLE.contains(&of));
     let text = |object: &Object| object.fact("type").is_some_and(|of| TEXTS.contains(&base(of)));

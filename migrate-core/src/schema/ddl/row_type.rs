@@ -1,5 +1,5 @@
-//! Materialized views that store rows of a table: the server refuses to rewrite a table whose row type is stored elsewhere, so
-//! they are dropped before and made again.
+//! Materialized views that store rows of a table. The server refuses to rewrite a table whose row type is stored
+//! elsewhere, so they are dropped before and created again.
 
 use super::Sides;
 use super::fate::{Fate, Fates};
@@ -11,14 +11,14 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 use crate::schema::{Described, Schema};
 
-/// The materialized views that have to go for what becomes of the tables whose rows they keep.
+/// The materialized views that have to be dropped because of changes of the tables whose rows they store.
 pub(super) fn going(before: &Described, after: &Described, fates: &Fates) -> Vec<Part> {
     let keepers = keepers(before).into_iter();
     let going = keepers.filter(|(_, table)| !rewritten_for(&before.schema, &after.schema, fates, table).is_empty());
     going.map(|(view, _)| view).collect()
 }
 
-/// What comes before that and after it.
+/// The order constraints around that.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let columns = |table: &Part| {
         let columns = rewritten_for(&sides.before.schema, &sides.after.schema, sides.fates, table);
@@ -45,7 +45,7 @@ fn keepers(described: &Described) -> Vec<(Part, Part)> {
     rows.filter_map(keeper).collect()
 }
 
-/// The columns because of which a table that stays is rewritten, or the table itself.
+/// The columns that cause a rewrite of a table that stays, or the table itself.
 fn rewritten_for(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -> Vec<Part> {
     if !matches!(fates.get(table), Fate::Kept | Fate::Altered) {
         return Vec::new();

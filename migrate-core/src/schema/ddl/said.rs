@@ -1,4 +1,4 @@
-//! What is said of an object that is there: its comment, who owns it, who may do what with it.
+//! The properties of an existing object: its comment, its owner, its privileges.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::schema::depend::Part;
 use crate::schema::object::{Id, Kind, Object};
 use crate::schema::{Described, Schema};
 
-/// The comment, the labels, the extensions and the privileges of an object, where they are not those of the old one.
+/// The comment, labels, extensions and privileges of an object, if they differ from those of the old one.
 pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
     let schema = &sides.after.schema;
     let id = &object.id;
@@ -22,7 +22,7 @@ pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object
     let names = object.facts.iter().chain(old.iter().flat_map(|old| &old.facts)).map(|fact| &*fact.name);
     let mut said: std::collections::BTreeSet<&str> =
         names.filter(|name| *name == "comment" || name.starts_with("security label of ")).collect();
-    // An extension brings a comment.
+    // An extension comes with a comment.
     let brings = id.kind == Kind::Extension && old.is_none();
     said.extend(brings.then_some("comment"));
     for name in said {
@@ -39,12 +39,12 @@ pub(super) fn said(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object
     let (was, now) = fact(super::not_null::COMMENT);
     all.extend(not_null::comment(object).filter(|_| was != now && not_null::is_said(sides, object)));
     all.extend(granted(sides, old, object).into_iter().map(|text| Statement::new(text).about("grants")));
-    // Much of it is said where the table of a column is made, and may be left out of the column alone.
+    // Many of these are set where the table of a column is created, and may be omitted for the column alone.
     all.iter_mut().for_each(|statement| statement.object = Some(id.clone()));
     all
 }
 
-/// The extensions with which an object goes, where they are not those of the old one.
+/// The extensions that an object depends on, if they differ from those of the old one.
 fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<Statement> {
     let all_of = |object: &Object| -> std::collections::BTreeSet<String> {
         let names = object.facts.iter().map(|fact| &*fact.name);
@@ -63,12 +63,12 @@ fn depending(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> V
     gone.chain(now.difference(&was).map(|fact| statement("", fact))).collect()
 }
 
-/// The privileges on an object, where they are not those of the old one.
+/// The privileges on an object, if they differ from those of the old one.
 fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec<String> {
     let (schema, id) = (&sides.after.schema, &object.id);
     let (was, now) = (old.and_then(|old| old.fact("grants")), object.fact("grants"));
     let here = sides.version();
-    // Of most objects nothing is told, before and after.
+    // Most objects have no recorded privileges, before or after.
     let is_usual = was.or(now).is_none() && schema.version == here;
     if is_usual && (old.is_some() || !has_default_privileges(&sides.before.schema)) {
         return Vec::new();
@@ -92,7 +92,7 @@ fn granted(sides: &Sides<'_>, old: Option<&Arc<Object>>, object: &Object) -> Vec
                 return grant::from_nothing(&least, &most, &now, &name);
             }
             let mut all = grant::statements(&grant::of_object(was, on, owners[0], here), &now, &name, "");
-            // What is taken on a table is taken on its columns as well. Those that are made later get theirs then.
+            // Revoking on a table also revokes on its columns. Columns created later get their privileges then.
             if all.iter().any(|text| text.starts_with("REVOKE")) {
                 let is_there = |column: &Object| stays(sides, &column.id) && column.fact("grants").is_some();
                 let columns = schema.children(id, Kind::Column).filter(|column| is_there(column));
@@ -108,7 +108,8 @@ fn has_default_privileges(schema: &Schema) -> bool {
     schema.objects.range::<Id, _>(head..).next().is_some_and(|(id, _)| id.kind == Kind::DefaultPrivileges)
 }
 
-/// The least and the most that a new object begins with, by the default privileges of whichever role makes it.
+/// The least and the most privileges that a new object starts with, by the default privileges of the role that creates
+/// it, whichever that is.
 fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grants, grant::Grants) {
     let on = match id.kind {
         Kind::Table | Kind::View | Kind::MaterializedView | Kind::ForeignTable => "tables",
@@ -126,7 +127,7 @@ fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grant
         let stays = matches!(sides.fates.get(&Part::object(&object.id)), Fate::Kept | Fate::Altered);
         if object.id.kind == Kind::DefaultPrivileges && applies && stays {
             let list = grant::listed(object.fact("grants").unwrap_or_default(), &whose.role);
-            // Those of a schema come on top of the others.
+            // Those of a schema are added to the others.
             if whose.schema.is_none() {
                 least = grant::bounds(&least, &list).0;
             }
@@ -136,16 +137,16 @@ fn by_default(sides: &Sides<'_>, id: &Id, first: grant::Grants) -> (grant::Grant
     (least, most)
 }
 
-/// The statement that gives what is made again to whom the old one belonged: with its privileges, a view reads tables and
-/// a function of `SECURITY DEFINER` runs. A sequence has to belong to whom its table belongs. Everything else belongs to
-/// whoever makes it.
+/// The statement that gives a re-created object to the owner of the old one: a view reads tables, and a `SECURITY
+/// DEFINER` function runs, with the privileges of its owner. A sequence must have the same owner as its table.
+/// Everything else belongs to the role that creates it.
 pub(super) fn owned(sides: &Sides<'_>, part: &Part, new: &Object) -> Option<Statement> {
     let owner = owner_of_old(sides, part).or_else(|| owner_of_table(sides, part, new))?;
     sides.before.is_of_another(owner).then(|| given_to(&sides.after.schema, new, owner))?
 }
 
 fn given_to(schema: &Schema, object: &Object, owner: &str) -> Option<Statement> {
-    // Those of some kinds can only belong to superusers, and what they do does not depend on which one.
+    // Objects of some kinds can only belong to superusers, and their behaviour does not depend on which one.
     let is_of_superusers = matches!(
         object.id.kind,
         Kind::EventTrigger | Kind::ForeignDataWrapper | Kind::Publication | Kind::Subscription | Kind::Privileges
@@ -154,8 +155,8 @@ fn given_to(schema: &Schema, object: &Object, owner: &str) -> Option<Statement> 
     (!is_of_superusers && !sequence::is_identity(object)).then(|| Statement::new(text()).about("owner"))
 }
 
-/// The statements that give everything in a schema that one role made to whom it belongs, where that is another one than
-/// migrations run as. A sequence goes with its table.
+/// The statements that set the owners of everything in a schema that one role created, if the owner is another role
+/// than the one that runs migrations. A sequence follows its table.
 pub fn owners(described: &Described) -> Vec<Statement> {
     let schema = &described.schema;
     let all = schema.objects().filter(|object| object.fact("owned by").is_none());
@@ -163,7 +164,7 @@ pub fn owners(described: &Described) -> Vec<Statement> {
     all.filter_map(|(object, owner)| given_to(schema, object, owner)).collect()
 }
 
-/// To whom the object belongs in whose place another one comes.
+/// The owner of the object that another one replaces.
 fn owner_of_old<'a>(sides: &'a Sides<'_>, part: &Part) -> Option<&'a str> {
     let is_another = sides.fates.get(part) == Fate::Remade
         || sides.fates.is_swapped(part)
@@ -173,7 +174,7 @@ fn owner_of_old<'a>(sides: &'a Sides<'_>, part: &Part) -> Option<&'a str> {
     kinds.filter_map(|kind| sides.before.schema.get(&Id { kind, ..(*part.id).clone() })).next()?.fact("owner")
 }
 
-/// To whom the table belongs that gets a new sequence.
+/// The owner of the table that gets a new sequence.
 fn owner_of_table<'a>(sides: &'a Sides<'_>, part: &Part, new: &Object) -> Option<&'a str> {
     let is_new = new.id.kind == Kind::Sequence && sides.fates.get(part) == Fate::Made;
     let (of, _) = sequence::owner(new).filter(|_| is_new)?;

@@ -1,4 +1,4 @@
-//! Statements that make sequences, also those of identity columns.
+//! Statements that create sequences, including those of identity columns.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use crate::ident::{QualifiedName, first_name};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
-/// A sequence; that of an identity column is made with its column.
+/// A sequence; that of an identity column is created with its column.
 pub(super) fn sequence(sequence: &Object) -> Vec<String> {
     let persistence = sequence.fact("persistence").map_or("", |_| "UNLOGGED ");
     let kind = sequence.fact("type").unwrap_or("bigint");
     vec![format!("CREATE {persistence}SEQUENCE {} AS {kind}{}", qualified(&sequence.id), counting(sequence))]
 }
 
-/// How the catalog query begins what it says of an identity's sequence.
+/// The prefix that the catalog query uses for the sequence of an identity column.
 const IDENTITY: &str = "identity of ";
 
 pub(super) fn is_identity(sequence: &Object) -> bool {
     sequence.fact("owned by").is_some_and(|by| by.starts_with(IDENTITY))
 }
 
-/// `GENERATED … AS IDENTITY`, with what is unusual about the sequence.
+/// `GENERATED … AS IDENTITY`, with the non-default parameters of the sequence.
 pub(super) fn generated(schema: &Schema, column: &Id, how: &str) -> String {
     let sequence = identity_sequence(schema, column).map_or(String::new(), |one| identity(one, column));
     format!("GENERATED {} AS IDENTITY{sequence}", how.to_uppercase())
 }
 
-/// What is unusual about the sequence of an identity column, in brackets.
+/// The non-default parameters of the sequence of an identity column, in parentheses.
 fn identity(sequence: &Object, column: &Id) -> String {
     let is_usual = sequence.id.schema == column.schema && *sequence.id.name == *usual_sequence(column);
     let name = if is_usual { String::new() } else { format!("SEQUENCE NAME {}", qualified(&sequence.id)) };
@@ -39,13 +39,13 @@ fn usual_sequence(column: &Id) -> String {
     format!("{}_{}_seq", column.parent, column.name)
 }
 
-/// Whether a column has a sequence of its own. A partition counts with that of its parent, from PostgreSQL 17 on.
+/// Whether a column has its own sequence. From PostgreSQL 17 on, a partition uses that of its parent.
 pub(super) fn counts(schema: &Schema, column: &Object) -> bool {
     column.fact("identity").is_some() && identity_sequence(schema, &column.id).is_some()
 }
 
-/// What the sequence of an identity column does not get from its column and table, as statements: its type, and whether it
-/// outlives a crash.
+/// Statements for the properties that the sequence of an identity column does not get from its column and table: its
+/// type, and whether it is logged.
 pub(super) fn unusual(schema: &Schema, column: &Object) -> Vec<String> {
     let sequence = column.fact("identity").and_then(|_| identity_sequence(schema, &column.id));
     let Some(sequence) = sequence else { return Vec::new() };
@@ -56,15 +56,14 @@ pub(super) fn unusual(schema: &Schema, column: &Object) -> Vec<String> {
     kind.into_iter().chain(lasting).collect()
 }
 
-/// The statement that makes a sequence outlive a crash, or not, where the table that it belongs to is different.
+/// The statement that makes a sequence logged or unlogged, if its table is different.
 pub(super) fn persistence(sequence: &Object, table: &Object) -> Option<String> {
     let (ours, theirs) = (sequence.fact("persistence"), table.fact("persistence"));
     let how = if ours.is_some() { "UNLOGGED" } else { "LOGGED" };
     (ours != theirs).then(|| format!("ALTER SEQUENCE {} SET {how}", qualified(&sequence.id)))
 }
 
-/// The statements for the sequences of a table that becomes one that outlives a crash, or ceases to be one: it takes them
-/// along.
+/// The statements for the sequences of a table that becomes logged or unlogged: it changes its sequences too.
 pub(super) fn left_behind(before: &Schema, after: &Schema, table: &Object) -> Vec<String> {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     let all = before.objects().filter(|one| one.id.kind == Kind::Sequence);
@@ -92,7 +91,7 @@ pub(super) fn identity_sequence<'a>(schema: &'a Schema, column: &Id) -> Option<&
         .find(ours)
 }
 
-/// The table and the column that a sequence belongs to.
+/// The table and the column that own a sequence.
 pub(super) fn owner(sequence: &Object) -> Option<(QualifiedName, String)> {
     let by = sequence.fact("owned by")?;
     let (schema, rest) = first_name(by.strip_prefix(IDENTITY).unwrap_or(by))?;
@@ -101,7 +100,7 @@ pub(super) fn owner(sequence: &Object) -> Option<(QualifiedName, String)> {
     Some((QualifiedName::new(schema, table), column))
 }
 
-/// How a sequence counts, where it is not the usual way of its type.
+/// The parameters of a sequence that are not the defaults of its type.
 pub(super) fn counting(sequence: &Object) -> String {
     let fact = |name: &str| sequence.fact(name).and_then(|value| value.parse::<i64>().ok());
     let increment = fact("increment").unwrap_or(1);

@@ -1,4 +1,4 @@
-//! Types that columns have: another one takes the place of the old one, and the values are carried over.
+//! Replaces types that columns have: a new type takes the place of the old one, and the values are converted.
 
 use super::alter::{self, Change};
 use super::labels::{self, added};
@@ -11,7 +11,7 @@ use crate::schema::object::{Id, Kind, Object};
 
 type Facts<'a> = [(&'a str, Option<&'a str>, Option<&'a str>)];
 
-/// How a type or a domain becomes another one of its name.
+/// How a type or a domain becomes another one of the same name.
 pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old: &Object, new: &Object) -> Change {
     let name = phrase(after, &new.id);
     let mut statements = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old
     Change::InPlace { statements, disturbs: false }
 }
 
-/// Whether the type of this name is another one after, so that columns are carried over to it.
+/// Whether the type of this name is replaced, so that columns are converted to it.
 pub(super) fn is_other(before: &Schema, after: &Schema, name: &str) -> bool {
     let Some(name) = QualifiedName::parse(name.trim_end_matches("[]")) else { return false };
     let find = |schema: &Schema| {
@@ -66,7 +66,7 @@ pub(super) fn is_other(before: &Schema, after: &Schema, name: &str) -> bool {
     old.id.kind != new.id.kind || alter::Differing::of(&old, &new).names().any(|fact| !in_place(fact))
 }
 
-/// The columns of tables that have a type, or an array of it, before and after; as they are before.
+/// The columns of tables that have a type, or an array of it, before and after; in their state before.
 pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'a Object> {
     let name = QualifiedName::new(&*kind.schema, &*kind.name);
     let element = |of: &str| QualifiedName::parse(of.trim_end_matches("[]"));
@@ -95,8 +95,8 @@ fn attributes_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'
     all.filter(|new| before.get(&new.id).is_some_and(|old| is_ours(old))).map(|new| &**new).collect()
 }
 
-/// The composite types that come in the place of old ones together with the type of one of their attributes: the server
-/// refuses to alter an attribute where a column has the composite type, or another one that is made of it.
+/// The composite types that are replaced together with the type of one of their attributes: the server refuses to alter
+/// an attribute if a column has the composite type, or another type made from it.
 pub(super) fn with_it<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> Vec<&'a Object> {
     let mut all: Vec<&Object> = Vec::new();
     for attribute in attributes_of(before, after, kind) {
@@ -106,13 +106,13 @@ pub(super) fn with_it<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -> V
     all
 }
 
-/// Whether a column has a type, by itself or as a part of another one.
+/// Whether a column has a type, directly or as a part of another type.
 fn is_held(before: &Schema, after: &Schema, kind: &Id) -> bool {
     let of_others = || attributes_of(before, after, kind).into_iter().map(|one| holder(&one.id, Kind::Type));
     !columns_of(before, after, kind).is_empty() || of_others().any(|other| is_held(before, after, &other))
 }
 
-/// The new type takes the place of the old one; where no column has it, it is simply re-created.
+/// The new type takes the place of the old one; if no column has it, it is simply re-created.
 pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
     let columns = columns_of(before, after, &new.id);
     let attributes = attributes_of(before, after, &new.id);
@@ -120,7 +120,7 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
         return Change::Remake;
     }
     let Some(mut made) = create::object(after, new) else { return Change::Remake };
-    // What has a domain in an array cannot get another constraint later.
+    // If a column has an array of the domain, constraints cannot be added to the domain later.
     made.extend(after.children(&new.id, Kind::Constraint).filter_map(|one| create::object(after, one)).flatten());
     let aside = plain(&name::aside(before, after, &new.id));
     let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));

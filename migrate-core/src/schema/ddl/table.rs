@@ -1,4 +1,4 @@
-//! Statements that make tables, their columns, and sequences.
+//! Statements that create tables, their columns, and sequences.
 
 use std::sync::Arc;
 
@@ -12,9 +12,8 @@ use crate::ident::{QualifiedName, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Id, Kind, Object};
 
-/// A table or foreign table with its columns; keys, checks and indexes are objects of their own.
-/// The defaults that are `late` come later, for what they stand on stands on the table. A partition that is `apart`
-/// is attached later.
+/// A table or foreign table with its columns; keys, checks and indexes are separate objects. The `late` defaults come
+/// later, because what they depend on depends on the table. A partition that is `apart` is attached later.
 pub(super) fn create(
     taken: &TakenNames,
     schema: &Schema,
@@ -35,7 +34,7 @@ pub(super) fn create(
     let names = columns.iter().filter_map(|one| family.renamed_not_null(one));
     let checks = schema.children(id, Kind::Constraint);
     let checks = checks.filter(|one| family.attached && one.fact("inherited") == Some("only"));
-    // One that is not valid comes with that of the parent, which is made later.
+    // A check that is not valid comes with that of the parent, which is created later.
     let checks = checks.filter(|one| inherit::is_valid_check(one));
     let checks =
         checks.filter_map(|one| Some(format!("CONSTRAINT {} {}", plain(&one.id.name), one.fact("definition")?)));
@@ -81,7 +80,7 @@ pub(super) fn create(
         all.extend(more);
         all.extend(sequence::unusual(schema, column));
     }
-    // What its parent asks of every partition has to be there before.
+    // The parts that its parent requires of every partition have to exist before.
     if family.attached && !apart {
         all.extend(attach(table));
         all.extend(not_null::local_again(schema, table));
@@ -89,25 +88,25 @@ pub(super) fn create(
     all
 }
 
-/// The statement that makes a table a partition.
+/// The statement that attaches a table as a partition.
 pub(super) fn attach(table: &Object) -> Option<String> {
     let (parent, bound) = (table.fact("parents")?, table.fact("partition bound")?);
     Some(format!("ALTER TABLE {parent} ATTACH PARTITION {} {bound}", qualified(&table.id)))
 }
 
-/// Whether a partition cannot be made as one, for what is its own in it.
+/// Whether a partition has to be created as a table and attached, because of its own properties.
 pub(super) fn is_attached(schema: &Schema, table: &Object) -> bool {
     Family::of(schema, table, &columns(schema, &table.id)).attached
 }
 
-/// What a table has from its parent.
+/// What a table gets from its parent.
 struct Family<'a> {
     schema: &'a Schema,
     table: Arc<Id>,
     parents: Vec<QualifiedName>,
     partition: bool,
-    /// A partition with columns of its own, or with an order, names or doubts of its own about what its parent has, is
-    /// attached when it is there.
+    /// A partition with its own columns, or with its own order, names or validity of what its parent has, is created
+    /// first and then attached.
     attached: bool,
 }
 
@@ -123,7 +122,7 @@ impl<'a> Family<'a> {
         family
     }
 
-    /// Whether the columns have another order than those of the parent.
+    /// Whether the order of the columns differs from that of the parent.
     fn orders(&self, columns: &[&Arc<Object>]) -> bool {
         let Some(parent) = self.parents.first() else { return false };
         let of = named(Kind::Table, parent.schema(), parent.name());
@@ -131,7 +130,7 @@ impl<'a> Family<'a> {
         !theirs.is_empty() && !theirs.iter().map(|one| &one.id.name).eq(columns.iter().map(|one| &one.id.name))
     }
 
-    /// Whether a column is computed otherwise than that of the parent.
+    /// Whether a column is computed differently than that of the parent.
     fn computes(&self, column: &Object) -> bool {
         let theirs = self.theirs(column).and_then(|theirs| theirs.fact("generated"));
         column.fact("generated").is_some_and(|expression| theirs != Some(expression))
@@ -142,12 +141,12 @@ impl<'a> Family<'a> {
         self.parents.iter().find_map(|parent| column_of(self.schema, parent, &column.id.name))
     }
 
-    /// The column of the parent, where a child may not say again how it is computed. A partition must.
+    /// The column of the parent, if a child must not repeat how it is computed. A partition must repeat it.
     fn brings(&self, column: &Object) -> Option<&'a Object> {
         self.theirs(column).filter(|_| !self.partition && column.fact("inherited").is_some())
     }
 
-    /// Whether a column of the table itself is NOT NULL because its parent's is.
+    /// Whether a column that the table itself declares is NOT NULL because its parent's is.
     fn brings_not_null(&self, column: &Object) -> bool {
         let is_inherited = column.fact("not null inherited") == Some("only");
         !self.attached && is_inherited && self.theirs(column).is_some() && self.names_not_null(column).is_none()
@@ -164,13 +163,13 @@ impl<'a> Family<'a> {
         let theirs = self.their_not_null(column)?;
         let ours = column.fact("not null constraint").filter(|_| column.fact("not null inherited").is_some())?;
         let name = not_null_words(ours).0;
-        // Where another column of the table has it by then, the server chooses one.
+        // If another column of the table has the name by then, the server chooses one.
         let mut others = self.schema.children(&self.table, Kind::Column).filter(|other| other.id != column.id);
         let is_chosen = name == usual_not_null(column) && others.any(|other| not_null_name(other) == Some(theirs));
         (name != theirs && !is_chosen).then_some(ours)
     }
 
-    /// The line for a NOT NULL constraint with a name of its own, on a column that the parent brings.
+    /// The line for a NOT NULL constraint with its own name, on a column inherited from the parent.
     fn renamed_not_null(&self, column: &Object) -> Option<String> {
         if self.partition || is_own(column) || not_valid(column) {
             return None;
@@ -195,7 +194,7 @@ fn column_of<'a>(schema: &'a Schema, table: &QualifiedName, name: &str) -> Optio
     schema.get(&id).map(|object| &**object)
 }
 
-/// A column as `CREATE TABLE` and `ADD COLUMN` have it; `brought` is that of the parent that computes it.
+/// A column as written in `CREATE TABLE` and `ADD COLUMN`; `brought` is the column of the parent that computes it.
 pub(super) fn line(
     taken: &TakenNames,
     schema: &Schema,
@@ -220,7 +219,7 @@ pub(super) fn line(
     text
 }
 
-/// `NOT NULL`, with the name of its constraint where that is not the one that it would get.
+/// `NOT NULL`, with the name of its constraint if it differs from the default name.
 fn written_not_null(taken: &TakenNames, column: &Object) -> Option<String> {
     column.fact("not null")?;
     let constraint = column.fact("not null constraint").unwrap_or_default();
@@ -235,7 +234,7 @@ pub(super) fn not_null_name(column: &Object) -> Option<&str> {
     Some(not_null_words(column.fact("not null constraint")?).0)
 }
 
-/// A NOT NULL constraint as a table gets it that is there, where `SET NOT NULL` would make another one.
+/// A NOT NULL constraint to be added to an existing table, if `SET NOT NULL` would create a different one.
 pub(super) fn own_not_null(taken: &TakenNames, column: &Object) -> Option<String> {
     let (name, inherit) = not_null_words(column.fact("not null constraint")?);
     let valid = if not_valid(column) { " NOT VALID" } else { "" };
@@ -248,13 +247,13 @@ fn usual_not_null(column: &Object) -> String {
     format!("{}_{}_not_null", column.id.parent, column.id.name)
 }
 
-/// The name of a NOT NULL constraint, and how it says that children do not get it.
+/// The name of a NOT NULL constraint, and its NO INHERIT clause.
 pub(super) fn not_null_words(constraint: &str) -> (&str, &'static str) {
     let name = constraint.strip_suffix(" not valid").unwrap_or(constraint);
     name.strip_suffix(" no inherit").map_or((name, ""), |name| (name, " NO INHERIT"))
 }
 
-/// Whether a column has one that tables below have as well.
+/// Whether a column has a NOT NULL that is passed down to the tables below.
 pub(super) fn not_null_goes_down(column: &Object) -> bool {
     column.fact("not null constraint").is_some() && !no_inherit(column)
 }
@@ -267,8 +266,8 @@ pub(super) fn not_valid(column: &Object) -> bool {
     column.fact("not null constraint").is_some_and(|constraint| constraint.ends_with(" not valid"))
 }
 
-/// What a column has besides its line, as statements of their own. Of a column that its parent
-/// brings, only what is not the parent's.
+/// The properties of a column that need their own statements after its line. For an inherited column, only those that
+/// differ from the parent's.
 pub(super) fn extras(
     taken: &TakenNames,
     column: &Object,
@@ -336,8 +335,8 @@ fn security(table: &Object) -> Vec<&'static str> {
     }
 }
 
-/// Whether this is a key of a partitioned table: it is made for the table alone, and the keys of
-/// the partitions, which have names of their own, are attached to it.
+/// Whether this is a key of a partitioned table: it is created for the table alone, and the keys of the partitions,
+/// which have their own names, are attached to it.
 pub(super) fn is_own_index_of_partitioned(schema: &Schema, object: &Object) -> bool {
     let table = schema.get(&holder(&object.id, Kind::Table));
     has_index(object) && table.is_some_and(|table| table.fact("partition key").is_some())

@@ -1,4 +1,4 @@
-//! Which names constraints have, before and after.
+//! The names that constraints have, before and after.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use crate::schema::object::{Id, Kind, Object};
 /// A schema, and a name in it.
 type Place = (Box<str>, Box<str>);
 
-/// What has each name of a constraint in each schema, before or after. Before PostgreSQL 18 NOT NULL has no name, and nobody asks.
+/// The holders of each constraint name in each schema, before or after. Before PostgreSQL 18 NOT NULL has no name, and
+/// this is not used.
 #[derive(Default)]
 pub(super) struct TakenNames(HashMap<Place, Vec<Arc<Id>>>);
 
@@ -33,7 +34,7 @@ impl TakenNames {
         taken
     }
 
-    /// Whether nothing but this column has a name in its schema: the server would choose another one.
+    /// Whether nothing except this column has a name in its schema: the server would choose another one.
     pub(super) fn is_free(&self, column: &Object, name: &str) -> bool {
         let all = self.0.get(&(column.id.schema.clone(), name.into()));
         all.is_none_or(|all| all.iter().all(|id| *id == column.id))

@@ -1,4 +1,4 @@
-//! What is said of the values that a table stores apart: the server forgets it where no column can have such values yet.
+//! Settings for TOAST values: the server forgets them as long as no column can have such values.
 
 use super::fate::Fate;
 use super::host::Hosts;
@@ -8,7 +8,7 @@ use super::{Sides, Statement, alter};
 use crate::schema::depend::Part;
 use crate::schema::object::{Kind, Object};
 
-/// The statements for it, when all columns of the table are there.
+/// The statements for these settings, once all columns of the table exist.
 pub(super) fn given(sides: &Sides<'_>, table: &Object) -> Vec<Statement> {
     let Some(now) = table.fact("toast options") else { return Vec::new() };
     let part = Part::object(&table.id);
@@ -18,7 +18,7 @@ pub(super) fn given(sides: &Sides<'_>, table: &Object) -> Vec<Statement> {
     was.and_then(|was| alter::storage(&what(), "toast.", was, Some(now))).unwrap_or_default()
 }
 
-/// What comes before that.
+/// The order constraints for that.
 pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     let tables = sides.after.schema.objects().filter(|table| !given(sides, table).is_empty());
     let pairs = tables.flat_map(|table| {

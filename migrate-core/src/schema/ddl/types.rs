@@ -1,4 +1,4 @@
-//! Statements that make types and domains.
+//! Statements that create types and domains.
 
 use super::name::{phrase, qualified};
 use super::table;
@@ -6,7 +6,7 @@ use crate::ident::{literal, plain};
 use crate::schema::Schema;
 use crate::schema::object::{Kind, Object};
 
-/// The statement that makes a type; `None` for a form that is not known.
+/// The statement that creates a type; `None` for an unknown form.
 pub(super) fn object(schema: &Schema, object: &Object) -> Option<String> {
     let name = phrase(schema, &object.id);
     Some(match object.fact("form")? {
@@ -19,7 +19,7 @@ pub(super) fn object(schema: &Schema, object: &Object) -> Option<String> {
     })
 }
 
-/// Whether functions that take or return it have to be there before it is: they are made on its mere name.
+/// Whether functions that take or return the type have to exist before it: they are created with only its shell.
 pub(super) fn has_shell(object: &Object) -> bool {
     object.id.kind == Kind::Type && (object.fact("form") == Some("base") || object.fact("canonical").is_some())
 }
@@ -35,7 +35,7 @@ pub(super) fn domain(object: &Object) -> String {
     text
 }
 
-/// `NOT NULL` of a domain, with the name of its constraint where that is not the usual one.
+/// `NOT NULL` of a domain, with the name of its constraint if it is not the default.
 pub(super) fn not_null(domain: &Object) -> String {
     let usual = format!("{}_not_null", domain.id.name);
     let name = domain.fact("not null constraint").filter(|name| **name != *usual);
@@ -58,7 +58,7 @@ fn range(object: &Object) -> Option<String> {
     Some(format!("CREATE TYPE {} AS RANGE ({})", qualified(&object.id), parts.join(", ")))
 }
 
-/// A base type, as <https://www.postgresql.org/docs/current/sql-createtype.html> has it.
+/// A base type, see <https://www.postgresql.org/docs/current/sql-createtype.html>.
 fn base(object: &Object) -> Option<String> {
     let fact = |name: &str| object.fact(name);
     let mut parts = vec![format!("INPUT = {}", fact("input")?), format!("OUTPUT = {}", fact("output")?)];

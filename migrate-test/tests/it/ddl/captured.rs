@@ -1,4 +1,4 @@
-//! What a schema is when it is made from nothing, beyond what its facts say.
+//! The result of creating a schema from nothing, beyond what its facts say.
 
 use migrate_core::schema::ddl::Style;
 use migrate_core::schema::{Change, Fact};
@@ -49,7 +49,7 @@ async fn an_owner_that_is_left_alone_is_a_note_of_the_baseline() {
     let baseline = shape::baseline(describe(&source).await).await.unwrap();
     execute(&mut session, "DROP TABLE theirs; DROP ROLE rt_captured_boss;").await;
     assert!(baseline.is_whole(), "{:?}", baseline.remaining);
-    assert_eq!(baseline.notes, ["owners are not part of it: rt_captured_boss owns table public.theirs"]);
+    assert_eq!(baseline.notes, ["owners are not part of the baseline: rt_captured_boss owns table public.theirs"]);
     source.drop_now().await.unwrap();
 }
 
@@ -105,7 +105,7 @@ async fn a_fact_that_is_made_in_another_way_is_left_out_and_its_object_stays() {
          UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'halfway'::regclass;";
     execute(&mut connect(&source).await, sql).await;
     let mut there = describe(&source).await;
-    // As of a server on which a new table has what nobody asked for.
+    // As on a server on which a new table has something that was not requested.
     there.schema = there.schema.clone().with(there.schema.objects().filter(|one| &*one.id.name == "t").map(|table| {
         let mut table = (**table).clone();
         table.facts.push(Fact { name: "zone".into(), value: "north".into() });

@@ -1,4 +1,4 @@
-//! What `pg_dump` says of a schema, in an order of its own.
+//! The output of `pg_dump` for a schema, in a normalized order.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -6,18 +6,18 @@ use std::sync::LazyLock;
 use migrate_test::TestDatabase;
 use migrate_test::provider::binaries::Binaries;
 
-/// The entries of a dump without rows, each by its head.
+/// The entries of a dump without rows, by their heads.
 #[derive(Default)]
 pub(super) struct Dump(BTreeMap<String, Vec<String>>);
 
-/// The order of columns is a note of ours, and that of privileges means nothing.
+/// We report the order of columns in a note, and the order of privileges has no meaning.
 const UNORDERED: [&str; 5] =
     ["Type: TABLE;", "Type: FOREIGN TABLE;", "Type: TYPE;", "Type: ACL;", "Type: DEFAULT ACL;"];
-/// These list columns within a line.
+/// These entries list columns within a line.
 const LISTED: [&str; 4] = ["Type: STATISTICS;", "Type: PUBLICATION TABLE;", "Type: VIEW;", "Type: MATERIALIZED VIEW;"];
 
 impl Dump {
-    /// Runs `pg_dump` of the server's version, which is beside its binaries.
+    /// Runs the `pg_dump` of the server's version, from the folder of its binaries.
     pub(super) async fn of(database: &TestDatabase) -> Self {
         static FOUND: LazyLock<Binaries> = LazyLock::new(|| match std::env::var_os("ROUNDTRIP_TEST_BINDIR") {
             Some(folder) => Binaries::probe(std::path::Path::new(&folder)).unwrap(),
@@ -25,7 +25,7 @@ impl Dump {
         });
         let binaries = &*FOUND;
         let mut command = binaries.program("pg_dump");
-        // Nothing gives labels here, and to look for them takes a tenth of the time.
+        // Nothing here creates labels, and searching for them takes a tenth of the time.
         command.args(["--schema-only", "--no-owner", "--no-security-labels", "--dbname"]).arg(database.url());
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
         let output = output.unwrap_or_else(|error| panic!("this test needs pg_dump of {}: {error}", binaries.version));
@@ -65,7 +65,7 @@ impl Dump {
         self.0.is_empty()
     }
 
-    /// The first entry that is different, if there is one.
+    /// The first entry that differs, if there is one.
     pub(super) fn difference(&self, made: &Self) -> Option<String> {
         let mut heads: Vec<&String> = self.0.keys().chain(made.0.keys()).collect();
         heads.sort();
@@ -82,7 +82,7 @@ fn with_sorted_words(line: &str) -> String {
     words.join(" ")
 }
 
-/// The order of options means nothing.
+/// The order of options has no meaning.
 fn with_sorted_options(line: &str) -> String {
     let inside = line.split_once("WITH (").and_then(|(before, rest)| Some((before, rest.split_once(')')?)));
     let Some((before, (list, after))) = inside else { return line.to_owned() };

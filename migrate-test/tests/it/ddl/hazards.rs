@@ -1,4 +1,4 @@
-//! What a script endangers stands above the statement, and what it keeps is kept.
+//! Hazards of a script are noted above the statement, and what it keeps is kept.
 
 use migrate_core::schema::ddl::{self, Stage, Style};
 use migrate_test::TestDatabase;
@@ -6,7 +6,8 @@ use migrate_test::TestDatabase;
 use super::{apply, describe};
 use crate::support::{column, connect, execute};
 
-/// From one schema with rows to another one: the hazards of the statements, and a query with what it answers afterwards.
+/// From one schema with rows to another one: the hazards of the statements, and a query with its result
+/// afterwards.
 struct Case {
     from: &'static str,
     to: &'static str,
@@ -23,7 +24,7 @@ const CASES: [Case; 13] = [
         query: "SELECT b FROM t ORDER BY a",
         answer: &["6", "8"],
     },
-    // What it was computed from goes, or becomes something else.
+    // The columns that it was computed from are dropped, or change.
     Case {
         from: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO t VALUES (3), (4)",
         to: "CREATE TABLE t (b int)",
@@ -54,7 +55,7 @@ const CASES: [Case; 13] = [
         query: "SELECT concat_ws(' ', a, b, c, d) FROM t",
         answer: &["1.2 2020-01-02 2 7"],
     },
-    // A domain over another type of numbers, in its place and in the place of the type of a column.
+    // A domain over another numeric type, for the domain itself and as the type of a column.
     Case {
         from: "CREATE DOMAIN price AS numeric; CREATE TABLE t (a price, b price); INSERT INTO t VALUES (1.5, 2.5)",
         to: "CREATE DOMAIN price AS numeric; CREATE TABLE t (a int, b price)",
@@ -75,7 +76,7 @@ const CASES: [Case; 13] = [
         query: "SELECT a FROM t",
         answer: &["2"],
     },
-    // The column is carried over once.
+    // The column is converted once.
     Case {
         from: "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (s e[]); INSERT INTO t VALUES ('{b,a}')",
         to: "CREATE TYPE e AS ENUM ('b'); CREATE TABLE t (s e)",
@@ -120,7 +121,7 @@ const CASES: [Case; 13] = [
         query: "SELECT count(*)::text FROM pg_inherits",
         answer: &["2"],
     },
-    // The same publication: its number stays.
+    // The same publication: its oid stays.
     Case {
         from: "CREATE TABLE t (a int, b int); CREATE TABLE u (a int);
                CREATE PUBLICATION p FOR TABLE t (a) WHERE (a > 1) WITH (publish = 'insert');
@@ -141,7 +142,7 @@ const CASES: [Case; 13] = [
     },
 ];
 
-/// Those of newer servers.
+/// Cases for newer servers.
 const OF_18: [Case; 3] = [
     Case {
         from: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL); INSERT INTO t VALUES (3)",
@@ -216,7 +217,8 @@ async fn what_is_not_enforced_is_not_validated_either() {
     other.drop_now().await.unwrap();
 }
 
-/// A label that is new can be used in arrays and domains only when its type is made with it, and as a bound never.
+/// A new label can be used in arrays and domains only if its type is created together with it, and never as a
+/// partition bound.
 #[tokio::test]
 async fn a_partition_of_a_new_label_is_left_out_by_name() {
     let (one, other) = (TestDatabase::create().await.unwrap(), TestDatabase::create().await.unwrap());
@@ -228,7 +230,7 @@ async fn a_partition_of_a_new_label_is_left_out_by_name() {
     let difference = migrate_test::shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven(), "{:?} {:?}", difference.failed, difference.remaining);
     let script = difference.ddl.script(Stage::Main);
-    assert!(script.contains("-- left out: table public.p_b\n--   its bound names a label"), "{script}");
+    assert!(script.contains("-- left out: table public.p_b\n--   its bound uses an enum label"), "{script}");
     assert!(script.contains("ADD VALUE 'b'") && !script.contains("DROP TABLE"), "{script}");
     one.drop_now().await.unwrap();
     other.drop_now().await.unwrap();

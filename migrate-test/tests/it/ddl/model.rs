@@ -1,4 +1,4 @@
-//! Schemas by chance: statements of a grammar, so that two schemas share names and differ in what they mean.
+//! Random schemas: statements of a grammar, so that two schemas share names but differ in meaning.
 
 mod grammar;
 
@@ -6,23 +6,23 @@ use std::fmt::Write as _;
 
 use grammar::Grammar;
 
-/// Two schemas. What the server refuses of their statements is left out of them.
+/// Two schemas. Statements that the server refuses are left out.
 #[derive(Debug, Clone)]
 pub(super) struct Pair {
     items: Vec<Item>,
 }
 
-/// A statement, and which of the two schemas has it in which form.
+/// A statement, with its form in each of the two schemas, if it has one.
 #[derive(Debug, Clone)]
 struct Item {
     section: usize,
     forms: [Option<Picks>; 2],
 }
 
-/// Which alternative is taken at each place of the grammar where there are several; the first where they end.
+/// The alternative at each choice in the grammar; the first one after the end of the list.
 pub(super) type Picks = Vec<u8>;
 
-/// Numbers by chance, the same for a seed.
+/// A random generator, deterministic for a seed.
 struct Chance(u64);
 
 impl Chance {
@@ -45,7 +45,7 @@ impl Chance {
 }
 
 impl Pair {
-    /// The pair of a number; the same one every time.
+    /// The pair with a number; always the same one.
     pub(super) fn draw(seed: u64, number: u64) -> Self {
         let mut chance = Chance(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) ^ number);
         chance.next();
@@ -65,12 +65,13 @@ impl Pair {
         forms.map(|(section, picks)| grammar.statement(section, picks)).collect()
     }
 
-    /// How large it is, for a look at how far it was made smaller.
+    /// Its size, to see how far it was shrunk.
     pub(super) fn size(&self) -> usize {
         self.items.iter().flat_map(|item| &item.forms).flatten().map(|picks| 1 + picks.len()).sum()
     }
 
-    /// The same without what the server refuses: the statements of each schema that it takes are given.
+    /// The same without what the server refuses; `taken` contains the statements of each schema that it
+    /// accepts.
     pub(super) fn without_refused(&self, taken: &[Vec<String>; 2]) -> Self {
         let mut items = self.items.clone();
         for item in &mut items {
@@ -83,7 +84,7 @@ impl Pair {
         Self { items }
     }
 
-    /// Smaller pairs, those that are much smaller first.
+    /// Smaller pairs, much smaller ones first.
     pub(super) fn smaller(&self) -> Vec<Self> {
         let mut all = Vec::new();
         let mut chunk = self.items.len();
@@ -116,13 +117,14 @@ impl Pair {
 }
 
 impl Item {
-    /// A statement; of so many, four are of the first schema or the second, and two are different in them.
+    /// Draws a statement. Out of this many, four are only in the first or the second schema, and two differ
+    /// between them.
     fn draw(chance: &mut Chance, section: usize, of: usize) -> Self {
         let picks = chance.picks();
         let forms = match chance.below(of) {
             0 | 1 => [Some(picks), None],
             2 | 3 => [None, Some(picks)],
-            // The same object with something else about it: what is picked late differs.
+            // The same object with a different property: the later picks differ.
             4 | 5 => {
                 let mut other = picks.clone();
                 other.truncate(chance.below(12));

@@ -1,4 +1,4 @@
-//! Any schema becomes any other one: pairs by chance, judged by our model and by `pg_dump`.
+//! Any schema can be turned into any other one: random pairs, judged by our model and by `pg_dump`.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -15,37 +15,37 @@ use super::model::Pair;
 use super::seat::{Seat, WORN};
 use super::{SIDES, between, cannot_be_said};
 
-/// What is drawn: `COUNT`, `COUNT:SEED` or `COUNT:SEED:FIRST` in a variable of the environment.
+/// The pairs to draw: `COUNT`, `COUNT:SEED` or `COUNT:SEED:FIRST` in an environment variable.
 const DRAWN: &str = "ROUNDTRIP_TEST_PAIRS";
-/// A folder for the pairs that fail, each in a folder of its own; all pairs are looked at then.
+/// A folder for the pairs that fail, with a subfolder for each; all pairs are tested then.
 const KEPT: &str = "ROUNDTRIP_TEST_PAIRS_KEEP";
-/// How many are drawn where nobody says so.
+/// How many pairs are drawn by default.
 const PAIRS: u64 = 24;
-/// How many smaller pairs are tried of one that fails.
+/// How many smaller variants of a failing pair are tried.
 const SHRINKS: usize = 120;
 const WORKERS: usize = 2;
 const ROLES: &str = "DO $$ DECLARE r text; BEGIN
     FOREACH r IN ARRAY ARRAY['model_a', 'model_b'] LOOP
         BEGIN EXECUTE format('CREATE ROLE %I', r); EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END;
     END LOOP; END $$";
-/// What is said of what a table keeps as its own when it joins a parent.
-const OWN: &str = "stays the table's own as well";
-/// How what `pg_dump` sees begins.
+/// A part of the message about what a table keeps as its own when it is attached to a parent.
+const OWN: &str = "the table keeps it as its own as well";
+/// The beginning of a message about what `pg_dump` sees.
 const DUMP: &str = "pg_dump sees";
-/// Makes a database empty, whatever is in it.
+/// Empties a database, whatever it contains.
 const EMPTY: &str = include_str!("empty.sql");
-/// Runs a statement, and says whether the server took it.
+/// Runs a statement, and returns whether the server accepted it.
 const TRY: &str = "CREATE FUNCTION pg_temp.try(statement text) RETURNS boolean LANGUAGE plpgsql AS $$
     BEGIN EXECUTE statement; RETURN true; EXCEPTION WHEN others THEN RETURN false; END $$";
 
-/// Two databases that are used again for one pair after another.
+/// Two databases that are reused for one pair after another.
 struct Bench {
     seats: [Seat; 2],
     nothing: Described,
 }
 
-/// How far a pair is looked at: up to which step, whether `pg_dump` is asked, and in which steps the statements are those
-/// that were tried on a shadow server first, as users get them.
+/// How thoroughly a pair is tested: up to which step, whether `pg_dump` is used, and in which steps the
+/// statements are first tried on a shadow server, as users get them.
 #[derive(Clone)]
 struct Reach {
     last: usize,
@@ -53,30 +53,30 @@ struct Reach {
     proven: BTreeSet<usize>,
 }
 
-/// What pairs by chance showed.
+/// The results for the random pairs.
 #[derive(Default)]
 struct Outcome {
     failures: Vec<String>,
-    /// How many statements only were right when they had been completed on a shadow server.
+    /// How many sets of statements were correct only after they had been completed on a shadow server.
     completed: usize,
 }
 
-/// A pair that fails: what has to be looked at to see it, what was wrong, and the statements of both schemas that the
-/// server took.
+/// A pair that fails: how it has to be tested to show that, what was wrong, and the statements of both schemas
+/// that the server accepted.
 struct Failure {
     reach: Reach,
     why: String,
     taken: [Vec<String>; 2],
 }
 
-/// What a schema is, by both judges.
+/// A schema, as both judges see it.
 struct Seen {
     described: Described,
     dump: Dump,
 }
 
-/// From the first schema to the second and back and to nothing, the second as it was made to nothing, and from nothing to the
-/// second and to nothing: the database, and the schema that it becomes.
+/// From the first schema to the second, back, and to nothing; from the second, as it was created, to nothing;
+/// from nothing to the second, and to nothing. Each step has the database, and the target schema.
 const STEPS: [(&str, usize, Option<usize>); 6] = [
     ("there", 0, Some(1)),
     ("back", 0, Some(0)),
@@ -85,7 +85,8 @@ const STEPS: [(&str, usize, Option<usize>); 6] = [
     ("second from nothing", 0, Some(1)),
     ("second removed", 0, None),
 ];
-/// The steps of every pair; the last two are those of one in so many, for most pairs have parts that begin with nothing.
+/// The steps of every pair. The last two steps are run only for one pair out of several, because most pairs
+/// have parts that begin with nothing.
 const OF_ALL: usize = 4;
 const FROM_NOTHING: u64 = 4;
 
@@ -98,7 +99,7 @@ async fn seat() -> Seat {
 }
 
 impl Seat {
-    /// Runs what the server takes of these statements, and returns that.
+    /// Runs those of these statements that the server accepts, and returns them.
     async fn make_of(&mut self, statements: &[String]) -> Vec<String> {
         if statements.is_empty() {
             return Vec::new();
@@ -111,7 +112,7 @@ impl Seat {
         statements.iter().zip(took).filter(|(_, took)| *took).map(|(text, _)| text.clone()).collect()
     }
 
-    /// The way to a schema as `diff` writes it.
+    /// The statements that lead to a schema, as `diff` writes them.
     async fn proven(from: &Described, to: &Described) -> Result<Ddl, String> {
         let difference = shape::difference(from.clone(), to.clone(), Style::Whole, &mut |_| {}).await.unwrap();
         let gaps = difference.ddl.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why));
@@ -124,7 +125,7 @@ impl Seat {
         }
     }
 
-    /// Runs the way to a schema, and compares; returns what is there then.
+    /// Runs the statements that lead to a schema, and compares; returns the resulting schema.
     async fn lead(&mut self, from: &Described, to: &Seen, proven: bool) -> Result<Described, String> {
         let ddl = if proven { Self::proven(from, &to.described).await? } else { between(from, &to.described)? };
         let script = ddl.script(Stage::Main);
@@ -159,7 +160,7 @@ impl Bench {
         }
     }
 
-    /// What is wrong with a pair in the steps up to one of them; nothing of it is left in the databases.
+    /// What is wrong with a pair in the steps up to `reach.last`; nothing of it remains in the databases.
     async fn judge(&mut self, pair: &Pair, reach: &Reach) -> Option<Failure> {
         let (mut taken, mut step) = ([Vec::new(), Vec::new()], 0);
         let walked = self.walk(pair, reach, &mut taken, &mut step).await;
@@ -203,8 +204,8 @@ impl Bench {
     }
 }
 
-/// What is wrong with a pair even when the statements that fail are completed on a shadow server, and what was wrong with
-/// those that are right then.
+/// What is wrong with a pair even if failing statements are completed on a shadow server, and what was wrong
+/// with those that are correct then.
 async fn wrong(bench: &mut Bench, pair: &Pair, steps: usize) -> (Option<Failure>, Vec<String>) {
     let mut reach = Reach { last: steps - 1, dump: true, proven: BTreeSet::new() };
     let mut completed = Vec::new();
@@ -217,7 +218,7 @@ async fn wrong(bench: &mut Bench, pair: &Pair, steps: usize) -> (Option<Failure>
     (None, completed)
 }
 
-/// The smallest pair that still fails, as far as that is found.
+/// The smallest pair found that still fails.
 async fn shrunk(bench: &mut Bench, pair: Pair, failure: Failure) -> Failure {
     let (mut best, mut failure) = (pair.without_refused(&failure.taken), failure);
     let mut tries = SHRINKS;
@@ -238,7 +239,7 @@ async fn shrunk(bench: &mut Bench, pair: Pair, failure: Failure) -> Failure {
     }
 }
 
-/// The pairs that are wanted: how many, of which seed, from which one on.
+/// The requested pairs: how many, with which seed, and the number of the first one.
 fn wanted() -> (u64, u64, u64) {
     let text = std::env::var(DRAWN).unwrap_or_default();
     let mut numbers = text.split(':').map(|number| number.parse().ok());

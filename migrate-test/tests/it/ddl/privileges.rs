@@ -1,4 +1,5 @@
-//! Every privilege that the server knows is taken, given and given on; what cannot be made is left out by name.
+//! Every privilege that the server knows is revoked, granted and granted with grant option; what cannot be
+//! created is left out by name.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use migrate_test::shape;
 use super::{describe, leads};
 use crate::support::{Chain, column, connect, execute};
 
-/// The letter of the catalogs for each kind, how one is made, and what it is called in `GRANT`.
+/// The letter in the catalogs for each kind, the statement that creates one, and its name in `GRANT`.
 const KINDS: [(&str, &str, &str); 8] = [
     ("r", "CREATE TABLE {} (id int)", "TABLE {}"),
     ("r", "CREATE VIEW {} AS SELECT 1 AS id", "TABLE {}"),
@@ -60,7 +61,7 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
          CREATE USER MAPPING FOR PUBLIC SERVER far OPTIONS (password 'hunter2-s3cret');";
     execute(&mut connect(&database).await, sql).await;
     let mut source = describe(&database).await;
-    // As on a server that does not have what the function needs.
+    // As on a server that lacks what the function needs.
     source.schema = source.schema.as_in(&Schema::default(), |one| one.id.kind == Kind::Function);
     let lost = ["table public.lost", "view public.on_lost", "user mapping far.public"];
 
@@ -85,7 +86,7 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
     database.drop_now().await.unwrap();
 }
 
-/// A database on a server of its own, so that no role stays.
+/// A database on its own server, so that no role remains.
 async fn with_roles(sql: &str) -> TestDatabase {
     let chain = Chain::new(&[(1, "a", "CREATE ROLE s;", "DROP ROLE s;")]);
     let all: Vec<Arc<Migration>> = chain.set().iter().cloned().collect();
@@ -122,7 +123,7 @@ async fn the_name_of_a_role_is_one_name_whatever_is_in_it() {
     assert!(baseline.is_proven() && baseline.is_whole(), "{:?} {:?}", baseline.remaining, baseline.left_out);
 }
 
-/// Who owns what, by the name of the object.
+/// The owner of each object, by name.
 fn owners(described: &Described) -> Vec<(String, String)> {
     let all = described.schema.objects();
     all.filter_map(|one| Some((one.id.to_string(), one.fact("owner")?.to_owned()))).collect()
@@ -155,13 +156,13 @@ async fn what_is_made_again_belongs_to_whom_it_belonged() {
 
     let script = ddl::between(&from, &to, Style::Whole).script(Stage::Main);
     assert!(script.contains("ALTER FUNCTION public.f() OWNER TO pg_monitor"), "{script}");
-    // What belongs to the role that migrates is not given to anybody.
+    // Objects of the role that migrates are not given to anybody.
     assert!(!script.contains("mine OWNER TO") && !script.contains("TABLE public.t OWNER TO"), "{script}");
     assert_eq!(leads(&first, &from, &to).await, None);
     let made = owners(&describe(&first).await);
     let given = made.iter().filter(|(name, _)| !name.starts_with("sequence ")).cloned();
     assert_eq!(given.collect::<Vec<_>>(), owners(&from));
-    // That of a new column belongs to whom its table does.
+    // The sequence of a new column belongs to the owner of its table.
     assert!(made.contains(&("sequence public.counted_id_seq".to_owned(), "pg_monitor".to_owned())), "{made:?}");
     assert!(!ddl::between(&to, &from, Style::Whole).script(Stage::Main).contains("OWNER TO"));
 

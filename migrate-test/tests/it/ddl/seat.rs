@@ -1,5 +1,5 @@
-//! Databases that are used again for one case after the other: what reads them is planned once, and a case leaves them as it
-//! found them.
+//! Databases that are reused for one case after another: the queries that read them are planned once, and a
+//! case leaves a database as it found it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use super::{SIDES, between, cannot_be_said};
 use crate::support::connect;
 
-/// After so many cases a database is full of dead rows of catalogs, which every look at it passes.
+/// After this many cases a database is full of dead catalog rows, which every look at it has to skip.
 pub(crate) const WORN: usize = 25;
 
 /// A database, with a session that changes it and one that reads it.
@@ -21,14 +21,14 @@ pub(crate) struct Seat {
     pub(crate) database: TestDatabase,
     pub(crate) session: PgConnection,
     pub(crate) reader: Reader,
-    /// What follows it, where somebody has asked for that.
+    /// The watcher of its schema, once it has been requested.
     watcher: Option<Watcher>,
-    /// How many cases it has had.
+    /// How many cases it has been used for.
     cases: usize,
 }
 
 impl Seat {
-    /// An empty one.
+    /// An empty database.
     pub(crate) async fn new() -> Self {
         Self::of(TestDatabase::create().await.unwrap()).await
     }
@@ -52,7 +52,7 @@ impl Seat {
         schema::describe_with(&mut self.reader).await.unwrap()
     }
 
-    /// What follows the schema, from the first time on that somebody asks for it.
+    /// The watcher of the schema, created on the first call.
     pub(crate) async fn watcher(&mut self) -> &mut Watcher {
         if self.watcher.is_none() {
             self.watcher = Some(Watcher::open(&Database::from(self.database.options())).await.unwrap());
@@ -60,12 +60,12 @@ impl Seat {
         self.watcher.as_mut().unwrap()
     }
 
-    /// Runs statements; what the server says where it refuses them.
+    /// Runs statements; returns the server's error if it refuses them.
     pub(crate) async fn run(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.session).await.map(drop)
     }
 
-    /// Runs the statements of a case, of which nothing is left in the session.
+    /// Runs the statements of a case, and leaves nothing of them in the session.
     pub(crate) async fn make(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         let made = self.run(sql).await;
         self.run("ROLLBACK").await?;
@@ -79,7 +79,8 @@ impl Seat {
         self.run(&format!("BEGIN;\n{script}COMMIT;")).await.map_err(|error| format!("{error}\n{script}"))
     }
 
-    /// Runs the way from the schema that is there to another one; what is there then, or what is wrong with it.
+    /// Runs the statements from the current schema to another one; returns the resulting schema, or what is
+    /// wrong with it.
     pub(crate) async fn leads(&mut self, from: &Described, to: &Described) -> Result<Described, String> {
         let ddl = between(from, to)?;
         self.apply(&ddl).await?;
@@ -90,7 +91,7 @@ impl Seat {
     }
 }
 
-/// Databases with one and the same schema.
+/// Databases with the same schema.
 pub(crate) struct Seats {
     base: TestDatabase,
     /// The schema.
@@ -99,13 +100,13 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    /// All with what these statements make.
+    /// Databases with what these statements create.
     pub(crate) async fn with(sql: &str) -> Self {
         let base = TestDatabase::create().await.unwrap();
         let mut seat = Seat::of(base).await;
         seat.make(sql).await.unwrap();
         let before = seat.describe().await;
-        // A database that is copied has no sessions.
+        // A database that is copied must have no sessions.
         let Seat { database: base, session, reader, .. } = seat;
         session.close().await.unwrap();
         reader.close().await;
@@ -124,7 +125,8 @@ impl Seats {
         }
     }
 
-    /// Gives one back whose schema is `now`. It serves again if the way back to the schema that all begin with leads there.
+    /// Returns a database whose schema is `now`. It is reused if the statements back to the common initial
+    /// schema lead there.
     pub(crate) async fn give_back(&self, mut seat: Seat, now: &Described) {
         seat.cases += 1;
         if seat.cases < WORN && self.is_as_before(&mut seat, now).await {
@@ -134,7 +136,8 @@ impl Seats {
         }
     }
 
-    /// Whether the schema is the one that all begin with, after the way back to it has been gone where it is not.
+    /// Whether the schema is the common initial one, if necessary after running the statements that lead back
+    /// to it.
     async fn is_as_before(&self, seat: &mut Seat, now: &Described) -> bool {
         if now.schema == self.before.schema {
             return true;

@@ -1,5 +1,5 @@
-//! The table of cases, one folder each: the schema before, a migration, a query that it harms, the exact message, and
-//! the harmless twin of the query, of which nothing is found.
+//! The table of cases, one folder each: the schema before, a migration, a query that it harms, the exact
+//! message, and a harmless variant of the query, for which nothing is found.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Queries of other services: whose query a change breaks, from the repository to the message.
+//! Queries of other services: whose queries a change breaks, from the repository to the message.
 
 mod cases;
 mod stories;
@@ -6,7 +6,7 @@ mod stories;
 use crate::repository::Repository;
 use crate::support::Said;
 
-/// A repository whose `main` has this schema and these consumers (name and query), and a branch that has just begun.
+/// A repository whose `main` has this schema and these consumers (name and query), with a new branch.
 pub(crate) fn repository(before: &str, consumers: &[(&str, &str)]) -> Repository {
     let repository = Repository::new();
     migration(&repository, 3, "before", before);
@@ -24,7 +24,7 @@ pub(crate) fn consumer(repository: &Repository, name: &str, query: &str) {
     repository.0.write(&format!("consumers/{name}/queries.sql"), query);
 }
 
-/// Writes a migration without a down: there is nothing that these tests want back.
+/// Writes a migration without a down script: these tests roll nothing back.
 pub(crate) fn migration(repository: &Repository, number: u64, name: &str, up: &str) {
     let path = repository.path(number, &format!("{name}.up.sql"));
     repository.0.write(&path, format!("-- migrate: irreversible a test\n{up}"));

@@ -1,4 +1,4 @@
-//! Two stories: a column that another service reads is dropped, and a column gets another name while old servers run.
+//! Two stories: a column that another service reads is dropped, and a column is renamed while old servers run.
 
 use super::{consumer, findings, repository};
 use crate::repository::Repository;
@@ -64,16 +64,16 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
   no order is safe: the released code of shop does not run on the new schema, and the new code of shop does not run on the old one
   note: shop: `consumers/shop/queries.sql:1`, as released, no longer prepares: column \"carrier\" does not exist
   note: shop: `consumers/shop/queries.sql:1` needs the new schema: before it, column \"carrier_code\" does not exist
-  help: split it: shipments.carrier gets the name carrier_code
+  help: split it: shipments.carrier is renamed to carrier_code
     1. expand: `cargo xtask new add_carrier_code_to_shipments --add-column 'shipments.carrier_code:text:null'`
     2. deploy code that writes carrier and carrier_code (or a trigger that copies), and still reads carrier
-    3. backfill, in parts: `UPDATE shipments SET carrier_code = carrier WHERE carrier_code IS NULL AND carrier IS NOT NULL`
+    3. backfill, in batches: `UPDATE shipments SET carrier_code = carrier WHERE carrier_code IS NULL AND carrier IS NOT NULL`
     4. switch: deploy code that reads carrier_code, then code that no longer writes carrier
     5. contract: `cargo xtask new drop_carrier_of_shipments --drop-column 'shipments.carrier'`
   help: `-- migrate: allow consumer:shop REASON` says why it is safe here
 ";
     assert_eq!(findings(&said), expected);
-    // The commands of the steps are ones that there are, and run in the place of the migration.
+    // The commands in the steps exist, and can be run instead of the migration.
     for ending in ["up", "down"] {
         std::fs::remove_file(repository.0.path().join(repository.path(4, &format!("rename.{ending}.sql")))).unwrap();
     }
@@ -84,7 +84,7 @@ error[consumer-order] migrations/20250101000004_rename.up.sql:1:1
         repository.0.run(&[&["new"], &step[..], &["--dry-run"]].concat()).ok();
     }
     rename(&repository);
-    // Code that reads neither name can be deployed first, and code that only needs more second.
+    // Code that reads neither name can be deployed first, and code that only needs more can be deployed second.
     consumer(&repository, "shop", "SELECT id FROM shipments WHERE id = $1;\n");
     says(&findings(&check().ok()), &["warning[consumer-order]", "deploy, then migrate: the released code of shop"]);
     repository.git(&["checkout", "--quiet", "consumers"]);

@@ -1,4 +1,4 @@
--- What belongs to a database and is no object of a schema. Nothing here says what the database is called.
+-- What belongs to a database but is not an object of a schema. Nothing here contains the name of the database.
 WITH here AS MATERIALIZED (SELECT d.* , d.oid AS id FROM pg_database d WHERE d.datname = current_database()),
 lo AS (
     SELECT pg_get_userbyid(m.lomowner) AS owner,
@@ -27,7 +27,8 @@ SELECT 0, 'pg_language'::regclass, l.oid, 0, 'built-in', NULL, NULL, 'language '
            'trusted', CASE WHEN l.lanpltrusted <> (l.lanname IN ('sql', 'plpgsql')) THEN l.lanpltrusted END)
 FROM pg_language l WHERE l.oid < 16384
 UNION ALL
--- The other privileges on what is built in belong to the schema; those of the information schema are recorded nowhere.
+-- The other privileges on built-in objects belong to the schema; those of the information schema are not recorded
+-- anywhere.
 SELECT 0, 'pg_namespace'::regclass, n.oid, 0, 'built-in', NULL, NULL, 'schema ' || n.nspname, NULL, NULL,
        jsonb_build_object('owner', NULLIF(n.nspowner, 10)::regrole)
 FROM pg_namespace n WHERE n.oid < 16384 AND n.nspname <> 'public' AND n.nspowner <> 10
@@ -37,8 +38,8 @@ SELECT 0, 'pg_class'::regclass, c.oid, 0, 'built-in', NULL, NULL, 'table ' || c.
 FROM pg_class c WHERE c.oid < 16384 AND c.relkind IN ('r', 'v') AND c.relacl IS NOT NULL
     AND c.relnamespace = to_regnamespace('information_schema')
 UNION ALL
--- There are thousands of these, and nearly nobody changes them: one digest tells of all, without building their text. What is
--- said of languages and of the schema public is listed with them.
+-- There are thousands of these, and they are hardly ever changed: one digest covers all of them, without building their
+-- text. Comments on languages and on the schema public are listed with these.
 SELECT 0, 'pg_description'::regclass, 0, 0, 'built-in', NULL, NULL, 'comments', NULL, NULL,
        jsonb_build_object('digest', sum(hash_record_extended(ROW(c.classoid, c.objoid, c.objsubid, c.description), 0)))
 FROM pg_description c
@@ -55,14 +56,14 @@ SELECT 0, 'pg_operator'::regclass, 0, 0, 'built-in', NULL, NULL, 'operators', NU
        jsonb_build_object('digest', sum(hash_record_extended(ROW(o.*), 0)))
 FROM pg_operator o WHERE o.oid < 16384
 UNION ALL
--- What a schema does not tell of subscriptions, for not every role may read it. Of a connection, which may hold a password,
--- only a digest is read.
+-- The facts about subscriptions that a schema does not include, because not every role may read them. A connection may
+-- contain a password, so only its digest is read.
 SELECT 0, 'pg_subscription'::regclass, s.oid, 0, 'subscription', NULL, NULL, s.subname, NULL, 'options',
        (to_jsonb(s) - '{oid,subname,subdbid,subowner,subenabled,subpublications,subslotname,subsynccommit,subbinary,substream,subtwophasestate,subdisableonerr,subskiplsn,subconninfo}'::text[])
        || jsonb_build_object('connection', left(encode(sha256(convert_to(s.subconninfo, 'UTF8')), 'hex'), 12))
 FROM pg_subscription s WHERE s.subdbid = (SELECT here.id FROM here)
 UNION ALL
--- A large object has a number, and that is another one each time it is made.
+-- A large object has a number, which differs each time it is created.
 SELECT 0, 'pg_largeobject'::regclass, 0, 0, 'large object', NULL, NULL, left(lo.contents, 12), NULL,
        concat_ws(', ', 'of ' || lo.owner::text, lo.grants, lo.comment), jsonb_build_object('count', count(*))
 FROM lo GROUP BY lo.owner, lo.grants, lo.comment, lo.contents
@@ -70,7 +71,7 @@ UNION ALL
 SELECT 0, 'pg_class'::regclass, c.oid, 1, 'unpopulated materialized view', n.nspname, NULL, c.relname, NULL, NULL, '{}'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'm' AND NOT c.relispopulated
 UNION ALL
--- What belongs to an extension is its owner's, unless somebody gave it to another one.
+-- A member of an extension belongs to the owner of the extension, unless somebody gave it to another role.
 SELECT 0, 'pg_depend'::regclass, m.objid, 0, 'member of extension', NULL, NULL, m.extname, NULL,
        pg_describe_object(m.classid, m.objid, 0), jsonb_build_object('owner', m.owner::regrole)
 FROM

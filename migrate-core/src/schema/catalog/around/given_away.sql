@@ -1,4 +1,4 @@
--- Members of extensions that belong to another role than their extension does; it is the end of a query.
+-- Members of extensions with another owner than their extension. This is the end of a query.
 (SELECT e.extname, e.extowner, d.classid, d.objid, CASE d.classid
           WHEN 'pg_proc'::regclass THEN (SELECT p.proowner FROM pg_proc p WHERE p.oid = d.objid)
           WHEN 'pg_class'::regclass THEN (SELECT c.relowner FROM pg_class c WHERE c.oid = d.objid)

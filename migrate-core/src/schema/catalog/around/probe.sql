@@ -1,6 +1,7 @@
--- Whether something around the schema of this database may have changed: who wrote which catalog last, and how many rows it has.
--- Of large catalogs the difference of ages tells that: to turn each number into a text and back takes longer than to read it. What
--- `initdb` wrote is of no age; all others are counted from the first transaction, round and round.
+-- Whether something in the surroundings of the schema of this database may have changed: who last wrote to which
+-- catalog, and how many rows it has. For large catalogs the difference of ages shows that: converting each number to a
+-- text and back takes longer than reading it. Rows written by initdb have no age; all others are counted from the first
+-- transaction, with wraparound.
 SELECT concat_ws('|',
     (SELECT d.xmin::text || ' ' || (SELECT count(*)::text || ' ' || coalesce(max(c.xmin::text::bigint), 0)::text FROM pg_shdescription c
                               WHERE c.classoid = 'pg_database'::regclass AND c.objoid = d.oid)

@@ -1,4 +1,4 @@
--- The same for what exists once for a server.
+-- The same for what exists once per server.
 SELECT concat_ws('|',
     (SELECT count(*)::text || ' ' || max(r.xmin::text::bigint)::text FROM pg_authid r),
     (SELECT count(*)::text || ' ' || coalesce(max(m.xmin::text::bigint), 0)::text FROM pg_auth_members m),
@@ -11,5 +11,5 @@ SELECT concat_ws('|',
     (SELECT string_agg(o.roname, ' ' ORDER BY o.roname COLLATE "C") FROM pg_replication_origin o
      WHERE o.roname !~ '^pg_[0-9]+(_[0-9]+)?$'),
     (SELECT string_agg(s.slot_name, ' ' ORDER BY s.slot_name COLLATE "C") FROM pg_replication_slots s WHERE NOT s.temporary),
-    -- The view of what the files set reads all of them anew.
+    -- The view of the file settings would read all the files again.
     md5(pg_read_binary_file('postgresql.auto.conf', 0, 1 << 20, true)))

@@ -1,11 +1,11 @@
--- What exists once for a server. Passwords are never read, only whether there is one.
+-- What exists once per server. Passwords are never read, only whether there is one.
 SELECT 0::oid AS unit, 'pg_authid'::regclass::oid AS class, r.oid AS oid, 0 AS sub, 'role' AS kind,
        NULL::name AS schema, NULL::name AS parent, r.rolname::text AS name, NULL AS position, NULL::text AS signature,
        jsonb_build_object('superuser', NULLIF(r.rolsuper, false), 'inherit', NULLIF(r.rolinherit, true),
            'createrole', NULLIF(r.rolcreaterole, false), 'createdb', NULLIF(r.rolcreatedb, false),
            'login', NULLIF(r.rolcanlogin, false), 'replication', NULLIF(r.rolreplication, false),
            'bypassrls', NULLIF(r.rolbypassrls, false), 'connection limit', NULLIF(r.rolconnlimit, -1),
-           -- No statement takes the end away again; one that never comes is none.
+           -- No statement can remove the expiry time again; infinity counts as none.
            'valid until', NULLIF(r.rolvaliduntil, 'infinity'), 'password', CASE WHEN r.rolpassword IS NOT NULL THEN 'set' END,
            'comment', shobj_description(r.oid, 'pg_authid'),
            'labels', (SELECT string_agg(l.provider || ' ' || l.label, ', ' ORDER BY l.provider) FROM pg_shseclabel l
@@ -44,7 +44,7 @@ SELECT 0, 'pg_parameter_acl'::regclass, p.oid, 0, 'parameter', NULL, NULL, p.par
 FROM pg_parameter_acl p
 UNION ALL
 SELECT 0, 'pg_replication_origin'::regclass, o.roident, 0, 'replication origin', NULL, NULL, o.roname, NULL, NULL, '{}'
--- That of a subscription goes with it, and is called by its number.
+-- The origin of a subscription is dropped with it, and is named by its number.
 FROM pg_replication_origin o WHERE o.roname !~ '^pg_[0-9]+(_[0-9]+)?$'
 UNION ALL
 SELECT 0, 0, 0, 0, 'replication slot', NULL, NULL, s.slot_name::text, NULL, NULL,

@@ -1,8 +1,9 @@
 //! Arrays that are cast as a whole.
 //!
-//! PostgreSQL writes such a cast as `(ARRAY[1, 2])::numeric[]`, and reads that as a cast of each element: an expression
-//! that is written and read twice is another one each time. A cast to `anyarray` in between does nothing, and keeps the
-//! outer one whole. See `transformTypeCast` in `parse_expr.c`; `schema::spread` has what it is read as without that.
+//! PostgreSQL prints such a cast as `(ARRAY[1, 2])::numeric[]`, and parses that as a cast of each element: an
+//! expression changes each time it is printed and parsed. A cast to `anyarray` in between does nothing, and keeps the
+//! outer cast whole. See `transformTypeCast` in `parse_expr.c`; `schema::spread` contains the form that is parsed
+//! without it.
 
 use super::{Insertion, Tokens};
 
@@ -17,7 +18,7 @@ pub(super) fn casts(tokens: &Tokens<'_>) -> Vec<Insertion> {
     closed.collect()
 }
 
-/// Whether a cast to an array type stands here.
+/// Whether there is a cast to an array type here.
 fn is_array_cast(at: usize, tokens: &Tokens<'_>) -> bool {
     tokens.after_cast(at).is_some_and(|behind| tokens.at(behind - 1) == "]")
 }

@@ -1,5 +1,5 @@
-//! Expressions that PostgreSQL prints in a form which it parses differently, with the casts and names that make it parse what
-//! it printed.
+//! Expressions that PostgreSQL prints in a form that it parses differently. This module adds the casts and names that
+//! make PostgreSQL parse what it printed.
 
 mod array;
 mod nested;
@@ -7,12 +7,12 @@ mod unnamed;
 
 use crate::schema::tokens::Tokens;
 
-/// What is put into a text, and at which byte.
+/// A text to insert, and the byte at which to insert it.
 type Insertion = (usize, &'static str);
 
-/// A text that the server wrote, so that the server reads it as what it is.
+/// A text printed by the server, changed so that the server parses it with its original meaning.
 pub(super) fn as_written(text: &str) -> String {
-    // Most texts have nothing of it, and need not be cut into tokens.
+    // Most texts contain none of this, and need not be split into tokens.
     let has = |one: &str| text.contains(one);
     let has_constants = has("SELECT") && (has("'::") || has("NULL::"));
     if !(has("ARRAY[") || has(") AND") || has(") OR") || has_constants) {

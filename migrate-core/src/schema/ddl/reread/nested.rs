@@ -1,15 +1,15 @@
-//! AND in AND, and OR in OR.
+//! AND inside AND, and OR inside OR.
 //!
-//! What `a BETWEEN 1 AND 2 AND b` is made of, PostgreSQL writes as `((a >= 1) AND (a <= 2)) AND b`, and reads that as one AND of
-//! three: see `makeAndExpr` in `gram.y`. A cast to `boolean` does nothing, and keeps them apart.
+//! PostgreSQL prints the expression of `a BETWEEN 1 AND 2 AND b` as `((a >= 1) AND (a <= 2)) AND b`, and parses that as
+//! one AND of three: see `makeAndExpr` in `gram.y`. A cast to `boolean` does nothing, and keeps them separate.
 
 use super::{Insertion, Tokens};
 
-/// Before what else than an opening bracket an operand can begin.
+/// The tokens, other than an opening bracket, after which an operand can start.
 const BEGINS: [&str; 13] =
     ["(", "WHERE", "ON", "WHEN", "THEN", "ELSE", "HAVING", "SELECT", "RETURN", "CASE", "DEFAULT", ",", "AS"];
 
-/// What an opened bracket has between its operands.
+/// The operators between the operands inside an open bracket.
 #[derive(Default)]
 struct Open {
     place: usize,
@@ -17,7 +17,7 @@ struct Open {
     or: bool,
 }
 
-/// The casts that keep them apart.
+/// The casts that keep them separate.
 pub(super) fn casts(tokens: &Tokens<'_>) -> Vec<Insertion> {
     let (mut open, mut found): (Vec<Open>, _) = (Vec::new(), Vec::new());
     for place in 0..tokens.len() {

@@ -1,7 +1,7 @@
-//! Constants without a name in the list of a SELECT.
+//! Unnamed constants in the list of a SELECT.
 //!
-//! PostgreSQL writes the `'x'` of `EXISTS (SELECT 'x' FROM …)` as `'x'::text` and gives that the name `text` when it reads it: see
-//! `FigureColname` in `parse_target.c`. Where it leaves a name out, that is `?column?`.
+//! PostgreSQL prints the `'x'` of `EXISTS (SELECT 'x' FROM …)` as `'x'::text` and names that column `text` when it
+//! parses it: see `FigureColname` in `parse_target.c`. When it prints no name, the name is `?column?`.
 
 use super::{Insertion, Tokens};
 use crate::schema::query::ENDS;
@@ -11,7 +11,7 @@ fn ends(token: &str) -> bool {
     matches!(token, ")" | ";") || ENDS.contains(&token)
 }
 
-/// The names that it would not give.
+/// The names that it would not choose itself.
 pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
     // Whether a list of columns is open, for each bracket.
     let mut lists = vec![false];
@@ -34,7 +34,7 @@ pub(super) fn names(tokens: &Tokens<'_>) -> Vec<Insertion> {
     found
 }
 
-/// The name of an item that is a constant with its type and nothing else.
+/// The name for an item that is only a constant with its type.
 fn unnamed(tokens: &Tokens<'_>, item: usize) -> Option<Insertion> {
     let constant = tokens.at(item);
     let behind = tokens.after_cast(item + 1).filter(|_| constant.starts_with('\'') || constant == "NULL")?;

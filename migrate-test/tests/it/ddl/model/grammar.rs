@@ -1,5 +1,6 @@
-//! A grammar of statements. A line without indent begins a rule, `name:` or, for statements, `name weight:`, or
-//! `name always:` for what nearly every schema has; the lines below are its alternatives. `<name>` stands for a rule, `{a|b}` for one of several texts; `#` begins a comment.
+//! A grammar of statements. A line without indentation begins a rule: `name:`, or for statements
+//! `name weight:`, or `name always:` for what nearly every schema has. The lines below it are its alternatives.
+//! `<name>` refers to a rule, `{a|b}` is one of several texts, and `#` begins a comment.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -9,11 +10,11 @@ const TEXTS: [&str; 4] =
 
 pub(super) struct Grammar {
     rules: HashMap<&'static str, Vec<&'static str>>,
-    /// The rules that are statements, in their order, with how often each is drawn where that is not always.
+    /// The rules that are statements, in order, with how often each is drawn unless that is always.
     sections: Vec<(&'static str, Option<usize>)>,
 }
 
-/// Walks through the alternatives that were picked.
+/// Expands the alternatives that were picked.
 struct Walk<'a> {
     picks: &'a [u8],
     used: usize,
@@ -61,7 +62,7 @@ impl Grammar {
         self.sections.iter().filter_map(|(_, weight)| *weight).sum()
     }
 
-    /// The section at a place of the weights.
+    /// The section at a position on the scale of the weights.
     pub(super) fn section(&self, mut at: usize) -> usize {
         let mut is_here = |weight: usize| at.checked_sub(weight).map(|rest| at = rest).is_none();
         self.sections.iter().position(|(_, weight)| weight.is_some_and(&mut is_here)).unwrap()
@@ -76,7 +77,7 @@ impl Grammar {
         self.walk(section, picks).0
     }
 
-    /// How many picks a statement takes.
+    /// How many picks a statement uses.
     pub(super) fn used(&self, section: usize, picks: &[u8]) -> usize {
         self.walk(section, picks).1
     }

@@ -1,0 +1,227 @@
+//! Plans as text: the cases in `cases.txt` give the folder, the ledger and the target, and the expected plan.
+//!
+//! `UPDATE_CASES=1` rewrites the outcomes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::db::Holder;
+use crate::ledger::{Event, LedgerEntry};
+use crate::source::Checksum;
+
+/// The version that a case calls `7` is this one, ending in 7.
+const EPOCH: u64 = 20_250_101_000_000;
+
+#[test]
+fn what_is_planned_is_what_the_cases_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runner/plan/cases.txt");
+    let written = std::fs::read_to_string(&path).unwrap();
+    let planned: Vec<String> = written.split("\n\n").map(|case| planned(case.trim())).collect();
+    let planned = planned.join("\n\n") + "\n";
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        return std::fs::write(&path, &planned).unwrap();
+    }
+    for (written, planned) in written.trim_end().split("\n\n").zip(planned.trim_end().split("\n\n")) {
+        assert_eq!(written, planned);
+    }
+}
+
+/// A case with its present outcome.
+fn planned(case: &str) -> String {
+    let given: Vec<&str> = case.lines().filter(|line| !line.starts_with('>')).collect();
+    let value = |key: &str| given.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).unwrap_or("");
+    let list = |key: &str| value(key).split(", ").filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let files: Vec<String> = list("files");
+    let ledger: Vec<String> = list("ledger");
+    let set = folder(&files);
+    let state = state(&ledger, &files, given.contains(&"no ledger"), value("running"));
+    let stored = stored(&state, value("not stored"));
+    let policy = Policy {
+        allow_out_of_order: value("policy").contains("out-of-order"),
+        allow_newer: value("policy").contains("newer"),
+        allow_empty: value("policy").contains("empty"),
+        down_from: if value("policy").contains("files") { DownFrom::Files } else { DownFrom::Ledger },
+    };
+    let has_code = |_: &Version| !given.contains(&"no code");
+    let outcome = match plan(&set, &state, &stored, &target(value("target")), policy, &has_code) {
+        Ok(plan) => shown(&plan),
+        Err(error) => findings("", error.findings()),
+    };
+    let outcome = if outcome.is_empty() { "> nothing to do".to_owned() } else { shortened(&outcome) };
+    [given.join("\n"), outcome].join("\n")
+}
+
+/// Versions as cases write them, and checksums without their digits.
+fn shortened(text: &str) -> String {
+    let text = text.replace("2025010100000", "");
+    let mut parts = text.split("sha256:");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + "sha256:…" + &part[64..])
+}
+
+fn version(number: &str) -> Version {
+    (EPOCH + number.parse::<u64>().unwrap()).into()
+}
+
+/// `up-to 3`, `up 2`, `down 1`, `down-to 1`, `zero`; empty means the newest.
+fn target(words: &str) -> Target {
+    match words.split_once(' ').unwrap_or((words, "")) {
+        ("up-to", to) => Target::UpTo(version(to)),
+        ("up", count) => Target::Up(count.parse().unwrap()),
+        ("down", count) => Target::Down(count.parse().unwrap()),
+        ("down-to", to) => Target::DownTo(version(to)),
+        ("zero", _) => Target::Zero,
+        ("", _) => Target::Latest,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The number of a file, and its properties: `3 irreversible`.
+fn words(file: &str) -> (&str, Vec<&str>) {
+    let (number, words) = file.split_once(' ').unwrap_or((file, ""));
+    (number, words.split(' ').collect())
+}
+
+/// The files of a migration, as name and text: the present ones if `now`, otherwise those at the time when it was
+/// applied.
+fn texts(file: &str, now: bool) -> Vec<(String, String)> {
+    let (number, words) = words(file);
+    let has = |word: &str| words.contains(&word);
+    let name = if has("renamed") && now { format!("n{number}") } else { format!("m{number}") };
+    let stem = format!("{}_{name}", version(number));
+    if has("code") {
+        return vec![(format!("{stem}.rs"), "// It is written in Rust.".to_owned())];
+    }
+    let mut up = String::new();
+    if has("stepwise") || has("outside") {
+        up += "-- migrate: no-transaction\n";
+    }
+    if has("irreversible") {
+        up += "-- migrate: irreversible it is for good\n";
+    }
+    if let Some(at) = words.iter().position(|word| *word == "squashes") {
+        up += &format!("-- migrate: squashes {}\n", version(words[at + 1]));
+    }
+    up += &format!("SELECT {number};\n");
+    up += if has("outside") { "CREATE DATABASE two;\nSELECT 3;\n" } else { "SELECT 2;\nSELECT 3;\n" };
+    if has("edited") && now {
+        up += "SELECT 'edited';\n";
+    }
+    let mut down = if has("stepwise") { "-- migrate: no-transaction\n" } else { "" }.to_owned();
+    down += &format!("SELECT -{number};\nSELECT -2;\n");
+    if has("down-edited") && now {
+        down += "SELECT 'edited';\n";
+    }
+    let down = (!has("irreversible")).then(|| (format!("{stem}.down.sql"), down));
+    std::iter::once((format!("{stem}.up.sql"), up)).chain(down).collect()
+}
+
+fn folder(files: &[String]) -> MigrationSet {
+    let files: Vec<(String, String)> = files.iter().flat_map(|file| texts(file, true)).collect();
+    let files = files.iter().map(|(name, text)| (name.as_str(), text.as_bytes()));
+    MigrationSet::of_files(Path::new("migrations"), files).unwrap()
+}
+
+/// The rows of a ledger: `applied 1`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the unedited
+/// files.
+fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> State {
+    let entries = rows.iter().zip(1..).map(|(row, id)| {
+        let mut words = row.split(' ');
+        let event: Event = words.next().unwrap().parse().unwrap();
+        let number = words.next().unwrap();
+        let file = files.iter().find(|file| self::words(file).0 == number).cloned();
+        let texts = texts(&file.unwrap_or_else(|| number.to_owned()), false);
+        let checksum = |at: usize| texts.get(at).map(|(_, text)| Checksum::of(text));
+        let direction = match words.next() {
+            Some("down") => Direction::Down,
+            _ if event == Event::RolledBack => Direction::Down,
+            _ => Direction::Up,
+        };
+        LedgerEntry {
+            id,
+            event,
+            direction,
+            version: version(number),
+            name: format!("m{number}"),
+            statement: words.next().map(|statement| statement.parse().unwrap()),
+            up_checksum: checksum(0),
+            down_checksum: checksum(1),
+            at: "noon".to_owned(),
+            by: "ann".to_owned(),
+            note: (event == Event::Failed).then(|| "division by zero".to_owned()),
+        }
+    });
+    let mut state = State::derive((!is_missing).then(|| (entries.collect(), rows.len() as i64)));
+    if !running.is_empty() {
+        let query = Some(running.to_owned());
+        state.set_running(Holder { pid: 4711, application: None, role: None, client: None, since: None, query });
+    }
+    state
+}
+
+/// The down scripts in the ledger, as they were when the migrations were applied; the script of the number `without` is
+/// missing.
+fn stored(state: &State, without: &str) -> BTreeMap<Version, Arc<str>> {
+    let known = state.applied().map(|applied| (&applied.version, &applied.down_checksum));
+    let known = known.chain(state.unfinished().map(|one| (&one.version, &one.down_checksum)));
+    let has_down = known.filter(|(_, down)| down.is_some()).map(|(version, _)| version);
+    let of = |version: &Version| {
+        let number = version.as_str().trim_start_matches("2025010100000").to_owned();
+        // It does not matter which of the texts it was if only the checksum is known.
+        let plain = texts(&number, false).remove(1).1;
+        (number != without).then(|| (version.clone(), plain.into()))
+    };
+    has_down.filter_map(of).collect()
+}
+
+/// The steps of a plan, its warnings, and its other facts.
+fn shown(plan: &Plan) -> String {
+    let step = |step: &Step| {
+        let work = match &step.work {
+            Work::Code => " in Rust".to_owned(),
+            Work::Sql(script) if script.path().starts_with("migrations") => String::new(),
+            Work::Sql(script) => format!(" by {}", script.path().display()),
+        };
+        let edited = step.script().is_some_and(|script| script.text().contains("edited"));
+        let edited = if edited { " as edited" } else { "" };
+        let resume = step.resume.as_ref().map_or(String::new(), |one| format!(" after {} statements", one.done));
+        let file = if step.migration.is_some() { "" } else { ", file missing" };
+        format!("> {} {}_{}{work}{edited}{resume}{file}", step.direction, step.version, step.name)
+    };
+    let steps = plan.steps().iter().map(step);
+    let never_run = plan.never_run().iter().map(|version| format!("> never run: {version}"));
+    let warnings = (!plan.warnings().is_empty()).then(|| findings("warning ", plan.warnings()));
+    steps.chain(never_run).chain(warnings).collect::<Vec<_>>().join("\n")
+}
+
+fn findings(kind: &str, findings: &[Finding]) -> String {
+    let one = |finding: &Finding| {
+        let place = finding.place.as_ref().map_or(String::new(), |place| format!(" {}", place.path().display()));
+        let first = format!("> {kind}{}{place}: {}", finding.code, finding.message);
+        let notes = finding.notes.iter().map(|note| format!(">   {note}"));
+        let help = finding.help.iter().map(|help| format!(">   → {help}"));
+        std::iter::once(first).chain(notes).chain(help).collect::<Vec<_>>().join("\n")
+    };
+    findings.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// A stale plan is made again while somebody else goes on, and not where nobody does or something was done.
+#[test]
+fn a_plan_is_made_again_while_the_ledger_goes_on() {
+    use super::super::{Again, Done, RunReport};
+    let at = |newest| Plan { newest, ..Plan::of(Vec::new(), &State::default()) };
+    let error = |kind| Error::new(kind, obstacle::stale());
+    let mut again = Again::default();
+    assert!((0..99).all(|newest| again.may(&at(newest), &error(ErrorKind::Stale))));
+    assert!(!again.may(&at(99), &error(ErrorKind::Stale)), "a hundred times is enough");
+    let mut again = Again::default();
+    let tries: Vec<bool> = (0..4).map(|_| again.may(&at(7), &error(ErrorKind::Stale))).collect();
+    assert_eq!(tries, [true, true, false, false], "nobody was faster");
+    assert!(!Again::default().may(&at(1), &error(ErrorKind::Lock)));
+    let (version, name, elapsed) = ("1".to_owned(), "m1".to_owned(), std::time::Duration::ZERO);
+    let done = vec![Done { direction: Direction::Up, version, name, elapsed }];
+    let done = RunReport { done, ..RunReport::default() };
+    assert!(!Again::default().may(&at(1), &error(ErrorKind::Stale).with_report(done)));
+}
