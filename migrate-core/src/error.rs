@@ -58,8 +58,8 @@ impl ErrorKind {
         }
     }
 
-    /// The exit code of a program that ends with this error: 1 if it failed, 2 for wrong usage or configuration, 3 if it
-    /// found problems and ran nothing.
+    /// The exit code of a program that ends with this error: 1 if it failed, 2 for wrong usage or configuration, 3 if
+    /// it found problems and ran nothing.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Configuration => 2,

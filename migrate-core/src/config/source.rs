@@ -238,7 +238,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever stands in a password and however it is quoted, no four characters of it are shown.
+        /// Whatever a password contains and however it is quoted, no four consecutive characters of it are shown.
         #[test]
         fn no_part_of_a_password_is_shown(password in "\\PC{4,12}", form in 0..4_usize) {
             let url = format!("postgres://qq:{password}@db/sh");

@@ -208,7 +208,7 @@ mod tests {
             let database = Database::parse(url).unwrap();
             assert_eq!(database.url_with_password(), url);
         }
-        // The driver's own options too, whatever is in them.
+        // The same for the driver's own options, whatever they contain.
         let options = PgConnectOptions::new_without_pgpass().host("::1").port(7).username("a b@c").database("d");
         let database = Database::from(options.password("p@\u{e9}%41").ssl_mode(PgSslMode::Disable));
         assert_eq!(database.url_with_password(), "postgres://a%20b%40c:p%40%C3%A9%2541@[::1]:7/d?sslmode=disable");

@@ -47,7 +47,7 @@ pub(super) enum By {
 pub(crate) struct Limits {
     /// For one quick query.
     pub(crate) question: Duration,
-    /// For any sign of life at all.
+    /// For any answer at all.
     pub(crate) patience: Duration,
     /// The silence after which the first query is sent.
     first: Duration,
@@ -285,7 +285,7 @@ mod tests {
     const LIMITS: Limits =
         Limits { question: Duration::from_secs(5), patience: Duration::from_secs(30), first: Duration::from_secs(10) };
 
-    /// How many looks, a second apart, it takes until the session is given up.
+    /// How many observations, one second apart, it takes until the session is given up.
     fn looks(bytes: usize, seen: impl Fn(u64) -> Option<Seen>) -> Option<u64> {
         let mut verdict = Verdict::new(LIMITS, bytes);
         let begin = verdict.heard;

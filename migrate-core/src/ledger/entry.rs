@@ -29,9 +29,9 @@ pub enum Event {
 /// The direction of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// From the version before it to its own.
+    /// From the previous version to its own.
     Up,
-    /// From its own version to the one before.
+    /// From its own version to the previous one.
     Down,
 }
 
@@ -122,7 +122,7 @@ pub struct LedgerEntry {
 pub struct HistoryEntry {
     /// Position, from 1, without gaps.
     pub id: i64,
-    /// What happened, as the ledger's own word.
+    /// What happened, as the word in the ledger.
     pub event: String,
     /// The direction of the script.
     pub direction: Option<String>,

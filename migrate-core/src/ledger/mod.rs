@@ -54,8 +54,8 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// A program without user and host; the environment is not read. A [`Migrator`](crate::Migrator) reads it when it is
-    /// opened.
+    /// A program without user and host; the environment is not read. A [`Migrator`](crate::Migrator) reads it when it
+    /// is opened.
     pub fn named(application: &str) -> Self {
         let tool = concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned();
         Self { user: None, host: None, application: application.to_owned(), commit: None, tool }

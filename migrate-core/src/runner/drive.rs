@@ -19,7 +19,7 @@ use crate::error::Result as Outcome;
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) failure: Failure,
-    /// Whether it was interrupted on request.
+    /// Whether it was cancelled on request.
     pub(super) cancelled: bool,
     /// The sessions that were last seen blocking it.
     pub(super) blockers: Vec<Holder>,

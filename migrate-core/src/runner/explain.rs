@@ -172,7 +172,7 @@ fn stays(step: &Step, at: At) -> bool {
     }
 }
 
-/// Whether the advice is to correct the file.
+/// Whether the advice for this error is to correct the file.
 fn is_for_the_file(sqlstate: &str) -> bool {
     let names = ["42P01", "42703", "42704", "42883", "3F000"];
     let there = ["42P07", "42710", "42701", "42P06", "42723"];

@@ -144,7 +144,7 @@ pub struct Done {
 pub struct RunReport {
     /// The steps that were committed, in order.
     pub done: Vec<Done>,
-    /// How long the run took, from the first look at the ledger to the last commit.
+    /// How long the run took, from the first read of the ledger to the last commit.
     pub elapsed: Duration,
     /// The schema after the last commit, without the ledger, if its fingerprint was recorded.
     pub schema: Option<Schema>,

@@ -6,7 +6,7 @@ use crate::db::Database;
 use crate::error::Error;
 use crate::ident::plain;
 
-/// Adds what the options and the database tell about an error of a run.
+/// Adds facts from the options and the database to an error of a run.
 pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {
     match error.sqlstate() {
         Some("42501") => right(error, database),

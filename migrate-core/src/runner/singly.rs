@@ -64,7 +64,7 @@ pub(super) fn given_up(writer: &mut Writer, step: &Step) -> String {
     let started = Record {
         up_checksum: undoes.up_checksum.as_ref().map(Checksum::as_str),
         down_checksum: undoes.down_checksum.as_ref().map(Checksum::as_str),
-        note: Some("the way back failed at its first statement, and nothing of it was kept"),
+        note: Some("the undo failed at its first statement, and nothing of it was kept"),
         ..of(Event::Started, back)
     };
     let mut rows = writer.insert(&started);

@@ -22,7 +22,7 @@ pub struct Status {
     pub has_ledger: bool,
 }
 
-/// A migration that is applied.
+/// An applied migration.
 #[derive(Debug, Clone)]
 pub struct AppliedStatus {
     /// Its version.
@@ -45,14 +45,14 @@ pub struct AppliedStatus {
     pub never_run: bool,
 }
 
-/// A migration that is not applied.
+/// A pending migration.
 #[derive(Debug, Clone)]
 pub struct PendingStatus {
     /// Its version.
     pub version: Version,
     /// Its name.
     pub name: String,
-    /// Whether it is older than one that is applied.
+    /// Whether it is older than an applied migration.
     pub out_of_order: bool,
 }
 

@@ -148,7 +148,7 @@ pub(super) fn version_of(path: &Path) -> String {
 mod tests {
     use crate::source::MigrationSet;
 
-    /// How many scripts of a set were cut into statements.
+    /// How many scripts of a set were split into statements.
     fn cut(set: &MigrationSet) -> usize {
         let scripts = set.iter().flat_map(|one| [one.up_script(), one.down_script(), one.verify()]);
         scripts.flatten().filter(|script| script.cut.get().is_some()).count()
@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(codes(set.check(|one| one.version() == first.version()).unwrap_err()), ["unterminated-quote"]);
         assert_eq!(cut(&set), 5);
         assert_eq!(codes(MigrationSet::load(folder.path()).unwrap_err()), ["unterminated-quote"]);
-        // What is wrong with a name is told together with everything else.
+        // Problems with a name are reported together with all others.
         write("notes.txt", "");
         assert_eq!(codes(MigrationSet::read(folder.path()).unwrap_err()), ["unterminated-quote", "file-name"]);
     }

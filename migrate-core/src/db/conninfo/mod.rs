@@ -39,7 +39,7 @@ struct Given {
 enum Origin {
     Text,
     Service(String),
-    /// The environment variable of this name.
+    /// The environment variable with this name.
     Variable(&'static str),
 }
 
@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// What a URL means where the environment has these variables, or why it is refused.
+    /// The meaning of a URL with these environment variables, or why it is refused.
     fn read(url: &str, variables: &[(&str, &str)]) -> std::result::Result<Conninfo, String> {
         let lookup =
             |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, value)| OsString::from(value));

@@ -207,7 +207,8 @@ fn findings(kind: &str, findings: &[Finding]) -> String {
     findings.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// A stale plan is made again while somebody else goes on, and not where nobody does or something was done.
+/// A stale plan is repeated as long as another run makes progress, but not if none does or if something was already
+/// done.
 #[test]
 fn a_plan_is_made_again_while_the_ledger_goes_on() {
     use super::super::{Again, Done, RunReport};
