@@ -1,5 +1,5 @@
-//! Cuts scripts into statements, for `ci/split.py`: reads scripts that end with a NUL byte each, and writes a line for
-//! each with the first byte and the end of each statement, and `!` where something in it is uncertain.
+//! Splits scripts into statements, for `ci/split.py`. It reads scripts that each end with a NUL byte, and writes one
+//! line per script with the first byte and the end of each statement, and `!` if anything in it is uncertain.
 
 use std::io::{self, BufRead, Write};
 

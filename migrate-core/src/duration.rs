@@ -1,11 +1,11 @@
-//! Times as people write them in files: `250ms`, `2s`, `10min`.
+//! Durations as they are written in files: `250ms`, `2s`, `10min`.
 
 use std::time::Duration;
 
 /// Reads a number with its unit (`ms`, `s`, `min`, `h`), or a bare `0`.
 ///
-/// These are units that PostgreSQL's own settings know; a number without one is refused,
-/// because PostgreSQL would read milliseconds and most people mean seconds.
+/// PostgreSQL's own settings use the same units. A number without a unit is refused, because PostgreSQL would read it
+/// as milliseconds while most people mean seconds.
 pub fn parse(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..digits].parse().ok()?;
@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Option<Duration> {
     (total <= i32::MAX as u64).then(|| Duration::from_millis(total))
 }
 
-/// The same for people: `250 ms`, `2 s`, `10 min`.
+/// Formats a duration for display: `250 ms`, `2 s`, `10 min`.
 pub fn display(time: Duration) -> String {
     match time.as_millis() {
         all if all % 60_000 == 0 && all > 0 => format!("{} min", all / 60_000),

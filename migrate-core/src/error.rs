@@ -1,7 +1,7 @@
-//! The error of this library: what kind it is, and the findings that tell the story.
+//! The error type of this library: a kind, and the findings that describe what went wrong.
 //!
-//! A kind is for programs, which decide by it (retry, exit code); the findings are for people.
-//! One failure can have many findings: a folder reports all its problems at once.
+//! The kind is for programs, which use it to decide what to do (retry, exit code); the findings are for people. One
+//! failure can have many findings: a folder reports all its problems at once.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,24 +9,24 @@ use std::fmt;
 use crate::finding::Finding;
 use crate::runner::RunReport;
 
-/// What every function of this library that can fail returns.
+/// The result of every function of this library that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, for a program to decide by.
+/// The kind of failure, on which a program can base a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A migration file, or the folder, is not as it has to be; nothing was run.
+    /// A migration file or the migrations folder is not valid; nothing was run.
     Files,
     /// `migrate.toml`, an option or an environment variable is wrong.
     Configuration,
-    /// The database cannot be reached, or does not let us in.
+    /// The database cannot be reached or refuses the connection.
     Connection,
-    /// The files and the ledger do not fit together; nothing was run.
+    /// The files and the ledger do not match; nothing was run.
     Plan,
     /// The ledger changed between planning and running; nothing was run.
     Stale,
-    /// Somebody else holds the migration lock, or it was lost.
+    /// Another session holds the migration lock, or the lock was lost.
     Lock,
     /// The server refused a statement of a migration.
     Statement,
@@ -34,14 +34,14 @@ pub enum ErrorKind {
     Code,
     /// The ledger cannot be read or written.
     Ledger,
-    /// The run was interrupted on request.
+    /// The run was cancelled on request.
     Cancelled,
-    /// The database is older than what was asked for.
+    /// The database is older than the requested version.
     Behind,
 }
 
 impl ErrorKind {
-    /// The word for it, as it stands in JSON: `statement`.
+    /// The name of the kind, as in JSON: `statement`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Files => "files",
@@ -58,8 +58,8 @@ impl ErrorKind {
         }
     }
 
-    /// The exit code of a program that ends with it: 1 where it failed, 2 for wrong usage or configuration, 3 where it found
-    /// problems and ran nothing.
+    /// The exit code of a program that ends with this error: 1 if it failed, 2 for wrong usage or configuration, 3 if
+    /// it found problems and ran nothing.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Configuration => 2,
@@ -75,7 +75,7 @@ impl ErrorKind {
     }
 }
 
-/// A failure: its kind, the findings that explain it, and what was done before it.
+/// A failure: its kind, the findings that explain it, and what was done before it happened.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -87,35 +87,35 @@ struct Inner {
 }
 
 impl Error {
-    /// A failure with one finding.
+    /// Creates a failure with one finding.
     pub fn new(kind: ErrorKind, finding: Finding) -> Self {
         Self::of(kind, vec![finding])
     }
 
-    /// A failure with several findings.
+    /// Creates a failure with several findings.
     pub fn of(kind: ErrorKind, findings: Vec<Finding>) -> Self {
         Self(Box::new(Inner { kind, findings, sqlstate: None, report: None, source: None }))
     }
 
-    /// Keeps the error that caused this one.
+    /// Attaches the error that caused this one.
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
     }
 
-    /// Keeps the server's SQLSTATE.
+    /// Attaches the server's SQLSTATE.
     pub(crate) fn with_sqlstate(mut self, code: impl Into<String>) -> Self {
         self.0.sqlstate = Some(code.into());
         self
     }
 
-    /// Keeps what was done before the failure.
+    /// Attaches the report of what was done before the failure.
     pub(crate) fn with_report(mut self, report: RunReport) -> Self {
         self.0.report = Some(report);
         self
     }
 
-    /// Says where the first finding is.
+    /// Sets the place of the first finding.
     pub(crate) fn at(mut self, place: crate::finding::Place) -> Self {
         if let Some(first) = self.0.findings.first_mut() {
             first.place = Some(place);
@@ -123,7 +123,7 @@ impl Error {
         self
     }
 
-    /// The same failure under another code, in other words, with another way out; place and facts stay.
+    /// Replaces the code, message and help of the first finding; its place and notes stay.
     pub(crate) fn rewritten(mut self, code: &'static str, message: String, help: Vec<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {
             (first.code, first.message, first.help) = (code, message, help);
@@ -131,7 +131,7 @@ impl Error {
         self
     }
 
-    /// Gives the first finding this next step in place of general ones.
+    /// Replaces the help of the first finding with this next step.
     pub(crate) fn help_instead(mut self, help: impl Into<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {
             first.help = vec![help.into()];
@@ -147,7 +147,7 @@ impl Error {
         self
     }
 
-    /// Adds a fact to the first finding.
+    /// Adds a note to the first finding.
     pub fn note(mut self, note: impl Into<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {
             first.notes.push(note.into());
@@ -155,30 +155,30 @@ impl Error {
         self
     }
 
-    /// What went wrong, for a program to decide by.
+    /// The kind of failure, on which a program can base a decision.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// The findings, the most important first; never empty.
+    /// The findings, most important first; never empty.
     pub fn findings(&self) -> &[Finding] {
         &self.0.findings
     }
 
-    /// The server's SQLSTATE, where the server refused something.
+    /// The server's SQLSTATE, if the server refused something.
     ///
     /// See <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
     pub fn sqlstate(&self) -> Option<&str> {
         self.0.sqlstate.as_deref()
     }
 
-    /// What was applied or rolled back, and committed, before a run failed.
+    /// The migrations that were applied or rolled back, and committed, before a run failed.
     pub fn report(&self) -> Option<&RunReport> {
         self.0.report.as_ref()
     }
 }
 
-/// Writes the findings, a line each.
+/// Writes one finding per line.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, finding) in self.0.findings.iter().enumerate() {

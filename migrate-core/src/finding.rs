@@ -1,27 +1,26 @@
-//! What is wrong, where, and what to do next: the one shape of everything that is reported.
+//! Findings: what is wrong, where, and what to do next.
 //!
-//! Errors, problems of a folder, obstacles of a plan and lint results are all findings, so
-//! that they look alike in a terminal, in JSON and in a pull request. How they look is left
-//! to whoever prints them.
+//! Errors, problems in a folder, obstacles to a plan and lint results are all findings, so that they look alike in a
+//! terminal, in JSON and in a pull request. The code that prints them decides how they look.
 
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Worth knowing; nothing has to be done.
+    /// Information; no action is needed.
     Note,
-    /// Probably wrong; the work goes on.
+    /// Probably wrong; the work continues.
     Warning,
     /// Wrong; the work stops.
     Error,
 }
 
 impl Severity {
-    /// The word for it, in lower case.
+    /// The name of the severity, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -31,25 +30,25 @@ impl Severity {
     }
 }
 
-/// One thing that was found, with its place and the way out.
+/// One problem, with its place and what to do about it.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// A stable identifier such as `file-name`; scripts may match on it.
     pub code: &'static str,
-    /// How much it weighs.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong, as one sentence without a final dot.
+    /// What is wrong, as one sentence without a final full stop.
     pub message: String,
-    /// The file, and the part of it, where there is one.
+    /// The file and the part of it, if there is one.
     pub place: Option<Place>,
-    /// Facts that explain it, one sentence each.
+    /// Facts that explain the problem, one sentence each.
     pub notes: Vec<String>,
     /// What to do next, one sentence each.
     pub help: Vec<String>,
 }
 
 impl Finding {
-    /// An error with this code and message; place, notes and help are added by the methods below.
+    /// Creates an error with this code and message; the methods below add place, notes and help.
     pub fn error(code: &'static str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -61,18 +60,18 @@ impl Finding {
         }
     }
 
-    /// The same as a warning.
+    /// Creates a warning with this code and message.
     pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
-    /// Says where it is.
+    /// Sets the place.
     pub fn at(mut self, place: impl Into<Option<Place>>) -> Self {
         self.place = place.into();
         self
     }
 
-    /// Adds a fact that explains it.
+    /// Adds a fact that explains the problem.
     pub fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
@@ -102,7 +101,7 @@ pub struct Place {
     part: Option<Part>,
 }
 
-/// The text of a file and the bytes of it that are meant.
+/// The text of a file and the relevant byte range.
 #[derive(Debug, Clone)]
 struct Part {
     text: Arc<str>,
@@ -118,15 +117,15 @@ impl Place {
 
     /// The bytes `span` of a file with this text.
     ///
-    /// A span that does not fit the text is moved to the nearest character boundaries inside
-    /// it: a place that is a little off is better than none.
+    /// A span that does not fit the text is moved to the nearest character boundaries inside it: a place that is
+    /// slightly off is better than none.
     pub fn within(path: impl Into<PathBuf>, text: Arc<str>, span: Range<usize>) -> Self {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
         Self { path: path.into(), part: Some(Part { text, span: start..end, label: String::new() }) }
     }
 
-    /// Puts a few words beside the caret.
+    /// Sets the label next to the caret.
     pub fn labelled(mut self, label: impl Into<String>) -> Self {
         if let Some(part) = &mut self.part {
             part.label = label.into();
@@ -134,7 +133,7 @@ impl Place {
         self
     }
 
-    /// The same part of the file under another path, such as one that begins elsewhere.
+    /// Returns the same place with a different path, for example one relative to another folder.
     pub fn renamed(self, path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), ..self }
     }
@@ -144,7 +143,7 @@ impl Place {
         &self.path
     }
 
-    /// The text of the file, the bytes that are meant, and the words beside the caret.
+    /// The text of the file, the relevant byte range, and the label next to the caret.
     pub fn source(&self) -> Option<(&str, Range<usize>, &str)> {
         self.part.as_ref().map(|part| (&*part.text, part.span.clone(), part.label.as_str()))
     }
@@ -154,13 +153,13 @@ impl Place {
         self.part.as_ref().map(|part| line_column(&part.text, part.span.start))
     }
 
-    /// Line and column of the first character behind it, counted alike.
+    /// Line and column of the first character after it, counted the same way.
     pub fn end_line_column(&self) -> Option<(usize, usize)> {
         self.part.as_ref().map(|part| line_column(&part.text, part.span.end))
     }
 }
 
-/// Writes `path`, or `path:line:column` where the place is a part of a file.
+/// Writes `path`, or `path:line:column` if the place is a part of a file.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.path.display())?;

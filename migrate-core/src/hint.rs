@@ -1,21 +1,21 @@
-//! Commands in texts: findings name the next step as `` `cargo xtask COMMAND …` ``, and whoever shows them says how that
-//! command is really called.
+//! Commands in texts. Findings name the next step as `` `cargo xtask COMMAND …` ``, and the code that displays them
+//! replaces it with the actual command line.
 //!
-//! This library does not know what its commands are called where it is used. The command line gives [`rewrite`] its own
-//! name and options; an application that embeds the library can put something else in their place.
+//! This library does not know how its commands are invoked. The command line passes its own name and options to
+//! [`rewrite`]; an application that embeds the library can substitute something else.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::visible::is_hidden;
 
-/// How texts call the command line.
+/// The name of the command line in texts.
 pub const PROGRAM: &str = "cargo xtask";
 
-/// Replaces each command of a text by what `call` makes of its arguments: `status --exit-code` of `` `cargo xtask
-/// status --exit-code` ``.
+/// Replaces each command in a text with the result of `call` for its arguments: `status --exit-code` for `` `cargo
+/// xtask status --exit-code` ``.
 ///
-/// A command stands between backticks, or takes up the rest of a line that begins with it. Anywhere else the program is
+/// A command is enclosed in backticks, or takes up the rest of a line that starts with it. Anywhere else the program is
 /// only mentioned, and `call` gets no arguments.
 pub fn rewrite<'t>(text: &'t str, call: &dyn Fn(&str) -> String) -> Cow<'t, str> {
     let mut written = String::new();
@@ -29,7 +29,7 @@ pub fn rewrite<'t>(text: &'t str, call: &dyn Fn(&str) -> String) -> Cow<'t, str>
     if from == 0 { Cow::Borrowed(text) } else { Cow::Owned(written + &text[from..]) }
 }
 
-/// The commands of a text, without the name of the program; a mere mention is an empty one.
+/// The commands in a text, without the name of the program; a mere mention is an empty command.
 pub fn commands(text: &str) -> Vec<&str> {
     let mut all = Vec::new();
     let mut from = 0;
@@ -40,7 +40,7 @@ pub fn commands(text: &str) -> Vec<&str> {
     all
 }
 
-/// The next command from this byte on, without the blanks after it.
+/// The next command at or after this byte, without trailing blanks.
 fn next(text: &str, from: usize) -> Option<Range<usize>> {
     let mut search = from;
     loop {
@@ -63,7 +63,8 @@ fn next(text: &str, from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// How long a command is: to the closing backtick or the end of the line, or to where the shell begins another one.
+/// The length of a command: up to the closing backtick, the end of the line, or the character where the shell starts
+/// another command.
 fn length(rest: &str, is_quoted: bool) -> usize {
     let mut quote = None;
     let mut before = ' ';
@@ -79,12 +80,12 @@ fn length(rest: &str, is_quoted: bool) -> usize {
         }
         before = char;
     }
-    // A quote that is not closed was none.
+    // An unclosed quote is not a quote.
     rest.find(|char| char == '\n' || (is_quoted && char == '`')).unwrap_or(rest.len())
 }
 
-/// A text as one word of a shell. Characters that cannot be seen are written as escapes, which bash, zsh and newer shells
-/// read.
+/// Quotes a text as one shell word. Invisible characters are written as escapes, which bash, zsh and newer shells
+/// understand.
 pub fn quote(text: &str) -> String {
     let is_plain = |char: char| char.is_ascii_alphanumeric() || "-_./:=@%+,".contains(char);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -95,7 +96,7 @@ pub fn quote(text: &str) -> String {
     }
     let escaped = |char: char| match char {
         '\'' | '\\' => format!("\\{char}"),
-        // A backtick would end the command in a text.
+        // A backtick would end the command in the text.
         '`' | '\n' | '\t' => format!("\\x{:02x}", u32::from(char)),
         char if is_hidden(char) => {
             let mut bytes = [0; 4];

@@ -1,16 +1,16 @@
-//! Names and literals in SQL text: the only place of the workspace that quotes.
+//! Names and literals in SQL text: the only place in the workspace that quotes.
 //!
-//! Values are bound wherever a statement travels alone. A run sends many statements in one
-//! message, and such a message cannot bind; that is what [`literal`] is for. What a name
-//! means, and whether it exists, is left to the server.
+//! A statement that is sent alone binds its values. A run sends many statements in one message, and such a message
+//! cannot bind values; that is what [`literal`] is for. Whether a name exists and what it refers to is left to the
+//! server.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::LazyLock;
 
-/// A table or another object with its schema, ready to be written into SQL.
+/// A table or another object with its schema, ready to be written in SQL.
 ///
-/// The schema is always there: a `search_path` must never decide which ledger is meant.
+/// The schema is always given: a `search_path` must never decide which ledger is meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct QualifiedName {
     schema: String,
@@ -18,41 +18,41 @@ pub struct QualifiedName {
 }
 
 impl QualifiedName {
-    /// Joins a schema and a name, both as they stand in the catalog (unquoted, in their own case).
+    /// Creates a name from a schema and a name, both as they are stored in the catalog (unquoted, in their own case).
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
         Self { schema: schema.into(), name: name.into() }
     }
 
     /// Reads `schema.name`, where each part may be in double quotes as in SQL.
     ///
-    /// An unquoted part is folded to lower case, as the server would do it. `None` means that
-    /// the text is not exactly two parts.
+    /// An unquoted part is folded to lower case, as the server does. Returns `None` unless the text has exactly two
+    /// parts.
     pub fn parse(text: &str) -> Option<Self> {
         let (schema, rest) = first_name(text.trim())?;
         let (name, rest) = first_name(rest.strip_prefix('.')?)?;
         rest.is_empty().then_some(Self { schema, name })
     }
 
-    /// The schema, as it stands in the catalog.
+    /// The schema, as stored in the catalog.
     pub fn schema(&self) -> &str {
         &self.schema
     }
 
-    /// The name without its schema, as it stands in the catalog.
+    /// The name without its schema, as stored in the catalog.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// Writes the name as SQL text: both parts quoted where they have to be.
+/// Writes the name as SQL text, with both parts quoted.
 impl fmt::Display for QualifiedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", ident(&self.schema), ident(&self.name))
     }
 }
 
-/// Reads the text up to the closing quote, with doubled quotes undone, and returns it with what
-/// follows. `None` means that the quote is never closed.
+/// Reads the text up to the closing quote, replaces doubled quotes with single ones, and returns it together with the
+/// rest. Returns `None` if the quote is never closed.
 pub fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut rest = text;
@@ -65,8 +65,8 @@ pub fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     }
 }
 
-/// Reads the name at the beginning of a text, quoted or not, into what the catalog holds, and
-/// returns it with what follows.
+/// Reads the name at the start of a text, quoted or not, as the catalog stores it, and returns it together with the
+/// rest.
 pub fn first_name(text: &str) -> Option<(String, &str)> {
     if let Some(inside) = text.strip_prefix('"') {
         return quoted(inside, '"').filter(|(name, _)| !name.is_empty());
@@ -77,7 +77,7 @@ pub fn first_name(text: &str) -> Option<(String, &str)> {
     starts_well.then(|| (plain.to_lowercase(), &text[end..]))
 }
 
-/// Reads a list of names with commas between them, each as [`first_name`] does, up to anything else.
+/// Reads a comma-separated list of names, each as [`first_name`] does, up to anything else.
 pub fn names(list: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut rest = Some(list);
@@ -88,7 +88,7 @@ pub fn names(list: &str) -> Vec<String> {
     all
 }
 
-/// Reads a list of `schema.name` with commas between them, up to anything else.
+/// Reads a comma-separated list of `schema.name`, up to anything else.
 pub fn qualified_names(list: &str) -> Vec<QualifiedName> {
     let mut all = Vec::new();
     let mut rest = Some(list);
@@ -100,7 +100,7 @@ pub fn qualified_names(list: &str) -> Vec<QualifiedName> {
     all
 }
 
-/// The values of a list of literals: `'a', 'it''s'`.
+/// The values in a list of literals: `'a', 'it''s'`.
 pub fn literals(list: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut rest = list;
@@ -111,12 +111,12 @@ pub fn literals(list: &str) -> Vec<String> {
     all
 }
 
-/// Reads a name as it stands in SQL, quoted or not, into what the catalog holds.
+/// Reads a name as written in SQL, quoted or not, as the catalog stores it.
 pub fn catalog_name(written: &str) -> Option<String> {
     first_name(written).filter(|(_, rest)| rest.is_empty()).map(|(name, _)| name)
 }
 
-/// Words that are no names unless they are quoted, of PostgreSQL 18 and those before it.
+/// Words that must be quoted to be used as names, in PostgreSQL 18 and earlier versions.
 ///
 /// See <https://www.postgresql.org/docs/current/sql-keywords-appendix.html>.
 const KEYWORDS: &str = "\
@@ -134,13 +134,13 @@ const KEYWORDS: &str = "\
     xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize \
     xmltable";
 
-/// Whether a word in lower case is no name unless it is quoted.
+/// Whether a word in lower case must be quoted to be used as a name.
 pub(crate) fn is_keyword(word: &str) -> bool {
     static WORDS: LazyLock<HashSet<&str>> = LazyLock::new(|| KEYWORDS.split_ascii_whitespace().collect());
     WORDS.contains(word)
 }
 
-/// Writes a name as an SQL identifier for people to read: in double quotes only where it needs them.
+/// Writes a name as an SQL identifier for display: in double quotes only if it needs them.
 pub fn plain(name: &str) -> String {
     let mut chars = name.chars();
     let begins = chars.next().is_some_and(|c| c.is_ascii_lowercase() || c == '_');
@@ -151,15 +151,15 @@ pub fn plain(name: &str) -> String {
 
 /// Writes a name as an SQL identifier, in double quotes.
 ///
-/// It is quoted always, which is right for every name and every list of reserved words.
+/// It is always quoted, which is correct for every name and every list of reserved words.
 pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Writes a text as an SQL literal that means the same whatever `standard_conforming_strings` is.
+/// Writes a text as an SQL literal that has the same meaning whatever `standard_conforming_strings` is.
 ///
-/// This is what the server's own `quote_literal` does: a text with a backslash becomes an
-/// escape string. A NUL cannot be in a PostgreSQL text and is left out.
+/// This is what the server's own `quote_literal` does: a text with a backslash becomes an escape string. A PostgreSQL
+/// text cannot contain NUL, so NUL is left out.
 ///
 /// See <https://www.postgresql.org/docs/current/sql-syntax-lexical.html#SQL-SYNTAX-STRINGS-ESCAPE>.
 pub fn literal(text: &str) -> String {
@@ -167,7 +167,7 @@ pub fn literal(text: &str) -> String {
     if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
-/// Writes a text that may be missing as a literal, or as `NULL`.
+/// Writes an optional text as a literal, or as `NULL`.
 pub fn nullable(text: Option<&str>) -> String {
     text.map_or_else(|| "NULL".to_owned(), literal)
 }

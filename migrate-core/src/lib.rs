@@ -1,7 +1,7 @@
-//! PostgreSQL schema migrations: plain SQL files with an up and a down, an append-only
-//! ledger, and a runner that commits each migration together with its row in the ledger.
+//! PostgreSQL schema migrations: plain SQL files with an up script and a down script, an append-only ledger, and a
+//! runner that commits each migration together with its row in the ledger.
 //!
-//! This library reads files, plans, runs and reports. It prints nothing.
+//! This library reads files, makes plans, runs them and reports the results. It prints nothing.
 //!
 //! ```no_run
 //! use migrate_core::{MigrationSet, Migrator, Policy, Target};
@@ -19,7 +19,7 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
 )]
 
-// Base: what everything else is told in.
+// Basic types that everything else uses.
 pub mod config;
 pub mod duration;
 pub mod error;
@@ -33,11 +33,11 @@ pub mod suggest;
 mod template;
 pub mod visible;
 
-// Text: pure.
+// Text processing without I/O.
 pub mod source;
 pub mod sql;
 
-// Shape of a database, and usual changes of it.
+// The schema of a database, and common changes to it.
 pub mod draft;
 pub mod schema;
 
@@ -48,7 +48,7 @@ pub mod ledger;
 // Engine.
 pub mod runner;
 
-// What teams do with it.
+// Features for teams.
 pub mod audit;
 pub mod consumer;
 pub mod drift;

@@ -1,4 +1,4 @@
-//! The locks of a table, from the weakest to the strongest.
+//! Table locks, from the weakest to the strongest.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,12 +17,12 @@ pub enum LockMode {
     AccessExclusive,
 }
 
-/// A text that names no lock.
+/// A text that is not the name of a lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotALock;
 
 impl LockMode {
-    /// All of them, the weakest first.
+    /// All lock modes, weakest first.
     pub const ALL: [Self; 8] = [
         Self::AccessShare,
         Self::RowShare,
@@ -34,7 +34,7 @@ impl LockMode {
         Self::AccessExclusive,
     ];
 
-    /// PostgreSQL's words for it: `access exclusive`.
+    /// PostgreSQL's name for it: `access exclusive`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AccessShare => "access share",
@@ -48,7 +48,7 @@ impl LockMode {
         }
     }
 
-    /// What an application cannot do to the table meanwhile.
+    /// What an application cannot do with the table while the lock is held.
     pub fn blocks(self) -> &'static str {
         match self {
             Self::AccessShare | Self::RowShare | Self::RowExclusive => "nothing that an application does",
@@ -66,7 +66,7 @@ impl fmt::Display for LockMode {
     }
 }
 
-/// Reads SQL's words for a lock, in any case, and the words of `pg_locks`: `AccessExclusiveLock`.
+/// Reads the SQL name of a lock, in any case, or its name in `pg_locks`: `AccessExclusiveLock`.
 impl FromStr for LockMode {
     type Err = NotALock;
 

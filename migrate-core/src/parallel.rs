@@ -1,4 +1,4 @@
-//! The same work on many things, on all processors.
+//! Runs the same work on many items in parallel.
 
 use std::iter;
 use std::num::NonZero;
@@ -6,16 +6,16 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism, scope};
 
-/// What one thread does alone: for fewer, another thread costs more than it saves.
+/// Up to this many items, one thread does the work alone, because another thread costs more than it saves.
 const FEW: usize = 128;
 
-/// The most threads that take part: what is done here waits for memory and the file system, not only for a processor.
+/// The maximum number of threads: the work waits for memory and the file system, not only for a processor.
 const MOST: usize = 8;
 
-/// How many things a thread takes at a time: one that others keep from working leaves the rest to them.
+/// How many items a thread takes at a time: a thread that gets little processor time leaves the rest to the others.
 const PIECE: usize = 32;
 
-/// The results of `each` for all of these, in their order.
+/// The results of `each` for all items, in their order.
 pub(crate) fn map<'a, T: Sync, R: Send>(all: &'a [T], each: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     let threads = match all.len() {
         0..=FEW => 1,
@@ -30,7 +30,7 @@ pub(crate) fn map<'a, T: Sync, R: Send>(all: &'a [T], each: impl Fn(&'a T) -> R 
         iter::from_fn(take).map(|(at, piece)| (at, piece.iter().map(&each).collect())).collect()
     };
     let mut pieces: Vec<(usize, Vec<R>)> = scope(|scope| {
-        // Where the system has no thread left, those that there are do its part as well.
+        // If the system has no thread left, the existing threads do its part as well.
         let others: Vec<_> = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, work).ok()).collect();
         let own: Vec<_> = work();
         let others = others.into_iter().flat_map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));

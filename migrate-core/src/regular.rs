@@ -1,29 +1,30 @@
-//! Reading files that somebody names: regular ones only, through links.
+//! Reads files that a user names: regular files only, following links.
 //!
-//! A FIFO would be waited for without end, a device may never end, and a server takes no statement of a gigabyte.
+//! Reading a FIFO could block forever, a device may never end, and a server accepts no statement of a gigabyte.
 
 use std::fs::{self, File, FileType};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// The largest file that is read: PostgreSQL takes no message that is longer.
+/// The size limit for files: PostgreSQL accepts no longer message.
 ///
 /// See `MaxAllocSize` in PostgreSQL's memutils.h.
 const LARGEST: u64 = (1 << 30) - 1;
 
-/// More than most scripts have, in bytes.
+/// Larger than most scripts, in bytes.
 const USUAL: usize = 8 << 10;
 
-/// The bytes of a regular file, or of the one that a link leads to.
+/// Reads a regular file, or the file that a link leads to.
 ///
 /// # Errors
 ///
-/// Those of the file system; and for a folder, a FIFO, a socket, a device or a file of a gigabyte, what it is.
+/// Returns the errors of the file system. For a folder, a FIFO, a socket, a device or a file of a gigabyte or more, the
+/// error says what it is.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let metadata = fs::metadata(path).map_err(|error| nowhere(path, error))?;
     if !metadata.is_file() {
-        return Err(Error::other(format!("it is {}, and only regular files are read", kind(metadata.file_type()))));
+        return Err(Error::other(format!("it is {}, but only regular files are read", kind(metadata.file_type()))));
     }
     if metadata.len() > LARGEST {
         return Err(too_large(metadata.len()));
@@ -31,8 +32,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     to_the_end(File::open(path)?, Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0)))
 }
 
-/// The same for a file that its folder lists as a regular one: nothing has to be asked before it is opened, and only a long one is
-/// asked how long it is.
+/// Like [`read`], for a file that its folder lists as a regular one: nothing has to be checked before it is opened, and
+/// only a long file is asked for its size.
 ///
 /// # Errors
 ///
@@ -50,7 +51,7 @@ pub(crate) fn read_listed(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// The rest of a file, behind what was read of it: it may have grown since, or may not say how long it is, as those in /proc.
+/// Reads the rest of a file: it may have grown since, or may not report its size, as files in /proc.
 fn to_the_end(file: File, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     file.take(LARGEST + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
     match u64::try_from(bytes.len()) {
@@ -60,10 +61,10 @@ fn to_the_end(file: File, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
 }
 
 fn too_large(bytes: u64) -> Error {
-    Error::other(format!("it has {} MB, and a server takes less than 1024 MB", bytes >> 20))
+    Error::other(format!("it has {} MB, but a server accepts less than 1024 MB", bytes >> 20))
 }
 
-/// The text of a regular file.
+/// Reads the text of a regular file.
 ///
 /// # Errors
 ///
@@ -77,11 +78,11 @@ pub fn help(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "check its permissions",
         ErrorKind::NotFound => "correct the link or the path",
-        _ => "put a regular file in its place, or move it elsewhere",
+        _ => "replace it with a regular file, or move it elsewhere",
     }
 }
 
-/// A link that leads nowhere says so; the file system only says that something is missing.
+/// Names the target of a dangling link; the file system only says that something is missing.
 fn nowhere(path: &Path, error: Error) -> Error {
     match fs::read_link(path) {
         Ok(target) if error.kind() == ErrorKind::NotFound => {
@@ -124,7 +125,7 @@ mod tests {
         symlink(at("nothing"), at("dangling")).unwrap();
         symlink(at("loop"), at("loop")).unwrap();
         let _socket = UnixListener::bind(at("socket")).unwrap();
-        // Sparse: it takes no room.
+        // Sparse: it takes no disk space.
         File::create(at("huge")).unwrap().set_len(1 << 34).unwrap();
         let why = |path: &Path| read(path).unwrap_err().to_string();
         assert_eq!(

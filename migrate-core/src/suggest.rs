@@ -1,6 +1,6 @@
-//! "Did you mean": the known word nearest to a misspelt one.
+//! "Did you mean": finds the known word nearest to a misspelt one.
 
-/// The nearest of `known` to `word`, if one is near enough to be meant.
+/// The word of `known` that is nearest to `word`, if one is near enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()

@@ -1,8 +1,8 @@
-//! SQL and pages with names in braces, which stand in files of their own.
+//! Templates: SQL and pages in their own files, with names in braces.
 //!
-//! A value is never looked into: a ledger, a column or a migration may be called `{lock}`.
+//! Values are never expanded again: a ledger, a column or a migration may be called `{lock}`.
 
-/// The text with its names in braces replaced. What has no value stays as it is.
+/// Replaces the names in braces with their values. A name without a value stays as it is.
 pub(crate) fn fill(template: &str, names: &[(&str, String)]) -> String {
     let mut pieces = template.split('{');
     let mut text = pieces.next().unwrap_or_default().to_owned();

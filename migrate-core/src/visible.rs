@@ -1,18 +1,18 @@
-//! Texts of others, as they can be shown: what cannot be seen is written as an escape, `\x1b` or `\u{202e}`.
+//! Shows text from other sources safely: invisible characters are written as escapes, `\x1b` or `\u{202e}`.
 //!
-//! Names, queries of other sessions and messages of a server can hold sequences that move the cursor of a terminal, set its
-//! title or its clipboard, and characters that turn the direction of a line or take up no room.
+//! Names, queries of other sessions and server messages can contain sequences that move the cursor of a terminal, set
+//! its title or its clipboard, and characters that change the direction of a line or have no width.
 
 use std::borrow::Cow;
 
-/// Whether a character would not be seen, or would do something: controls, turns of direction, marks without width.
+/// Whether a character is invisible or has an effect: control characters, direction changes, marks without width.
 ///
-/// A line break and a tab are not among them: see [`line`].
+/// Line breaks and tabs are not included: see [`line`].
 pub fn is_hidden(char: char) -> bool {
     match char {
         '\n' | '\t' | ' '..='~' => false,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        // Soft hyphen, joiners, fillers, marks and turns of direction, separators of lines, invisible operators.
+        // Soft hyphen, joiners, fillers, direction marks and overrides, line separators, invisible operators.
         '\u{ad}'
         | '\u{34f}'
         | '\u{61c}'
@@ -23,15 +23,15 @@ pub fn is_hidden(char: char) -> bool {
         | '\u{180b}'..='\u{180f}' => true,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' => true,
         '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
-        // Tags, variation selectors of names, musical and shorthand controls.
+        // Tags, supplementary variation selectors, musical and shorthand controls.
         '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}' => true,
-        // Private letters show whatever a font has for them; characters that are none show nothing.
+        // Private-use characters show whatever a font has for them; noncharacters show nothing.
         '\u{fdd0}'..='\u{fdef}' => true,
         char => u32::from(char) & 0xfffe == 0xfffe,
     }
 }
 
-/// The escape of a character.
+/// The escape sequence for a character.
 pub fn escape(char: char) -> String {
     match char {
         '\n' => "\\n".to_owned(),
@@ -42,17 +42,18 @@ pub fn escape(char: char) -> String {
     }
 }
 
-/// A text that may have lines, with everything shown that is hidden in it.
+/// Escapes the hidden characters of a text that may have several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
-    // The end of a line on Windows hides nothing.
+    // Windows line endings hide nothing.
     let text = text.replace("\r\n", "\n");
     Cow::Owned(text.chars().map(|char| if is_hidden(char) { escape(char) } else { char.to_string() }).collect())
 }
 
-/// A name or another text of one line: a second line in it would be taken for one of ours.
+/// Escapes the hidden characters and line breaks of a name or another one-line text: a second line could be mistaken
+/// for one of ours.
 pub fn line(text: &str) -> Cow<'_, str> {
     let is_shown = |char: char| is_hidden(char) || char == '\n' || char == '\t';
     if !text.chars().any(is_shown) {

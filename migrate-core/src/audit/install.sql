@@ -1,7 +1,7 @@
--- What records the DDL of a database, whoever runs it and however. {…} stand for quoted names.
--- Nothing in here may get in the way of what is recorded: it waits for nobody, and where it fails it is silent.
+-- Records the DDL of a database, whoever runs it and however. {…} stand for quoted names. Nothing in here may interfere
+-- with the recorded command: it does not wait for other sessions, and if it fails, it is silent.
 CREATE TABLE IF NOT EXISTS {table} (
-    -- No key: an insert would wait for another one that has the same.
+    -- No key: an insert would wait for another one with the same key.
     id           bigint      NOT NULL GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME {sequence}),
     at           timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     transaction  bigint      NOT NULL DEFAULT pg_catalog.pg_current_xact_id()::text::bigint,
@@ -50,9 +50,9 @@ DECLARE
     said text := left(current_query(), 4000);
     role text := NULLIF(current_setting('role'), 'none');
 BEGIN
-    -- Whoever holds the table is not waited for: the command goes on, and this one is not on record.
+    -- Do not wait for a lock on the table: the command continues, and is not recorded.
     LOCK TABLE {table} IN ROW EXCLUSIVE MODE NOWAIT;
-    -- A table that somebody put in the place of ours may have a trigger, which would run with the rights of our owner.
+    -- A table that somebody substituted for ours may have a trigger, which would run with the privileges of our owner.
     IF NOT EXISTS (SELECT FROM pg_class WHERE oid = {table_name}::regclass AND relkind = 'r' AND pg_get_userbyid(relowner) = CURRENT_USER) THEN
         RETURN;
     END IF;
@@ -77,7 +77,7 @@ $record$;
 COMMENT ON FUNCTION {record}() IS 'Records the DDL of this database, and lets it go on where that fails (Roundtrip)';
 REVOKE ALL ON FUNCTION {record}() FROM PUBLIC;
 
--- Whoever migrates is told by it who was in the way.
+-- The role that runs migrations needs it to find out who caused a conflict.
 DO $grant$
 BEGIN
     EXECUTE (SELECT format({grant}, pg_get_userbyid(relowner)) FROM pg_class WHERE oid = {ledger_name}::regclass);

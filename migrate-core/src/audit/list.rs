@@ -1,4 +1,4 @@
-//! What was recorded, and which of it our own runs did.
+//! Lists the recorded commands, with those that our own runs executed.
 
 use super::table;
 use crate::db::Reader;
@@ -8,34 +8,34 @@ use crate::ident::{QualifiedName, literal};
 /// A DDL command, and one object of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// When it had run, in UTC, as RFC 3339.
+    /// When it finished, in UTC, as RFC 3339.
     pub at: String,
     /// The transaction.
     pub transaction: u64,
     /// The role that logged in.
     pub session_role: String,
-    /// The role of `SET ROLE`, where there was one.
+    /// The role set by `SET ROLE`, if any.
     pub set_role: Option<String>,
-    /// What the session called itself.
+    /// The application name of the session.
     pub application: Option<String>,
-    /// The address of the client; none for a local socket.
+    /// The address of the client; `None` for a local socket.
     pub client: Option<String>,
-    /// `ddl_command_end`, `sql_drop`; `install` and `uninstall` for the recording itself.
+    /// `ddl_command_end`, `sql_drop`; `install` and `uninstall` for the audit itself.
     pub event: String,
     /// The command tag: `ALTER TABLE`.
     pub command: String,
-    /// What kind of object.
+    /// The kind of object.
     pub object_type: Option<String>,
-    /// The object with its schema, quoted where it needs it; `GRANT` names none.
+    /// The object with its schema, quoted if necessary; `None` for `GRANT`.
     pub object: Option<String>,
-    /// The message of the client; none where it may hold a password.
+    /// The message of the client; `None` if it may contain a password.
     pub statement: Option<String>,
-    /// The migration that did it: `20250224091500_add_tracking_number`.
+    /// The migration that executed it: `20250224091500_add_tracking_number`.
     pub migration: Option<String>,
 }
 
 impl Record {
-    /// Who did it, and with what: `role ann as owner, psql, from 10.0.0.7`.
+    /// Who executed it, and with which program: `role ann as owner, psql, from 10.0.0.7`.
     pub fn by(&self) -> String {
         let set_role = self.set_role.as_deref().map(|role| format!(" as {role}")).unwrap_or_default();
         let application = self.application.as_deref().filter(|name| !name.is_empty());
@@ -46,36 +46,36 @@ impl Record {
     }
 }
 
-/// Which records are wanted.
+/// Selects records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Those about an object of this name, with or without its schema, or about a part of it.
+    /// Only those about an object with this name, with or without its schema, or about a part of it.
     pub object: Option<String>,
-    /// Those since a moment, as RFC 3339.
+    /// Only those since this time, as RFC 3339.
     pub since: Option<String>,
-    /// The last ones, so many.
+    /// Only this many, the last ones.
     pub count: Option<usize>,
 }
 
 impl Filter {
-    /// As many of the newest as are looked through for who did something.
+    /// The newest records, as many as are searched to find out who did something.
     pub fn recent() -> Self {
         Self { count: Some(20_000), ..Self::default() }
     }
 }
 
-/// The records, the oldest first. There has to be a table that may be read, and a ledger.
+/// The records, oldest first. The table must exist and be readable, and there must be a ledger.
 ///
 /// # Errors
 ///
 /// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses the query.
 pub async fn list(reader: &mut Reader, ledger: &QualifiedName, filter: &Filter) -> Result<Vec<Record>> {
-    let rows = reader.ask("read the record of DDL", &query(ledger, filter)).await?;
+    let rows = reader.ask("read the audit", &query(ledger, filter)).await?;
     Ok(rows.into_iter().filter_map(record).collect())
 }
 
-/// A run of ours is known by its row in the ledger, which the same transaction wrote; one without a transaction by its
-/// program and role, between its beginning and its end.
+/// A run of ours is recognized by its ledger row, which the same transaction wrote; a migration without a transaction
+/// by its program and role, between its start and its end.
 fn query(ledger: &QualifiedName, filter: &Filter) -> String {
     let mut conditions = vec!["true".to_owned()];
     if let Some(object) = &filter.object {

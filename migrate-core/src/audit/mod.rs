@@ -1,7 +1,8 @@
-//! Who changed a database, and how: event triggers that record every DDL command, also those that no migration ran.
+//! The audit: event triggers that record who changed a database and how. They record every DDL command, including those
+//! that no migration ran.
 //!
-//! The record is a table beside the ledger. What is recorded must never notice: the recording waits for no lock, and
-//! whatever fails in it is taken back and forgotten. What the rows mean for a difference is left to [`crate::drift`].
+//! The audit is a table in the schema of the ledger. It must not affect the recorded commands: recording waits for no
+//! lock, and a failure in it is rolled back and ignored. [`crate::drift`] interprets the rows for a difference.
 
 mod list;
 
@@ -13,42 +14,42 @@ use crate::template::fill;
 
 pub use list::{Filter, Record, list};
 
-/// The longest name that a server keeps as it is written.
+/// The maximum length of a name before the server truncates it.
 const LONGEST: usize = 63;
 
-/// Whether a database records its DDL.
+/// The state of the audit of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
-    /// Whether both event triggers are there and fire.
+    /// Whether both event triggers exist and are enabled.
     pub on: bool,
-    /// Whether the table with the records is there.
+    /// Whether the table with the records exists.
     pub has_records: bool,
     /// Whether this role may read it.
     pub readable: bool,
 }
 
-/// The name of something that belongs to the record of a ledger, cut to what a server keeps.
+/// The name of an object that belongs to the audit of a ledger, truncated as by the server.
 fn named(begin: &str, ending: &str) -> String {
     let room = begin.floor_char_boundary(LONGEST.saturating_sub(ending.len()).min(begin.len()));
     format!("{}{ending}", &begin[..room])
 }
 
-/// The table with the records of a ledger: it stands beside it.
+/// The audit table of a ledger, in the same schema.
 pub fn table(ledger: &QualifiedName) -> QualifiedName {
     QualifiedName::new(ledger.schema(), named(ledger.name(), "_ddl"))
 }
 
-/// What belongs to the record beside the table: the sequence, the function that records, and the one that guards.
+/// The other objects of the audit: the sequence, the function that records, and the function that protects the table.
 const PARTS: [&str; 3] = ["_ddl_id_seq", "_ddl_record", "_ddl_append_only"];
 
-/// The event triggers. They are in no schema, so their names begin with that of the ledger's.
+/// The event triggers. They are in no schema, so their names start with the schema of the ledger.
 const TRIGGERS: [&str; 2] = ["_ddl_command", "_ddl_drop"];
 
 fn trigger(ledger: &QualifiedName, ending: &str) -> String {
     named(&format!("{}_{}", ledger.schema(), ledger.name()), ending)
 }
 
-/// Whether a table, function or sequence is a part of the record of a ledger.
+/// Whether a table, function or sequence is part of the audit of a ledger.
 pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, name: &str) -> bool {
     let is_part = || PARTS.iter().any(|ending| *name == named(ledger.name(), ending));
     schema == ledger.schema() && (name == table(ledger).name() || is_part())
@@ -59,7 +60,7 @@ pub(crate) fn is_our_trigger(ledger: &QualifiedName, name: &str) -> bool {
     TRIGGERS.iter().any(|ending| name == trigger(ledger, ending))
 }
 
-/// A script with the names of a ledger.
+/// Fills the names of a ledger into a script.
 fn script(text: &str, ledger: &QualifiedName) -> String {
     let beside = |ending: &str| QualifiedName::new(ledger.schema(), named(ledger.name(), ending)).to_string();
     let [sequence, record, guard] = PARTS.map(beside);
@@ -79,7 +80,7 @@ fn script(text: &str, ledger: &QualifiedName) -> String {
     fill(text, &names)
 }
 
-/// Looks whether the DDL is recorded. Nothing is written.
+/// Checks whether the audit is on. Nothing is written.
 ///
 /// # Errors
 ///
@@ -92,50 +93,52 @@ pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Re
          pg_catalog.to_regclass({table}) IS NOT NULL, coalesce(pg_catalog.has_schema_privilege({}, 'USAGE') \
          AND pg_catalog.has_table_privilege(pg_catalog.to_regclass({table}), 'SELECT'), false)",
         TRIGGERS.len(),
-        // The schema may not be there either: a privilege on nothing is no error by its number.
+        // The schema may not exist either: checking a privilege on a NULL OID is not an error.
         format_args!("pg_catalog.to_regnamespace({})", literal(&ident(ledger.schema()))),
     );
-    let rows = database.ask("look whether DDL is recorded", &query).await?;
+    let rows = database.ask("check whether the audit is on", &query).await?;
     let is = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref()) == Some("t");
     Ok(Recording { on: is(0), has_records: is(1), readable: is(2) })
 }
 
-/// Begins to record. Where it is recorded already, what records is rewritten and the records stay.
+/// Starts the audit. If it is already on, its functions and triggers are replaced, and the records stay.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Ledger`] where there is no ledger to stand beside, and where the role may not: event triggers are for
-/// superusers.
+/// [`ErrorKind::Ledger`] if there is no ledger, or the role lacks the privilege: event triggers require a superuser.
 pub async fn install(database: &Database, ledger: &QualifiedName, application: &str) -> Result<()> {
     let exists = format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL", literal(&ledger.to_string()));
     let found = database.ask("look for the ledger", &exists).await?;
     if found.first().and_then(|row| row.first()?.as_deref()) != Some("t") {
         let finding = Finding::error(
             "no-ledger",
-            format!("there is no ledger {ledger} yet, and the record stands beside it"),
+            format!("the ledger {ledger} does not exist yet, and the audit is stored in its schema"),
         )
-        .help("`cargo xtask migrate` makes it, or `cargo xtask baseline --mark` where the schema is there already");
+        .help(
+            "`cargo xtask migrate` creates it; if the database already has its schema, use \
+             `cargo xtask baseline --mark`",
+        );
         return Err(Error::new(ErrorKind::Ledger, finding));
     }
-    change(database, application, &script(include_str!("install.sql"), ledger), "record DDL").await
+    change(database, application, &script(include_str!("install.sql"), ledger), "start the audit").await
 }
 
-/// Ends the recording; `purge` drops the records too.
+/// Stops the audit; `purge` also drops the records.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Ledger`] where the role may not.
+/// [`ErrorKind::Ledger`] if the role lacks the privilege.
 pub async fn uninstall(database: &Database, ledger: &QualifiedName, application: &str, purge: bool) -> Result<()> {
     let mut sql = script(include_str!("uninstall.sql"), ledger);
     if purge {
         sql += &script("DROP TABLE IF EXISTS {table}; DROP FUNCTION IF EXISTS {guard}();", ledger);
     }
-    change(database, application, &sql, "end the recording of DDL").await
+    change(database, application, &sql, "stop the audit").await
 }
 
 async fn change(database: &Database, application: &str, script: &str, doing: &str) -> Result<()> {
     let mut session = Session::connect(database, application).await?;
-    // A command that is being recorded holds the table for a moment; whoever holds it for longer is not waited for.
+    // A command that is being recorded locks the table for a moment; do not wait for a longer lock.
     let message =
         format!("BEGIN; SET LOCAL lock_timeout = '3s'; SET LOCAL search_path = pg_catalog; {script}\nCOMMIT;");
     let sent = session.read(&format!("{} {message}", session.comment())).await;
@@ -151,9 +154,17 @@ fn refused(failure: Failure, doing: &str) -> Error {
         return error;
     }
     error
-        .note("event triggers belong to superusers; some hosting services let an administrator of theirs make them")
-        .note("without the record, drift is found all the same, and bounded in time by the fingerprints of the ledger: it is not known who made it, and how")
-        .help_instead("run it once as a superuser, with --database; from then on every role's DDL is recorded, and no role needs more rights than before")
+        .note(
+            "only superusers can create event triggers; some hosting services also allow their administrators to do so",
+        )
+        .note(
+            "without the audit, drift is still found, and the fingerprints in the ledger limit when it happened, but \
+             not who caused it or how",
+        )
+        .help_instead(
+            "run it once as a superuser, with --database; from then on the DDL of every role is recorded, and no role \
+             needs additional privileges",
+        )
 }
 
 #[cfg(test)]

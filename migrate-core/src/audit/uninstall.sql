@@ -1,4 +1,4 @@
--- Takes the recording away; what it recorded stays. {…} stand for quoted names.
+-- Removes the audit; the records stay. {…} stand for quoted names.
 DROP EVENT TRIGGER IF EXISTS {on_command};
 DROP EVENT TRIGGER IF EXISTS {on_drop};
 DROP FUNCTION IF EXISTS {record}();

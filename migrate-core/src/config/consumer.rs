@@ -1,4 +1,4 @@
-//! Where the queries of a service are: the `[consumers.NAME]` of `migrate.toml`, and the `consumer.toml` of a folder.
+//! Where to find the queries of a service: `[consumers.NAME]` in `migrate.toml`, and the `consumer.toml` of a folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,26 +10,26 @@ use super::{redact, wrong};
 use crate::error::Result;
 use crate::finding::Place;
 
-/// What is said of a consumer.
+/// The declaration of a consumer.
 #[derive(Debug, Clone, Default)]
 pub struct Declared {
     /// Files, folders and patterns with its queries in SQL.
     pub sql: Vec<Said>,
-    /// The folder with the data that sqlx keeps for builds without a database.
+    /// The folder with the data that sqlx stores for builds without a database.
     pub sqlx: Option<Said>,
-    /// The role as which it connects.
+    /// The role with which it connects.
     pub role: Option<Said>,
     /// Tables and columns that it reads.
     pub reads: Vec<Said>,
     /// Tables and columns that it writes.
     pub writes: Vec<Said>,
-    /// How its queries write a parameter, where that cannot be seen.
+    /// How its queries write parameters, if that cannot be detected.
     pub style: Option<Style>,
-    /// Where all of that is said, where that is a file.
+    /// The place of the declaration, if it is in a file.
     pub place: Option<Place>,
 }
 
-/// A text, and where it is written, where that is a file.
+/// A text, and its place, if it is in a file.
 #[derive(Debug, Clone)]
 pub struct Said {
     /// The text.
@@ -41,7 +41,7 @@ pub struct Said {
 /// How a query writes a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// `$1`: as the server takes it.
+    /// `$1`: the server's own form.
     Dollar,
     /// `?`
     Question,
@@ -64,7 +64,7 @@ impl Style {
 }
 
 impl From<&str> for Said {
-    /// A text that was typed.
+    /// A text from the command line.
     fn from(text: &str) -> Self {
         Self { text: text.to_owned(), place: None }
     }
@@ -75,14 +75,14 @@ impl Declared {
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::Configuration`] with line and column for a file that cannot be understood.
+    /// [`crate::ErrorKind::Configuration`] with line and column for an invalid file.
     pub fn read(path: &Path, text: &str) -> Result<Self> {
         let written: Written = toml::from_str(text).map_err(|error| wrong(path, text, &error))?;
         Ok(written.at(Place::file(path), &redact(text).into()))
     }
 }
 
-/// The keys as they are written.
+/// The keys as in the file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Written {
@@ -96,7 +96,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// The same with the places in the file that says it.
+    /// Adds the places in the file.
     pub(super) fn at(self, place: Place, text: &Arc<str>) -> Declared {
         let said = |one: Spanned<String>| {
             let place = Place::within(place.path(), text.clone(), one.span());
@@ -119,5 +119,5 @@ fn style<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Opti
     let text = String::deserialize(deserializer)?;
     let found = Style::ALL.into_iter().find(|(word, _)| *word == text).map(|(_, style)| style);
     let known = Style::ALL.map(|(word, _)| word).join(", ");
-    found.map(Some).ok_or_else(|| de::Error::custom(format!("the styles of a parameter are {known}")))
+    found.map(Some).ok_or_else(|| de::Error::custom(format!("the parameter styles are {known}")))
 }

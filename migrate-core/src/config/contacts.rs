@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
-/// Somebody, or a rota, and how to reach them.
+/// A person or a rota, and how to reach them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Who it is.
+    /// The name.
     pub name: String,
     /// How to reach them.
     pub reach: String,
 }
 
-/// The contacts of a project, in the order of the file: the first is called first.
+/// The contacts of a project, in the order of the file; the first one is called first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contacts(pub(super) Vec<Contact>);
 
@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for Reach {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.trim().is_empty() || text.contains('\n') {
-            true => Err(de::Error::custom("a contact is a name and how to reach it, in one line")),
+            true => Err(de::Error::custom("a contact is a name and how to reach it, on one line")),
             false => Ok(Self(text)),
         }
     }

@@ -1,4 +1,4 @@
-//! What is no drift.
+//! Differences that do not count as drift.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use crate::drift::{NotARule, Rule};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 
-/// Objects that do not count when a database is compared with its migrations.
+/// Objects that are ignored when a database is compared with its migrations.
 #[derive(Debug, Clone, Default)]
 pub struct Drift {
-    /// Which ones: `"table public.tmp_*"`.
+    /// The rules: `"table public.tmp_*"`.
     pub ignore: Vec<Rule>,
 }
 
-/// The same as it is written.
+/// The section as in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Written {
@@ -25,7 +25,7 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Reads the rules of a file with this text; one that is none is pointed at, and not the list that it is in.
+    /// Reads the rules in a file with this text; the error points at the invalid rule and not at the whole list.
     pub(super) fn read(self, path: &Path, text: &str) -> Result<Drift> {
         let rule = |written: Spanned<String>| {
             written.get_ref().parse().map_err(|NotARule(why)| {

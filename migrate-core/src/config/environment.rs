@@ -9,30 +9,30 @@ use super::DatabaseSource;
 use crate::duration;
 use crate::ident::QualifiedName;
 
-/// One environment: a database, and how to treat it.
+/// One environment: a database and its options.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Environment {
     /// Where the database is.
     #[serde(deserialize_with = "source")]
     pub database: DatabaseSource,
-    /// The table that remembers everything.
+    /// The ledger table.
     #[serde(deserialize_with = "qualified")]
     pub ledger: QualifiedName,
-    /// Whether to ask before anything is changed, and to refuse seeds.
+    /// Whether to ask before changes, and to refuse seeds.
     pub protected: bool,
     /// How long a statement waits for a lock.
     #[serde(deserialize_with = "time")]
     pub lock_timeout: Duration,
-    /// How often a migration that got no lock is tried again.
+    /// How often a migration that did not get a lock is retried.
     pub lock_retries: u32,
-    /// How long a statement may run; zero lets it run for ever.
+    /// How long a statement may run; zero means no limit.
     #[serde(deserialize_with = "time")]
     pub statement_timeout: Duration,
-    /// How long to wait for another run to end.
+    /// How long to wait for another run to finish.
     #[serde(deserialize_with = "time")]
     pub lock_wait: Duration,
-    /// How long to wait for a server that cannot be reached yet, because it is starting; zero does not wait.
+    /// How long to wait for a server that cannot be reached yet because it is starting; zero means do not wait.
     #[serde(deserialize_with = "time")]
     pub connect_wait: Duration,
     /// Whether the database may have migrations that are newer than everything in the folder.
@@ -42,9 +42,9 @@ pub struct Environment {
     pub connect_timeout: Duration,
     /// Whether to record the schema's fingerprint after each run.
     pub fingerprint: bool,
-    /// The folder of audit records, relative to the file that names it.
+    /// The folder of run records, relative to the file that names it.
     pub audit: Option<PathBuf>,
-    /// Up to how many rows a table is counted for a plan and a record; larger ones are estimated.
+    /// Up to how many rows a table is counted for a plan and a run record; larger tables are estimated.
     pub exact_rows: u64,
     /// The file with development data, relative to the file that names it.
     pub seed: Option<PathBuf>,
@@ -74,16 +74,16 @@ impl Default for Environment {
 
 fn source<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<DatabaseSource, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse().map_err(|_| de::Error::custom(format!("this is no database: write {}", DatabaseSource::FORMS)))
+    text.parse().map_err(|_| de::Error::custom(format!("not a database: write {}", DatabaseSource::FORMS)))
 }
 
 fn qualified<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<QualifiedName, D::Error> {
     let text = String::deserialize(deserializer)?;
-    QualifiedName::parse(&text)
-        .ok_or_else(|| de::Error::custom("the ledger is named with its schema: roundtrip.ledger"))
+    QualifiedName::parse(&text).ok_or_else(|| de::Error::custom("give the ledger with its schema: roundtrip.ledger"))
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    duration::parse(&text).ok_or_else(|| de::Error::custom("a time is a number with its unit: 250ms, 3s, 10min, 1h"))
+    duration::parse(&text)
+        .ok_or_else(|| de::Error::custom("write a time as a number with its unit: 250ms, 3s, 10min, 1h"))
 }

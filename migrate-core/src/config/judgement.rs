@@ -7,30 +7,30 @@ use serde::{Deserialize, Deserializer, de};
 use crate::finding::Severity;
 use crate::lock_mode::LockMode;
 
-/// How much a rule weighs here; `None` is not looked at.
+/// The severity of a rule in this project; `None` turns it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weight(pub Option<Severity>);
 
-/// The rules whose weight is not their usual one, by their codes: `ban-char-field = "off"`.
+/// The rules whose severity differs from the default, by code: `ban-char-field = "off"`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Lint {
-    /// The weight of each rule that is named.
+    /// The severity of each named rule.
     pub rules: BTreeMap<String, Weight>,
 }
 
-/// What a migration may do to tables that were there before it.
+/// What a migration may do to existing tables.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Policy {
-    /// The strongest lock that it may take on one of them.
+    /// The strongest lock that it may take on such a table.
     #[serde(deserialize_with = "mode")]
     pub max_lock: Option<LockMode>,
-    /// The most rows that a rewritten table may have.
+    /// The maximum number of rows of a rewritten table.
     pub no_rewrite: Option<u64>,
-    /// Whether it must not wait for a lock for ever.
+    /// Whether waiting for a lock must have a limit.
     pub lock_timeout: bool,
-    /// The environment whose tables say how many rows there are.
+    /// The environment whose tables provide the row counts.
     pub sizes: Option<String>,
     /// Which tables must have rows when a migration is proven.
     pub rows: RowsWanted,
@@ -40,7 +40,7 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RowsWanted {
-    /// Those that the generator can fill; the others are named.
+    /// Those that the generator can fill; the others are reported.
     #[default]
     Any,
     /// All of them.
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Weight {
             "warning" => Ok(Self(Some(Severity::Warning))),
             "note" => Ok(Self(Some(Severity::Note))),
             "off" => Ok(Self(None)),
-            _ => Err(de::Error::custom("a rule weighs \"error\", \"warning\", \"note\" or \"off\"")),
+            _ => Err(de::Error::custom("the severity of a rule is \"error\", \"warning\", \"note\" or \"off\"")),
         }
     }
 }
@@ -62,5 +62,5 @@ impl<'de> Deserialize<'de> for Weight {
 fn mode<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<LockMode>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let known = || LockMode::ALL.map(LockMode::as_str).join(", ");
-    text.parse().map(Some).map_err(|_| de::Error::custom(format!("the locks of a table are {}", known())))
+    text.parse().map(Some).map_err(|_| de::Error::custom(format!("the table locks are {}", known())))
 }

@@ -1,7 +1,7 @@
-//! `migrate.toml`: where the migrations are, and the environments they run in.
+//! `migrate.toml`: the location of the migrations, and their environments.
 //!
-//! It reads the file and the process environment, and opens no connection. What `auto` and
-//! `docker:` mean is left to whoever provides servers.
+//! This module reads the file and the process environment, and opens no connection. The code that provides servers
+//! interprets `auto` and `docker:`.
 
 mod consumer;
 mod contacts;
@@ -35,37 +35,37 @@ pub use notify::{Address, Form, Hook, Moment};
 pub use shadow::ShadowSetup;
 pub use source::{DatabaseSource, NotASource, redact};
 
-/// The name of the file, looked for in the present folder and those above it.
+/// The name of the file, which is searched for in the current folder and its parents.
 pub const FILE_NAME: &str = "migrate.toml";
 
-/// What `migrate.toml` says, with defaults for what it leaves out.
+/// The contents of `migrate.toml`, with defaults for missing keys.
 #[derive(Debug, Clone, Default)]
 pub struct Config {
-    /// The file, where there is one.
+    /// The file, if there is one.
     pub path: Option<PathBuf>,
-    /// The folder of the project: that of the file, or the present one.
+    /// The folder of the project: that of the file, or the current one.
     pub project: PathBuf,
     /// The folder of migrations.
     pub migrations: PathBuf,
-    /// Which tool's files they are, where that is said.
+    /// The tool that wrote the files, if configured.
     pub layout: Option<Layout>,
-    /// The branch that has what is released, where that is said.
+    /// The branch with the released migrations, if configured.
     pub base: Option<String>,
-    /// How much the rules for SQL weigh.
+    /// The severities of the rules for SQL.
     pub lint: Lint,
     /// What a migration may do to a database that is in use.
     pub policy: Policy,
-    /// How long a statement may run on a shadow database, where `[environments.shadow]` says so; zero is for ever.
+    /// How long a statement may run on a shadow database, if `[environments.shadow]` sets it; zero means no limit.
     pub shadow_limit: Option<Duration>,
-    /// What every shadow database begins with.
+    /// What every shadow database starts with.
     pub shadow: ShadowSetup,
-    /// Who is told of runs, by their names.
+    /// Who is notified of runs, by name.
     pub notify: BTreeMap<String, Hook>,
-    /// What is no drift.
+    /// Differences that do not count as drift.
     pub drift: Drift,
-    /// Who to call, the first one first.
+    /// Who to call, in order.
     pub contacts: Vec<Contact>,
-    /// Who shares the database, by their names.
+    /// The consumers that share the database, by name.
     pub consumers: BTreeMap<String, Declared>,
     environments: BTreeMap<String, Environment>,
 }
@@ -96,12 +96,12 @@ struct File {
 }
 
 impl Config {
-    /// Reads the given file, or the one that is found in `folder` or above it; without one,
-    /// everything has its default.
+    /// Reads the given file, or the one found in `folder` or its parents; without a file, all values have their
+    /// defaults.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] with line and column for a file that cannot be understood.
+    /// [`ErrorKind::Configuration`] with line and column for an invalid file.
     pub fn load(file: Option<&Path>, folder: &Path) -> Result<Self> {
         let found = || folder.ancestors().map(|above| above.join(FILE_NAME)).find(|path| path.is_file());
         let Some(path) = file.map(Path::to_owned).or_else(found) else {
@@ -145,7 +145,7 @@ impl Config {
         for hook in notify.values() {
             let mut heard = hook.get_ref().environments.iter().flatten();
             if let Some(name) = heard.find(|name| !known.contains(name)) {
-                let finding = Finding::error("no-environment", format!("there is no environment {name} to be told of"))
+                let finding = Finding::error("no-environment", format!("there is no environment {name}"))
                     .at(Place::within(&path, redact(&text).into(), hook.span()))
                     .help(format!("the environments are {}", known.join(", ")));
                 return Err(Error::new(ErrorKind::Configuration, finding));
@@ -156,7 +156,7 @@ impl Config {
         Ok(Self { path: Some(path), notify, consumers, ..config })
     }
 
-    /// The environment with this name; `development` and `shadow` are always there.
+    /// The environment with this name; `development` and `shadow` always exist.
     ///
     /// # Errors
     ///
@@ -166,11 +166,11 @@ impl Config {
             return Ok(environment.clone());
         }
         if BUILT_IN.contains(&name) {
-            // Nobody asks who changed the schema of a laptop.
+            // Nobody asks who changed the schema on a laptop.
             return Ok(Environment { fingerprint: false, ..Environment::default() });
         }
         let known = self.names();
-        // A URL in the wrong place may hold a password.
+        // A URL in the wrong place may contain a password.
         let shown = if name.contains("//") { "of this name" } else { name };
         let finding = Finding::error("no-environment", format!("there is no environment {shown}"));
         let finding = match suggest::nearest(name, known.iter().map(String::as_str)) {
@@ -179,9 +179,9 @@ impl Config {
         };
         let finding = match &self.path {
             Some(path) => {
-                finding.at(Place::file(path)).help(format!("add it: [environments.{shown}] with its database"))
+                finding.at(Place::file(path)).help(format!("add it as [environments.{shown}] with its database"))
             }
-            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or give --database URL")),
+            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or pass --database URL")),
         };
         Err(Error::new(ErrorKind::Configuration, finding))
     }
@@ -196,14 +196,14 @@ impl Config {
 const SHADOW: &str = "shadow";
 const BUILT_IN: [&str; 2] = ["development", SHADOW];
 
-/// Whether the file itself gives the shadow a limit: the default of an environment is none.
+/// Whether the file itself sets a limit for shadow databases: the default of an environment is not one.
 fn says_limit(text: &str) -> bool {
     let table: Option<toml::Table> = toml::from_str(text).ok();
     let shadow = table.as_ref().and_then(|table| table.get("environments")?.get(SHADOW));
     shadow.is_some_and(|shadow| shadow.get("statement_timeout").is_some())
 }
 
-/// The consumers with the places of what is said of them; a name has to be one that a folder can have.
+/// The consumers with the places of their declarations; a name must be a valid folder name.
 fn named(
     consumers: BTreeMap<Spanned<String>, consumer::Written>,
     path: &Path,
@@ -221,7 +221,7 @@ fn named(
     declared.collect()
 }
 
-/// A file that cannot be understood, with the place and, for a misspelt key, the right one.
+/// The error for an invalid file, with the place and, for a misspelt key, the right one.
 fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', ", ");
     let (what, help) = match message.split_once(", expected ") {
@@ -269,11 +269,12 @@ mod tests {
             "2:1 unknown key `protectd` (did you mean `protected`?)"
         );
         assert!(
-            message("[environments.a]\nlock_timeout = \"5\"\n").starts_with("2:16 a time is a number with its unit")
+            message("[environments.a]\nlock_timeout = \"5\"\n")
+                .starts_with("2:16 write a time as a number with its unit")
         );
         assert!(message("[contacts]\nops = \"\"\n").starts_with("2:7 a contact is a name and how to reach it"));
         assert!(message("[contacts]\nops = 112\n").starts_with("2:7 invalid type"));
-        assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 this is no database"));
+        assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 not a database"));
         assert!(
             message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
         );
@@ -281,14 +282,14 @@ mod tests {
         let misnamed = message("base = \"main\"\n[consumers.\"a/b\"]\n");
         assert!(misnamed.starts_with("2:12 `a/b` cannot be the name of a consumer"), "{misnamed}");
         let style = message("[consumers.a]\nstyle = \"colons\"\n");
-        assert!(style.starts_with("2:9 the styles of a parameter are dollar"), "{style}");
+        assert!(style.starts_with("2:9 the parameter styles are dollar"), "{style}");
         let nowhere = message("[notify.a]\nurl = \"https://b\"\nenvironments = [\"prod\"]\n");
-        assert!(nowhere.contains("there is no environment prod to be told of"), "{nowhere}");
+        assert!(nowhere.contains("there is no environment prod"), "{nowhere}");
         assert_eq!(message("[drift]\nignor = []\n"), "2:1 unknown key `ignor` (did you mean `ignore`?)");
         let misspelt = "[drift]\nignore = [\n  \"schema a\",\n  \"tabel b.c\",\n]\n";
         assert_eq!(
             message(misspelt),
-            "4:3 `tabel` is no kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
+            "4:3 `tabel` is not a kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Who is told of a run: the `[notify.NAME]` of `migrate.toml`.
+//! Who is notified of a run: the `[notify.NAME]` sections of `migrate.toml`.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use crate::finding::Finding;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Written")]
 pub struct Hook {
-    /// Where it is: an address that only its receiver and we may know.
+    /// Its address, which only its receiver and we may know.
     pub address: Address,
-    /// What it understands.
+    /// The format that it understands.
     pub form: Form,
-    /// The value of the header `Authorization`, where it asks for one.
+    /// The value of the `Authorization` header, if it requires one.
     pub authorization: Option<Address>,
-    /// The moments that it wants to hear of.
+    /// The events for which it is called.
     pub on: Vec<Moment>,
-    /// The environments whose runs it wants to hear of; `None` means all that are protected.
+    /// The environments for whose runs it is called; `None` means all protected ones.
     pub environments: Option<Vec<String>>,
-    /// How long everything about one message may take.
+    /// The time limit for one message, including retries.
     pub deadline: Duration,
-    /// How often a message that was not taken is sent again.
+    /// How often a message that was not accepted is sent again.
     pub retries: u32,
 }
 
-/// A text that is not shown: it is in an environment variable, or in the file itself.
+/// A text that is not displayed: it is in an environment variable, or in the file itself.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Address {
     /// The name of an environment variable.
@@ -37,7 +37,7 @@ pub enum Address {
     Text(String),
 }
 
-/// What a receiver understands.
+/// The format of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// The blocks of a Slack message.
@@ -46,25 +46,25 @@ pub enum Form {
     Json,
 }
 
-/// A moment of a run.
+/// An event of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Moment {
-    /// It begins.
+    /// The run starts.
     Start,
-    /// It ended well.
+    /// The run succeeded.
     Success,
-    /// It failed, or was interrupted.
+    /// The run failed or was cancelled.
     Failure,
-    /// No run at all: the schema is not what its migrations make of it, or is so again.
+    /// Not a run: the schema does not match its migrations, or matches them again.
     Drift,
 }
 
 impl Moment {
-    /// Those that a run has.
+    /// The events of a run.
     pub const OF_A_RUN: [Self; 3] = [Self::Start, Self::Success, Self::Failure];
 
-    /// As it is written.
+    /// The name of the event in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -76,7 +76,7 @@ impl Moment {
 }
 
 impl Hook {
-    /// Whether it wants to hear of runs in this environment.
+    /// Whether it is called for runs in this environment.
     pub fn hears(&self, environment: &str, is_protected: bool) -> bool {
         self.environments.as_ref().map_or(is_protected, |names| names.iter().any(|name| name == environment))
     }
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Address {
     }
 }
 
-/// A hook as it is written.
+/// A hook as in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -123,10 +123,10 @@ struct Written {
     retries: Option<u32>,
 }
 
-/// What a message may take where nothing is said: a deploy of two seconds should not wait for a minute.
+/// The default time limit for a message: a deploy of two seconds should not wait for a minute.
 const DEADLINE: Duration = Duration::from_secs(10);
 const RETRIES: u32 = 2;
-/// More tries than this are no patience, but a burden for whoever is called.
+/// More retries than this are only a burden for the receiver.
 const MOST_RETRIES: u32 = 10;
 
 impl TryFrom<Written> for Hook {
@@ -137,20 +137,20 @@ impl TryFrom<Written> for Hook {
             (Some(slack), None) => (
                 Form::Slack,
                 variable(&slack).ok_or(
-                    "whoever knows a Slack webhook can write to its channel: write `slack = \"env:VARIABLE\"`",
+                    "anyone who knows a Slack webhook can write to its channel: write `slack = \"env:VARIABLE\"`",
                 )?,
             ),
             (None, Some(url)) => (Form::Json, address(&url)?),
             _ => return Err("a hook has either `slack` or `url`"),
         };
         let authorization = written.authorization.as_deref().map(|text| {
-            variable(text).ok_or("a secret does not belong into a file: write `authorization = \"env:VARIABLE\"`")
+            variable(text).ok_or("a secret does not belong in a file: write `authorization = \"env:VARIABLE\"`")
         });
         if written.retries.is_some_and(|retries| retries > MOST_RETRIES) {
-            return Err("a message is sent again at most 10 times");
+            return Err("a message can be retried at most 10 times");
         }
         if written.deadline.is_some_and(|deadline| deadline.is_zero()) {
-            return Err("a message needs some time: its deadline cannot be 0");
+            return Err("the deadline of a message cannot be 0");
         }
         Ok(Self {
             address,
@@ -171,13 +171,13 @@ fn variable(text: &str) -> Option<Address> {
 fn address(text: &str) -> std::result::Result<Address, &'static str> {
     match text.split_once("://") {
         Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Address::Text(text.to_owned())),
-        _ => variable(text).ok_or("a hook is at https://…, or at the address in env:VARIABLE"),
+        _ => variable(text).ok_or("write the address of a hook as https://… or env:VARIABLE"),
     }
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Duration>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let wrong = || de::Error::custom("a time is a number with its unit: 250ms, 3s, 10min");
+    let wrong = || de::Error::custom("write a time as a number with its unit: 250ms, 3s, 10min");
     duration::parse(&text).map(Some).ok_or_else(wrong)
 }
 
@@ -201,7 +201,7 @@ mod tests {
             ("url = \"ftp://x\"", "https://"),
             ("url = \"https://x\"\nauthorization = \"Bearer x\"", "env:VARIABLE"),
             ("url = \"https://x\"\nretries = 100", "at most 10"),
-            ("url = \"https://x\"\ndeadline = \"0\"", "some time"),
+            ("url = \"https://x\"\ndeadline = \"0\"", "cannot be 0"),
             ("url = \"https://x\"\nwhen = [\"start\"]", "unknown field"),
             ("url = \"https://x\"\non = [\"end\"]", "unknown variant"),
         ] {

@@ -1,15 +1,15 @@
-//! `[shadow]`: what every shadow database begins with.
+//! `[shadow]`: what every shadow database starts with.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
-/// What every shadow database begins with, before the first migration.
+/// What every shadow database starts with, before the first migration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ShadowSetup {
-    /// The SQL files that are run, in order, relative to the file that names them.
+    /// The SQL files to run, in order, relative to the file that names them.
     #[serde(deserialize_with = "one_or_more")]
     pub setup: Vec<PathBuf>,
     /// The settings of its sessions.
@@ -26,7 +26,7 @@ impl ShadowSetup {
 
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "`setup` is a file, or a list of files")]
+    #[serde(untagged, expecting = "`setup` is a file or a list of files")]
     enum Written {
         One(PathBuf),
         More(Vec<PathBuf>),
@@ -37,10 +37,10 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf
     })
 }
 
-/// Values as people write them: numbers and truth values as well as strings.
+/// Setting values as people write them: numbers and booleans as well as strings.
 fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "the value of a setting is a string, a number, or true or false")]
+    #[serde(untagged, expecting = "the value of a setting is a string, a number, true or false")]
     enum Written {
         Text(String),
         Number(i64),

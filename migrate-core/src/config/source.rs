@@ -1,4 +1,4 @@
-//! Where a database is, and how a URL is shown without its password.
+//! Where a database is, and how to display a URL without its password.
 
 use std::ops::Range;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use crate::db::conninfo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-/// Where a database is, as it is written in `migrate.toml` or after `--database`.
+/// Where a database is, as written in `migrate.toml` or after `--database`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseSource {
-    /// A managed server, from the first that serves.
+    /// A managed server, from the first source that works.
     Auto,
     /// A managed server from the PostgreSQL binaries of this machine.
     Local,
-    /// A managed server in a container of this image, or of a fitting one.
+    /// A managed server in a container of this image, or of a suitable default image.
     Docker(Option<String>),
     /// A URL in an environment variable.
     Variable(String),
@@ -22,7 +22,7 @@ pub enum DatabaseSource {
     Url(String),
 }
 
-/// A text that names no database source.
+/// A text that is not a database source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotASource;
 
@@ -42,17 +42,17 @@ impl FromStr for DatabaseSource {
     }
 }
 
-/// Whether a text is a name of letters, digits and these signs. Somebody may write `env:$DATABASE_URL`: that is no name, and
-/// what is no name is not repeated in a message.
+/// Whether a text is a name of letters, digits and these characters. Somebody may write `env:$DATABASE_URL`: that is
+/// not a name, and an invalid name is not repeated in a message.
 fn is_name(text: &str, signs: &str) -> bool {
     !text.is_empty() && !text.contains("//") && text.chars().all(|char| char.is_alphanumeric() || signs.contains(char))
 }
 
 impl DatabaseSource {
-    /// The forms that are understood, for messages and help.
+    /// The accepted forms, for messages and help.
     pub const FORMS: &str = "auto, local, docker, docker:IMAGE, env:VARIABLE or postgres://…";
 
-    /// The URL, where the source is one; a variable is looked up in the process environment.
+    /// The URL, if the source has one; a variable is looked up in the process environment.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl DatabaseSource {
                 None => Err(Error::new(
                     ErrorKind::Configuration,
                     Finding::error("variable-unset", format!("the environment variable {name} is not set"))
-                        .note("the database of this environment is `env:` and its name")
+                        .note("this environment takes its database URL from that variable")
                         .help(format!("export {name}=postgres://user:password@host/database")),
                 )),
             },
@@ -73,16 +73,16 @@ impl DatabaseSource {
         }
     }
 
-    /// Whether the source is a URL with a password written into it.
+    /// Whether the source is a URL that contains a password.
     pub fn holds_password(&self) -> bool {
-        // One that cannot be read may hold anything.
+        // An invalid URL may contain anything.
         matches!(self, Self::Url(url) if conninfo::secrets(url).is_none_or(|secrets| !secrets.is_empty()))
     }
 }
 
 /// Hides the passwords of all connection strings in a text, and keeps its length.
 ///
-/// A URL of PostgreSQL that cannot be read is hidden whole, to the end of its line: any of it may be a password.
+/// An invalid PostgreSQL URL is hidden completely, up to the end of its line: any part of it may be a password.
 pub fn redact(text: &str) -> String {
     let mut shown = text.to_owned();
     let mut from = 0;
@@ -105,23 +105,24 @@ pub fn redact(text: &str) -> String {
     shown
 }
 
-/// The first character of the scheme, where the text before it was cut at another one.
+/// The first character of the scheme, if the text before it was cut inside a character.
 fn after(text: &str, at: usize) -> usize {
     (at..text.len()).find(|n| text.is_char_boundary(*n)).unwrap_or(text.len())
 }
 
-/// Where a URL ends: at the quote that stands before it, else with its line. `at` is where its `://` stands.
+/// The end of a URL: at the same quote that precedes it, otherwise at the end of its line. `at` is the position of its
+/// `://`.
 fn end_of_url(text: &str, at: usize, scheme: usize) -> usize {
     let line = text[at..].find('\n').map_or(text.len(), |n| at + n);
     let before = &text[..scheme];
     if let Some(quote) = ["\"\"\"", "\'\'\'"].iter().find(|quote| before.ends_with(**quote)) {
         return text[at..].find(quote).map_or(text.len(), |n| at + n);
     }
-    // The last such quote of the line: the password may have one in it.
+    // The last such quote of the line: the password may contain one.
     let quote = before.chars().next_back().filter(|quote| matches!(quote, '"' | '\'' | '`'));
     match quote {
         None => line,
-        // A quote that is not closed on its line is closed later, or nowhere.
+        // A quote that is not closed on its line is closed later, or not at all.
         Some(quote) => match text[at..line].rfind(quote) {
             Some(n) => at + n,
             None => text[line..].find(quote).map_or(text.len(), |n| line + n),
@@ -129,11 +130,11 @@ fn end_of_url(text: &str, at: usize, scheme: usize) -> usize {
     }
 }
 
-/// The secrets of a connection string of PostgreSQL; `None` where it cannot be read. `behind` is what follows it.
+/// The secrets of a PostgreSQL connection string; `None` if it is invalid. `behind` is the text after it.
 fn secrets_of_ours(url: &str, behind: &str) -> Option<Vec<Range<usize>>> {
     let behind = behind.split('\n').next().unwrap_or_default();
     let whole = || conninfo::secrets(url).filter(|_| !url.contains(['"', '\'', '`', ' ']));
-    // A sentence may go on after it.
+    // A sentence may continue after it.
     let word = || {
         let end = url.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`'))?;
         conninfo::secrets(&url[..end]).filter(|_| !url[end..].contains('@') && !behind.contains('@'))
@@ -141,8 +142,8 @@ fn secrets_of_ours(url: &str, behind: &str) -> Option<Vec<Range<usize>>> {
     whole().or_else(word)
 }
 
-/// What is not to be shown of any other URL. With a user in it, that is everything; else the path, which of a webhook is as good as
-/// a password.
+/// The parts of any other URL that must not be displayed: everything if it contains a user, otherwise the path, which
+/// in a webhook is as good as a password.
 fn secrets_of_others(url: &str) -> Option<Vec<Range<usize>>> {
     let start = url.find("://")? + 3;
     if url[start..].contains('@') {
@@ -154,7 +155,7 @@ fn secrets_of_others(url: &str) -> Option<Vec<Range<usize>>> {
     Some(std::iter::once(path..word).collect())
 }
 
-/// Hides the value of `database = "…"` where it is no source of one, and no URL, which is looked at for itself.
+/// Hides the value of `database = "…"` unless it is a valid source, or a URL, which is handled separately.
 fn redact_sources(shown: &mut String) {
     let mut from = 0;
     while let Some(at) = shown[from..].find("database").map(|n| from + n + "database".len()) {
@@ -175,7 +176,7 @@ fn redact_sources(shown: &mut String) {
     }
 }
 
-/// Hides the value after `password=` and `password =`, to the end of its quotes or its line.
+/// Hides the value after `password=` and `password =`, up to the end of its quotes or its line.
 fn redact_pairs(shown: &mut String) {
     let mut from = 0;
     while let Some(at) = shown[from..].to_ascii_lowercase().find("password").map(|n| from + n + "password".len()) {
@@ -192,7 +193,7 @@ fn redact_pairs(shown: &mut String) {
 }
 
 fn hide(text: &mut String, range: Range<usize>) {
-    // Lines stay lines, for places to stay where they are.
+    // Line breaks are kept, so that places stay correct.
     let stars = text[range.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect::<String>();
     text.replace_range(range, &stars);
 }
@@ -237,7 +238,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever stands in a password and however it is quoted, no four characters of it are shown.
+        /// Whatever a password contains and however it is quoted, no four consecutive characters of it are shown.
         #[test]
         fn no_part_of_a_password_is_shown(password in "\\PC{4,12}", form in 0..4_usize) {
             let url = format!("postgres://qq:{password}@db/sh");

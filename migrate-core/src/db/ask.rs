@@ -1,9 +1,9 @@
-//! Questions to a database that is in use: read-only, one message each, on a connection of their own.
+//! Queries on a database that is in use: read-only, one message each, on their own connection.
 
 use super::{Database, Failure, Part, Session, kept};
 use crate::error::{ErrorKind, Result};
 
-/// How many statements stand before the first query of a message.
+/// How many statements precede the first query of a message.
 const SETTINGS: usize = 2;
 
 /// A row as text; `None` is NULL.
@@ -13,7 +13,7 @@ pub type Answered = Vec<Option<String>>;
 #[derive(Debug)]
 pub struct Reader {
     pub(crate) session: Session,
-    /// The queries that the server has planned; `None` where a pooler may stand between.
+    /// The prepared queries; `None` if a pooler may be in between.
     pub(crate) planned: Option<Vec<String>>,
 }
 
@@ -27,8 +27,8 @@ impl Reader {
         Ok(Self { session: Session::connect(database, "roundtrip").await?, planned: None })
     }
 
-    /// Connects to a server of ours, with nothing in between: what reads a schema is planned once, and not each time. See
-    /// <https://www.postgresql.org/docs/current/sql-prepare.html>.
+    /// Connects directly to a server of our own: the queries that read a schema are prepared once instead of planned
+    /// each time. See <https://www.postgresql.org/docs/current/sql-prepare.html>.
     ///
     /// # Errors
     ///
@@ -37,8 +37,8 @@ impl Reader {
         Ok(Self { planned: Some(Vec::new()), ..Self::open(database).await? })
     }
 
-    /// Asks a query in a read-only transaction, and returns its rows as text. `what` completes the sentence "cannot …",
-    /// should it fail.
+    /// Runs a query in a read-only transaction, and returns its rows as text. `what` completes the sentence "cannot …"
+    /// if it fails.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl Reader {
         answer.map_err(|failure| failure.explain(ErrorKind::Connection, "query", what))
     }
 
-    /// Asks several queries in one message and one transaction, each with what it is for; returns the rows of each.
+    /// Runs several queries in one message and one transaction, each with its purpose; returns the rows of each.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Reader {
             Part::End(_) => answers.push(Vec::new()),
         };
         let outcome = self.exchange("", &texts.join(";\n"), &mut take).await;
-        // BEGIN and its setting stand before the first of them.
+        // BEGIN and its setting come before the first of them.
         let mut answers: Vec<_> = answers.into_iter().skip(SETTINGS).collect();
         match outcome {
             Ok(()) => {
@@ -80,8 +80,8 @@ impl Reader {
         }
     }
 
-    /// The same as [`Self::ask`] for rows of users, which may be many, locked, or hidden: `None` where they cannot be had in a
-    /// short time, or not all of them. See <https://www.postgresql.org/docs/current/ddl-rowsecurity.html>.
+    /// Like [`Self::ask`], for user data, which may be large, locked, or hidden: `None` if the rows, or all of them,
+    /// are not available in a short time. See <https://www.postgresql.org/docs/current/ddl-rowsecurity.html>.
     ///
     /// # Errors
     ///
@@ -89,8 +89,8 @@ impl Reader {
     pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<Answered>>> {
         let patiently = "SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off;";
         match self.send(patiently, query).await {
-            // lock_not_available, query_canceled, insufficient_privilege; and undefined_table, undefined_column where somebody
-            // else was faster.
+            // lock_not_available, query_canceled, insufficient_privilege; and undefined_table, undefined_column if
+            // another session was faster.
             Err(failure)
                 if ["55P03", "57014", "42501", "42P01", "42703"].iter().any(|sqlstate| failure.is(sqlstate)) =>
             {
@@ -110,7 +110,7 @@ impl Reader {
         self.exchange(settings, query, &mut take).await.map(|()| rows)
     }
 
-    /// Nobody waits long for somebody who only looks, and so the one who looks does not wait long either.
+    /// A read should not make others wait for long, so it does not wait for long either.
     async fn exchange(
         &mut self,
         settings: &str,
@@ -122,7 +122,7 @@ impl Reader {
         match session.each(&format!("{begin} {} {queries}; COMMIT", session.comment()), take).await {
             Err(failure) if failure.is_lock_timeout() => Err(failure.with_holders(session.in_the_way(None).await)),
             Err(Failure::Server(refusal)) => {
-                // The next question begins a transaction of its own; where this fails too, it says so itself.
+                // The next query starts its own transaction; if this fails too, that query reports it.
                 let _ = session.send("ROLLBACK").await;
                 Err(Failure::Server(refusal))
             }
@@ -130,14 +130,14 @@ impl Reader {
         }
     }
 
-    /// Says goodbye to the server.
+    /// Closes the connection.
     pub async fn close(self) {
         self.session.close().await;
     }
 }
 
 impl Database {
-    /// Asks one query, on a connection of its own; see [`Reader::ask`].
+    /// Runs one query, on its own connection; see [`Reader::ask`].
     ///
     /// # Errors
     ///

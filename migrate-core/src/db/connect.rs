@@ -1,8 +1,8 @@
-//! Making a connection as libpq makes it: host after host, each in the ways that `sslmode` allows, until one of them is what
-//! `target_session_attrs` asks for.
+//! Connects as libpq does: host after host, each in the ways that `sslmode` allows, until one satisfies
+//! `target_session_attrs`.
 //!
-//! Every connection of this library is made here. Where there is one host and one way, which is the rule, nothing is sent that
-//! would not be sent anyway.
+//! Every connection of this library is made here. With one host and one way to connect, which is the normal case, no
+//! additional message is sent.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -18,31 +18,31 @@ use super::{Database, failure};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-/// How long a goodbye may take.
+/// How long closing a connection may take.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-/// What `target_session_attrs` looks at.
+/// The query for `target_session_attrs`.
 const STATE: &str =
     "SELECT pg_catalog.pg_is_in_recovery()::text, pg_catalog.current_setting('default_transaction_read_only')";
 
-/// A connection, and the database with nothing but the host and the way that led to it.
+/// A connection, and the database reduced to the host and the way that succeeded.
 pub(super) struct Connected {
     pub(super) connection: PgConnection,
     pub(super) database: Database,
 }
 
-/// Why a place was not taken.
+/// Why a host was not used.
 struct Refused {
     error: Error,
     /// Whether another host may be tried.
     goes_on: bool,
 }
 
-/// Connects under this name, with these settings from the beginning of the session.
+/// Connects with this application name, and with these settings from the start of the session.
 pub(super) async fn connect(database: &Database, application: &str, settings: &[(&str, String)]) -> Result<Connected> {
     let places = &database.places;
     let application = match &places.application {
-        // The lock has a session whose name says so.
+        // The session of the lock has a name that says so.
         Some(own) if !application.starts_with(own) => {
             format!("{own}{}", application.strip_prefix("roundtrip").unwrap_or_default())
         }
@@ -72,7 +72,7 @@ pub(super) async fn connect(database: &Database, application: &str, settings: &[
     Err(put_together(refused))
 }
 
-/// Tries one host in each way that is allowed.
+/// Tries one host in each allowed way.
 async fn try_place(
     database: &Database,
     place: &HostPlace,
@@ -105,12 +105,12 @@ async fn try_place(
         }
     }
     Err(refused.unwrap_or_else(|| {
-        let finding = Finding::error("connection", format!("there is no way to {}", place.host()));
+        let finding = Finding::error("connection", format!("there is no way to connect to {}", place.host()));
         Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true }
     }))
 }
 
-/// The error of a second try, with what the first one said, where that was something else.
+/// The error of a second attempt, with that of the first one if it was different.
 fn follow(first: Option<Refused>, error: Error) -> Error {
     match first.map(|first| message(&first.error)) {
         Some(first) if first != message(&error) => error.note(format!("before that: {first}")),
@@ -118,12 +118,13 @@ fn follow(first: Option<Refused>, error: Error) -> Error {
     }
 }
 
-/// Says goodbye to a server, and does not wait for one that says nothing: nothing is lost when this fails.
+/// Closes a connection without waiting for a server that does not answer: nothing is lost if this fails.
 pub(super) async fn leave(connection: PgConnection) {
     let _ = timeout(GOODBYE, connection.close()).await;
 }
 
-/// Whether a session is what is wanted; whoever does not say so within `patience` does not answer.
+/// Checks whether a session satisfies `wanted`; a server that does not report it within `patience` counts as not
+/// answering.
 async fn check(
     place: &HostPlace,
     mut connection: PgConnection,
@@ -147,17 +148,19 @@ async fn check(
         _ => return Ok(connection),
     };
     leave(connection).await;
-    let finding =
-        Finding::error("connection", format!("{} {wrong}, and `target_session_attrs` asks for another", place.host()))
-            .help("add the host that is meant to the list of the URL, or leave `target_session_attrs` out");
+    let finding = Finding::error(
+        "connection",
+        format!("{} {wrong}, but `target_session_attrs` requires a different server", place.host()),
+    )
+    .help("add the right host to the list in the URL, or leave out `target_session_attrs`");
     Err(Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true })
 }
 
-/// Whether libpq tries the next way after this failure: without TLS where TLS failed, and the other way round where the server
-/// does not let in who comes like this.
+/// Whether libpq tries the next way after this failure: without TLS if TLS failed, and vice versa if the server refuses
+/// this kind of connection.
 fn leads_on(place: &HostPlace, error: &sqlx::Error, next: PgSslMode) -> bool {
     match error {
-        // libpq asks nobody else where it has no password to give.
+        // libpq does not try another way if it has no password.
         sqlx::Error::Database(error) if error.code().is_some_and(|code| code == "28P01") && !place.has_password() => {
             false
         }
@@ -170,7 +173,7 @@ fn leads_on(place: &HostPlace, error: &sqlx::Error, next: PgSslMode) -> bool {
     }
 }
 
-/// The handshake failed, or the other side hung up in it.
+/// Whether the handshake failed, or the other side closed the connection during it.
 fn is_broken(kind: Io) -> bool {
     matches!(
         kind,
@@ -183,7 +186,7 @@ fn is_broken(kind: Io) -> bool {
     )
 }
 
-/// Whether libpq goes on to the next host after this failure: where nobody answers, or the server is starting.
+/// Whether libpq tries the next host after this failure: if nothing answers, or the server is starting.
 fn leads_to_another_host(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| code == "57P03"),
@@ -192,7 +195,7 @@ fn leads_to_another_host(error: &sqlx::Error) -> bool {
     }
 }
 
-/// The last refusal, with what the hosts before it said.
+/// The last error, with those of the previous hosts.
 fn put_together(mut refused: Vec<Error>) -> Error {
     let Some(last) = refused.pop() else {
         return Error::new(ErrorKind::Configuration, Finding::error("database-url", "the database has no host"));
@@ -208,7 +211,7 @@ fn message(error: &Error) -> String {
 fn order(count: usize, is_shuffled: bool) -> Vec<usize> {
     let mut all: Vec<usize> = (0..count).collect();
     if is_shuffled {
-        // Each of these has keys of its own, which is chance enough to spread connections.
+        // Each of these has its own random keys, which is random enough to spread connections.
         all.sort_by_cached_key(|_| RandomState::new().build_hasher().finish());
     }
     all

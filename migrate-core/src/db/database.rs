@@ -1,4 +1,4 @@
-//! Where a database is, and how to get in.
+//! The address of a database, and how to connect to it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::conninfo::{Conninfo, HostPlace, Places, SessionWanted};
 use super::{Keepalive, connect};
 use crate::error::Result;
 
-/// The address of a database, with what is needed to get in: one host, or a list of them.
+/// The address of a database, with the credentials: one host, or a list of hosts.
 ///
 /// It never shows its password: not in `Debug`, not in [`Database::to_string`].
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// How the driver connects to its first host. Where there may be several, or several ways to one of them, ask
+    /// The driver's options for its first host. If there may be several hosts, or several ways to connect to one, call
     /// [`Database::settled`] first.
     pub fn options(&self) -> &PgConnectOptions {
         &self.first().options
@@ -30,14 +30,15 @@ impl Database {
     /// Reads a connection string of libpq, `postgres://user@host:port/database?sslmode=verify-full&sslrootcert=system` or
     /// `host=… dbname=…`.
     ///
-    /// It means what libpq takes it to mean. What it leaves out comes from a service, the `PG*` variables and the password file,
-    /// as with psql; what is not honoured is refused by its name.
-    /// See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
+    /// It has the same meaning as in libpq. What it leaves out is taken from a service, the `PG*` variables and the
+    /// password file, as in psql; unsupported parameters are refused by name. See
+    /// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>.
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::Configuration`] when it is no such text, [`crate::ErrorKind::Connection`] when a certificate that it
-    /// names is not there. The message never repeats the text, for it may hold a password.
+    /// [`crate::ErrorKind::Configuration`] if the text is not a connection string, [`crate::ErrorKind::Connection`] if
+    /// it names a certificate that does not exist. The message never repeats the text, because it may contain a
+    /// password.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(Self::at(Conninfo::read(text)?.places()?))
     }
@@ -56,11 +57,11 @@ impl Database {
         Self { places: Arc::new(places), patience: Duration::from_secs(10), keepalive }
     }
 
-    /// Connects once, and returns the same database with nothing but the host and the way that led to it.
+    /// Connects once, and returns the database reduced to the host and the way that succeeded.
     ///
     /// # Errors
     ///
-    /// [`crate::ErrorKind::Connection`] when there is none.
+    /// [`crate::ErrorKind::Connection`] if none succeeds.
     pub async fn settled(&self) -> Result<Self> {
         if self.is_settled() {
             return Ok(self.clone());
@@ -70,12 +71,12 @@ impl Database {
         Ok(connected.database)
     }
 
-    /// Whether there is one host, and one way to it.
+    /// Whether there is one host and one way to connect to it.
     fn is_settled(&self) -> bool {
         matches!(&*self.places.all, [place] if place.modes.len() == 1) && self.places.wanted == SessionWanted::Any
     }
 
-    /// The same with nothing but this host, in this way.
+    /// Returns the database reduced to this host and this way.
     pub(super) fn narrowed(&self, place: &HostPlace, mode: PgSslMode) -> Self {
         if self.is_settled() {
             return self.clone();
@@ -86,24 +87,24 @@ impl Database {
         Self { places: Arc::new(places), ..self.clone() }
     }
 
-    /// Waits this long for a connection, instead of ten seconds; `connect_timeout` of the URL comes before it.
+    /// Sets how long to wait for a connection, instead of ten seconds; `connect_timeout` in the URL takes precedence.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Finds out in this way that a network is dead.
+    /// Sets how a dead network is detected.
     pub fn keepalive(mut self, keepalive: Keepalive) -> Self {
         self.keepalive = keepalive;
         self
     }
 
-    /// The name under which its sessions appear, where the URL or the environment gives one.
+    /// The application name of its sessions, if the URL or the environment gives one.
     pub fn application_name(&self) -> Option<&str> {
         self.places.application.as_deref()
     }
 
-    /// Whether the way to it is a network, and not a socket of this machine.
+    /// Whether it is reached over a network and not through a local socket.
     pub(super) fn is_remote(&self) -> bool {
         self.places
             .all
@@ -122,12 +123,12 @@ impl Database {
         self.options().get_username()
     }
 
-    /// The host, or the folder of the socket, with the port; all of them, where there are several.
+    /// The host, or the folder of the socket, with the port; all hosts, if there are several.
     pub fn host(&self) -> String {
         self.places.all.iter().map(HostPlace::host).collect::<Vec<_>>().join(",")
     }
 
-    /// Another database of the same server.
+    /// Another database on the same server.
     pub fn named(&self, database: &str) -> Self {
         let mut places = (*self.places).clone();
         for place in &mut places.all {
@@ -207,7 +208,7 @@ mod tests {
             let database = Database::parse(url).unwrap();
             assert_eq!(database.url_with_password(), url);
         }
-        // The driver's own options too, whatever is in them.
+        // The same for the driver's own options, whatever they contain.
         let options = PgConnectOptions::new_without_pgpass().host("::1").port(7).username("a b@c").database("d");
         let database = Database::from(options.password("p@\u{e9}%41").ssl_mode(PgSslMode::Disable));
         assert_eq!(database.url_with_password(), "postgres://a%20b%40c:p%40%C3%A9%2541@[::1]:7/d?sslmode=disable");

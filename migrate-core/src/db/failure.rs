@@ -1,7 +1,6 @@
-//! What a server, or the way to it, answers when something fails, in terms of this library.
+//! Failures of a server or of the connection to it, in terms of this library.
 //!
-//! This is the only file that looks inside the driver's errors; a driver's own text about a
-//! server error is never shown.
+//! This is the only file that examines the driver's errors; the driver's own text about a server error is never shown.
 
 use std::io::ErrorKind as Io;
 use std::time::Duration;
@@ -21,7 +20,7 @@ pub(crate) enum Failure {
     Server(Box<Refusal>),
     /// The connection is gone.
     Lost(String),
-    /// The connection is given up, for it is silent and the server does not work for it any more.
+    /// The connection is given up because it is silent and the server no longer works for it.
     Silent(String),
 }
 
@@ -38,11 +37,11 @@ pub(crate) struct Refusal {
     pub(crate) context: Option<String>,
     /// Characters from 1, over the text that was sent.
     pub(crate) position: Option<usize>,
-    /// The same over a query that the server ran on its own: one inside of a function.
+    /// The same for a query that the server ran internally, such as one in a function.
     pub(crate) inner: Option<InnerPosition>,
     /// The schema, the table and the constraint that it is about.
     pub(crate) about: [Option<String>; 3],
-    /// Who held the lock that was waited for, where somebody has looked.
+    /// The sessions that held the lock that was waited for, if queried.
     pub(crate) holders: Vec<Holder>,
 }
 
@@ -70,7 +69,7 @@ impl From<sqlx::Error> for Failure {
 }
 
 impl Refusal {
-    /// The server's hint, where it is one to follow: to drop everything that depends on something is not.
+    /// The server's hint, unless it suggests to drop everything that depends on an object.
     pub(crate) fn advice(&self) -> Option<String> {
         self.hint.clone().filter(|hint| !hint.contains("CASCADE"))
     }
@@ -101,7 +100,7 @@ impl From<&PgDatabaseError> for Refusal {
 }
 
 impl Failure {
-    /// What the server, or the way to it, said.
+    /// The message of the server or of the connection.
     pub(crate) fn why(&self) -> &str {
         match self {
             Self::Server(refusal) => &refusal.message,
@@ -109,7 +108,7 @@ impl Failure {
         }
     }
 
-    /// The SQLSTATE, where the server answered.
+    /// The SQLSTATE, if the server answered.
     pub(crate) fn sqlstate(&self) -> Option<&str> {
         match self {
             Self::Server(refusal) => Some(&refusal.sqlstate),
@@ -122,33 +121,33 @@ impl Failure {
         self.sqlstate() == Some(sqlstate)
     }
 
-    /// Whether trying again in a fresh transaction may help: a lock was not had in time, or a deadlock.
+    /// Whether retrying in a new transaction may help: a lock timeout or a deadlock.
     pub(crate) fn is_lock_conflict(&self) -> bool {
         self.is("55P03") || self.is("40P01")
     }
 
-    /// Whether somebody else wrote the row of the ledger that we were about to write.
+    /// Whether another session wrote the ledger row that we were about to write.
     ///
-    /// A key of somebody else's can be violated in our message as well, at its `COMMIT` at the latest.
+    /// Our message can also violate a key of another table, at its `COMMIT` at the latest.
     pub(crate) fn is_taken(&self, ledger: &QualifiedName) -> bool {
         let Self::Server(refusal) = self else { return false };
         let [schema, table, constraint] = &refusal.about;
         let is_ledger = schema.as_deref() == Some(ledger.schema()) && table.as_deref() == Some(ledger.name());
-        // The ledger has one key and no other constraint; what only raises an error names none.
+        // The ledger has one key and no other constraint; an error that code merely raises names no constraint.
         refusal.sqlstate == "23505" && is_ledger && constraint.is_some()
     }
 
-    /// Whether a pooler in statement mode refused a transaction; only a pooler says so.
+    /// Whether a pooler in statement mode refused a transaction; only a pooler sends this error.
     pub(crate) fn is_statement_pooling(&self) -> bool {
         self.is("08P01") && self.why().contains("statement pooling")
     }
 
-    /// Whether a lock was not had in time.
+    /// Whether a lock timeout expired.
     pub(crate) fn is_lock_timeout(&self) -> bool {
         self.is("55P03")
     }
 
-    /// Keeps who was in the way.
+    /// Adds the sessions that held the lock.
     pub(crate) fn with_holders(mut self, holders: Vec<Holder>) -> Self {
         if let Self::Server(refusal) = &mut self {
             refusal.holders = holders;
@@ -168,7 +167,7 @@ impl Failure {
         }
     }
 
-    /// An error of this kind that says what was being done: `doing` fits after "cannot".
+    /// Creates an error of this kind that says what was being done: `doing` completes the sentence "cannot …".
     pub(crate) fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
         if self.is_statement_pooling() {
             return pooler::of_mode("statement");
@@ -181,7 +180,7 @@ impl Failure {
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
                 for holder in &refusal.holders {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-                    finding.notes.push(format!("in the way is {holder}{query}"));
+                    finding.notes.push(format!("blocked by {holder}{query}"));
                 }
                 finding.help.extend(refusal.holders.first().map(Holder::ending));
                 finding.help.extend(refusal.advice());
@@ -192,41 +191,46 @@ impl Failure {
                 ErrorKind::Connection,
                 Finding::error("connection-dead", format!("cannot {doing}: the connection to the server is dead"))
                     .note(why)
-                    .note("whether the last message was carried out is not known here; the ledger has what was committed")
-                    .help("when the server can be reached again, `cargo xtask status` shows where the chain stands; then run the command again"),
+                    .note(
+                        "it is unknown whether the server executed the last message; the ledger has what was committed",
+                    )
+                    .help(
+                        "when the server is reachable again, check the state of the chain with `cargo xtask status`, \
+                         then run the command again",
+                    ),
             ),
             lost => Error::new(
                 ErrorKind::Connection,
                 Finding::error("connection-lost", format!("cannot {doing}: the connection to the server is gone"))
                     .note(lost.why().to_owned())
-                    .help("what was committed before is safe; run the command again when the server is back"),
+                    .help("everything committed before is safe; run the command again when the server is back"),
             ),
         }
     }
 }
 
-/// What to do where a server refuses something, whatever it was.
+/// Advice for any statement that a server refuses.
 fn help(sqlstate: &str) -> Option<&'static str> {
     match sqlstate {
-        "25006" => Some("this server is a standby, or its transactions are read-only: give the address of the primary"),
-        "42501" => Some("the role that logged in lacks a right: let the owner GRANT it, or log in as the owner"),
+        "25006" => Some("this server is a standby, or its transactions are read-only: use the address of the primary"),
+        "42501" => Some("the role that logged in lacks a privilege: let the owner GRANT it, or log in as the owner"),
         _ => None,
     }
 }
 
-/// Why a connection could not be made, with what to do about it.
+/// Explains why a connection could not be made, and what to do about it.
 pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
     let (host, user) = (place.host(), place.options.get_username());
     let name = place.options.get_database().unwrap_or(user);
     let finding = match error {
-        // A certificate that is refused in the handshake arrives as data that make no sense.
+        // A certificate that is refused in the handshake appears as invalid data.
         sqlx::Error::Io(error) if error.kind() == Io::InvalidData => no_tls(&host, &error.to_string()),
         sqlx::Error::Io(error) => {
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
         }
-        // What stands before a server that is still starting hangs up at once.
+        // A proxy in front of a server that is still starting closes the connection at once.
         sqlx::Error::Protocol(why) if why.contains("response from SSLRequest: 0x00") => {
-            let error = std::io::Error::new(Io::UnexpectedEof, "the connection was closed before anything was said");
+            let error = std::io::Error::new(Io::UnexpectedEof, "the server closed the connection before it answered");
             return Error::new(ErrorKind::Connection, unreachable(&host, &error)).caused_by(error);
         }
         sqlx::Error::Tls(why) => no_tls(&host, &why.to_string()),
@@ -234,19 +238,20 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
             let code = error.code().unwrap_or_default().into_owned();
             let mut finding = refused(&code, error.message(), user, name, &host).note(format!("SQLSTATE {code}"));
             if code == "28P01" && !place.has_password() {
-                finding.message = format!("{host} asks for the password of role {user}, and none was given");
+                finding.message = format!("{host} requires a password for role {user}, and none was given");
             }
             if let Some(file) = place.open_passfile.as_ref().filter(|_| code == "28P01") {
                 let file = file.display();
-                finding = finding.note(format!("the password file {file} is not used, for others may read it"));
+                finding =
+                    finding.note(format!("the password file {file} is not used, because other users may read it"));
                 finding = finding.help(format!("chmod 600 {file}"));
             }
             return Error::new(ErrorKind::Connection, finding).with_sqlstate(code);
         }
         sqlx::Error::Configuration(why) => {
-            Finding::error("connection", format!("no connection to {host}: {why}")).help("check the database URL")
+            Finding::error("connection", format!("cannot connect to {host}: {why}")).help("check the database URL")
         }
-        other => Finding::error("connection", format!("no connection to {host}"))
+        other => Finding::error("connection", format!("cannot connect to {host}"))
             .note(other.to_string())
             .help("is a PostgreSQL server listening there, and not something else?"),
     };
@@ -254,31 +259,34 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
 }
 
 fn no_tls(host: &str, why: &str) -> Finding {
-    Finding::error("tls", format!("no TLS connection to {host}: {why}"))
-        .help("check sslmode and sslrootcert of the URL (or PGSSLMODE, PGSSLROOTCERT)")
-        .help("verify-full needs the host's name in the server's certificate, as a subject alternative name, and a root that signed it")
+    Finding::error("tls", format!("cannot make a TLS connection to {host}: {why}"))
+        .help("check sslmode and sslrootcert in the URL (or PGSSLMODE, PGSSLROOTCERT)")
+        .help(
+            "verify-full needs the host name in the server's certificate, as a subject alternative name, and the root \
+             certificate that signed it",
+        )
 }
 
 fn unreachable(host: &str, error: &std::io::Error) -> Finding {
     let finding = match error.kind() {
-        Io::ConnectionRefused => Finding::error("connection-refused", format!("nothing listens at {host}")),
+        Io::ConnectionRefused => Finding::error("connection-refused", format!("nothing is listening at {host}")),
         Io::NotFound if host.starts_with('/') => {
             Finding::error("connection-refused", format!("there is no server socket in {host}"))
         }
-        Io::PermissionDenied => Finding::error("connection-refused", format!("{host} cannot be entered: {error}")),
+        Io::PermissionDenied => Finding::error("connection-refused", format!("no permission to use {host}: {error}")),
         _ => Finding::error("connection", format!("{host} cannot be reached: {error}")),
     };
-    finding.help("is the server running, and are host and port right?")
+    finding.help("is the server running, and are the host and port correct?")
 }
 
 fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Finding {
     match code {
         "28P01" => Finding::error("password", format!("{host} does not accept the password of role {user}"))
             .help("give it in PGPASSWORD, in the password file (~/.pgpass), or in the variable that `env:` names"),
-        "28000" => Finding::error("not-let-in", format!("{host} does not let role {user} in: {message}"))
+        "28000" => Finding::error("not-let-in", format!("{host} does not let role {user} log in: {message}"))
             .help("does the role exist, may it log in, and does pg_hba.conf have a line for it?"),
         "3D000" => Finding::error("no-database", format!("there is no database {name} at {host}"))
-            .help(format!("create it first, for instance with `createdb {name}`, or correct the name")),
+            .help(format!("create it first, for example with `createdb {name}`, or correct the name")),
         "42501" => {
             Finding::error("no-connect", format!("role {user} may not connect to database {name}")).help(format!(
                 "grant it: GRANT CONNECT ON DATABASE {} TO {};",
@@ -286,7 +294,7 @@ fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Fin
                 crate::ident::ident(user)
             ))
         }
-        "53300" => Finding::error("too-many-connections", format!("{host} has no connection left: {message}"))
+        "53300" => Finding::error("too-many-connections", format!("{host} has no free connection: {message}"))
             .help("a run needs two connections; close some, or raise max_connections"),
         "57P03" => Finding::error("starting", format!("{host} does not accept connections yet: {message}"))
             .help("wait until it has started"),
@@ -295,12 +303,12 @@ fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Fin
     }
 }
 
-/// There was no answer in time.
+/// The error when there was no answer in time.
 pub(super) fn no_answer(place: &HostPlace, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("connection-timeout", format!("{} does not answer within {seconds} s", place.host()))
-            .help("is the host right, and does a firewall stand between?"),
+        Finding::error("connection-timeout", format!("{} did not answer within {seconds} s", place.host()))
+            .help("is the host correct, and does a firewall block the connection?"),
     )
 }

@@ -1,22 +1,22 @@
-//! Who holds a lock that is in the way.
+//! The session that holds a blocking lock.
 
 use super::{Row, Session};
 use crate::ident::{QualifiedName, literal};
 
-/// Who holds a lock that we wait for.
+/// A session that holds a lock that we wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// The server process.
     pub pid: i32,
-    /// What it calls itself, where we may see it.
+    /// Its application name, if visible to us.
     pub application: Option<String>,
-    /// The role that logged in, where we may see it.
+    /// The role that logged in, if visible to us.
     pub role: Option<String>,
-    /// Where it comes from; `None` is a local socket or not visible.
+    /// Its client address; `None` if it is a local socket or not visible.
     pub client: Option<String>,
-    /// Since when it is connected, in UTC.
+    /// When it connected, in UTC.
     pub since: Option<String>,
-    /// What it runs or ran last, where we may see it.
+    /// Its current or last query, if visible to us.
     pub query: Option<String>,
 }
 
@@ -53,14 +53,15 @@ impl Holder {
         })
     }
 
-    /// The step that gets it out of the way.
+    /// The advice to remove the blocking session.
     pub(crate) fn ending(&self) -> String {
-        format!("wait until it has ended, or end it: SELECT pg_terminate_backend({});", self.pid)
+        format!("wait until it has finished, or end it: SELECT pg_terminate_backend({});", self.pid)
     }
 }
 
-/// Ends a transaction in which a read waited in vain for a lock, and sees who had it; the holder is still there then. Only an
-/// exclusive lock keeps a reader waiting, and one that shuts out writers whoever adds a row.
+/// Ends a transaction in which a read waited for a lock until its timeout, and finds who held the lock, while the
+/// holder still exists. Only an exclusive lock blocks a reader; inserting a row is also blocked by locks that exclude
+/// writers.
 pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedName>) -> Vec<Holder> {
     let only = table.map_or(String::new(), |table| {
         format!("AND n.nspname = {} AND c.relname = {}", literal(table.schema()), literal(table.name()))

@@ -1,25 +1,26 @@
-//! How a connection over a network finds out that the other end is gone.
+//! How a network connection detects that the other end is gone.
 //!
-//! The driver gives no access to its socket, so what can be set here is the server's side of the same connection: it is the
-//! server that holds locks for a client that is gone. Our own side has limits of its own; see [`Keepalive::patience`].
+//! The driver gives no access to its socket, so only the server's side of the connection can be configured here: the
+//! server is the side that holds locks for a client that is gone. Our own side has its own limits; see
+//! [`Keepalive::patience`].
 
 use std::time::Duration;
 
 /// The settings that libpq knows as `keepalives`, `keepalives_idle`, `keepalives_interval`, `keepalives_count` and
 /// `tcp_user_timeout`. See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES>.
 ///
-/// What is `None` has a default of ours.
+/// `None` means our own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalive {
-    /// Whether idle connections are probed at all.
+    /// Whether idle connections are probed.
     pub on: bool,
-    /// How long a connection is idle before it is probed; zero takes the system's own value.
+    /// How long a connection is idle before it is probed; zero means the system default.
     pub idle: Option<Duration>,
-    /// How long after a probe without an answer the next one follows; zero takes the system's own value.
+    /// The time between an unanswered probe and the next one; zero means the system default.
     pub interval: Option<Duration>,
-    /// After how many probes without an answer a connection counts as dead; zero takes the system's own value.
+    /// After how many unanswered probes a connection counts as dead; zero means the system default.
     pub count: Option<u32>,
-    /// How long what was sent may remain unacknowledged; zero takes the system's own value.
+    /// How long sent data may remain unacknowledged; zero means the system default.
     pub user_timeout: Option<Duration>,
 }
 
@@ -28,7 +29,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const COUNT: u32 = 6;
 const USER_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long we accept that nothing at all answers, where `tcp_user_timeout` does not say it.
+/// How long we accept that nothing answers, unless `tcp_user_timeout` is set.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Default for Keepalive {
@@ -38,15 +39,15 @@ impl Default for Keepalive {
 }
 
 impl Keepalive {
-    /// How long it is accepted that nothing answers: neither a connection nor an attempt to connect again.
+    /// How long we accept that nothing answers: neither a connection nor an attempt to reconnect.
     pub(crate) fn patience(&self) -> Duration {
         let given = self.user_timeout.filter(|timeout| !timeout.is_zero());
-        // Less than this is no time to ask anybody.
+        // A shorter time is not enough to query a server.
         given.map_or(PATIENCE, |timeout| timeout.max(Duration::from_secs(2)))
     }
 
-    /// The settings for the server's side of a connection, which every role may set; for a Unix socket, and on a system that
-    /// does not know them, they mean nothing.
+    /// The settings for the server's side of a connection, which every role may set; they have no effect on a Unix
+    /// socket or on a system that does not support them.
     pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
         let seconds = |duration: Duration| duration.as_secs().min(i32::MAX as u64).to_string();
         let mut settings = Vec::new();

@@ -1,13 +1,12 @@
 //! The migration lock, and the fence behind it.
 //!
-//! The *lock* is a session advisory lock on a connection of its own, taken by polling: a
-//! session that waits inside `pg_advisory_lock` holds a snapshot, and `CREATE INDEX
-//! CONCURRENTLY` waits for old snapshots, so runners that queue up would deadlock with the
-//! one that builds. It says who may run.
+//! The *lock* is a session advisory lock on its own connection, taken by polling: a session that waits inside
+//! `pg_advisory_lock` holds a snapshot, and `CREATE INDEX CONCURRENTLY` waits for old snapshots, so queued runners
+//! would deadlock with the one that builds an index. The lock decides who may run.
 //!
-//! The *fence* is a second advisory lock, held by the session that does the work. When a
-//! runner is killed its lock is free at once, but its server process may still be at work
-//! on the last message; the fence stays up exactly as long as that process lives.
+//! The *fence* is a second advisory lock, held by the session that does the work. When a runner is killed, its lock is
+//! free at once, but its server process may still be working on the last message; the fence is held exactly as long as
+//! that process lives.
 //!
 //! See <https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS>.
 
@@ -26,10 +25,9 @@ use crate::template::fill;
 
 /// The two advisory lock numbers of a ledger.
 ///
-/// They are the first eight bytes of the SHA-256 of `roundtrip:lock:v1:` or
-/// `roundtrip:work:v1:` and the ledger's quoted name. Advisory locks belong to a database,
-/// so the database's name is not part of them. They never change: two versions of this
-/// library with different numbers would run at the same time.
+/// They are the first eight bytes of the SHA-256 of `roundtrip:lock:v1:` or `roundtrip:work:v1:` and the ledger's
+/// quoted name. Advisory locks belong to a database, so the database's name is not included. They never change: two
+/// versions of this library with different numbers could run at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LockKeys {
     lock: i64,
@@ -59,9 +57,9 @@ impl LockKeys {
         self.work
     }
 
-    /// The body of an anonymous block that takes both for its session, for scripts.
+    /// The body of an anonymous block that takes both locks for its session, for scripts.
     ///
-    /// It polls, as a run does, and ends its transaction before it waits, so that it holds no snapshot.
+    /// Like a run, it polls, and ends its transaction before it waits, so that it holds no snapshot.
     pub(crate) fn polling(self, patience: Duration) -> String {
         let names = [
             ("lock", self.lock.to_string()),
@@ -72,7 +70,7 @@ impl LockKeys {
     }
 }
 
-/// How long the answer to an unlock, or to what takes its place, may take.
+/// How long the answer to an unlock, or to its replacement, may take.
 const UNLOCKING: Duration = Duration::from_secs(3);
 
 /// The lock, held on its own connection until it is released or dropped.
@@ -83,22 +81,22 @@ pub(crate) struct Guard {
     process: Process,
 }
 
-/// What was seen of a run from outside.
+/// The state of a run, seen from another connection.
 #[derive(Debug)]
 pub(crate) struct Look {
     /// Whether the lock is still ours.
     pub(crate) is_held: bool,
-    /// What the process of the worker does.
+    /// What the worker's process is doing.
     pub(crate) worker: Seen,
-    /// Who keeps it waiting.
+    /// The sessions that block it.
     pub(crate) holders: Vec<Holder>,
 }
 
 impl Guard {
-    /// Takes the lock, waiting at most `patience`; `waiting` hears who holds it.
+    /// Takes the lock, waiting at most `patience`; `waiting` is told who holds it.
     ///
-    /// `worker` is the session that will do the work, and `process` has just answered it. A pooler in transaction mode shows itself
-    /// when both sessions are looked at, and is refused before it can keep a lock.
+    /// `worker` is the session that will do the work, and `process` is the process that just answered it. A pooler in
+    /// transaction mode is detected by comparing both sessions, and is refused before it can keep a lock.
     pub(crate) async fn take(
         worker: &mut Session,
         process: &Process,
@@ -108,7 +106,7 @@ impl Guard {
         waiting: &mut (dyn FnMut(&Holder) + Send),
     ) -> Result<Self> {
         let mut session = worker.another(&format!("{application} lock")).await?;
-        // This is asked before any lock is taken: the pooler would keep the lock for whoever comes next.
+        // This check comes before any lock is taken: the pooler would keep the lock for its next client.
         let own = pooler::identify(&mut session).await?;
         if !worker.is_direct() || !session.is_direct() {
             pooler::probe(worker, &mut session).await?;
@@ -118,7 +116,7 @@ impl Guard {
             Ok(()) => Ok(Self { session, keys, process: own }),
             Err(error) => {
                 let database = session.database().clone();
-                // The answer that did not come may have been that the lock is ours.
+                // The lost answer may have been that the lock is ours.
                 let is_lost = !session.is_open() || error.kind() == ErrorKind::Connection;
                 session.close().await;
                 if is_lost {
@@ -129,7 +127,7 @@ impl Guard {
         }
     }
 
-    /// Raises the fence on the session that will do the work, and that a process answered before.
+    /// Sets the fence on the session that will do the work and that `process` answered before.
     pub(crate) async fn fence(
         &self,
         worker: &mut Session,
@@ -141,16 +139,17 @@ impl Guard {
         Ok(Fence::of(process))
     }
 
-    /// Whether the lock is still ours, what the worker does, and who keeps it waiting.
+    /// Whether the lock is still ours, what the worker is doing, and who blocks it.
     ///
-    /// This is asked now and then during long work; it also keeps the connection alive. It is safe to drop it.
+    /// This is called periodically during long work; it also keeps the connection alive. The future can be dropped
+    /// safely.
     pub(crate) async fn look(&mut self, worker: &Fence) -> std::result::Result<Look, Failure> {
         let question =
             format!("SELECT pg_catalog.pg_backend_pid() = {} AND {}", self.process.pid, self.question(worker));
         self.session.unbounded(&question).await.map(Look::read)
     }
 
-    /// The same over another connection, which is made where there is none; `None` where nothing answers.
+    /// The same over another connection, which is opened if necessary; `None` if nothing answers.
     pub(crate) async fn look_from(
         &self,
         scout: &mut Option<Session>,
@@ -162,22 +161,22 @@ impl Guard {
         Some(rows.map(Look::read))
     }
 
-    /// Asks a query of its own on the connection of the lock; the caller limits the time, and it is safe to drop it.
+    /// Runs a query on the connection of the lock; the caller limits the time, and the future can be dropped safely.
     pub(super) async fn ask(&mut self, query: &str) -> std::result::Result<Vec<Row>, Failure> {
         self.session.unbounded(query).await
     }
 
-    /// Asks the server to cancel what the worker is doing.
+    /// Asks the server to cancel the worker's statement.
     pub(crate) async fn cancel(&mut self, worker: &Fence) -> std::result::Result<(), Failure> {
         self.session.unbounded(&worker.cancelling()).await.map(drop)
     }
 
-    /// The same over another connection; whether it was asked.
+    /// The same over another connection; returns whether it was asked.
     pub(crate) async fn cancel_from(&self, scout: &mut Option<Session>, limits: Limits, worker: &Fence) -> bool {
         matches!(self.scout(scout, limits, &worker.cancelling()).await, Some(Ok(_)))
     }
 
-    /// Ends the process of a worker that does not answer any more, so that it holds nothing of ours.
+    /// Terminates the process of a worker that no longer answers, so that it holds nothing of ours.
     pub(crate) async fn end(&mut self, worker: &Fence, scout: &mut Option<Session>) {
         let limits = Limits::of(self.session.database());
         let end = worker.process.end();
@@ -198,19 +197,19 @@ impl Guard {
         scout_rows(scout, database, self.session.application(), limits, question).await
     }
 
-    /// Releases the lock and looks at the answer: a lock that was not ours any more is an error.
+    /// Releases the lock and checks the answer: a lock that was no longer ours is an error.
     ///
-    /// Where its connection does not answer, the server process that holds the lock is ended over another one.
+    /// If its connection does not answer, the server process that holds the lock is terminated over another one.
     pub(crate) async fn release(mut self, scout: &mut Option<Session>) -> Result<()> {
         let limits = Limits::of(self.session.database());
         let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock);
-        // Whoever looked over another connection did so because this one is silent.
+        // If another connection was used for checking, this one is silent.
         let patience = if scout.is_some() { Duration::ZERO } else { limits.question.min(UNLOCKING) };
         let answer = timeout(patience, self.session.unbounded(&unlock)).await;
         let outcome = match &answer {
             Ok(Ok(rows)) if rows.first().and_then(|row| row.first()) != Some(&Some("t".to_owned())) => Err(lost()),
             Ok(Ok(_)) => Ok(()),
-            // A connection that is gone holds no lock, but perhaps only we know that it is gone.
+            // A lost connection holds no lock, but perhaps only we know that it is lost.
             Ok(Err(_)) | Err(_) => {
                 let end = self.process.end();
                 let _ = timeout(UNLOCKING, self.scout(scout, limits, &end)).await;
@@ -222,7 +221,8 @@ impl Guard {
         outcome
     }
 
-    /// What [`Look::read`] reads, from the condition on: whether the lock is held by the process that took it, and the rest.
+    /// The rest of the query that [`Look::read`] reads, starting with the condition: whether the lock is held by the
+    /// process that took it, and the rest.
     fn question(&self, worker: &Fence) -> String {
         format!(
             "EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = {} AND l.granted AND {}); {}; \
@@ -248,10 +248,11 @@ impl Look {
     }
 }
 
-/// Who is at work in this database for these keys: who holds the fence, or else the lock; `None` where nobody is.
+/// The session that works in this database for these keys: the holder of the fence, or else of the lock; `None` if
+/// there is none.
 ///
-/// A run that has ended gives the lock back before the server process of its worker is gone. A fence without a lock is
-/// that for a moment, and longer where a killed runner's last message is still being worked on.
+/// A finished run releases the lock before the server process of its worker is gone. So a fence without a lock exists
+/// for a moment, or longer while the server still works on the last message of a killed runner.
 pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Holder>> {
     let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
     let question = format!(
@@ -264,7 +265,7 @@ pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Opt
     loop {
         let rows = session.read(&question).await;
         let rows =
-            rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "look who holds the migration lock"))?;
+            rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "find out who holds the migration lock"))?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
         let is_locked = row.pop().flatten().as_deref() == Some("t");
         if is_locked || Instant::now() > deadline {
@@ -274,7 +275,7 @@ pub(crate) async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Opt
     }
 }
 
-/// How long a server process may take to end that nobody talks to any more.
+/// How long a server process without a client may take to end.
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// The fence: which server process does the work.
@@ -284,7 +285,7 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    /// The one that this process holds, or perhaps holds.
+    /// The fence that this process holds, or may hold.
     pub(crate) fn of(process: Process) -> Self {
         Self { process }
     }
@@ -294,7 +295,7 @@ impl Fence {
         self.process.pid
     }
 
-    /// Ends its process, over a connection that is made where there is none.
+    /// Terminates its process, over a connection that is opened if necessary.
     pub(crate) async fn end(&self, database: &Database, scout: &mut Option<Session>) {
         let _ = scout_rows(scout, database, "roundtrip", Limits::of(database), &self.process.end()).await;
     }
@@ -304,7 +305,7 @@ impl Fence {
     }
 }
 
-/// Polls for an advisory lock, for the server process that answered the session before and for no other.
+/// Polls for an advisory lock, only in the server process that answered the session before.
 async fn poll(
     session: &mut Session,
     key: i64,
@@ -359,10 +360,12 @@ fn matches_key(key: i64) -> String {
 fn held_by(holder: Option<Holder>, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     let who = holder.as_ref().map_or("another session".to_owned(), Holder::to_string);
-    let finding =
-        Finding::error("lock-held", format!("another migration run holds the lock for longer than {seconds} s: {who}"))
-            .note("nothing was run")
-            .help("wait for it to end, or give --lock-wait a longer time");
+    let finding = Finding::error(
+        "lock-held",
+        format!("another migration run has held the lock for more than {seconds} s: {who}"),
+    )
+    .note("nothing was run")
+    .help("wait until it has finished, or give --lock-wait a longer time");
     let finding = match holder {
         Some(holder) => {
             finding.help(format!("if that run is dead, end its session: SELECT pg_terminate_backend({});", holder.pid))
@@ -377,8 +380,11 @@ fn lost() -> Error {
         ErrorKind::Lock,
         Finding::error("lock-lost", "the migration lock was lost during the run")
             .note("each migration is still recorded together with its changes, so none can have run twice")
-            .note("a pooler in transaction mode, or somebody who ended our session, takes a session's locks away")
-            .help("connect to the server directly, not through a pooler; `cargo xtask status` shows where the chain stands"),
+            .note("a session loses its locks behind a pooler in transaction mode, or when somebody terminates it")
+            .help(
+                "connect directly to the server, not through a pooler; `cargo xtask status` shows the state of the \
+                 chain",
+            ),
     )
 }
 

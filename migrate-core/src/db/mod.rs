@@ -1,8 +1,8 @@
-//! Talking to a server: addresses, sessions, what the server answers, and the lock.
+//! Communication with a server: addresses, sessions, answers, and the lock.
 //!
-//! A session is one connection of its own, never out of a pool, and speaks the simple query
-//! protocol only: several statements travel in one message, and nothing is prepared that a
-//! `DEALLOCATE ALL` in a migration could take away. What is sent is left to the callers.
+//! A session is a separate connection, never one from a pool, and uses only the simple query protocol: several
+//! statements are sent in one message, and nothing is prepared that a `DEALLOCATE ALL` in a migration could remove. The
+//! callers decide what is sent.
 
 mod ask;
 mod connect;

@@ -20,7 +20,7 @@ BEGIN
                     MESSAGE = pg_catalog.format('another run holds the migration lock: %s', coalesce(holder, 'it has just ended')),
                     HINT = 'Nothing was run. Wait for it to end. If it is dead, SELECT pg_terminate_backend() with its pid.';
             END IF;
-            -- A transaction that stays open keeps a snapshot, for which CREATE INDEX CONCURRENTLY would wait for ever.
+            -- An open transaction holds a snapshot, for which CREATE INDEX CONCURRENTLY would wait forever.
             COMMIT;
             PERFORM pg_catalog.pg_sleep(0.2);
         END LOOP;

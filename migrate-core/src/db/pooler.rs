@@ -1,11 +1,12 @@
-//! A connection pooler in transaction mode: how it shows itself, and how it is refused before anything is taken.
+//! Detects a connection pooler in transaction mode, and refuses it before anything is taken.
 //!
-//! It lends a server process for one transaction. Locks and settings belong to a process, so they mean something only where each
-//! of our open connections has one of its own and keeps it. What the connections are for is left to the callers.
+//! Such a pooler assigns a server process for one transaction. Locks and settings belong to a process, so they work
+//! only if each of our open connections has its own process and keeps it. The purpose of the connections does not
+//! matter here.
 //!
-//! Our start-up packet has a mark. Where the server process knows it, nobody stands between, and nothing more is asked. Where
-//! it does not, two of our sessions are asked in turn, and only read: a pooler that lends its processes soon lends one of
-//! them to the other session, or to somebody else, whose query then stands where ours was.
+//! Our start-up packet has a mark. If the server process knows it, there is no pooler in between, and nothing more is
+//! checked. If it does not, two of our sessions are queried in turn, read-only: a pooler that switches processes soon
+//! assigns the process of one session to the other, or to another client, whose query then appears in place of ours.
 
 use tokio::time::timeout;
 
@@ -14,17 +15,17 @@ use super::{Database, Failure, Process, Session};
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-/// How many questions two sessions are asked.
+/// How many queries two sessions are sent.
 const QUESTIONS: usize = 32;
 
-/// Fails where the answers of open sessions can only come from a pooler in transaction mode.
+/// Fails if the answers of open sessions can only come from a pooler in transaction mode.
 ///
-/// `sessions` has the server processes that answered each of them, one for each message.
+/// `sessions` contains the server processes that answered each of them, one for each message.
 pub(super) fn refuse(sessions: &[&[i32]]) -> Result<()> {
     if keep_their_processes(sessions) { Ok(()) } else { Err(pooler()) }
 }
 
-/// Fails unless each of two open sessions has a server process of its own and keeps it.
+/// Fails unless each of two open sessions has its own server process and keeps it.
 pub(crate) async fn look(one: &mut Session, other: &mut Session) -> Result<()> {
     identify(one).await?;
     if one.is_direct() {
@@ -33,7 +34,7 @@ pub(crate) async fn look(one: &mut Session, other: &mut Session) -> Result<()> {
     probe(one, other).await
 }
 
-/// Asks a session which server process it has, and whether anybody stands between.
+/// Determines the server process of a session, and whether a pooler is in between.
 pub(crate) async fn identify(session: &mut Session) -> Result<Process> {
     let question = format!("SELECT {IDENTITY}");
     let rows = in_time(session, &question).await?;
@@ -41,32 +42,32 @@ pub(crate) async fn identify(session: &mut Session) -> Result<Process> {
     process.ok_or_else(no_process)
 }
 
-/// The answer to [`IDENTITY`] is none.
+/// The error if [`IDENTITY`] was not answered.
 pub(crate) fn no_process() -> Error {
-    let finding = Finding::error("session", "the server does not say which process it is")
+    let finding = Finding::error("session", "the server does not report its process")
         .help("is a PostgreSQL server listening there, and not something else?");
     Error::new(ErrorKind::Connection, finding)
 }
 
-/// A message that asks for nothing that takes long. Behind a pooler it waits in a queue while no process is free.
+/// Sends a query that takes no time. Behind a pooler it waits in a queue until a process is free.
 async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row>> {
     let cannot =
-        |failure: Failure| failure.explain(ErrorKind::Connection, "session", "see which server process answers");
+        |failure: Failure| failure.explain(ErrorKind::Connection, "session", "find out which server process answers");
     let patience = session.database().patience;
     match timeout(patience, session.unbounded(question)).await {
-        // So PgBouncer says that it had no process to lend for as long as its own patience lasted.
+        // PgBouncer's error if it had no free process within its own time limit.
         Ok(Err(failure)) if failure.why().contains("query_wait_timeout") => Err(queued(session.database())),
         Ok(answer) => answer.map_err(cannot),
         Err(_) => Err(queued(session.database())),
     }
 }
 
-/// Asks two open sessions in turn, in an order in which nothing repeats, until one of them is seen without a process of its own.
+/// Queries two open sessions in turn, in a non-repeating order, until one of them is found not to have its own process.
 pub(super) async fn probe(one: &mut Session, other: &mut Session) -> Result<()> {
     let mut sessions =
         [Probed { session: one, pid: None, query: None }, Probed { session: other, pid: None, query: None }];
     for n in 0..QUESTIONS {
-        // The sequence of Thue and Morse: a pooler that takes turns among any number of processes falls out of step.
+        // The Thue–Morse sequence: a pooler that rotates among any number of processes cannot stay in step with it.
         let at = n.count_ones() as usize % 2;
         let [first, second] = &mut sessions;
         let (asked, waiting) = if at == 0 { (first, second) } else { (second, first) };
@@ -80,16 +81,16 @@ pub(super) async fn probe(one: &mut Session, other: &mut Session) -> Result<()> 
     Ok(())
 }
 
-/// A session that is asked, with what it answered last.
+/// A session that is queried, with its last answer.
 struct Probed<'a> {
     session: &'a mut Session,
     pid: Option<Process>,
-    /// How its last query began.
+    /// The start of its last query.
     query: Option<String>,
 }
 
 impl Probed<'_> {
-    /// Asks which process it has now, and what the process of the one that waits ran last.
+    /// Queries which process it has now, and what the process of the waiting session ran last.
     async fn ask(&mut self, n: usize, waiting: &Probed<'_>) -> Result<()> {
         let begin = format!("/*roundtrip {} {n}*/", self.session.tag());
         let other = waiting.pid.as_ref().map_or("NULL".to_owned(), |process| process.pid.to_string());
@@ -102,7 +103,7 @@ impl Probed<'_> {
         let Some(process) = self.session.recognise(identity) else { return Err(pooler()) };
         let is_kept = self.pid.as_ref().is_none_or(|before| *before == process);
         let is_shared = waiting.pid.as_ref() == Some(&process);
-        // Where the queries of sessions are hidden, or not recorded, this says nothing.
+        // If the queries of sessions are hidden or not recorded, this tells nothing.
         let ran = ran.as_deref().filter(|ran| !ran.is_empty() && !ran.starts_with('<'));
         let is_strange = ran.zip(waiting.query.as_deref()).is_some_and(|(ran, ours)| !ran.starts_with(ours));
         if !is_kept || is_shared || is_strange {
@@ -124,28 +125,31 @@ fn pooler() -> Error {
     of_mode("transaction")
 }
 
-/// The error of an address that leads through a pooler in a mode that is of no use.
+/// The error for an address that goes through a pooler in an unsupported mode.
 pub(super) fn of_mode(mode: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
-        Finding::error("pooler", format!("this address leads through a connection pooler in {mode} mode"))
+        Finding::error("pooler", format!("this address goes through a connection pooler in {mode} mode"))
             .note(
-                "our connections do not keep a server process each, so locks and settings of a session mean nothing; \
-                 nothing was run",
+                "each connection must keep its own server process, or session locks and settings do not work; nothing \
+                 was run",
             )
-            .help("give the address of the server itself, or of a pool in session mode, for migrations"),
+            .help("for migrations, use the address of the server itself, or of a pool in session mode"),
     )
 }
 
-/// The connection is there, and nobody answers.
+/// The error if a connection is accepted but not answered.
 fn queued(database: &Database) -> Error {
     let host = database.host();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("pool-exhausted", format!("{host} accepts a second connection and does not answer on it"))
-            .note("a connection pooler whose pool has no server connection left keeps its clients waiting like this")
+        Finding::error("pool-exhausted", format!("{host} accepts a second connection but does not answer on it"))
+            .note("a connection pooler keeps clients waiting like this when its pool has no free server connection")
             .note("a run needs two connections at the same time: one for the work, one for the lock; nothing was run")
-            .help("give the pool at least two server connections for this user and database (`pool_size`), or the address of the server itself"),
+            .help(
+                "give the pool at least two server connections for this user and database (`pool_size`), or use the \
+                 address of the server itself",
+            ),
     )
 }
 

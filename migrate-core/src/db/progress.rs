@@ -1,4 +1,4 @@
-//! How far a session is with what it does, seen from the connection that holds the lock.
+//! The progress of a session, seen from the connection that holds the lock.
 
 use std::time::Duration;
 
@@ -6,21 +6,21 @@ use super::{Failure, Fence, Guard};
 use crate::ident::QualifiedName;
 use crate::template::fill;
 
-/// What was seen of a session at work.
+/// The progress of a working session.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Advance {
-    /// The newest row of the ledger, where that was asked for and could be read.
+    /// The newest row of the ledger, if requested and readable.
     pub(crate) newest: Option<i64>,
-    /// How long what runs now has been running: since the newest row was written, or since its message arrived.
+    /// How long the present step has been running: since the newest row was written, or since its message arrived.
     pub(crate) elapsed: Option<Duration>,
-    /// What the server says of it: `create index on shop.orders, building index: scanning table, 43 %`.
+    /// The server's progress report: `create index on shop.orders, building index: scanning table, 43 %`.
     pub(crate) detail: Option<String>,
 }
 
 const PROGRESS: &str = include_str!("progress.sql");
 
 impl Guard {
-    /// Looks how far the worker is. Nobody is kept waiting: where the ledger is locked, the look fails.
+    /// Reads the worker's progress. It does not wait: if the ledger is locked, it fails.
     pub(crate) async fn progress(
         &mut self,
         worker: &Fence,

@@ -1,4 +1,5 @@
--- How far a session is: the newest row of the ledger, for how long what runs now has been running, and what the server says.
+-- The progress of a session: the newest row of the ledger, how long the present step has been running, and the server's
+-- own report.
 SET LOCAL lock_timeout TO '500ms';
 SET LOCAL statement_timeout TO '2s';
 SELECT n.id,

@@ -1,13 +1,13 @@
-//! What the server answers while it works through a message, and what a row of the ledger among it tells.
+//! The server's answers while it processes a message, and the data of a ledger row among them.
 
 use std::time::Duration;
 
 use sqlx::{Column, Row as _};
 
-/// The name of the column that tells a ledger row apart from rows that a migration selects.
+/// The name of the column that distinguishes a ledger row from rows that a migration selects.
 pub(crate) const MARKER: &str = "roundtrip_ledger_id";
 
-/// What the server answers while it works through a message.
+/// An answer of the server while it processes a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// One more statement of the message is done.
@@ -16,7 +16,7 @@ pub(crate) enum Reply {
     Marker(Marker),
 }
 
-/// What the server tells about a ledger row that it wrote.
+/// The server's answer about a ledger row that it wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marker {
     /// The number of the row.
@@ -28,7 +28,7 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// How long the work before this row took, which began at `before` or with its message.
+    /// How long the work before this row took; it started at `before` or with its message.
     pub(crate) fn elapsed(self, before: Option<Duration>) -> Duration {
         let since = |begin: Duration| (self.at + DAY).saturating_sub(begin).as_micros() % DAY.as_micros();
         let shortest = before.map_or(since(self.sent_at), |before| since(before).min(since(self.sent_at)));
@@ -38,7 +38,7 @@ impl Marker {
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What this row tells about the ledger, if it is not a row that a migration selects.
+/// Reads a ledger row, unless it is a row that a migration selects.
 pub(super) fn marker(row: &sqlx::postgres::PgRow) -> Option<Marker> {
     if row.len() != 3 || row.column(0).name() != MARKER {
         return None;

@@ -1,4 +1,4 @@
-//! One connection of its own, and messages over it.
+//! A separate connection, and messages over it.
 
 use std::sync::Arc;
 
@@ -16,21 +16,21 @@ use crate::ident::QualifiedName;
 /// A connection that belongs to one run and is closed, not returned, when the run ends.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// None when it was closed, or given up.
+    /// `None` after it was closed or given up.
     connection: Option<PgConnection>,
     line: Line,
-    /// Whether our start-up packet was taken with the mark in it.
+    /// Whether our start-up packet was accepted with the mark.
     is_marked: bool,
-    /// Whether the mark came back from the server process; only then nobody stands between.
+    /// Whether the server process returned the mark; only then there is no pooler in between.
     is_direct: bool,
 }
 
-/// The setting of our own that a session carries in its start-up packet.
+/// Our own setting that a session sends in its start-up packet.
 ///
-/// A pooler logs in to the server itself, and never hands it on.
+/// A pooler logs in to the server itself, and never passes this setting on.
 pub(crate) const MARK: &str = "roundtrip.session";
 
-/// The columns by which a session is recognised; see [`Session::recognise`].
+/// The columns that identify a session; see [`Session::recognise`].
 pub(crate) const IDENTITY: &str = "pg_catalog.pg_backend_pid(), \
      (SELECT a.backend_start FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a), \
      pg_catalog.current_setting('roundtrip.session', true)";
@@ -38,44 +38,44 @@ pub(crate) const IDENTITY: &str = "pg_catalog.pg_backend_pid(), \
 /// A row as text; `None` is NULL.
 pub(crate) type Row = Vec<Option<String>>;
 
-/// A cell of a row as it came; `None` is NULL.
+/// A cell of a row as received; `None` is NULL.
 pub(crate) type Cell<'a> = Option<&'a str>;
 
-/// The cells of a row, to be kept.
+/// Copies the cells of a row.
 pub(crate) fn kept(cells: &[Cell<'_>]) -> Row {
     cells.iter().map(|cell| cell.map(str::to_owned)).collect()
 }
 
-/// What one statement of a message answered.
+/// The answer to one statement of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// The names of the columns; none where there was no row.
+    /// The column names; empty if there was no row.
     pub(crate) columns: Vec<Arc<str>>,
     pub(crate) rows: Vec<Row>,
-    /// How many rows it returned or changed, as the server counts them.
+    /// How many rows it returned or changed, according to the server.
     pub(crate) count: u64,
 }
 
-/// A part of what a message answers.
+/// A part of the answer to a message.
 pub(crate) enum Part<'a> {
-    /// A row of the present statement, with the names of its columns; what is kept of it is copied by whoever keeps it.
+    /// A row of the present statement, with its column names; the receiver copies what it needs.
     Row(&'a Vec<Arc<str>>, &'a [Cell<'a>]),
-    /// The statement is done; it returned or changed so many rows.
+    /// The statement is done; it returned or changed this many rows.
     End(u64),
 }
 
 impl Session {
-    /// Connects, waiting for each host as long as the database's patience lasts.
+    /// Connects, waiting for each host for the database's time limit.
     pub(crate) async fn connect(database: &Database, application: &str) -> Result<Self> {
         Self::establish(database, &[], application, tag()).await
     }
 
-    /// The same for a session of a run: the server's side of the connection gets the keepalives, and a mark tells later whether
-    /// a pooler stands between. Where the start-up packet is refused for that, the session goes without.
+    /// Connects for a run: the server's side of the connection gets the keepalive settings, and a mark later tells
+    /// whether a pooler is in between. If the start-up packet is refused because of that, the session does without.
     pub(crate) async fn connect_marked(database: &Database, application: &str) -> Result<Self> {
         let tag = tag();
         let mut settings = vec![(MARK, tag.clone())];
-        // What the URL sets itself stays.
+        // Settings from the URL take precedence.
         let is_set = database.options().get_options().is_some_and(|options| options.contains("tcp_"));
         if database.is_remote() && !is_set {
             settings.extend(database.keepalive.settings());
@@ -87,7 +87,7 @@ impl Session {
         }
     }
 
-    /// Connects in the way in which this session was connected.
+    /// Connects in the same way as this session.
     pub(crate) async fn another(&self, application: &str) -> Result<Self> {
         let database = &self.line.database;
         match self.is_marked {
@@ -96,7 +96,7 @@ impl Session {
         }
     }
 
-    /// Closes the connection and makes another one in its place, in the same way; until then it is closed.
+    /// Closes the connection and opens another one in the same way; in between the session is closed.
     pub(crate) async fn renew(&mut self, application: &str) -> Result<()> {
         if let Some(connection) = self.connection.take() {
             leave(connection).await;
@@ -111,33 +111,33 @@ impl Session {
         application: &str,
         tag: String,
     ) -> Result<Self> {
-        // From here on it is the one host that answered, whatever the list says.
+        // From here on only the host that answered is used.
         let Connected { connection, database } = connect(database, application, settings).await?;
         let line = Line { database, application: application.to_owned(), tag, process: None };
         Ok(Self { connection: Some(connection), line, is_marked: false, is_direct: false })
     }
 
-    /// Takes the answer to [`IDENTITY`], of which `None` is what cannot be; returns the server process.
+    /// Processes the answer to [`IDENTITY`]; returns the server process, or `None` if the answer is invalid.
     pub(crate) fn recognise(&mut self, cells: &[Option<String>]) -> Option<Process> {
         let [pid, since, mark] = cells else { return None };
         let process = Process { pid: pid.as_ref()?.parse().ok()?, since: since.clone().unwrap_or_default() };
         self.is_direct = self.is_marked && mark.as_deref() == Some(&*self.line.tag);
-        // Behind a pooler it may be another one the next time.
+        // Behind a pooler it may be a different one next time.
         self.line.process = self.is_direct.then(|| process.clone());
         Some(process)
     }
 
-    /// The server process of a session behind a pooler that was seen to keep it.
+    /// Sets the server process of a session behind a pooler that was found to keep it.
     pub(crate) fn keeps(&mut self, process: &Process) {
         self.line.process = Some(process.clone());
     }
 
-    /// Whether nobody stands between us and the server process.
+    /// Whether there is no pooler between us and the server process.
     pub(crate) fn is_direct(&self) -> bool {
         self.is_direct
     }
 
-    /// The number of its own by which it is known.
+    /// The unique number that identifies it.
     pub(crate) fn tag(&self) -> &str {
         &self.line.tag
     }
@@ -147,7 +147,7 @@ impl Session {
         &self.line.database
     }
 
-    /// What it calls itself.
+    /// Its application name.
     pub(crate) fn application(&self) -> &str {
         &self.line.application
     }
@@ -157,29 +157,29 @@ impl Session {
         self.connection.is_some()
     }
 
-    /// The major version of the server; 0 where it did not say.
+    /// The major version of the server; 0 if unknown.
     pub(crate) fn major_version(&self) -> u32 {
         self.connection.as_ref().and_then(PgConnection::server_version_num).unwrap_or(0) / 10_000
     }
 
-    /// Gives it up: what is sent later fails at once.
+    /// Gives it up: later messages fail at once.
     pub(crate) fn cut(&mut self) {
         self.connection = None;
     }
 
-    /// The comment that finds the query after it, for [`Self::read`].
+    /// The comment that identifies the query after it, for [`Self::read`].
     pub(crate) fn comment(&self) -> String {
         self.line.comment()
     }
 
-    /// The connection, what is known of it, and nothing where it was given up.
+    /// The connection and its description, or an error if it was given up.
     fn parts(&mut self) -> std::result::Result<(&mut PgConnection, &Line), Failure> {
         let Self { connection, line, .. } = self;
-        let gone = || Failure::Lost("it was closed before".to_owned());
+        let gone = || Failure::Lost("it was already closed".to_owned());
         Ok((connection.as_mut().ok_or_else(gone)?, line))
     }
 
-    /// Keeps a session that is dead from being used again.
+    /// Prevents a dead session from being used again.
     fn seen<T>(&mut self, outcome: std::result::Result<T, Failure>) -> std::result::Result<T, Failure> {
         if matches!(&outcome, Err(Failure::Silent(_))) {
             self.cut();
@@ -187,26 +187,26 @@ impl Session {
         outcome
     }
 
-    /// Sends one message and waits for its rows however long that takes: the caller limits the time.
+    /// Sends one message and waits for its rows without a limit: the caller limits the time.
     pub(super) async fn unbounded(&mut self, message: &str) -> std::result::Result<Vec<Row>, Failure> {
         rows(self.parts()?.0, message).await
     }
 
-    /// Sends one message that has the [`Self::comment`], and returns all rows that come back.
+    /// Sends one message that contains [`Self::comment`], and returns all its rows.
     pub(crate) async fn read(&mut self, message: &str) -> std::result::Result<Vec<Row>, Failure> {
         let (connection, line) = self.parts()?;
         let outcome = line.bounded(message.len(), By::Tag, rows(connection, message)).await;
         self.seen(outcome)
     }
 
-    /// Sends one message and returns all rows that come back.
+    /// Sends one message and returns all its rows.
     pub(crate) async fn rows(&mut self, message: &str) -> std::result::Result<Vec<Row>, Failure> {
         let (connection, line) = self.parts()?;
         let outcome = line.bounded(message.len(), By::Process, rows(connection, message)).await;
         self.seen(outcome)
     }
 
-    /// Sends one message and returns what each of its statements answered, with the names of the columns.
+    /// Sends one message and returns the answer to each of its statements, with the column names.
     pub(crate) async fn results(&mut self, message: &str) -> std::result::Result<Vec<Answer>, Failure> {
         let (answers, failure) = self.attempt(message).await;
         failure.map_or(Ok(answers), Err)
@@ -222,7 +222,7 @@ impl Session {
         self.seen(outcome).unwrap_or_else(|failure| (Vec::new(), Some(failure)))
     }
 
-    /// Sends one message and gives on what its statements answer, while the server goes on working.
+    /// Sends one message and passes on the answers of its statements while the server continues working.
     pub(crate) async fn each(&mut self, message: &str, take: impl FnMut(Part<'_>)) -> std::result::Result<(), Failure> {
         let (connection, line) = self.parts()?;
         let by = if message.contains(&line.comment()) { By::Tag } else { By::Process };
@@ -235,9 +235,9 @@ impl Session {
         self.rows(message).await.map(drop)
     }
 
-    /// Sends one message and returns what the server answers, as it comes.
+    /// Sends one message and returns the server's answers as they arrive.
     ///
-    /// Answers arrive in blocks: a server collects some kilobytes before it sends them.
+    /// Answers arrive in blocks: a server buffers several kilobytes before it sends them.
     pub(crate) fn replies(
         &mut self,
         message: String,
@@ -258,9 +258,9 @@ impl Session {
         }
     }
 
-    /// Sends `before` and runs `work` in a transaction that the driver knows of, so that a `begin`
-    /// inside it is a savepoint; where it ends well, `finish` is sent and all of it is committed.
-    /// Returns what the statements of `finish` answered.
+    /// Sends `before` and runs `work` in a transaction that the driver knows, so that a `begin` inside it creates a
+    /// savepoint; if it succeeds, `finish` is sent and everything is committed. Returns the answers to the statements
+    /// of `finish`.
     pub(crate) async fn in_transaction<T>(
         &mut self,
         before: &str,
@@ -277,7 +277,7 @@ impl Session {
             transaction.rollback().await?;
             return Ok(Err(why));
         }
-        // The settings below deallocate what was prepared; the driver has to forget it first.
+        // The settings below deallocate prepared statements; the driver has to forget them first.
         transaction.clear_cached_statements().await?;
         let (answers, failure) = attempt(&mut transaction, finish).await;
         if let Some(failure) = failure {
@@ -287,9 +287,9 @@ impl Session {
         Ok(Ok(answers))
     }
 
-    /// Forgets what a failed migration left behind on this side, then sends `after`.
+    /// Discards what a failed migration left on the client side, then sends `after`.
     ///
-    /// Where this fails the connection is gone, and what was left behind with it.
+    /// If this fails, the connection is gone, together with what was left.
     pub(crate) async fn recover(&mut self, after: &str) {
         let Ok((connection, line)) = self.parts() else { return };
         let clear = async { Ok(connection.clear_cached_statements().await?) };
@@ -298,13 +298,13 @@ impl Session {
         let _ = self.send(after).await;
     }
 
-    /// Ends a transaction in which a read waited in vain for a lock, and sees who had it.
+    /// Ends a transaction in which a read waited for a lock until its timeout, and finds who held the lock.
     pub(crate) async fn in_the_way(&mut self, table: Option<&QualifiedName>) -> Vec<Holder> {
         holder::in_the_way(self, table).await
     }
 
-    /// Gives back what the session holds on the server, whatever state its transaction is in, and says goodbye; whether the
-    /// server said that it has it back.
+    /// Releases what the session holds on the server, whatever the state of its transaction, and closes it; returns
+    /// whether the server confirmed the release.
     pub(crate) async fn give_back(mut self) -> bool {
         let limit = Limits::of(&self.line.database).question;
         let sent = timeout(limit, self.unbounded("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()")).await;
@@ -312,31 +312,31 @@ impl Session {
         matches!(sent, Ok(Ok(_)))
     }
 
-    /// Says goodbye. A connection that is already gone needs none, and one that is dead is not waited for.
+    /// Closes the connection. It does nothing for a lost connection, and does not wait for a dead one.
     pub(crate) async fn close(self) {
-        // Nothing is lost when this fails: the server notices that the socket is closed.
+        // Nothing is lost if this fails: the server notices that the socket is closed.
         if let Some(connection) = self.connection {
             leave(connection).await;
         }
     }
 }
 
-/// A number that no other session has, in hexadecimal.
+/// A unique number for a session, in hexadecimal.
 fn tag() -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let random = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", random(), random())
 }
 
-/// Whether a server, or a pooler, may have refused a connection for the settings in its start-up packet. Where it was for
-/// something else, the next attempt says so.
+/// Whether a server or a pooler may have refused a connection because of the settings in its start-up packet. If there
+/// was another reason, the next attempt reports it.
 fn is_about_settings(error: &Error) -> bool {
-    // A password, a role, a database, a right, too many connections, a server that starts or stops.
+    // Errors about a password, a role, a database, a privilege, too many connections, or a server that starts or stops.
     let others = ["28P01", "28000", "3D000", "42501", "53300", "57P01", "57P02", "57P03"];
     error.sqlstate().is_some_and(|sqlstate| !others.contains(&sqlstate))
 }
 
-/// Sends one message and returns all rows that come back.
+/// Sends one message and returns all its rows.
 async fn rows(connection: &mut PgConnection, message: &str) -> std::result::Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
     let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(connection);
@@ -349,7 +349,7 @@ async fn rows(connection: &mut PgConnection, message: &str) -> std::result::Resu
     Ok(rows)
 }
 
-/// Sends one message and returns what its statements answered, up to a failure.
+/// Sends one message and returns the answers of its statements, up to a failure.
 async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, Option<Failure>) {
     let mut all: Vec<Answer> = Vec::new();
     let mut answer = Answer::default();
@@ -366,7 +366,7 @@ async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, 
     (all, failure)
 }
 
-/// Sends one message and gives on what its statements answer, as it comes.
+/// Sends one message and passes on the answers of its statements as they arrive.
 async fn each(
     connection: &mut PgConnection,
     message: &str,

@@ -1,8 +1,9 @@
-//! A session that does not answer: whether its server process still works for us, asked over another connection.
+//! Decides for a session that does not answer whether its server process still works for us, by querying over another
+//! connection.
 //!
-//! A statement may take hours without a word, and a network may swallow every packet without an error. From one socket the
-//! two look the same. So what is silent for long is never cut off for that alone: a second connection asks what the server
-//! process of the first one does, and only what cannot answer any more is given up.
+//! A statement may take hours without an answer, and a network may lose every packet without an error. From one socket
+//! the two look the same. So a silent connection is never cut off for its silence alone: a second connection queries
+//! what the server process of the first one is doing, and only a connection that can no longer answer is given up.
 
 use std::time::Duration;
 
@@ -11,51 +12,51 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Database, Failure, Row, Session};
 use crate::ident::literal;
 
-/// A server process. Its number alone is not enough: the system gives it to another one later.
+/// A server process. Its number alone is not enough, because the system reuses numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Process {
     pub(crate) pid: i32,
-    /// When it began, as the server writes it.
+    /// When it started, in the server's format.
     pub(crate) since: String,
 }
 
-/// What a server process was seen to do.
+/// The observed state of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
-    /// It works on what was sent.
+    /// It works on our message.
     Working,
     /// It waits for the next message.
     Idle,
-    /// There is none.
+    /// It does not exist.
     Gone,
-    /// The server answers, but does not say.
+    /// The server answers, but does not tell the state.
     Hidden,
 }
 
-/// How the process of a session is found.
+/// How to find the process of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
-    /// It is known, or else nothing is known but whether the server answers.
+    /// By its process, if known; otherwise only whether the server answers is known.
     Process,
-    /// Its query has the tag of the session.
+    /// By the tag of the session in its query.
     Tag,
 }
 
-/// How long is waited for what.
+/// Time limits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// For one question that asks for nothing that takes long.
+    /// For one quick query.
     pub(crate) question: Duration,
-    /// For any sign of life at all.
+    /// For any answer at all.
     pub(crate) patience: Duration,
-    /// After how long a silence somebody asks.
+    /// The silence after which the first query is sent.
     first: Duration,
 }
 
-/// How many bytes of a query the server has to keep for its tag to be found: the default of `track_activity_query_size`.
+/// How many bytes of a query the server must keep for its tag to be found: the default of `track_activity_query_size`.
 const COMMENTED: usize = 1024;
 
-/// How fast the slowest network takes a message to its server, in bytes a second: until it is there, the server is idle.
+/// The speed of the slowest expected network, in bytes per second: the server is idle until a message has arrived.
 const SLOWEST: usize = 16 << 10;
 
 impl Limits {
@@ -64,24 +65,24 @@ impl Limits {
         Self { question: patience.min(Duration::from_secs(5)), patience, first: patience.min(Duration::from_secs(10)) }
     }
 
-    /// How long a server process may be seen idle while its answer, or our message of so many bytes, is on its way.
+    /// How long a server process may appear idle while its answer, or our message of this many bytes, is in transit.
     pub(crate) fn on_its_way(&self, bytes: usize) -> Duration {
         self.first + Duration::from_secs((bytes / SLOWEST) as u64)
     }
 }
 
-/// What is known of a session when it falls silent.
+/// What is known about a session when it falls silent.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) database: Database,
     pub(super) application: String,
-    /// A number of its own, in hexadecimal.
+    /// Its unique number, in hexadecimal.
     pub(super) tag: String,
     pub(super) process: Option<Process>,
 }
 
 impl Line {
-    /// Waits for `work`, which has sent so many bytes, as long as the server works for it.
+    /// Waits for `work`, which has sent this many bytes, as long as the server works on it.
     pub(super) async fn bounded<T>(
         &self,
         bytes: usize,
@@ -115,13 +116,14 @@ impl Line {
         }
     }
 
-    /// The comment by which the query of this session is found; it stands before a `SELECT`, for other statements are
-    /// told apart by their text in the statistics of a server.
+    /// The comment that identifies the query of this session; it precedes a `SELECT`, because the statistics of a
+    /// server distinguish other statements by their text.
     pub(super) fn comment(&self) -> String {
         format!("/*roundtrip {}*/", self.tag)
     }
 
-    /// The question for what has the tag; nothing is concluded where the server cuts queries off before it. The tag is put together by the server, so that the question does not find itself.
+    /// The query for the process with the tag; nothing is concluded if the server truncates queries before it. The
+    /// server assembles the tag, so that the query does not find itself.
     fn question(&self) -> String {
         format!(
             "SELECT CASE WHEN pg_catalog.current_setting('track_activities') = 'on' \
@@ -134,7 +136,7 @@ impl Line {
 }
 
 impl Process {
-    /// The question for what it does, with one row of one column.
+    /// The query for its state, with one row and one column.
     pub(crate) fn question(&self) -> String {
         format!(
             "SELECT CASE WHEN pg_catalog.count(*) = 0 THEN 'gone' ELSE pg_catalog.min(a.state) END \
@@ -143,7 +145,7 @@ impl Process {
         )
     }
 
-    /// The statement that ends it, and waits a moment until it has ended.
+    /// The statement that terminates it, and waits a moment until it has ended.
     pub(crate) fn end(&self) -> String {
         format!(
             "SELECT pg_catalog.pg_terminate_backend(a.pid, 2000) FROM pg_catalog.pg_stat_activity a WHERE {}",
@@ -157,7 +159,7 @@ impl Process {
 }
 
 impl Seen {
-    /// Reads the answer to a question.
+    /// Reads the answer to a query.
     pub(crate) fn read(state: Option<&str>) -> Self {
         match state {
             Some("gone") => Self::Gone,
@@ -168,15 +170,15 @@ impl Seen {
     }
 }
 
-/// What follows from what was seen, one look after another.
+/// Draws conclusions from a series of observations.
 #[derive(Debug)]
 pub(crate) struct Verdict {
     limits: Limits,
-    /// How long an answer may be on its way.
+    /// How long an answer may be in transit.
     on_its_way: Duration,
     /// When the server answered last.
     heard: Instant,
-    /// Since when it has nothing left to answer.
+    /// Since when it has had nothing left to answer.
     done_since: Option<Instant>,
 }
 
@@ -185,13 +187,13 @@ impl Verdict {
         Self { limits, on_its_way: limits.on_its_way(bytes), heard: Instant::now(), done_since: None }
     }
 
-    /// The session gave a sign of life itself.
+    /// Notes that the session itself answered.
     pub(crate) fn alive(&mut self) {
         self.heard = Instant::now();
         self.done_since = None;
     }
 
-    /// What was asked to stop has to be done soon.
+    /// Shortens the limits after cancellation was requested.
     pub(crate) fn hurry(&mut self, limit: Duration) {
         self.on_its_way = self.on_its_way.min(limit);
         self.limits.patience = self.limits.patience.min(limit);
@@ -199,13 +201,14 @@ impl Verdict {
         self.done_since = self.done_since.map(|_| self.heard);
     }
 
-    /// Takes the next look, `None` where nothing answered; returns why the session has to be given up, if it has.
+    /// Processes the next observation, `None` if nothing answered; returns the reason if the session has to be given
+    /// up.
     pub(crate) fn hear(&mut self, now: Instant, seen: Option<Seen>) -> Option<Failure> {
         let Some(seen) = seen else {
             let is_over = now - self.heard >= self.limits.patience;
             return is_over.then(|| {
                 let seconds = self.limits.patience.as_secs_f32();
-                Failure::Silent(format!("for {seconds} s nothing answered: neither this connection nor a new one"))
+                Failure::Silent(format!("nothing answered for {seconds} s, neither this connection nor a new one"))
             });
         };
         self.heard = now;
@@ -227,10 +230,10 @@ fn told(seen: Seen) -> String {
         Seen::Gone => "its process on the server has ended",
         _ => "its process on the server has nothing left to do",
     };
-    format!("this connection is silent although {what}: the network swallows what is sent, or the answer")
+    format!("this connection is silent although {what}: the network loses the messages or the answers")
 }
 
-/// Asks over a connection that is made where there is none yet; `None` where nothing answers.
+/// Queries the state over a connection that is opened if necessary; `None` if nothing answers.
 async fn ask(
     scout: &mut Option<Session>,
     database: &Database,
@@ -244,11 +247,11 @@ async fn ask(
     }
 }
 
-/// The server answers, and does not let us ask.
+/// The server answers, but refuses our query.
 #[derive(Debug)]
 pub(crate) struct Refused;
 
-/// Sends a question over a connection that is made where there is none yet; `None` where nothing answers.
+/// Sends a query over a connection that is opened if necessary; `None` if nothing answers.
 pub(crate) async fn scout_rows(
     scout: &mut Option<Session>,
     database: &Database,
@@ -269,7 +272,7 @@ pub(crate) async fn scout_rows(
             Some(Ok(rows))
         }
         Ok(Err(Failure::Server(_))) => Some(Err(Refused)),
-        // Who lets us in is there, even if it is a pooler that has nobody left to answer the question.
+        // A server that accepts a connection is alive, even if a pooler has no process left to answer the query.
         Err(_) if is_new => Some(Err(Refused)),
         Ok(Err(_)) | Err(_) => None,
     }
@@ -282,7 +285,7 @@ mod tests {
     const LIMITS: Limits =
         Limits { question: Duration::from_secs(5), patience: Duration::from_secs(30), first: Duration::from_secs(10) };
 
-    /// How many looks, a second apart, it takes until the session is given up.
+    /// How many observations, one second apart, it takes until the session is given up.
     fn looks(bytes: usize, seen: impl Fn(u64) -> Option<Seen>) -> Option<u64> {
         let mut verdict = Verdict::new(LIMITS, bytes);
         let begin = verdict.heard;

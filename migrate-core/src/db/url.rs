@@ -1,6 +1,7 @@
-//! An address as a URL that psql and everything else on libpq takes, and that comes to the same place.
+//! Writes an address as a URL that psql and everything else based on libpq understands, and that leads to the same
+//! place.
 //!
-//! The driver's own URL has parameters that only the driver knows, and psql refuses those.
+//! The driver's own URL has parameters that only the driver knows, which psql refuses.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use super::Database;
 use super::conninfo::{decoded, encode};
 
-/// The parameters that the driver does not tell by a method of their own.
+/// The parameters for which the driver has no method.
 const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 
 impl Database {
@@ -19,8 +20,8 @@ impl Database {
         libpq_url(self.options(), None)
     }
 
-    /// The same with the password, where there is one: for programs. It is shown to nobody, unless it is that of a database
-    /// which is thrown away and protects nothing.
+    /// The same with the password, if there is one: for programs. It is not shown to anybody, except for a shadow
+    /// database, where it protects nothing.
     pub fn url_with_password(&self) -> String {
         let password =
             self.options().clone().host("localhost").username("user").to_url_lossy().password().map(str::to_owned);
@@ -35,7 +36,7 @@ fn libpq_url(options: &PgConnectOptions, password: Option<&str>) -> String {
     let socket = options.get_socket().map(|folder| folder.to_string_lossy());
     let host = match &socket {
         Some(folder) => encode(folder),
-        // An address of IPv6 stands in brackets.
+        // An IPv6 address is written in brackets.
         None if options.get_host().contains(':') => format!("[{}]", options.get_host().trim_matches(['[', ']'])),
         None => encode(options.get_host()),
     };
@@ -43,9 +44,9 @@ fn libpq_url(options: &PgConnectOptions, password: Option<&str>) -> String {
     let database = encode(options.get_database().unwrap_or_else(|| options.get_username()));
     let mut url = format!("postgres://{user}{password}@{host}:{}/{database}", options.get_port());
     let mode = match options.get_ssl_mode() {
-        // There is no TLS on a socket of this machine.
+        // There is no TLS on a local socket.
         _ if socket.is_some() => None,
-        // That is what libpq takes where nothing is said.
+        // This is libpq's default.
         PgSslMode::Prefer => None,
         PgSslMode::Disable => Some("disable"),
         PgSslMode::Allow => Some("allow"),
@@ -53,13 +54,13 @@ fn libpq_url(options: &PgConnectOptions, password: Option<&str>) -> String {
         PgSslMode::VerifyCa => Some("verify-ca"),
         PgSslMode::VerifyFull => Some("verify-full"),
     };
-    // The driver's own URL is made for a name that it can write in every case.
+    // The driver's own URL is created with names that it can always write.
     let known = options.clone().host("localhost").username("user").database("database").to_url_lossy();
     let files = known.query_pairs().filter_map(|(key, value)| {
         let key = FILES.into_iter().find(|file| *file == key)?;
         match value.strip_prefix("file: ") {
             Some(file) => Some((key, file.to_owned())),
-            // An empty list of roots stands for those of the system.
+            // An empty list of root certificates means those of the system.
             None if key == "sslrootcert" && value.is_empty() => Some((key, "system".to_owned())),
             None => None,
         }

@@ -1,7 +1,7 @@
-//! Waiting for a server that is still starting: a container, a machine, a name that DNS does not know yet.
+//! Waits for a server that is still starting: a container, a machine, a name that DNS does not know yet.
 //!
-//! Only what passes by itself is waited for. A wrong password, a database that is not there, a certificate that is refused
-//! fail at once.
+//! Only temporary conditions are waited for. A wrong password, a missing database or a refused certificate fails at
+//! once.
 
 use std::error::Error as _;
 use std::io::ErrorKind as Io;
@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 impl Database {
-    /// Waits until the server lets us in, for at most `limit`; `waiting` hears why it does not yet, and how much of the time is
-    /// left. Where the reason does not pass by itself, it fails at once.
+    /// Waits until the server accepts a connection, for at most `limit`; `waiting` is told the reason and the remaining
+    /// time. If the reason is not temporary, it fails at once.
     ///
     /// # Errors
     ///
@@ -46,7 +46,7 @@ pub(crate) async fn attempt(
         if left.is_zero() {
             return Err(match limit.is_zero() {
                 true => error.help("if it is still starting, `--wait` waits for it"),
-                false => error.note(format!("waited {} s for it", limit.as_secs_f64())),
+                false => error.note(format!("waited {} s for the server", limit.as_secs_f64())),
             });
         }
         waiting(error.findings().first().map_or("", |finding| &finding.message), left);
@@ -55,7 +55,7 @@ pub(crate) async fn attempt(
     }
 }
 
-/// Whether a failure to connect passes by itself when the server has started.
+/// Whether a failure to connect may disappear once the server has started.
 fn passes(error: &Error) -> bool {
     let silent = error.findings().iter().any(|finding| finding.code == "connection-timeout");
     // 57P03 cannot_connect_now.
@@ -64,13 +64,13 @@ fn passes(error: &Error) -> bool {
         || error.source().and_then(|source| source.downcast_ref()).is_some_and(is_away)
 }
 
-/// Whether there is no server at the address yet, or no address yet.
+/// Whether there is no server at the address yet, or the name does not resolve yet.
 fn is_away(error: &std::io::Error) -> bool {
     let kinds = [
         Io::ConnectionRefused,
-        // There is no socket yet.
+        // The socket does not exist yet.
         Io::NotFound,
-        // What stands before a server, such as the proxy of a container engine, answers before it does.
+        // A proxy in front of a server, such as that of a container engine, answers before the server does.
         Io::ConnectionReset,
         Io::ConnectionAborted,
         Io::UnexpectedEof,

@@ -1,11 +1,12 @@
-//! Which recorded command a difference comes from.
+//! Finds the recorded command that caused a difference.
 
 use super::{Difference, What};
 use crate::audit::Record;
 use crate::schema::{Id, Kind};
 
-/// The command that brought a difference about, as far as the record tells for certain: one about the object itself, one
-/// about what it belongs to whose text says so, or one that gave a name or privileges. What migrations did is no drift.
+/// The command that caused a difference, if the audit shows it for certain: a command about the object itself, a
+/// command about its parent whose text mentions it, or a command that changed a name or privileges. Commands of
+/// migrations do not cause drift.
 pub fn who<'a>(difference: &Difference, records: &'a [Record]) -> Option<&'a Record> {
     let id = &*difference.object;
     let (itself, holder) = (bare(&identity(id)), holder(id).map(|name| bare(&name)));
@@ -36,7 +37,7 @@ pub fn who<'a>(difference: &Difference, records: &'a [Record]) -> Option<&'a Rec
     records.iter().rev().find(|one| one.migration.is_none() && fits(one))
 }
 
-/// Whether a text adds a column or constraint of this name: `ADD COLUMN IF NOT EXISTS name`.
+/// Whether a text adds a column or constraint with this name: `ADD COLUMN IF NOT EXISTS name`.
 pub(crate) fn adds(text: &str, name: &str) -> bool {
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).filter(|word| !word.is_empty());
     let words: Vec<String> = words.map(str::to_lowercase).collect();
@@ -46,7 +47,7 @@ pub(crate) fn adds(text: &str, name: &str) -> bool {
     (0..words.len()).any(|at| words[at] == "add" && added(at) == Some(&name))
 }
 
-/// An object as the server identifies it in the record.
+/// The identity of an object as the server writes it in the audit.
 pub(crate) fn identity(id: &Id) -> String {
     let schema = |name: &str| if id.schema.is_empty() { name.to_owned() } else { format!("{}.{name}", id.schema) };
     match id.kind {
@@ -59,18 +60,18 @@ pub(crate) fn identity(id: &Id) -> String {
     }
 }
 
-/// What an object belongs to, likewise.
+/// The parent of an object, in the same form.
 fn holder(id: &Id) -> Option<String> {
     let schema = if id.schema.is_empty() { String::new() } else { format!("{}.", id.schema) };
     (!id.parent.is_empty()).then(|| format!("{schema}{}", id.parent))
 }
 
-/// A name without quotes and blanks, which the server sets in its own way.
+/// A name without quotes and blanks, whose use by the server differs.
 fn bare(name: &str) -> String {
     name.chars().filter(|c| !c.is_whitespace() && *c != '"').collect()
 }
 
-/// Whether a text has a name as a word.
+/// Whether a text contains a name as a word.
 pub(crate) fn mentions(text: &str, name: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     let (text, name) = (text.to_lowercase(), name.to_lowercase());

@@ -1,4 +1,4 @@
-//! Rows that have no value where a column must get one: what gives them one, before the column refuses them.
+//! Fills rows that lack a required value before the column rejects them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::schema::ddl::{Ddl, Hazard, Statement, in_two_steps};
 use crate::schema::{Described, Id, Kind, Object, Schema};
 use crate::sql::tokens;
 
-/// Puts before each statement by which a column begins to refuse rows without a value what gives them one: what the
-/// migrations say themselves (`own` are their statements that change rows), or the default of the column, which is set
-/// first then. An `UPDATE` comes before what it reads is dropped, and leaves rows alone that have a value. Where nothing
-/// says which value, or an `UPDATE` cannot run twice, the statement says that rows need one.
+/// Inserts, before each statement after which a column rejects rows without a value, a statement that sets the value:
+/// the migrations' own (`own` are their statements that change rows), or the default of the column, which is then set
+/// first. An `UPDATE` is placed before anything that it reads is dropped, and skips rows that have a value. If no value
+/// is known, or an `UPDATE` cannot run twice, the statement gets a note that rows need a value.
 pub fn fill(ddl: &mut Ddl, before: &Described, after: &Schema, own: &[String]) {
     let updates: Vec<Update<'_>> = own.iter().filter_map(|text| Update::of(text)).collect();
     let rest = std::mem::take(&mut ddl.statements).into();
@@ -32,7 +32,7 @@ pub fn fill(ddl: &mut Ddl, before: &Described, after: &Schema, own: &[String]) {
     ddl.statements = filling.done;
 }
 
-/// Statements of which some are done.
+/// A list of statements that is being processed.
 pub(super) struct Filling<'a> {
     pub(super) before: &'a Described,
     pub(super) after: &'a Schema,
@@ -41,8 +41,8 @@ pub(super) struct Filling<'a> {
 }
 
 impl<'a> Filling<'a> {
-    /// The column that refuses rows without a value from a statement on, where its table was there before and they can have
-    /// none.
+    /// The column that rejects rows without a value from this statement on, if its table existed before and its rows
+    /// may lack the value.
     fn refusing(&self, statement: &Statement) -> Option<&'a Arc<Object>> {
         let (before, after) = (&self.before.schema, self.after);
         let id = statement.object.as_ref().filter(|id| id.kind == Kind::Column)?;
@@ -60,13 +60,13 @@ impl<'a> Filling<'a> {
             .then_some(column)
     }
 
-    /// Gives rows the default of a column, where it has one.
+    /// Sets the default of a column in the rows, if it has one.
     fn by_default(&mut self, column: &Object, mut refusing: Statement) {
         let (of, name) = name_of(&column.id);
         let is_default = |one: &Statement| one.object.as_ref() == Some(&column.id) && has(one, ["set", "default"]);
         let Some(value) = column.fact("default") else {
             refusing.hazards.push(Hazard::Refused(format!(
-                "rows of {of}: they have no {name}, and the migrations do not say which value they get"
+                "rows of {of}: they have no {name}, and the migrations do not say which value to set"
             )));
             return self.done.push(refusing);
         };
@@ -77,7 +77,7 @@ impl<'a> Filling<'a> {
         self.done.extend([about(column, update), refusing]);
     }
 
-    /// Gives rows what the migrations give them.
+    /// Sets the value that the migrations set.
     fn by_updates(&mut self, column: &Object, refusing: Statement, own: &[&Update<'_>]) {
         let (of, name) = name_of(&column.id);
         let mut refusing = self.nullable_first(refusing);
@@ -85,8 +85,8 @@ impl<'a> Filling<'a> {
         let Some(texts) = own.iter().map(again).collect::<Option<Vec<String>>>() else {
             let own: Vec<&str> = own.iter().flat_map(|one| one.words()).collect();
             refusing.hazards.push(Hazard::Refused(format!(
-                "rows of {of}: they have no {name}. The migrations give them one together with other changes, which may \
-                 have been made already. Where they have not, run by hand before this: {}",
+                "rows of {of}: they have no {name}. The migrations set it together with other changes, which may \
+                 already have been made. If they have not, run this by hand first: {}",
                 own.join(" ")
             )));
             return self.done.push(refusing);
@@ -101,7 +101,7 @@ impl<'a> Filling<'a> {
         self.done.push(refusing);
     }
 
-    /// Where a statement adds a column that refuses rows, adds it without that; returns the statement that refuses them.
+    /// If a statement adds a required column, adds it as nullable; returns the statement that makes it required.
     fn nullable_first(&mut self, refusing: Statement) -> Statement {
         let column = refusing.object.as_ref().and_then(|id| self.after.get(id));
         let Some(column) = column.filter(|_| has(&refusing, ["add", "column"])) else { return refusing };
@@ -110,7 +110,7 @@ impl<'a> Filling<'a> {
         about(column, required)
     }
 
-    /// Adds the other new columns of the table first that have one of these names.
+    /// First adds the other new columns of the table that have one of these names.
     fn bring_forward(&mut self, column: &Id, names: &BTreeSet<String>) {
         for mut one in std::mem::take(&mut self.rest) {
             let is_beside = |id: &Id| id.parent == column.parent && id.schema == column.schema;
@@ -126,7 +126,7 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Takes out what drops things of these names, and what they stand on.
+    /// Removes and returns the statements that drop objects with these names, and those that drop what they depend on.
     pub(super) fn drops_of(&mut self, names: &BTreeSet<String>) -> Vec<Statement> {
         let (mut dropped, mut other): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
         for one in std::mem::take(&mut self.done) {
@@ -153,7 +153,7 @@ pub(super) fn about(column: &Object, text: String) -> Statement {
     Statement { object: Some(column.id.clone()), ..Statement::of(text) }
 }
 
-/// Whether a statement has these two words next to each other.
+/// Whether a statement contains these two words next to each other.
 fn has(statement: &Statement, two: [&str; 2]) -> bool {
     tokens(&statement.text)
         .windows(2)

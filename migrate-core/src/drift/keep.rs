@@ -1,4 +1,4 @@
-//! Rows that migrations copy before they drop what has them: nothing is dropped before that has run.
+//! Keeps the copies that migrations make of rows before they drop them: nothing is dropped before they have run.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,13 @@ use crate::schema::{Id, Kind};
 use crate::sql::tokens;
 
 impl Filling<'_> {
-    /// Puts what reads rows before the statements that drop them. What writes a column or a table that is still to be made
-    /// has not run; of any other statement nobody knows, and it stops those who paste what follows.
+    /// Places statements that read rows before the statements that drop these rows. A statement that writes to a column
+    /// or a table that does not exist yet cannot have run; for any other statement this is unknown, and a stop is
+    /// inserted for users who paste the statements.
     pub(super) fn keep(&mut self, own: &[String]) {
         for text in own {
             let words = tokens(text);
-            // What changes a table is compared.
+            // Changes of tables are found by comparing schemas.
             if self.is_done(text) || words.first().is_some_and(|word| word.eq_ignore_ascii_case("alter")) {
                 continue;
             }
@@ -24,7 +25,7 @@ impl Filling<'_> {
             if words.contains(&"*") {
                 names.extend(self.columns_of(&names));
             }
-            // Nobody knows what code reads.
+            // It is unknown what code reads.
             if words.first().is_some_and(|word| ["do", "call"].iter().any(|code| word.eq_ignore_ascii_case(code))) {
                 names.extend(self.done.iter().filter_map(|one| one.object.as_ref()).map(|id| id.name.to_string()));
             }
@@ -38,20 +39,20 @@ impl Filling<'_> {
         }
     }
 
-    /// Whether a statement of the migrations is among those that are done.
+    /// Whether a statement of the migrations is already in the processed list.
     fn is_done(&self, text: &str) -> bool {
         let head = Update::of(text).map(|update| update.head());
         head.is_some_and(|head| self.done.iter().any(|one| one.text.starts_with(head)))
     }
 
-    /// The columns of tables with these names.
+    /// The columns of the tables with these names.
     fn columns_of(&self, tables: &BTreeSet<String>) -> Vec<String> {
         let is_it = |id: &Id| id.kind == Kind::Column && tables.contains(&*id.parent);
         let columns = self.before.schema.objects().filter(|one| is_it(&one.id));
         columns.map(|one| one.id.name.to_string()).collect()
     }
 
-    /// A statement that cannot have run: it writes a column or a table that is still to be made.
+    /// Returns the statement if it cannot have run, because it writes to a column or a table that does not exist yet.
     fn not_run(&self, text: &str) -> Option<Statement> {
         let update = Update::of(text);
         let into = into(text);
@@ -68,7 +69,7 @@ impl Filling<'_> {
     }
 }
 
-/// The table into which an `INSERT` puts rows, with its schema where that is written.
+/// The table of an `INSERT`, with its schema if written.
 fn into(text: &str) -> Option<(Option<String>, String)> {
     let words = tokens(text);
     let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
@@ -80,7 +81,7 @@ fn into(text: &str) -> Option<(Option<String>, String)> {
     }
 }
 
-/// Whether a statement drops rows, or values, of something with one of these names.
+/// Whether a statement drops rows or values of an object with one of these names.
 fn loses(statement: &Statement, names: &BTreeSet<String>) -> bool {
     let is_loss = statement.hazards.iter().any(|hazard| matches!(hazard, Hazard::DataLoss(_)));
     is_loss && statement.object.as_ref().is_some_and(|id| names.contains(&*id.name))

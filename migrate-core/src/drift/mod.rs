@@ -1,6 +1,7 @@
-//! What a database has that no migration made, and what it lacks: by object, with when and who as far as it is known.
+//! Drift: what a database has that no migration created, and what it lacks; by object, with the time and the author as
+//! far as known.
 //!
-//! All of it is pure: what should be there, what is there, what the ledger and the record of DDL say are values.
+//! This module does no I/O: the expected schema, the actual schema, the ledger and the audit are passed as values.
 
 mod blame;
 mod fill;
@@ -28,30 +29,30 @@ pub(crate) use since::belongs;
 pub use since::{Bounds, Seen, usual_owner};
 pub use steps::{Begun, Step};
 
-/// What is wrong with an object.
+/// The kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
-    /// It is there, and no migration made it.
+    /// The object exists, but no migration created it.
     Extra,
-    /// Migrations made it, and it is not there.
+    /// Migrations created the object, but it does not exist.
     Missing,
-    /// It is there, and not as migrations made it.
+    /// The object exists, but differs from what migrations created.
     Changed,
 }
 
-/// A difference between what should be there and what is.
+/// A difference between the expected and the actual schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The object; what belongs to it and is as new or as gone is not told apart.
+    /// The object; parts of it that were added or removed with it are not listed separately.
     pub object: Arc<Id>,
-    /// What is wrong with it.
+    /// The kind of the difference.
     pub what: What,
-    /// What is different, a sentence for each fact.
+    /// The differences, one sentence per fact.
     pub sentences: Vec<String>,
 }
 
 impl What {
-    /// The word for it, for programs.
+    /// Its name, for programs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Extra => "extra",
@@ -61,12 +62,12 @@ impl What {
     }
 }
 
-/// What should be there, where what is left out counts as right as it is.
+/// The expected schema, in which ignored objects count as correct.
 pub fn expected(made: Schema, there: &Schema, is_left_out: impl Fn(&Object) -> bool) -> Schema {
     made.as_in(there, is_left_out)
 }
 
-/// The differences, whoever owns what; `title` is what the database is called.
+/// The differences, ignoring owners; `title` is the name of the database.
 pub fn differences(expected: &Schema, there: &Schema, title: &str) -> Vec<Difference> {
     let change = change(expected, there);
     let sides = Sides { before: "in the migrations", after: &format!("in {title}") };

@@ -1,4 +1,4 @@
-//! Which of the names that pending migrations change somebody has changed by hand.
+//! Finds which of the renames in pending migrations somebody has already made by hand.
 
 use std::sync::Arc;
 
@@ -7,22 +7,22 @@ use crate::ident::{literal, literals, plain};
 use crate::schema::ddl::Renaming;
 use crate::schema::{Id, Kind, Schema};
 
-/// The names that pending migrations change, by what is there.
+/// The renames of pending migrations, by their state in the database.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    /// Those that are the new ones.
+    /// Renames that are done.
     pub done: Vec<Renaming>,
-    /// Those that are still the old ones.
+    /// Renames that are still to be done.
     pub open: Vec<Renaming>,
-    /// Those of objects that have neither of them.
+    /// Renames of objects that have neither name.
     pub gone: Vec<Renaming>,
-    /// The same as parts of what the migrations do.
+    /// The same as parts of the migrations' changes.
     pub parts: Vec<Part>,
 }
 
 impl Names {
-    /// Looks for the old and the new names in what is there; `before` and `after` are what the chain makes without the pending
-    /// migrations and with them.
+    /// Looks for the old and the new names in the database; `before` and `after` are the schemas of the chain without
+    /// and with the pending migrations.
     pub fn seen(before: &Schema, after: &Schema, there: &Schema, all: Vec<Renaming>) -> Self {
         let mut names = Self::default();
         for one in all.clone() {
@@ -36,7 +36,7 @@ impl Names {
                 }
                 None => (there.get(&old).is_some(), there.get(&new).is_some()),
             };
-            // A name that is free in between can have been taken again by the migration itself.
+            // A name that becomes free may have been reused by the migration itself.
             let is_taken_again = || {
                 let later = Id { name: one.old.name.clone(), ..(*one.new).clone() };
                 let earlier = Id { name: one.new.name.clone(), ..(*one.old).clone() };
@@ -49,7 +49,7 @@ impl Names {
                 (true, true) if is_swapped(&one, (before, after), (there, &old, &new)) => {
                     (&mut names.done, Some(part(&one, &new, Done::There)))
                 }
-                // Who has the name is to get another one.
+                // The object that has the name is to be renamed as well.
                 (true, true) if all.iter().any(|other| *other.old == new) => {
                     (&mut names.open, Some(part(&one, &old, Done::Missing)))
                 }
@@ -62,7 +62,7 @@ impl Names {
         names
     }
 
-    /// What it is called under its old name and under its new one, by the names that what it belongs to has there.
+    /// Its old and its new identity, with the present names of its parents.
     fn places(&self, one: &Renaming) -> (Id, Id) {
         let (mut old, mut new) = ((*one.old).clone(), (*one.new).clone());
         if one.moves || one.label.is_some() {
@@ -87,12 +87,13 @@ impl Names {
     }
 }
 
-/// Whether what has the new name is what gets it, and what has the old one is something else: names change places.
+/// Whether the object with the new name is the renamed one, and the object with the old name is a different one: a swap
+/// of names.
 fn is_swapped(one: &Renaming, (before, after): (&Schema, &Schema), (there, old, new): (&Schema, &Id, &Id)) -> bool {
     one.label.is_none() && is_alike((after, &one.new), (there, new)) && !is_alike((before, &one.old), (there, old))
 }
 
-/// Whether two things are the same but for their names, with their columns and the place that they have among others.
+/// Whether two objects are the same except for their names, including their columns and their position among others.
 fn is_alike((a, one): (&Schema, &Id), (b, other): (&Schema, &Id)) -> bool {
     let itself = |schema: &Schema, id: &Id| {
         schema.get(id).map(|object| (object.facts.clone(), object.position.filter(|_| id.kind == Kind::Column)))
@@ -104,7 +105,7 @@ fn is_alike((a, one): (&Schema, &Id), (b, other): (&Schema, &Id)) -> bool {
     itself(a, one) == itself(b, other) && columns(a, one) == columns(b, other)
 }
 
-/// What is said of one of them; `id` is what is there.
+/// Describes one rename; `id` is the existing object.
 fn part(one: &Renaming, id: &Id, done: Done) -> Part {
     let mut changes = Vec::new();
     if let Some((was, now)) = &one.label {
@@ -126,6 +127,6 @@ fn part(one: &Renaming, id: &Id, done: Done) -> Part {
             });
         }
     }
-    let taken = if done == Done::Differs { ", which is there as well" } else { "" };
+    let taken = if done == Done::Differs { ", which also exists" } else { "" };
     Part { object: Arc::new(id.clone()), done, sentences: vec![format!("{id}: {}{taken}", changes.join(" and "))] }
 }

@@ -1,20 +1,20 @@
-//! Whether an object that is in the way, or is missing, was made or removed by somebody else: only where that is certain.
+//! Finds whether a conflicting or missing object was created or removed by somebody else; only if that is certain.
 
 use super::blame::{adds, identity, mentions};
 use crate::audit::Record;
 use crate::schema::{Id, Kind};
 use crate::source::Migration;
 
-/// What a server misses, or has too much of.
+/// Whether an object exists unexpectedly or is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It exists already.
+    /// The object already exists.
     Exists,
-    /// It does not exist.
+    /// The object does not exist.
     Missing,
 }
 
-/// An object as a server's message names it: its name, and what it belongs to.
+/// An object as named in a server message: its name and its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) name: String,
@@ -22,7 +22,7 @@ pub(crate) struct Named {
 }
 
 impl Fault {
-    /// What an SQLSTATE says about an object.
+    /// The meaning of an SQLSTATE for an object.
     pub(crate) fn of(sqlstate: &str) -> Option<Self> {
         match sqlstate {
             "42P07" | "42710" | "42701" | "42P06" | "42723" => Some(Self::Exists),
@@ -33,17 +33,17 @@ impl Fault {
 }
 
 impl Named {
-    /// Reads the names out of a message, whatever its language; `None` where it quotes none.
+    /// Reads the names from a message in any language; `None` if it quotes none.
     pub(crate) fn read(message: &str) -> Option<Self> {
         let mut parts = message.split(['"', '«', '»', '„', '“', '”']).skip(1).step_by(2).map(|part| part.trim());
         let written = parts.next().filter(|name| !name.is_empty())?;
         let parent = parts.next().map(str::to_owned);
-        // `relation "public.orders" does not exist` has the schema inside of its quotes.
+        // `relation "public.orders" does not exist` has the schema inside the quotes.
         let name = if parent.is_none() { written.rsplit('.').next().unwrap_or(written) } else { written };
         Some(Self { name: name.to_owned(), parent })
     }
 
-    /// Whether it may be this object.
+    /// Whether the name may refer to this object.
     pub(crate) fn fits(&self, id: &Id) -> bool {
         use Kind::{Attribute, Column, Constraint, Policy, Rule, Trigger};
         let is_part = matches!(id.kind, Attribute | Column | Constraint | Policy | Rule | Trigger);
@@ -54,7 +54,7 @@ impl Named {
         mentions(text, &self.name) && self.parent.as_ref().is_none_or(|parent| mentions(text, parent))
     }
 
-    /// Whether a record is about it.
+    /// Whether a record is about this object.
     fn is_about(&self, record: &Record) -> bool {
         let Some(object) = record.object.as_deref() else { return false };
         let object = object.replace('"', "");
@@ -62,7 +62,7 @@ impl Named {
             object == name || object.ends_with(&format!(".{name}")) || object.contains(&format!(".{name}("))
         };
         match &self.parent {
-            // A column is on record with its table; a trigger as `name on table`.
+            // A column is recorded with its table; a trigger as `name on table`.
             Some(parent) => {
                 own(&format!("{parent}.{}", self.name)) || object.starts_with(&format!("{} on ", self.name))
             }
@@ -71,10 +71,11 @@ impl Named {
     }
 }
 
-/// The endings of names that a server makes up.
+/// The endings of names that a server generates.
 const MADE_UP: [&str; 7] = ["_pkey", "_key", "_seq", "_idx", "_fkey", "_check", "_excl"];
 
-/// Whether a migration may have made an object of this name. Too often is harmless: then nothing is said.
+/// Whether a migration may have created an object with this name. A false positive is harmless: then nothing is
+/// reported.
 pub(crate) fn may_make(migration: &Migration, named: &Named) -> bool {
     let Some(script) = migration.up_script() else { return true };
     let text = script.text();
@@ -86,7 +87,7 @@ pub(crate) fn may_make(migration: &Migration, named: &Named) -> bool {
     mentions(text, &named.name) || is_made_up()
 }
 
-/// The migration that certainly made an object that none behind it removed, as far as texts can tell.
+/// The migration that certainly created an object that no later migration removed, as far as the texts show.
 pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &Named) -> Option<&'a Migration> {
     let mut maker = None;
     for &migration in applied {
@@ -97,7 +98,7 @@ pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &Named) -> Option
             let has = |word: &str| mentions(text, word);
             let is_opaque = first == "do" || first == "call" || (first == "select" && text.contains('('));
             if is_opaque {
-                // What it does is not in its text: it may remove anything.
+                // Its text does not show what it does: it may remove anything.
                 maker = None;
             } else if named.is_in(text) || mentions(text, &named.name) {
                 let removes = has("drop")
@@ -119,7 +120,8 @@ pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &Named) -> Option
     maker
 }
 
-/// The record of whoever made or removed an object, if that is the last thing that happened to it and no migration did it.
+/// The record of the creation or removal of an object, if that is the last thing that happened to it and no migration
+/// did it.
 pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records: &'a [Record]) -> Option<&'a Record> {
     let same = |record: &Record| match id {
         Some(id) => record.object.as_deref().is_some_and(|object| bare(object) == bare(&identity(id))),
@@ -134,7 +136,7 @@ pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records:
         });
         of_parent && comes(record) && record.statement.as_deref().is_some_and(|text| adds(text, &named.name))
     };
-    // What exists was made after it was removed, and what is missing was removed after it was made.
+    // An existing object was created after its last removal, and a missing object was removed after its last creation.
     let last = records.iter().rev().find(|one| match fault {
         Fault::Exists => makes(one) || alters(one),
         Fault::Missing => removes(one),

@@ -1,4 +1,4 @@
-//! What of pending migrations is there already, because somebody made a part of it by hand.
+//! Finds which parts of pending migrations already exist because somebody made them by hand.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,29 +7,29 @@ use super::belongs;
 use crate::schema::ddl::unowned;
 use crate::schema::{Change, Fact, Id, Object, Schema, Sides};
 
-/// How much of what a migration does to an object is there.
+/// How much of a migration's change to an object is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
     /// All of it.
     There,
     /// Nothing of it.
     Missing,
-    /// Something else, or a part of it.
+    /// A part of it, or something different.
     Differs,
 }
 
-/// What pending migrations do to an object, and how much of it is there.
+/// The change of pending migrations to an object, and how much of it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The object.
     pub object: Arc<Id>,
-    /// How much of it is there.
+    /// How much of it is done.
     pub done: Done,
-    /// The object, or how the database and the migrations differ in it, a sentence for each fact.
+    /// The object, or the differences between the database and the migrations, one sentence per fact.
     pub sentences: Vec<String>,
 }
 
-/// Three schemas: what the applied migrations make, what they make with the pending ones, and what is there.
+/// Three schemas: the one of the applied migrations, the one with the pending migrations, and the actual one.
 #[derive(Debug, Clone, Copy)]
 pub struct Three<'a> {
     /// Without the pending migrations.
@@ -41,9 +41,9 @@ pub struct Three<'a> {
 }
 
 impl Three<'_> {
-    /// What the pending migrations do, object by object, whoever owns what; `title` is what the database is called.
+    /// The changes of the pending migrations, object by object, ignoring owners; `title` is the name of the database.
     ///
-    /// What belongs to an object that is made or dropped as a whole, and of which as much is there, is not told apart.
+    /// Parts of an object that is created or dropped as a whole are not listed separately, if their state is the same.
     pub fn parts(self, title: &str) -> Vec<Part> {
         let [before, after, there] = [self.before, self.after, self.there].map(unowned);
         let change = Change::between(&before, &after);
@@ -70,8 +70,9 @@ impl Three<'_> {
         all.iter().filter(is_told).map(part).collect()
     }
 
-    /// What is there with all that the pending migrations still have to do: where both changed the same fact, theirs counts,
-    /// and what was added by hand to an object that they drop goes with it.
+    /// The actual schema with everything that the pending migrations still have to do: if both changed the same fact,
+    /// the migrations' value is used, and parts that were added by hand to an object that they drop are dropped with
+    /// it.
     pub fn merged(self) -> Schema {
         let [before, after, there] = [self.before, self.after, self.there].map(unowned);
         let dropped: Vec<Id> = {
@@ -95,7 +96,7 @@ impl Three<'_> {
     }
 }
 
-/// What migrations do to an object.
+/// The kind of change to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Made,
@@ -103,7 +104,7 @@ enum Fate {
     Altered,
 }
 
-/// An object that migrations change, and how much of that is there.
+/// An object that migrations change, and how much of the change is done.
 #[derive(Debug)]
 struct Changed<'a> {
     id: &'a Id,
@@ -130,7 +131,7 @@ impl<'a> Changed<'a> {
     }
 }
 
-/// How much of a change is there.
+/// How much of a change is done.
 fn done(before: Option<&Object>, after: Option<&Object>, there: Option<&Object>) -> Done {
     match (before, after, there) {
         _ if there == after => Done::There,
@@ -149,7 +150,7 @@ fn done(before: Option<&Object>, after: Option<&Object>, there: Option<&Object>)
     }
 }
 
-/// An object with what the migrations make of it, and what else was changed by hand.
+/// An object with the migrations' changes and the other changes made by hand.
 fn woven(before: &Object, after: &Object, there: &Object) -> Object {
     let is_ours = |name: &str| before.fact(name) != after.fact(name);
     let ours = after.facts.iter().filter(|fact| is_ours(&fact.name));

@@ -1,20 +1,21 @@
-//! What is nobody's business: `table public.tmp_*`.
+//! Rules for objects to ignore: `table public.tmp_*`.
 
 use std::str::FromStr;
 
 use crate::schema::{Id, Kind, Object};
 use crate::suggest;
 
-/// Objects that do not count as drift: a kind, or any, and a name with its schema in which `*` stands for anything.
+/// Objects that do not count as drift: a kind, or any kind, and a name with its schema, in which `*` stands for any
+/// characters.
 ///
-/// A table goes with all that belongs to it; what is in a schema is named by `schema_name.*`.
+/// A table includes everything that belongs to it; the objects in a schema are named by `schema_name.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     kind: Option<Kind>,
     pattern: String,
 }
 
-/// A text that is no rule, with why.
+/// A text that is not a rule, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotARule(pub String);
 
@@ -25,19 +26,19 @@ impl FromStr for Rule {
         let text = text.trim();
         let after =
             |word: &'static str| text.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with(' '));
-        // `text search parser` begins with no shorter kind, but another day one may.
+        // No shorter kind is a prefix of `text search parser` today, but one may be added.
         let kind = Kind::words().filter(|word| after(word).is_some()).max_by_key(|word| word.len());
         let pattern = kind.and_then(after).unwrap_or(text).trim();
         if pattern.is_empty() {
             return Err(NotARule(
-                "a rule names objects: \"table public.tmp_*\", \"schema audit\", \"audit.*\"".to_owned(),
+                "a rule must name objects: \"table public.tmp_*\", \"schema audit\", \"audit.*\"".to_owned(),
             ));
         }
-        // A name in quotes may have a space; a word before it is a kind, or should be.
+        // A quoted name may contain a space; an unquoted word before a name should be a kind.
         match pattern.split_once(' ').filter(|(word, _)| kind.is_none() && !word.contains('"')) {
             Some((word, _)) => {
                 let near = suggest::nearest(word, Kind::words()).map(|near| format!(", did you mean `{near}`?"));
-                Err(NotARule(format!("`{word}` is no kind of object{}", near.unwrap_or_default())))
+                Err(NotARule(format!("`{word}` is not a kind of object{}", near.unwrap_or_default())))
             }
             None => Ok(Self { kind: kind.and_then(Kind::parse), pattern: pattern.to_owned() }),
         }
@@ -45,7 +46,7 @@ impl FromStr for Rule {
 }
 
 impl Rule {
-    /// Whether it means this object, or what the object belongs to; `exists` knows which objects there are.
+    /// Whether the rule matches this object or its parent; `exists` tells which objects exist.
     pub fn matches(&self, object: &Object, exists: &dyn Fn(&Id) -> bool) -> bool {
         let id = &*object.id;
         let holder = |kind| {
@@ -64,7 +65,7 @@ impl Rule {
             && (glob(&self.pattern, name) || glob(&self.pattern, without_arguments))
     }
 
-    /// Whether it means the table whose column owns a sequence.
+    /// Whether it matches the table whose column owns a sequence.
     fn fits_owner(&self, object: &Object) -> bool {
         let column = object.fact("owned by").map(|owner| owner.trim_start_matches("identity of "));
         let table = column.filter(|_| object.id.kind == Kind::Sequence).and_then(|column| column.rsplit_once('.'));
@@ -72,11 +73,11 @@ impl Rule {
     }
 }
 
-/// What other objects belong to.
+/// The kinds of objects that can have parts.
 const HOLDERS: [Kind; 7] =
     [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Type, Kind::Domain, Kind::Server];
 
-/// Whether a text is as a pattern has it, where `*` stands for any characters.
+/// Whether a text matches a pattern in which `*` stands for any characters.
 fn glob(pattern: &str, text: &str) -> bool {
     let Some((begin, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(text) = text.strip_prefix(begin) else { return false };
@@ -124,7 +125,10 @@ mod tests {
     #[test]
     fn what_is_no_rule_is_explained() {
         let wrong = |text: &str| text.parse::<Rule>().unwrap_err().0;
-        assert_eq!(wrong("tabel public.foo"), "`tabel` is no kind of object, did you mean `table`?");
-        assert!(wrong("table").starts_with("a rule names objects") && wrong(" ").starts_with("a rule names objects"));
+        assert_eq!(wrong("tabel public.foo"), "`tabel` is not a kind of object, did you mean `table`?");
+        assert!(
+            wrong("table").starts_with("a rule must name objects")
+                && wrong(" ").starts_with("a rule must name objects")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! When a difference came about, as far as the fingerprints in a ledger tell.
+//! Determines when a difference appeared, from the fingerprints in a ledger.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,25 +8,25 @@ use crate::ledger::HistoryEntry;
 use crate::schema::ddl::unowned;
 use crate::schema::{FORM, Fact, Id, Object, Schema};
 
-/// Between which moments something happened, in UTC, as RFC 3339.
+/// The period in which something happened, in UTC, as RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bounds {
-    /// The last time that the schema was seen without it.
+    /// The last time at which the schema was seen without it.
     pub after: Option<String>,
-    /// The first time behind that at which it was seen with it.
+    /// The first time after that at which it was seen with it.
     pub before: Option<String>,
 }
 
-/// How many differences are looked at one by one: each costs a digest of the whole schema.
+/// How many differences are examined one by one: each requires a digest of the whole schema.
 const MOST: usize = 64;
 
-/// What runs saw when they ended, and what a schema would look like without its differences.
+/// The fingerprints recorded at the end of runs, and those of the schema without its differences.
 #[derive(Debug)]
 pub struct Seen {
-    /// When, and the fingerprint; the oldest first.
+    /// Time and fingerprint, oldest first.
     rows: Vec<(String, String)>,
-    /// As it is, and, where there are differences that do not count, as it would be without them: those come and go, and are
-    /// no sign of anything. None where there is nothing to compare them with.
+    /// The schema as it is, and, if there are ignored differences, as it would be without them: those come and go, and
+    /// prove nothing. Empty if there is nothing to compare with.
     looks: Vec<Prints>,
 }
 
@@ -34,20 +34,20 @@ pub struct Seen {
 #[derive(Debug)]
 struct Prints {
     now: String,
-    /// Without any of its differences.
+    /// Without all of its differences.
     expected: String,
     /// Without each of them alone.
     without: Vec<String>,
 }
 
 impl Seen {
-    /// Compares what is there with the fingerprints of the ledger, with the differences taken back one by one and
-    /// all together. A fingerprint that is the same proves that the schema was; one that is not proves nothing.
+    /// Compares the actual schema with the fingerprints in the ledger, with the differences reverted one by one and all
+    /// together. An equal fingerprint proves that the schema was equal; a different one proves nothing.
     ///
-    /// `made` is what the migrations make; the differences are those that count.
+    /// `made` is the schema of the migrations; `differences` are those that count.
     pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[Difference]) -> Self {
         let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?)));
-        // One of an earlier form says nothing about the facts that count now.
+        // A fingerprint in an earlier format does not cover the present facts.
         let rows: Vec<_> = rows.filter(|(_, print)| print.starts_with(FORM)).collect();
         if rows.is_empty() {
             return Self { rows, looks: Vec::new() };
@@ -72,7 +72,7 @@ impl Seen {
         }
     }
 
-    /// When the last run ended that left a fingerprint, if the schema is another one since.
+    /// When the last run with a fingerprint ended, if the schema has changed since.
     pub fn changed_since(&self) -> Option<&str> {
         let is_now = |print: &String| self.looks.iter().any(|look| look.now == *print);
         self.rows.last().filter(|(_, print)| !is_now(print)).map(|(at, _)| at.as_str())
@@ -91,23 +91,23 @@ impl Prints {
         *print == self.expected || self.without.get(number) == Some(print)
     }
 
-    /// Whether it is the schema with the difference: all of it, or without another one.
+    /// Whether it is a schema with the difference: the present one, or the one without one other difference.
     fn is_with(&self, number: usize, print: &String) -> bool {
         let mut others = self.without.iter().enumerate().filter(|(other, _)| *other != number);
         *print == self.now || others.any(|(_, other)| other == print)
     }
 }
 
-/// Whether an object is another one, or belongs to it.
+/// Whether an object is the other one, or belongs to it.
 pub(crate) fn belongs(id: &Id, to: &Id) -> bool {
     *id == *to || (id.schema == to.schema && id.parent == to.name && !to.name.is_empty())
 }
 
-/// A schema from which differences can be taken back.
+/// A schema in which differences can be reverted.
 struct Back<'a> {
     made: &'a Schema,
     there: &'a Schema,
-    /// Both, whoever owns what.
+    /// Both, without owners.
     plain: (Schema, Schema),
     owner: Option<&'a str>,
 }
@@ -117,7 +117,7 @@ impl<'a> Back<'a> {
         Self { made, there, plain: (unowned(made), unowned(there)), owner: usual_owner(there) }
     }
 
-    /// The schema as it would be without some of its differences.
+    /// The schema as it would be without these differences.
     fn without(&self, differences: &[Difference]) -> Schema {
         let is_meant = |object: &Object| differences.iter().any(|one| belongs(&object.id, &one.object));
         let restored = self.made.objects().filter(|object| is_meant(object)).map(|object| {
@@ -129,7 +129,7 @@ impl<'a> Back<'a> {
     }
 }
 
-/// An object as the database would have it: with the owner and privileges that it has there, or would have.
+/// An object as the database would have it: with its actual or usual owner and privileges.
 fn owned(object: &Arc<Object>, there: Option<&Arc<Object>>, is_same: bool, owner: Option<&str>) -> Arc<Object> {
     if let Some(there) = there.filter(|_| is_same) {
         return there.clone();
@@ -145,7 +145,7 @@ fn owned(object: &Arc<Object>, there: Option<&Arc<Object>>, is_same: bool, owner
     Arc::new(Object { id: object.id.clone(), facts: facts.collect(), position: object.position })
 }
 
-/// Who owns most of it.
+/// The role that owns most objects.
 pub fn usual_owner(schema: &Schema) -> Option<&str> {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     for owner in schema.objects().filter_map(|object| object.fact("owner")) {

@@ -1,4 +1,4 @@
-//! Pending migrations as a row of steps, some of which somebody may have taken by hand.
+//! Pending migrations as a sequence of steps, some of which somebody may have run by hand.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// The steps of migrations, in order: what only sets something for the session or begins a transaction is none.
+    /// The steps of migrations, in order; statements that only set something for the session, or start or end a
+    /// transaction, are left out.
     pub fn all(migrations: &[Arc<Migration>]) -> Vec<Self> {
         let of = |migration: &Arc<Migration>| -> Vec<Self> {
             let step = |at| Self { migration: migration.clone(), at };
@@ -35,13 +36,13 @@ impl Step {
         migrations.iter().flat_map(of).collect()
     }
 
-    /// Its text, where it is a statement.
+    /// Its text, if it is a statement.
     pub fn text(&self) -> Option<&str> {
         let (script, at) = (self.migration.up_script()?, self.at?);
         Some(text(script, at))
     }
 
-    /// Whether its first word says that it changes rows and nothing else.
+    /// Whether its first word shows that it only changes rows.
     pub fn is_of_rows(&self) -> bool {
         const WORDS: [&str; 6] = ["insert", "update", "delete", "merge", "copy", "truncate"];
         let word = self.text().and_then(|text| tokens(text).first().copied());
@@ -49,24 +50,24 @@ impl Step {
     }
 }
 
-/// What is known of a row of steps that was begun by hand.
+/// What is known about a sequence of steps that somebody started by hand.
 #[derive(Clone, Copy)]
 pub struct Begun<'a> {
     /// All of the steps.
     pub steps: &'a [Step],
-    /// How many were taken for certain, and how many there can be at most: whether those between have run cannot be seen.
+    /// How many have certainly run, and how many may have run: it is unknown whether those in between have run.
     pub taken: (usize, usize),
-    /// What was there before them.
+    /// The schema before them.
     pub before: &'a Schema,
-    /// What is there.
+    /// The actual schema.
     pub there: &'a Schema,
     /// Whether a statement changes rows or runs code.
     pub is_beyond: &'a dyn Fn(&str) -> bool,
 }
 
 impl Begun<'_> {
-    /// The statements that are left, as the migrations say them. One that may have run runs again where that does no harm,
-    /// and stops the others where it would. `None` where a migration in Rust is left.
+    /// The remaining statements, as written in the migrations. A statement that may have run is repeated if that is
+    /// harmless; otherwise a stop is inserted before the rest. `None` if a migration in Rust remains.
     pub fn rest(self) -> Option<Vec<Statement>> {
         let (mut rest, mut stage) = (Vec::new(), Stage::Main);
         let left = self.steps.get(self.taken.0..)?;
@@ -80,9 +81,9 @@ impl Begun<'_> {
                 (Stage::Main, false) => Stage::Main,
                 (Stage::Concurrent, false) if n > 0 => Stage::Validate,
                 (Stage::Validate, false) => Stage::Validate,
-                // No stage comes after the last one.
+                // There is no stage after the last one.
                 (Stage::Validate, true) => return None,
-                // After the last transaction everything runs outside of one.
+                // After the last transaction, everything runs outside a transaction.
                 _ => Stage::Concurrent,
             };
             let (mut from, mut set) = (0, Vec::new());
@@ -101,9 +102,9 @@ impl Begun<'_> {
         Some(stopped(rest))
     }
 
-    /// A statement as it can run where it may have run already, beside the updates of which nobody knows either.
+    /// A form of a statement that can run even if it has already run, next to other updates of which that is unknown.
     fn again(self, text: &str, hidden: &[Update<'_>]) -> Statement {
-        // Of two that set one column the later one would find the values of the first.
+        // If two updates set the same column, the second one would find the values of the first.
         let is_alone = |one: &Update<'_>| hidden.iter().filter(|other| one.overlaps(other)).count() < 2;
         let update = || Update::of(text).filter(is_alone)?.unseen(self.before, self.there);
         match (self.is_beyond)(text) && !is_idle(text) {
@@ -117,13 +118,13 @@ fn text(script: &Script, at: usize) -> &str {
     &script.text()[script.statements()[at].span.clone()]
 }
 
-/// Whether a statement only sets something, or begins or ends a transaction.
+/// Whether a statement only sets something, or starts or ends a transaction.
 fn sets(script: &Script, at: usize) -> bool {
     let class = script.statements()[at].class;
     matches!(class, Class::Session | Class::TransactionControl) || is_local_setting(text(script, at))
 }
 
-/// What a part of a script sets, for no longer than the transaction where there is one.
+/// The settings in a part of a script, limited to the transaction if there is one.
 fn settings(script: &Script, part: Range<usize>, stage: Stage) -> Vec<Statement> {
     let is_setting = |at: &usize| sets(script, *at) && script.statements()[*at].class != Class::TransactionControl;
     let local = |text: &str| {
@@ -140,7 +141,7 @@ fn settings(script: &Script, part: Range<usize>, stage: Stage) -> Vec<Statement>
     part.filter(is_setting).map(|at| Statement::of(local(text(script, at)))).collect()
 }
 
-/// What takes a setting back, for the statements of the next migration are not to run under it.
+/// The statement that reverts a setting, because it must not apply to the next migration.
 fn unset(text: &str) -> Option<String> {
     let words: Vec<&str> = tokens(text);
     let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
@@ -157,7 +158,7 @@ fn unset(text: &str) -> Option<String> {
     })
 }
 
-/// Whether an `INSERT` leaves alone what is there.
+/// Whether an `INSERT` leaves existing rows unchanged.
 fn is_idle(text: &str) -> bool {
     let words: Vec<&str> = tokens(text);
     let is = |pair: &[&str], two: [&str; 2]| pair.iter().zip(two).all(|(one, word)| one.eq_ignore_ascii_case(word));
@@ -165,7 +166,7 @@ fn is_idle(text: &str) -> bool {
         && words.windows(2).any(|pair| is(pair, ["do", "nothing"]))
 }
 
-/// What would follow a stop is only named, unless the stop takes its transaction back: it would run all the same.
+/// Statements after a stop would run anyway, so they are only listed, unless the stop rolls back their transaction.
 fn stopped(mut statements: Vec<Statement>) -> Vec<Statement> {
     if let Some(at) = statements.iter().position(Statement::is_stop) {
         let stage = statements[at].stage;
@@ -192,13 +193,13 @@ fn flat(text: &str) -> String {
     flat
 }
 
-/// What stops those who paste statements until they have decided whether one of them has run.
+/// A statement that stops users who paste the statements until they have decided whether a statement has run.
 pub(super) fn undecided(text: &str) -> Statement {
     let flat = flat(text);
     let stop = "DO $$ BEGIN RAISE EXCEPTION 'decide first: see the comment above this statement'; END $$";
     let why = format!(
-        "it cannot be seen whether this has run. Where it has not, replace the next statement with it; where it has, delete \
-         the next statement: {flat}"
+        "it is unknown whether this has run. If it has not, replace the next statement with it; if it has, delete the \
+         next statement: {flat}"
     );
     Statement { hazards: vec![Hazard::Undecided(why)], ..Statement::of(stop) }
 }

@@ -1,4 +1,4 @@
-//! The `UPDATE` statements of migrations: which columns they set, and how they can run where they may have run already.
+//! The `UPDATE` statements of migrations: which columns they set, and how they can run if they may already have run.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -8,23 +8,23 @@ use crate::ident::{catalog_name, plain};
 use crate::schema::{Id, Kind, Object, Schema};
 use crate::sql::lex::words;
 
-/// An `UPDATE`, read from its words.
+/// A parsed `UPDATE`.
 pub(super) struct Update<'a> {
     text: &'a str,
     words: Vec<Range<usize>>,
-    /// The schema, where it is written, and the table.
+    /// The schema, if written, and the table.
     table: (Option<String>, String),
-    /// What its rows are called, as it is written.
+    /// The alias or name of its rows, as written.
     rows: &'a str,
-    /// The columns that get a value.
+    /// The columns that it sets.
     columns: Vec<String>,
-    /// The words between `SET` and what is returned, and the place of `WHERE` among them.
+    /// The index of the word after the last clause before `RETURNING`, and the index of `WHERE`.
     end: usize,
     condition: Option<usize>,
 }
 
 impl<'a> Update<'a> {
-    /// Reads a statement; `None` where it is not an `UPDATE`.
+    /// Parses a statement; `None` if it is not an `UPDATE`.
     pub(super) fn of(text: &'a str) -> Option<Self> {
         let spans: Vec<Range<usize>> = words(text).map(|(_, span)| span).collect();
         let spans = match spans.last().filter(|last| &text[(*last).clone()] == ";") {
@@ -53,7 +53,7 @@ impl<'a> Update<'a> {
         })
     }
 
-    /// Whether it gives a column a value.
+    /// Whether it sets a column.
     pub(super) fn sets(&self, column: &Id) -> bool {
         let (schema, table) = &self.table;
         schema.as_ref().is_none_or(|schema| **schema == *column.schema)
@@ -61,12 +61,12 @@ impl<'a> Update<'a> {
             && self.columns.iter().any(|name| **name == *column.name)
     }
 
-    /// Whether both give a column of the same name a value.
+    /// Whether both set a column with the same name.
     pub(super) fn overlaps(&self, other: &Self) -> bool {
         self.table.1 == other.table.1 && self.columns.iter().any(|column| other.columns.contains(column))
     }
 
-    /// It without its condition and what it returns.
+    /// The statement without its condition and its `RETURNING` clause.
     pub(super) fn head(&self) -> &'a str {
         let last = self.words.get(self.condition.unwrap_or(self.end).saturating_sub(1));
         let span = self.words.first().zip(last);
@@ -79,18 +79,18 @@ impl<'a> Update<'a> {
         self.words.iter().map(move |span| &text[span.clone()])
     }
 
-    /// All names in it.
+    /// All names in the statement.
     pub(super) fn names(&self) -> BTreeSet<String> {
         self.words().filter_map(catalog_name).collect()
     }
 
-    /// It as it can run for a column even where it has run already: rows that have a value keep it. `None` where it also
-    /// changes what rows had before.
+    /// A form that can run for a column even if the statement has already run: rows that have a value keep it. `None`
+    /// if it also changes values that rows had before.
     pub(super) fn again(&self, before: &Schema, after: &Schema, column: &Id) -> Option<String> {
         let id = |name: &String| Id { name: name.as_str().into(), ..column.clone() };
         let is_required =
             |schema: &Schema, name| schema.get(&id(name)).is_some_and(|one| one.fact("not null").is_some());
-        // What is not there yet has no value.
+        // A column that does not exist yet has no values.
         let there: Vec<&String> = self.columns.iter().filter(|name| before.get(&id(name)).is_some()).collect();
         if !there.iter().all(|name| !is_required(before, name) && is_required(after, name)) {
             return None;
@@ -98,8 +98,8 @@ impl<'a> Update<'a> {
         Some(self.where_null(there))
     }
 
-    /// It as it can run where nobody knows whether it has run: all that it sets are new columns, which have no value by
-    /// themselves, and rows that have one keep it. `None` for any other.
+    /// A form that can run if it is unknown whether the statement has run: all columns that it sets are new and have no
+    /// value by themselves, and rows that have a value keep it. `None` for any other statement.
     pub(super) fn unseen(&self, before: &Schema, there: &Schema) -> Option<String> {
         let (schema, table) = &self.table;
         let is_of = |id: &Id| schema.as_ref().is_none_or(|schema| **schema == *id.schema) && **table == *id.parent;
@@ -116,7 +116,7 @@ impl<'a> Update<'a> {
             .then(|| self.where_null(self.columns.iter().collect()))
     }
 
-    /// It for rows that have no value in these columns.
+    /// The statement restricted to rows without a value in these columns.
     fn where_null(&self, columns: Vec<&String>) -> String {
         let open = columns.into_iter().filter(|name| !self.asks_for_null(name));
         let nulls: Vec<String> = open.map(|name| format!("{}.{} IS NULL", self.rows, plain(name))).collect();
@@ -133,7 +133,7 @@ impl<'a> Update<'a> {
         }
     }
 
-    /// Whether it changes only rows that have no value in a column.
+    /// Whether it changes only rows without a value in a column.
     fn asks_for_null(&self, column: &str) -> bool {
         let Some(at) = self.condition else { return false };
         let spans = &self.words[at + 1..self.end];
@@ -151,7 +151,7 @@ impl<'a> Update<'a> {
     }
 }
 
-/// Which words are not in parentheses or brackets.
+/// Which words are outside parentheses and brackets.
 fn top_level(text: &str, words: &[Range<usize>]) -> Vec<bool> {
     let mut depth = 0_usize;
     let is_top = |span: &Range<usize>| match &text[span.clone()] {

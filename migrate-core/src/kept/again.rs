@@ -1,5 +1,5 @@
-//! What an up writes over when it is applied again, as far as its words tell: the tables that it names and the columns that
-//! it sets. What it really writes over is seen where it can be tried, see `again.sql`.
+//! What an up script overwrites when it is applied again, as far as its text shows: the tables that it names and the
+//! columns that it sets. What it really overwrites is observed where it can be tried, see `again.sql`.
 
 use std::collections::BTreeSet;
 
@@ -7,28 +7,28 @@ use crate::ident::catalog_name;
 use crate::source::Script;
 use crate::sql::{Class, quoted, tokens};
 
-/// What is known of an up before it is tried.
+/// What is known about an up script before it is tried.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Again<'a> {
-    /// The script, where it has anything to try.
+    /// The script, if there is anything to try.
     pub(crate) script: Option<&'a str>,
     /// Why it cannot be tried.
     pub(crate) untried: Option<&'static str>,
-    /// The tables whose rows it writes over or removes, as written.
+    /// The tables whose rows it overwrites or removes, as written.
     pub(crate) tables: BTreeSet<String>,
-    /// The columns that it sets in any table; `None` where words do not tell all of them.
+    /// The columns that it sets in any table; `None` if the text does not show all of them.
     pub(crate) columns: Option<BTreeSet<String>>,
     /// Whether it removes rows.
     pub(crate) removes: bool,
 }
 
 impl<'a> Again<'a> {
-    /// Nothing is known, for this reason.
+    /// An unknown script, with the reason.
     pub(crate) fn unknown(why: &'static str) -> Self {
         Self { untried: Some(why), ..Self::default() }
     }
 
-    /// Reads the words of a script.
+    /// Analyses the text of a script.
     pub(crate) fn of(script: &'a Script) -> Self {
         let mut again = Self { columns: Some(BTreeSet::new()), ..Self::default() };
         let mut writes = false;
@@ -43,7 +43,7 @@ impl<'a> Again<'a> {
         again
     }
 
-    /// Reads one statement, and says whether it may write over rows.
+    /// Analyses one statement; returns whether it may overwrite rows.
     fn read(&mut self, words: &[&str]) -> bool {
         let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
         let is = |at: usize, word: &str| lower.get(at).is_some_and(|w| w == word);
@@ -66,7 +66,7 @@ impl<'a> Again<'a> {
             }
             Some("select") if !lower.iter().any(|word| word == "(") => return false,
             Some("do") => {
-                // Its body may put statements together, but most of what it writes stands there.
+                // Its body may build statements dynamically, but most of what it writes appears in it.
                 for body in words.iter().filter(|word| word.starts_with('$') || word.starts_with('\'')) {
                     let words = tokens(body.trim_start_matches(is_of_quote).trim_end_matches(is_of_quote));
                     let lower: Vec<String> = words.iter().map(|word| word.to_ascii_lowercase()).collect();
@@ -80,7 +80,7 @@ impl<'a> Again<'a> {
         true
     }
 
-    /// Reads a statement that changes rows, with all that it has inside.
+    /// Analyses a statement that changes rows, including everything nested in it.
     fn read_rows(&mut self, words: &[&str], lower: &[String]) {
         let is = |at: usize, word: &str| lower.get(at).is_some_and(|w| w == word);
         let mut into = 0;
@@ -103,7 +103,7 @@ impl<'a> Again<'a> {
         }
     }
 
-    /// Adds the table whose name begins at a word.
+    /// Adds the table whose name starts at a word.
     fn name(&mut self, words: &[&str], at: usize) {
         let mut end = at + 1;
         while words.get(end) == Some(&".") {
@@ -116,7 +116,8 @@ impl<'a> Again<'a> {
         }
     }
 
-    /// Adds the columns of `a = 1, (b, c) = (2, 3), …`; what follows after the last one may be taken for more.
+    /// Adds the columns of `a = 1, (b, c) = (2, 3), …`; words after the last assignment may be taken for further
+    /// columns.
     fn assignments(&mut self, words: &[&str]) {
         let mut depth = 0_i32;
         let mut is_target = true;
@@ -144,31 +145,31 @@ impl<'a> Again<'a> {
     }
 }
 
-/// Whether a letter may be part of what opens or closes a quoted body.
+/// Whether a character may be part of the delimiter of a quoted body.
 fn is_of_quote(letter: char) -> bool {
     matches!(letter, '$' | '\'' | '_') || letter.is_alphanumeric()
 }
 
-/// Why a script cannot be tried in the middle of a rollback, if it cannot.
+/// Why a script cannot be tried during a rollback, if so.
 fn untried(script: &Script) -> Option<&'static str> {
     if script.directives().no_transaction {
         return Some("it does not run in a transaction");
     }
     let can_share = |class| matches!(class, Class::Plain | Class::Session | Class::TableMaintenance);
     if script.statements().iter().any(|statement| !can_share(statement.class)) {
-        return Some("it cannot run inside of another statement");
+        return Some("it cannot run inside another statement");
     }
-    // What a sequence is set to stays, also when the transaction does not.
+    // Setting a sequence is not undone when the transaction is rolled back.
     calls(script.text(), "setval", 0).then_some("it sets a sequence, which is not undone")
 }
 
-/// Whether a text calls a function of this name, also in the body of a block or of a function.
+/// Whether a text calls a function with this name, including in the body of a block or of a function.
 fn calls(text: &str, name: &str, depth: usize) -> bool {
     let has_name =
         |text: &str| text.as_bytes().windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes()));
     has_name(text)
         && tokens(text).into_iter().any(|word| match quoted(word) {
-            // Nobody puts a call into so many strings; whoever does may have made one.
+            // Strings nested this deeply are not analysed further: assume that they contain a call.
             Some(body) => depth > 8 || calls(&body, name, depth + 1),
             None => catalog_name(word).is_some_and(|word| word == name),
         })

@@ -1,4 +1,5 @@
--- Inside of the try of a down, after it: tries the up that would be applied again, and sees over which rows it writes.
+-- Inside the trial of a down script, after it: tries the up script that would be applied again, and observes which rows
+-- it overwrites.
 IF {up} IS NOT NULL THEN
     BEGIN
         SET CONSTRAINTS ALL IMMEDIATE;
@@ -7,7 +8,7 @@ IF {up} IS NOT NULL THEN
         PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
         SELECT coalesce(array_agg(c.oid) FILTER (WHERE is_moved), '{}'),
                coalesce(array_agg(c.oid) FILTER (WHERE pg_stat_get_xact_tuples_deleted(c.oid) > (was ->> 'deleted')::bigint OR is_moved AND {rows}), '{}'),
-               -- A trigger may set other columns than the script does.
+               -- A trigger may set columns that the script does not set.
                NOT coalesce(bool_or((is_moved OR pg_stat_get_xact_tuples_inserted(c.oid) > (was ->> 'inserted')::bigint)
                    AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D')), false)
         INTO moved, thinned, is_plain

@@ -1,9 +1,10 @@
-//! What came back of the data that rollbacks kept, in sentences for whoever applied their migrations again.
+//! Reports how much of the data that rollbacks kept was restored, in sentences for the user who applied the migrations
+//! again.
 
 use super::registry;
 use crate::ident::{QualifiedName, literal, plain};
 
-/// One copy: how much of it is back.
+/// One copy, and how much of it was restored.
 #[derive(Debug)]
 struct Copy {
     version: String,
@@ -11,11 +12,11 @@ struct Copy {
     store: String,
     rows: u64,
     back: u64,
-    /// How many rows the up inserted again that the table did not have any more.
+    /// How many rows the up script inserted again that were no longer in the table.
     resown: u64,
 }
 
-/// The query for the copies of the last rollbacks of some versions, for [`sentences`].
+/// The query for the copies of the last rollbacks of these versions, for [`sentences`].
 pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
     let registry = registry(ledger);
     let versions: Vec<String> = versions.iter().map(|version| literal(version)).collect();
@@ -28,7 +29,7 @@ pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
     )
 }
 
-/// A sentence for each version of which all is back, and for each table of which some is not.
+/// One sentence for each version that was restored completely, and one for each table that was not.
 pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) -> Vec<String> {
     let copies: Vec<Copy> = rows.into_iter().filter_map(copy).collect();
     let mut sentences = Vec::new();
@@ -37,20 +38,21 @@ pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) 
         let version = of_version.first().map(|copy| &*copy.version).unwrap_or_default();
         if part.is_empty() {
             let rows: u64 = whole.iter().map(|copy| copy.rows).sum();
-            sentences.push(format!("what the rollback of {version} kept is back: {}", counted(rows)));
+            sentences.push(format!("restored all data that the rollback of {version} kept: {}", counted(rows)));
         }
         let resown = of_version.iter().filter(|copy| copy.resown > 0);
         sentences.extend(resown.map(|copy| {
             let (rows, were) = (counted(copy.resown), if copy.resown == 1 { "was" } else { "were" });
             format!(
-                "the up script of {version} inserted {rows} of {} again that {were} not there any more when it was rolled back: \
-                 remove what is not wanted",
+                "the up script of {version} inserted {rows} of {} again that {were} already gone when it was rolled \
+                 back: remove those that you do not want",
                 copy.relation
             )
         }));
         sentences.extend(part.iter().map(|copy| {
             format!(
-                "of {} that the rollback of {version} kept of {}, {} came back; the copy is {}: `cargo xtask kept`",
+                "of the {} that the rollback of {version} kept from {}, {} came back; the copy is {}: see \
+                 `cargo xtask kept`",
                 counted(copy.rows),
                 copy.relation,
                 copy.back,
@@ -90,10 +92,12 @@ mod tests {
         assert_eq!(
             told,
             [
-                "what the rollback of 1 kept is back: 1 row",
-                "the up script of 1 inserted 2 rows of public.a again that were not there any more when it was rolled back: remove what is not wanted",
-                "what the rollback of 2 kept is back: 3 rows",
-                "of 2 rows that the rollback of 3 kept of public.d, 0 came back; the copy is roundtrip.ledger_kept_4: `cargo xtask kept`",
+                "restored all data that the rollback of 1 kept: 1 row",
+                "the up script of 1 inserted 2 rows of public.a again that were already gone when it was rolled back: \
+                 remove those that you do not want",
+                "restored all data that the rollback of 2 kept: 3 rows",
+                "of the 2 rows that the rollback of 3 kept from public.d, 0 came back; the copy is \
+                 roundtrip.ledger_kept_4: see `cargo xtask kept`",
             ]
         );
     }

@@ -1,4 +1,4 @@
--- Copies one table aside, or notes where one sequence stands.
+-- Copies one table, or records the position of one sequence.
 IF one ->> 'kind' = 'S' THEN
     EXECUTE format('SELECT to_jsonb(s) FROM (SELECT last_value, is_called FROM %I.%I) AS s', one ->> 'schema', one ->> 'name') INTO cols;
     INSERT INTO {registry} (id, version, name, relation, what, shape)
@@ -9,9 +9,10 @@ is_whole := (one ->> 'gone')::boolean OR (one ->> 'touched')::boolean OR (one ->
 cols := (SELECT jsonb_agg(c ORDER BY c -> 'n') FROM jsonb_array_elements(one -> 'columns') AS c
             WHERE NOT (c ->> 'generated')::boolean AND (is_whole OR one -> 'lost' @> (c -> 'n') OR one -> 'over' @> (c -> 'n')));
 CONTINUE WHEN cols IS NULL;
--- From here on nobody writes into the table any more; reading goes on.
+-- From here on, nobody else can write to the table; reading is still possible.
 EXECUTE format('LOCK TABLE ONLY %I.%I IN SHARE ROW EXCLUSIVE MODE', one ->> 'schema', one ->> 'name');
--- What a row is known by: the best unique index without NULLs whose columns stay what they are, or everything that does.
+-- The key of a row: the best unique index without NULLs whose columns do not change, or else all columns that do not
+-- change.
 keys := (
     SELECT jsonb_agg(to_jsonb(a.attname) ORDER BY k.position)
     FROM (SELECT i.* FROM pg_index i WHERE i.indrelid = (one ->> 'oid')::oid AND i.indisunique AND i.indisvalid AND i.indimmediate
@@ -25,7 +26,7 @@ keys := (
          unnest(i.indkey::int2[]) WITH ORDINALITY AS k (n, position)
     JOIN pg_attribute a ON a.attrelid = (one ->> 'oid')::oid AND a.attnum = k.n
     WHERE k.position <= i.indnkeyatts);
--- What is left of a row is known before the down, where that changes none of the table's.
+-- What remains of a row is known before the down script, if that changes no row of the table.
 one := one || jsonb_build_object('still', CASE WHEN keys IS NOT NULL AND NOT (one ->> 'gone')::boolean AND NOT (one ->> 'touched')::boolean THEN
     jsonb_build_array(pg_relation_filenode((one ->> 'oid')::oid),
         pg_stat_get_xact_tuples_updated((one ->> 'oid')::oid) + pg_stat_get_xact_tuples_deleted((one ->> 'oid')::oid)) END,
@@ -41,10 +42,11 @@ VALUES (number, {version}, {name}, format('%I.%I', one ->> 'schema', one ->> 'na
                FROM jsonb_array_elements(cols) AS c WHERE one -> 'lost' @> (c -> 'n'))
            WHEN (one ->> 'touched')::boolean THEN 'rows and values'
            ELSE 'what its up writes over' END, {prefix} || number, one);
--- What was left of a row is known already where the down changes none of them.
+-- What remains of a row is already known if the down script changes none of them.
 digest := (is_whole OR one -> 'over' <> '[]') AND one -> 'still' <> 'null';
--- Values of types that PostgreSQL has built in stay as they are, and others become text: their types may go with this rollback or
--- with a later one, which a column of such a type would keep from it. So may the objects that a regclass names.
+-- Values of PostgreSQL's built-in types are copied unchanged, and others become text: their types may be dropped by
+-- this rollback or by a later one, which a column of such a type would prevent. The same is true for the objects that a
+-- regclass names.
 EXECUTE (
     SELECT format('CREATE TABLE %I.%I AS SELECT %s %s FROM ONLY %I.%I AS t',
         {schema}, {prefix} || number,
@@ -62,13 +64,14 @@ EXECUTE (
     FROM (SELECT coalesce(string_agg(format('t.%I', name), ', ' ORDER BY position), '') AS list
           FROM jsonb_array_elements_text(one -> 'key') WITH ORDINALITY AS e (name, position)) AS k);
 GET DIAGNOSTICS many = ROW_COUNT;
--- What is the same for all rows is written for none of them: a table that goes as a whole is copied as it stands.
+-- A value that is the same for all rows is not written to each row: a table that is dropped completely is copied as it
+-- is.
 EXECUTE format('ALTER TABLE %I.%I %s ADD roundtrip_mark text', {schema}, {prefix} || number, CASE
     WHEN digest THEN ''
     WHEN NOT is_whole AND one -> 'over' = '[]' THEN 'ADD roundtrip_left text DEFAULT ''there'','
     ELSE 'ADD roundtrip_left text,' END);
 UPDATE {registry} SET rows = many WHERE id = number;
--- Text that tells rows apart is joined by: without statistics that is planned badly.
+-- Text that distinguishes rows is used for joins: without statistics such joins are planned badly.
 IF NOT (one ->> 'unique')::boolean THEN
     EXECUTE format('ANALYZE %I.%I', {schema}, {prefix} || number);
 END IF;

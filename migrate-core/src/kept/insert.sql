@@ -1,4 +1,4 @@
--- Brings back the rows that are not there. What points at rows that somebody removed since stays in the copy.
+-- Restores the rows that are missing. Rows that refer to rows that somebody has removed since stay in the copy.
 parents := (
     SELECT string_agg(format(' AND (%s OR EXISTS (SELECT FROM %s AS p WHERE %s))', key.is_null, f.confrelid::regclass, key.same), '')
     FROM pg_constraint f CROSS JOIN LATERAL (
@@ -22,7 +22,7 @@ put := (
     FROM jsonb_array_elements(one.shape -> 'columns') AS c
     JOIN pg_attribute k ON k.attrelid = to_regclass(format('%I.%I', {schema}, one.store)) AND k.attname = c ->> 'name'
     JOIN pg_attribute a ON a.attrelid = target AND a.attname = c ->> 'name' AND NOT a.attisdropped AND a.attgenerated = '');
--- To look for a conflict before each row takes time, and mostly there is none.
+-- Checking for a conflict before each row takes time, and usually there is none.
 BEGIN
     EXECUTE put;
     GET DIAGNOSTICS inserted = ROW_COUNT;

@@ -1,4 +1,5 @@
--- After a down: holds what was copied against what is left, forgets what is still there, and says what became of the rest.
+-- After a down script: compares the copies with what remains, discards what still exists, and records what happened to
+-- the rest.
 DECLARE
     settings CONSTANT jsonb := {settings};
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
@@ -8,7 +9,7 @@ DECLARE
     names_   jsonb;
     live     text;
     number   bigint;
-    -- Whether only rows and values count, and what is as it was is not kept.
+    -- Whether only removed rows and changed values count, so that unchanged rows are not kept.
     is_plain boolean;
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
@@ -22,7 +23,7 @@ BEGIN
             target := (one.shape ->> 'oid')::oid::regclass;
             is_plain := one.shape -> 'lost' = '[]' AND one.shape -> 'over' = '[]';
             number := one.rows;
-            -- The table, its key and the columns that stayed, with the names that they have now.
+            -- The table, its key and the remaining columns, with their present names.
             one.shape := one.shape || (
                 SELECT jsonb_build_object('left', jsonb_build_object('table', target::text,
                     'key', (SELECT coalesce(jsonb_agg(a.attname ORDER BY e.position), '[]')
@@ -45,7 +46,7 @@ BEGIN
                     EXECUTE (SELECT format('DELETE FROM %s AS s WHERE roundtrip_left = md5(ROW(%s)::text)', table_,
                                 string_agg(format('s.%I', c ->> 'was'), ', ' ORDER BY c -> 'n')) FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c);
                 END IF;
-                -- Rows that no key tells apart: were some removed, or were they changed? The numbers tell.
+                -- Rows without a distinguishing key: the counts tell whether rows were removed or changed.
                 EXECUTE format('SELECT %s - count(*) - (SELECT count(*) FROM %s WHERE roundtrip_left IS NULL) FROM (%s) AS l', one.rows, table_, live) INTO number;
                 IF number <> 0 THEN
                     EXECUTE format('UPDATE %s SET roundtrip_left = ''?'' WHERE roundtrip_left IS NULL', table_);

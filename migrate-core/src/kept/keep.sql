@@ -1,9 +1,9 @@
--- Before a down: tries it out in a subtransaction, sees in the catalogs and the counters which tables lose something,
--- tries what would be applied again after it, takes both back, and copies those tables aside.
+-- Before a down script: tries it in a subtransaction, observes in the catalogs and the statistics which tables lose
+-- data, tries the up script that would be applied again after it, rolls both back, and copies those tables.
 DECLARE
     settings CONSTANT jsonb  := {settings};
     saved    CONSTANT jsonb  := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
-    -- The columns that the up sets, where its words tell all of them; and the tables that they name.
+    -- The columns that the up script sets, if its text shows all of them; and the tables that it names.
     sets     CONSTANT text[] := {columns};
     named    oid[]           := ARRAY(SELECT to_regclass(t)::oid FROM unnest({tables}) AS t);
     there    jsonb;
@@ -70,7 +70,7 @@ BEGIN
     END IF;
     IF why IS NOT NULL OR unsure IS NOT NULL THEN
         number := number + 1;
-        -- Should the script work though it could not be tried, its end is refused: see judge.sql.
+        -- If the script succeeds although it could not be tried, it is refused at its end: see judge.sql.
         INSERT INTO {registry} (id, version, name, relation, what, shape)
         VALUES (number, {version}, {name}, '', CASE WHEN why IS NULL THEN 'not known is what its up writes over: ' || unsure ELSE 'nothing' END,
             jsonb_build_object(CASE WHEN why IS NULL THEN 'unsure' ELSE 'why' END, why));

@@ -1,11 +1,11 @@
-//! What was kept, as the registry tells it.
+//! Lists the kept data, from the registry.
 
 use super::registry;
 use crate::db::Database;
 use crate::error::Result;
 use crate::ident::{QualifiedName, ident, literal};
 
-/// What a rollback copied aside of one table or sequence.
+/// What a rollback copied from one table or sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// The version of the migration that was rolled back.
@@ -14,28 +14,28 @@ pub struct Kept {
     pub name: String,
     /// When, in UTC, as RFC 3339.
     pub at: String,
-    /// The table or sequence, as it was called then, quoted where it needs it.
+    /// The table or sequence, with its name at that time, quoted if necessary.
     pub relation: String,
     /// What it lost: `rows`, `values of a, b`, `rows and values`; or `sequence`.
     pub what: String,
-    /// The table with the copy; a sequence has none.
+    /// The table with the copy; `None` for a sequence.
     pub store: Option<QualifiedName>,
     /// How many rows the copy has.
     pub rows: u64,
-    /// What the copy takes on the disk, in bytes.
+    /// The size of the copy on disk, in bytes.
     pub bytes: u64,
-    /// When it was brought back, and how many rows of it.
+    /// When it was restored, and how many rows of it.
     pub restored: Option<(String, u64)>,
 }
 
 impl Kept {
-    /// Whether nothing is left that did not come back.
+    /// Whether it was restored completely.
     pub fn is_whole(&self) -> bool {
         self.restored.as_ref().is_some_and(|(_, rows)| *rows >= self.rows)
     }
 }
 
-/// Everything that was kept, the oldest first. Nothing is written.
+/// All kept data, oldest first. Nothing is written.
 ///
 /// # Errors
 ///

@@ -1,5 +1,6 @@
--- Before an up is applied again: which rows are not as the rollback left them. Somebody who meant it has changed or removed
--- them since (~), and they get what the up makes of them; or has written a row that the rollback removed again (!).
+-- Before an up script is applied again: finds the rows that are not as the rollback left them. If somebody has changed
+-- or removed a row since (~), that was on purpose, and the row gets what the up script makes of it. Or somebody has
+-- written a row again that the rollback removed (!).
 DECLARE
     settings CONSTANT jsonb := {settings};
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
@@ -8,7 +9,7 @@ DECLARE
     target   regclass;
     live     text;
     names_   jsonb;
-    -- The condition that a row of the copy and one of the table have the same key, where a unique index knows it.
+    -- The condition that a row of the copy and a row of the table have the same key, if a unique index provides it.
     is_same  text;
     is_exact boolean;
     same     text;
@@ -24,7 +25,8 @@ BEGIN
             SELECT FROM jsonb_array_elements_text(one.shape #> '{left,key}' || (SELECT jsonb_agg(c -> 'name') FROM jsonb_array_elements(one.shape #> '{left,columns}') AS c)) AS e (name)
             WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
         IF (one.shape ->> 'whole')::boolean THEN
-            -- Until the rows are back nobody else writes: what is found in their way is from before, or the up's.
+            -- Until the rows are restored, nobody else can write: rows that conflict with them are from before, or from
+            -- the up script.
             EXECUTE format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE', target);
         END IF;
         names_ := one.shape #> '{left,key}';
@@ -52,12 +54,12 @@ BEGIN
                 LEFT JOIN pg_attribute s ON s.attrelid = to_regclass(table_) AND s.attname = c ->> 'was'
                 WHERE i.indrelid = target AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL AND k.position <= i.indnkeyatts
                 GROUP BY i.indexrelid HAVING bool_and(c IS NOT NULL)
-                -- What has the same key was found before.
+                -- Rows with the same key were found before.
                 AND (is_same IS NULL OR jsonb_agg(t.attname ORDER BY k.position) <> names_)
             LOOP
                 EXECUTE format('UPDATE %s AS s SET roundtrip_mark = ''!'' FROM ONLY %s AS t WHERE s.roundtrip_left IS NULL AND %s', table_, target, same);
             END LOOP;
-            -- Above the highest number there will be the up's rows, and no others.
+            -- Numbers above the present maximum will belong to rows of the up script only.
             top := NULL;
             same := (SELECT a.attname FROM pg_attribute a WHERE a.attrelid = target AND a.atttypid IN (20, 21, 23)
                      AND (one.shape ->> 'unique')::boolean AND one.shape #> '{left,key}' = jsonb_build_array(a.attname));
@@ -69,7 +71,7 @@ BEGIN
                     pg_stat_get_xact_tuples_updated(target)) END) WHERE id = one.id;
         END IF;
         IF NOT (one.shape ->> 'unique')::boolean THEN
-            -- Is every row still there as it was, and no other?
+            -- Checks whether every row still exists unchanged, and there are no others.
             EXECUTE format('SELECT (SELECT count(*) FROM (%2$s) AS l) = count(*) AND coalesce(bool_and(roundtrip_mark IS NULL), true) FROM %1$s '
                 'WHERE roundtrip_left IS NOT NULL', table_, live) INTO is_exact;
             UPDATE {registry} SET shape = shape || jsonb_build_object('exact', is_exact) WHERE id = one.id;

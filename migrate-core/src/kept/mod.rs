@@ -1,8 +1,9 @@
-//! What a rollback would destroy, copied aside in its own transaction and brought back by the next apply.
+//! Keeps the data that a rollback would destroy: it is copied in the rollback's transaction, and restored when the
+//! migration is applied again.
 //!
-//! The SQL here is put around a script, in the transaction that runs it: [`keep`] around a down, [`bring_back`] around an
-//! up. What a down takes away is not guessed from its text: it is tried in a subtransaction and taken back, so that a `DO`
-//! block or a `CASCADE` hides nothing. When it is done is decided by the runner.
+//! The SQL here surrounds a script, in the transaction that runs it: [`keep`] surrounds a down script, [`bring_back`]
+//! an up script. What a down script removes is not guessed from its text: the script is tried in a subtransaction and
+//! rolled back, so that a `DO` block or a `CASCADE` cannot hide anything. The runner decides when this is done.
 
 mod again;
 pub(crate) mod back;
@@ -17,25 +18,25 @@ use crate::template::fill;
 pub(crate) use again::Again;
 pub use list::{Kept, list};
 
-/// The statements around a script: each is a whole statement, with its semicolon.
+/// The SQL around a script: each string consists of complete statements with semicolons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Aside {
     /// Before the script.
     pub(crate) before: String,
-    /// After the script, before its row of the ledger, as the role that logged in.
+    /// After the script and before its ledger row, as the role that logged in.
     pub(crate) after: String,
 }
 
-/// What the server is asked for when a value is turned into text and back: nothing may be lost on the way; and what it takes for
-/// joining a copy with its table quickly: texts are slow to sort.
+/// The settings for converting a value to text and back without loss, and for joining a copy with its table quickly:
+/// sorting text is slow.
 const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1",
     "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog", "work_mem": "64MB",
     "enable_mergejoin": "off"}"#;
 
-/// A value of the row `t` as text, in a format inside of a literal; the first argument is its column.
+/// A value of the row `t` as text, in a format string inside a literal; the first argument is its column.
 const TEXT: &str = "CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END";
 
-/// The table that says what was kept, for a ledger: it stands beside it.
+/// The registry of kept data for a ledger, in the same schema.
 pub(crate) fn registry(ledger: &QualifiedName) -> QualifiedName {
     QualifiedName::new(ledger.schema(), format!("{}_kept", ledger.name()))
 }
@@ -47,7 +48,8 @@ pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool
     schema == ledger.schema() && rest.is_some_and(|rest| rest.is_empty() || is_number(rest))
 }
 
-/// What goes around a down whose losses are to be kept, and with them what its up writes over when it is applied again.
+/// The SQL around a down script whose lost data is to be kept, together with the data that its up script overwrites
+/// when it is applied again.
 pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script: &str, again: &Again<'_>) -> Aside {
     let create = fill(include_str!("registry.sql"), &[("registry", registry(ledger).to_string())]);
     let names = [
@@ -65,21 +67,21 @@ pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script
     Aside { before: block(include_str!("keep.sql")), after: block(include_str!("judge.sql")) }
 }
 
-/// What goes around an up whose rollback kept something.
+/// The SQL around an up script whose rollback kept data.
 pub(crate) fn bring_back(ledger: &QualifiedName, version: &Version) -> Aside {
     let block = |body: &str| block(ledger, body, &[("chosen", chosen(ledger, version))]);
     Aside { before: block(include_str!("mark.sql")), after: block(include_str!("restore.sql")) }
 }
 
-/// The statement that brings back what was kept for a version that is applied already.
+/// The statement that restores the kept data of a version that is already applied.
 pub(crate) fn restore(ledger: &QualifiedName, version: &Version) -> String {
     bring_back(ledger, version).after
 }
 
-/// Which copies are dropped.
+/// Which copies to drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purge {
-    /// Those that were brought back whole.
+    /// Those that were restored completely.
     Restored,
     /// Those of a version.
     Version(Version),
@@ -87,7 +89,7 @@ pub enum Purge {
     All,
 }
 
-/// The statement that drops copies. There has to be a registry.
+/// The statement that drops copies. The registry must exist.
 pub(crate) fn purge(ledger: &QualifiedName, which: &Purge) -> String {
     let which = match which {
         Purge::Restored => "restored_at IS NOT NULL AND restored >= rows".to_owned(),
@@ -97,7 +99,7 @@ pub(crate) fn purge(ledger: &QualifiedName, which: &Purge) -> String {
     block(ledger, include_str!("purge.sql"), &[("which", which)])
 }
 
-/// The condition for what the last rollback of a version kept, as far as it is not back.
+/// The condition for the data that the last rollback of a version kept and that is not restored yet.
 fn chosen(ledger: &QualifiedName, version: &Version) -> String {
     let (registry, version) = (registry(ledger), literal(version.as_str()));
     format!(
@@ -106,7 +108,7 @@ fn chosen(ledger: &QualifiedName, version: &Version) -> String {
     )
 }
 
-/// An anonymous block as a statement, with the names of a ledger and some more.
+/// An anonymous block as a statement, with the names of a ledger and additional names filled in.
 fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) -> String {
     let registry = registry(ledger);
     let mut names = vec![
@@ -120,7 +122,7 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("ours", literal(&format!("^{}(_kept(_[0-9]+)?)?$", escaped(ledger.name())))),
     ];
     names.extend_from_slice(more);
-    // Parts of blocks, with names of their own.
+    // Parts of blocks, which contain names themselves.
     let parts = [
         ("sift", include_str!("sift.sql")),
         ("live", include_str!("live.sql")),
@@ -135,12 +137,12 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
         ("resown", include_str!("resown.sql")),
     ];
     let parts = parts.map(|(name, part)| (name, part.to_owned()));
-    // Parts have parts.
+    // Parts contain other parts.
     let body = fill(&fill(body, &parts), &parts);
     format!("DO {};", literal(&fill(&body, &names)))
 }
 
-/// Texts as an array.
+/// Texts as an SQL array.
 fn texts(texts: &BTreeSet<String>) -> String {
     let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
     format!("ARRAY[{}]::text[]", texts.join(", "))

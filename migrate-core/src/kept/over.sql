@@ -1,4 +1,5 @@
--- After the try: what is copied, and why. Where the up could not be tried, its words decide, as far as they tell.
+-- After the trial: decides what is copied, and why. If the up script could not be tried, its text decides, as far as
+-- possible.
 IF unsure IS NOT NULL THEN
     moved := array_remove(named, NULL) || ARRAY(SELECT p.relid FROM unnest(named) AS n, LATERAL pg_partition_tree(n) AS p);
     thinned := CASE WHEN {rows} THEN moved ELSE '{}' END;
@@ -8,7 +9,7 @@ IF unsure IS NOT NULL THEN
     END IF;
 END IF;
 wanted := (
-    -- The oldest first: two rollbacks that keep lock in the same order.
+    -- Oldest first, so that two rollbacks that keep data lock in the same order.
     SELECT jsonb_agg(was || jsonb_build_object('over', over.columns, 'thinned', (was ->> 'oid')::oid = ANY (thinned)) ORDER BY (was ->> 'oid')::oid)
     FROM jsonb_array_elements(there) AS was
     CROSS JOIN LATERAL (

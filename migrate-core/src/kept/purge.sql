@@ -1,4 +1,4 @@
--- Drops copies, and what the registry says of them.
+-- Drops copies, and their rows in the registry.
 DECLARE
     one record;
 BEGIN

@@ -1,4 +1,4 @@
--- What was copied aside before rollbacks took it away, and where it lies. {registry} is a quoted name.
+-- The data that was copied before rollbacks removed it, and where it is stored. {registry} is a quoted name.
 CREATE TABLE {registry} (
     id          bigint      NOT NULL PRIMARY KEY,
     version     text        NOT NULL,

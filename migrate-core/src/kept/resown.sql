@@ -1,5 +1,6 @@
--- Rows that the up inserted again, and that the table did not have when it was rolled back: somebody had removed them. They stay,
--- and it is said. Only where every new row is known to be the up's, and where a key tells rows apart or all of the table was copied.
+-- Counts rows that the up script inserted again although they were no longer in the table when it was rolled back,
+-- because somebody had removed them. They stay, and are reported. This is done only if every new row is known to come
+-- from the up script, and if a key distinguishes rows or the whole table was copied.
 IF one.id = ANY (ours) AND one.id IS DISTINCT FROM thin AND ((one.shape ->> 'gone')::boolean OR (one.shape ->> 'unique')::boolean) THEN
     EXECUTE CASE WHEN by_key THEN
             format('SELECT count(*) FROM %s AS t WHERE %s NOT EXISTS (SELECT FROM %I.%I AS s WHERE %s)', target,

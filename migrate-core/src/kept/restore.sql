@@ -1,9 +1,11 @@
--- After an up was applied again: brings back what its rollback copied aside. Nothing is removed, and a row that somebody
--- changed since keeps what it has. Foreign keys decide the order: what points at rows that are not back yet waits.
+-- After an up script was applied again: restores what its rollback copied. Nothing is removed, and a row that somebody
+-- has changed since keeps its values. Foreign keys determine the order: rows that refer to rows that are not restored
+-- yet wait.
 DECLARE
     settings CONSTANT jsonb := {settings};
     saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
-    -- The rows that a rollback removed, and those that it changed or the up writes over; as far as nobody touched them since.
+    -- The rows that a rollback removed, and those that it changed or that the up script overwrites, if nobody has
+    -- touched them since.
     left_    text;
     open_    bigint[] := ARRAY(SELECT id FROM {registry} WHERE {chosen} ORDER BY id);
     waiting  bigint[];
@@ -13,8 +15,8 @@ DECLARE
     target   regclass;
     key_     text;
     live     text;
-    -- The key where a unique index knows it, the condition that a row of the copy and one of the table have the same, and the
-    -- condition that none of the table has it.
+    -- Whether a unique index provides the key, the condition that a row of the copy and a row of the table have the
+    -- same key, and the condition that no row of the table has it.
     by_key   boolean;
     names_   jsonb;
     is_same  text;
@@ -33,7 +35,8 @@ DECLARE
     thinned  bigint[] := '{}';
     is_on    boolean;
     is_exact boolean;
-    -- Where every row that was not there before is the up's: the table is new, or nobody could write into it and nothing was changed.
+    -- The copies whose tables contain only new rows of the up script: the table is new, or nobody could write to it and
+    -- nothing was changed.
     ours     bigint[];
     twin     record;
     others   text;
@@ -46,7 +49,7 @@ BEGIN
         AND CASE WHEN (shape ->> 'gone')::boolean
                  THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = now AND attnum = -1 AND xmin = pg_current_xact_id()::xid)
                  ELSE shape -> 'marked' = jsonb_build_array(pg_current_xact_id()::text, now::bigint, pg_stat_get_xact_tuples_updated(now)) END);
-    -- Triggers of the application and identity columns would change what comes back.
+    -- Triggers of the application and identity columns would change the restored rows.
     FOR one IN SELECT DISTINCT r.oid::regclass AS relation, t.tgname, t.tgenabled FROM {registry} k
                JOIN pg_class r ON r.oid = coalesce(to_regclass(nullif(k.relation, '')), to_regclass(k.shape ->> 'root'))
                JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
@@ -72,11 +75,11 @@ BEGIN
                 CONTINUE;
             END IF;
             target := coalesce(to_regclass(one.relation), to_regclass(one.shape ->> 'root'));
-            -- What is not there any more under its name stays in the copy.
+            -- If a table no longer exists under its name, its data stays in the copy.
             CONTINUE WHEN target IS NULL;
             IF one.store IS NULL THEN
                 is_on := true;
-                -- Numbers that the up has drawn already are not drawn again.
+                -- Sequence numbers that the up script has already used are not used again.
                 EXECUTE format('SELECT setval(%L, k.last_value, k.is_called) FROM (SELECT last_value, is_called FROM %s UNION ALL SELECT %s, %L) AS k '
                     'ORDER BY k.last_value * (SELECT sign(seqincrement) FROM pg_sequence WHERE seqrelid = %L::regclass) DESC, k.is_called DESC LIMIT 1',
                     target, target, one.shape -> 'last_value', (one.shape ->> 'is_called')::boolean, target);
@@ -97,10 +100,10 @@ BEGIN
                             key_, target);
                 absent := format('NOT EXISTS (SELECT FROM (%s) AS l WHERE l.key = s.roundtrip_key AND l.nth = s.roundtrip_nth)', live);
             END IF;
-            -- Into a table without rows they come as they are.
+            -- Rows are inserted into an empty table without checks.
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', target) INTO is_empty;
             left_ := CASE WHEN one.shape ? 'looked' THEN 's.roundtrip_mark IS NULL' ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
-            -- Rows that the up wrote over and that no key tells apart come back all together or not at all.
+            -- Overwritten rows without a distinguishing key are restored all together or not at all.
             is_exact := one.shape -> 'over' <> '[]' AND NOT (one.shape ->> 'unique')::boolean;
             IF is_exact THEN
                 EXECUTE format('SELECT count(*) FROM (%s) AS l', live) INTO updated;
@@ -135,7 +138,8 @@ BEGIN
                 why := SQLERRM;
             END;
         END LOOP;
-        -- Tables that point at each other: the rows of one come without what they point at, which follows in the next round.
+        -- Tables that refer to each other: the rows of one are inserted without the references, which follow in the
+        -- next round.
         thin := CASE WHEN NOT is_on THEN (SELECT min(id) FROM {registry} WHERE id = ANY (waiting) AND id <> ALL (thinned) AND (shape ->> 'gone')::boolean) END;
         IF NOT is_on AND cardinality(waiting) > 0 AND thin IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'RT003', MESSAGE = 'the kept rows cannot be brought back in any order: ' || why;

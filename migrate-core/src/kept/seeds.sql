@@ -1,5 +1,6 @@
--- Rows that the up made itself just now, in the way of those that come back. The same thing under another number gives way, as
--- long as nothing would go with it. Something else, which belongs to another row and only drew the same number, draws again.
+-- Rows that the up script has just inserted and that conflict with kept rows. If such a row is the same as a kept row
+-- but has another number, it is deleted, unless other rows would be deleted with it. A different row that merely has
+-- the same sequence number gets a new number.
 others := NULL;
 drawn := NULL;
 belongs := false;
@@ -39,7 +40,7 @@ WHILE (one.shape ->> 'gone')::boolean AND drawn IS NOT NULL AND belongs LOOP
     GET DIAGNOSTICS updated = ROW_COUNT;
     EXIT WHEN updated = 0;
 END LOOP;
--- Where only a drawn number tells rows apart, the same thing is what is equal in all else, one row for one row.
+-- If only a sequence number distinguishes rows, rows that are equal in all other columns count as the same, one to one.
 IF drawn IS NOT NULL AND others IS NULL AND ((one.shape ->> 'gone')::boolean OR one.shape -> 'top' <> 'null') THEN
     EXECUTE (
         SELECT format('WITH made AS MATERIALIZED (SELECT t.ctid AS at, t.tableoid AS part, ROW(%2$s)::text AS image, row_number() OVER (PARTITION BY ROW(%2$s)::text) AS nth '

@@ -1,5 +1,5 @@
--- Reads the copy and the table once, and writes what is to be kept: with a digest of what is left of each row, and without the
--- rows that are as they were.
+-- Reads the copy and the table once, and writes what is to be kept: with a digest of what remains of each row, and
+-- without unchanged rows.
 EXECUTE (
     SELECT format('CREATE TABLE %1$I.%2$I AS SELECT %3$s, CASE WHEN t.ctid IS NOT NULL THEN %4$s END AS roundtrip_left, NULL::text AS roundtrip_mark '
             'FROM %1$I.%5$I AS s LEFT JOIN ONLY %6$s AS t ON %7$s%8$s',
@@ -9,7 +9,7 @@ EXECUTE (
         {image}, one.store, target, {same},
         CASE WHEN is_plain THEN ' WHERE t.ctid IS NULL' || coalesce(d.images, '') || coalesce(d.texts, '') END)
     FROM (
-        -- Values of the same type are compared as they are stored: what is equal may be written differently.
+        -- Values of the same type are compared in their stored form, because equal values may be written differently.
         SELECT format(' OR ROW(%s)::record *<> ROW(%s)::record', string_agg(format('s.%I', k.attname), ', ' ORDER BY k.attnum) FILTER (WHERE k.atttypid = a.atttypid),
                    string_agg(format('t.%I', a.attname), ', ' ORDER BY k.attnum) FILTER (WHERE k.atttypid = a.atttypid)) AS images,
                string_agg(format(' OR {stored} IS DISTINCT FROM ', k.attname) || format('{text}', a.attname), '') FILTER (WHERE k.atttypid <> a.atttypid) AS texts

@@ -1,8 +1,8 @@
--- Brings back values into the rows that are there.
+-- Restores values in existing rows.
 SELECT string_agg(format(CASE WHEN (one.shape ->> 'gone')::boolean OR one.shape -> 'lost' @> (c -> 'n') THEN '%1$I = %2$s'
                ELSE '%1$I = CASE WHEN %3$s THEN %2$s ELSE t.%1$I END' END, a.attname,
            CASE WHEN k.atttypid = a.atttypid THEN format('s.%I', k.attname) ELSE format('({stored})::%2$s', k.attname, format_type(a.atttypid, -1)) END, left_), ', '),
-    -- Values of the same type are compared as they are stored: what is equal may be written differently.
+    -- Values of the same type are compared in their stored form, because equal values may be written differently.
     string_agg(CASE WHEN k.atttypid = a.atttypid THEN format('ROW(t.%1$I)::record *<> ROW(s.%1$I)::record', a.attname)
                ELSE format('{text} IS DISTINCT FROM ', a.attname) || format('{stored}', k.attname) END, ' OR ')
 INTO set_, differs
@@ -19,7 +19,7 @@ IF set_ IS NOT NULL AND one.id IS DISTINCT FROM thin THEN
              WHEN one.shape -> 'over' <> '[]' THEN left_ || ' AND (' || differs || ')'
              ELSE left_ END);
     GET DIAGNOSTICS updated = ROW_COUNT;
-    -- What has its value already was not written again, and is back all the same.
+    -- A row that already has its value was not written again, but counts as restored.
     IF one.shape -> 'over' <> '[]' AND one.shape -> 'lost' = '[]' THEN
         EXECUTE format('SELECT count(*) FROM %I.%I AS s WHERE %s AND NOT (%s)', {schema}, one.store, left_, absent) INTO updated;
     END IF;

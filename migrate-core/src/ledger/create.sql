@@ -1,7 +1,6 @@
--- The ledger of Roundtrip. Every event is a row; nothing ever changes or removes one.
--- {ledger} and {refuse} stand for quoted names.
--- There is no CHECK here: the server parses its expression for every INSERT, which costs a
--- short migration a twentieth of its time; whoever reads a row checks its words.
+-- The ledger of Roundtrip. Every event is a row; rows are never changed or removed. {ledger} and {refuse} stand for
+-- quoted names. There are no CHECK constraints: the server would parse their expressions for every INSERT, which costs
+-- a short migration a twentieth of its time; values are checked when rows are read.
 CREATE TABLE {ledger} (
     id            bigint      NOT NULL PRIMARY KEY,
     event         text        NOT NULL,

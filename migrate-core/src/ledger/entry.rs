@@ -1,4 +1,4 @@
-//! What a row of the ledger says.
+//! The rows of the ledger.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,34 +8,34 @@ use crate::source::{Checksum, Version};
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The up ran and was committed.
+    /// The up script ran and was committed.
     Applied,
-    /// The down ran and was committed.
+    /// The down script ran and was committed.
     RolledBack,
-    /// It was recorded as applied without being run.
+    /// The migration was recorded as applied without being run.
     Baselined,
-    /// A migration without a transaction began.
+    /// A migration without a transaction started.
     Started,
     /// One statement of it is done.
     Progress,
     /// One statement of it failed.
     Failed,
-    /// Somebody said what an unfinished migration is to count as.
+    /// Somebody decided whether an unfinished migration counts as applied or rolled back.
     Resolved,
-    /// The schema was looked at; only the fingerprint is told.
+    /// The schema was read; the row contains only its fingerprint.
     Observed,
 }
 
-/// Which way a migration goes.
+/// The direction of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// From the version before it to its own.
+    /// From the previous version to its own.
     Up,
-    /// From its own version to the one before.
+    /// From its own version to the previous one.
     Down,
 }
 
-/// A word in the ledger that this version of the library does not know.
+/// A word in the ledger that is unknown to this version of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownWord(pub String);
 
@@ -75,7 +75,7 @@ impl Direction {
         }
     }
 
-    /// The other way.
+    /// The opposite direction.
     pub fn reverse(self) -> Self {
         match self {
             Self::Up => Self::Down,
@@ -90,14 +90,14 @@ impl fmt::Display for Direction {
     }
 }
 
-/// A row of the ledger, as far as the present state depends on it.
+/// A row of the ledger, reduced to what the present state depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// Position, from 1, without gaps.
     pub id: i64,
     /// What happened.
     pub event: Event,
-    /// Which script it was about.
+    /// The direction of the script.
     pub direction: Direction,
     /// The version of the migration.
     pub version: Version,
@@ -105,26 +105,26 @@ pub struct LedgerEntry {
     pub name: String,
     /// The statement that is done or failed, from 1.
     pub statement: Option<usize>,
-    /// The checksum of the up.
+    /// The checksum of the up script.
     pub up_checksum: Option<Checksum>,
-    /// The checksum of the down.
+    /// The checksum of the down script.
     pub down_checksum: Option<Checksum>,
     /// When, in UTC, as RFC 3339.
     pub at: String,
     /// Who: the person, or else the role that logged in.
     pub by: String,
-    /// For one that failed: why.
+    /// For a failure: the reason.
     pub note: Option<String>,
 }
 
-/// A row of the ledger with everything that is known about it.
+/// A row of the ledger with all its columns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
     /// Position, from 1, without gaps.
     pub id: i64,
-    /// What happened, as the ledger's own word.
+    /// What happened, as the word in the ledger.
     pub event: String,
-    /// Which script it was about.
+    /// The direction of the script.
     pub direction: Option<String>,
     /// The version of the migration; `None` for an observation.
     pub version: Option<String>,
@@ -150,12 +150,12 @@ pub struct HistoryEntry {
     pub commit: Option<String>,
     /// Name and version of the runner.
     pub tool: String,
-    /// The checksum of the up.
+    /// The checksum of the up script.
     pub up_checksum: Option<String>,
-    /// The checksum of the down.
+    /// The checksum of the down script.
     pub down_checksum: Option<String>,
-    /// The fingerprint of the schema after it.
+    /// The fingerprint of the schema after the event.
     pub fingerprint: Option<String>,
-    /// Why, or what failed.
+    /// The reason, or the failure.
     pub note: Option<String>,
 }

@@ -1,8 +1,7 @@
 //! The append-only ledger: what was done to this database, by whom, from what, and when.
 //!
-//! Only this module knows the table. It reads rows and writes the SQL that adds one; when a
-//! row is added, and in which transaction, is decided by the runner. What the rows mean for
-//! the present is derived by [`crate::runner::State`].
+//! Only this module knows the table. It reads rows and writes the SQL that adds a row; the runner decides when a row is
+//! added, and in which transaction. [`crate::runner::State`] derives the present state from the rows.
 
 mod entry;
 mod read;
@@ -15,16 +14,16 @@ pub(crate) use record::{Record, Since, Writer};
 
 use std::env;
 
-/// Columns that only a ledger has all of, and the trigger that guards it.
+/// Columns that only a ledger has together, and the trigger that protects it.
 pub(crate) const MARKS: [&str; 8] =
     ["id", "event", "direction", "version", "up_checksum", "down_sql", "fingerprint", "batch"];
 pub(crate) const GUARD: &str = "append_only";
 
-/// Who somebody is, by variables: a CI system's user before the login name.
+/// Environment variables with the user: those of CI systems before the login name.
 pub(crate) const USERS: [&str; 7] =
     ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILDKITE_BUILD_CREATOR", "SUDO_USER", "USER", "LOGNAME", "USERNAME"];
 
-/// Who this process runs as, by the system's accounts; for containers, which set no variable.
+/// The system account of this process; for containers, which set no variable.
 #[cfg(target_os = "linux")]
 fn account() -> Option<String> {
     use std::os::unix::fs::MetadataExt;
@@ -39,7 +38,7 @@ fn account() -> Option<String> {
     None
 }
 
-/// Who runs migrations, and from where: this goes into every row of the ledger.
+/// Who runs migrations, and from where: this is recorded in every row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The person, or the user of the CI system.
@@ -55,15 +54,15 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// A program of which nobody has said who runs it, nor where; nothing is asked. A [`Migrator`](crate::Migrator) asks the
-    /// environment then, when it is opened.
+    /// A program without user and host; the environment is not read. A [`Migrator`](crate::Migrator) reads it when it
+    /// is opened.
     pub fn named(application: &str) -> Self {
         let tool = concat!("roundtrip ", env!("CARGO_PKG_VERSION")).to_owned();
         Self { user: None, host: None, application: application.to_owned(), commit: None, tool }
     }
 
-    /// What the environment tells: the CI system's user before the login name, the host name,
-    /// and the commit where a CI system names one.
+    /// Reads the environment: the CI system's user before the login name, the host name, and the commit if a CI system
+    /// sets one.
     pub fn from_environment(application: &str) -> Self {
         let first = |names: &[&str]| names.iter().find_map(|name| env::var(name).ok().filter(|v| !v.is_empty()));
         let host = || std::fs::read_to_string("/etc/hostname").ok().map(|name| name.trim().to_owned());
@@ -75,7 +74,7 @@ impl Actor {
         }
     }
 
-    /// The same, with what the environment tells where nobody has said anything.
+    /// Adds the values of the environment, if neither user, host nor commit is set.
     pub(crate) fn known(self) -> Self {
         match self {
             Self { user: None, host: None, commit: None, application, tool } => {

@@ -1,4 +1,4 @@
-//! Reading the ledger: in one message, in a read-only transaction, also where there is none.
+//! Reads the ledger: in one message, in a read-only transaction, even if there is none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::finding::Finding;
 use crate::ident::{QualifiedName, literal};
 use crate::source::{Checksum, Version};
 
-/// The rows that decide the present state, oldest first, and the number of the newest row of
-/// any kind; `None` where there is no ledger.
+/// The rows that determine the present state, oldest first, and the number of the newest row of any kind; `None` if
+/// there is no ledger.
 pub(crate) async fn entries(session: &mut Session, ledger: &QualifiedName) -> Result<Option<(Vec<LedgerEntry>, i64)>> {
-    // Reasons may be long, and only the state of what failed depends on one.
+    // Notes may be long, and the state needs them only for failures.
     let columns = "id, event, direction, version, name, statement, up_checksum, down_checksum, at, \
                    coalesce(actor, role), CASE WHEN event = 'failed' THEN note END";
     let Some(rows) = select(session, ledger, columns, "").await? else { return Ok(None) };
@@ -25,7 +25,7 @@ pub(crate) async fn entries(session: &mut Session, ledger: &QualifiedName) -> Re
     Ok(Some((entries.collect::<Result<_>>()?, newest)))
 }
 
-/// The number of the newest row: 0 for an empty ledger, `None` where there is none.
+/// The number of the newest row: 0 for an empty ledger, `None` if there is no ledger.
 pub(crate) async fn newest(session: &mut Session, ledger: &QualifiedName) -> Result<Option<i64>> {
     let only_newest = format!("WHERE id = (SELECT max(id) FROM {ledger})");
     let Some(rows) = select(session, ledger, "id", &only_newest).await? else { return Ok(None) };
@@ -33,7 +33,7 @@ pub(crate) async fn newest(session: &mut Session, ledger: &QualifiedName) -> Res
     Ok(Some(newest.unwrap_or(0)))
 }
 
-/// The query for the newest version that is applied, for scripts; one row or none.
+/// The query for the newest applied version, for scripts; it returns one row or none.
 pub(crate) fn newest_applied(ledger: &QualifiedName) -> String {
     format!(
         "SELECT l.version FROM {ledger} l WHERE l.direction = 'up' AND l.event IN ('applied', 'baselined', 'resolved') \
@@ -43,14 +43,14 @@ pub(crate) fn newest_applied(ledger: &QualifiedName) -> String {
     )
 }
 
-/// What the ledger knows after the row `after`, oldest first; empty where there is none.
+/// The ledger's rows after the row `after`, oldest first; empty if there is no ledger.
 pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName, after: i64) -> Result<Vec<HistoryEntry>> {
     let columns = "id, event, direction, version, name, statement, batch, at, \
          CASE WHEN event IN ('applied', 'rolled_back') THEN round(1000 * extract(epoch FROM at - CASE \
              WHEN lag(event) OVER oldest_first IN ('started', 'progress') THEN sent_at \
              ELSE greatest(sent_at, lag(at) OVER oldest_first) END), 3) END, \
          role, actor, host, application, git_commit, tool, up_checksum, down_checksum, fingerprint, note";
-    // How long the first of them took depends on the row before it.
+    // The duration of the first of them depends on the row before it.
     let from = format!("WHERE id >= {after} WINDOW oldest_first AS (ORDER BY id)");
     let rows = select(session, ledger, columns, &from).await?.unwrap_or_default();
     let events = rows.into_iter().map(|row| event(row).map_err(|what| unreadable(ledger, &what)));
@@ -58,7 +58,7 @@ pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName, after
     events.skip_while(is_before).collect()
 }
 
-/// The down scripts that were stored when these versions were applied last.
+/// The down scripts that were stored when these versions were last applied.
 pub(crate) async fn down_scripts(
     session: &mut Session,
     ledger: &QualifiedName,
@@ -74,7 +74,7 @@ pub(crate) async fn down_scripts(
     Ok(pairs.collect())
 }
 
-/// Selects from the ledger in order; `None` where there is no ledger.
+/// Selects from the ledger in order; `None` if there is no ledger.
 async fn select(
     session: &mut Session,
     ledger: &QualifiedName,
@@ -101,7 +101,7 @@ async fn select(
             match ended {
                 Err(second) if second.is_statement_pooling() => return Err(cannot(second, ledger, None)),
                 Ok(()) if is_missing => return Ok(None),
-                // The network went in between: that is the news, and not that there is no ledger.
+                // The connection was lost in between: report that, and not that there is no ledger.
                 Err(second) if is_missing && second.is_lost() => return Err(cannot(second, ledger, None)),
                 _ => {}
             }
@@ -114,7 +114,7 @@ async fn select(
     }
 }
 
-/// How long a look at the ledger waits for somebody who has it to himself.
+/// How long reading the ledger waits for an exclusive lock.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
@@ -122,14 +122,14 @@ fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     let error =
         failure.explain(ErrorKind::Ledger, "ledger-locked", &format!("read the ledger {ledger} within {seconds} s"));
     error.note(
-        "a migration run never locks the ledger like this: VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
+        "a migration run never takes such a lock on the ledger; VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
     )
 }
 
 fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
     match lacking {
-        Some((told, grant)) => error.note(told).help_instead(format!("let it read the ledger: {grant}")),
+        Some((told, grant)) => error.note(told).help_instead(format!("grant the missing rights: {grant}")),
         None => error,
     }
 }
@@ -137,9 +137,9 @@ fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, Str
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
     Error::new(
         ErrorKind::Ledger,
-        Finding::error("ledger-unreadable", format!("the ledger {ledger} has a row that cannot be understood: {what}"))
-            .help("a newer version may have written it: use that one")
-            .help("is the table really a ledger of Roundtrip? `ledger` in migrate.toml names it"),
+        Finding::error("ledger-unreadable", format!("the ledger {ledger} has an invalid row: {what}"))
+            .help("a newer version of Roundtrip may have written it: use that version")
+            .help("is the table really a Roundtrip ledger? `ledger` in migrate.toml names it"),
     )
 }
 
@@ -202,7 +202,7 @@ fn number<T: std::str::FromStr>(what: &str, text: Option<String>) -> std::result
     text.map(|text| text.parse().map_err(|_| format!("{what} {text}"))).transpose()
 }
 
-/// Turns the server's `2026-11-24 02:16:16.123+00` into RFC 3339; our sessions are in UTC.
+/// Converts the server's `2026-11-24 02:16:16.123+00` to RFC 3339; our sessions use UTC.
 fn rfc3339(text: &str) -> String {
     text.replacen(' ', "T", 1).replacen("+00", "Z", 1)
 }

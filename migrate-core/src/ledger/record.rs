@@ -8,7 +8,7 @@ use crate::ident::{QualifiedName, literal, nullable};
 use crate::source::Migration;
 use crate::template::fill;
 
-/// What one new row says; who and from where is the same for a whole run.
+/// The content of a new row; the actor is the same for a whole run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(crate) event: Event,
@@ -20,14 +20,14 @@ pub(crate) struct Record<'a> {
     pub(crate) down_checksum: Option<&'a str>,
     pub(crate) down_sql: Option<&'a str>,
     pub(crate) note: Option<&'a str>,
-    /// When the event began.
+    /// When the event started.
     pub(crate) since: Since,
 }
 
-/// When an event began.
+/// When an event started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Since {
-    /// With its message, or after the row before it in the same message.
+    /// With its message, or after the previous row in the same message.
     Message,
     /// With its transaction, which took several messages.
     Transaction,
@@ -52,7 +52,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A row about a migration of which the files are here.
+    /// A row about a migration whose files exist.
     pub(crate) fn with_files(event: Event, direction: Direction, migration: &'a Migration) -> Self {
         let down = migration.down_script();
         Self {
@@ -64,7 +64,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Writes the rows of one run: it counts them, and knows what is the same in all of them.
+/// Writes the rows of one run: it numbers them, and adds the values that are the same in all of them.
 #[derive(Debug)]
 pub(crate) struct Writer {
     ledger: QualifiedName,
@@ -79,7 +79,7 @@ const COLUMNS: &str = "id, event, direction, version, name, statement, up_checks
                        note, batch, actor, host, application, git_commit, tool";
 
 impl Writer {
-    /// A writer whose first row comes after the row `newest`.
+    /// Creates a writer whose first row comes after the row `newest`.
     pub(crate) fn new(ledger: QualifiedName, newest: i64, actor: &Actor) -> Self {
         let who = format!(
             "{}, {}, {}, {}, {}",
@@ -92,7 +92,7 @@ impl Writer {
         Self { ledger, next: newest + 1, who, batch: newest + 1 }
     }
 
-    /// A writer for a script that somebody else runs: `who` stands where actor and host come.
+    /// Creates a writer for a script that somebody else runs: `who` replaces actor and host.
     pub(crate) fn with_who(ledger: QualifiedName, newest: i64, who: &str, actor: &Actor) -> Self {
         let from = nullable(actor.commit.as_deref());
         let who = format!("{who}, {}, {from}, {}", literal(&actor.application), literal(&actor.tool));
@@ -104,15 +104,15 @@ impl Writer {
         self.next
     }
 
-    /// Starts again after the row `newest`, within the same run.
+    /// Continues after the row `newest`, within the same run.
     pub(crate) fn resume_after(&mut self, newest: i64) {
         self.next = newest + 1;
     }
 
     /// The statement that adds this row, with its semicolon; it returns the row's number and times.
     ///
-    /// The number is written out, not drawn from a sequence: should anybody else have written
-    /// in the meantime, the primary key makes this statement fail, and with it the transaction.
+    /// The number is written explicitly, not taken from a sequence: if another session has written in the meantime, the
+    /// primary key makes this statement fail, and with it the transaction.
     pub(crate) fn insert(&mut self, record: &Record<'_>) -> String {
         let mut sql = String::with_capacity(512 + record.down_sql.map_or(0, str::len));
         let number = |n: Option<usize>| n.map_or("NULL".to_owned(), |n| n.to_string());
@@ -160,7 +160,7 @@ impl Writer {
         sql
     }
 
-    /// The statements that make the ledger.
+    /// The statements that create the ledger.
     pub(crate) fn create(&self) -> String {
         let refuse = QualifiedName::new(self.ledger.schema(), format!("{}_append_only", self.ledger.name()));
         fill(include_str!("create.sql"), &[("ledger", self.ledger.to_string()), ("refuse", refuse.to_string())])

@@ -1,9 +1,9 @@
-//! What a role may do with the ledger, and the statement that grants what it lacks.
+//! The privileges of a role on the ledger, and the statement that grants missing ones.
 
 use crate::db::Session;
 use crate::ident::{QualifiedName, literal, plain};
 
-/// What is wanted of a ledger that is there.
+/// The required access to an existing ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// To read it.
@@ -12,7 +12,7 @@ pub(crate) enum Wanted {
     Writing,
 }
 
-/// Columns that say what the present role lacks, for a query: the role, and which of the rights it has; all of them where there
+/// Query columns that show what the present role lacks: the role, and whether it has each privilege; all true if there
 /// is no ledger.
 pub(crate) fn columns(ledger: &QualifiedName) -> String {
     let (schema, table) = (literal(ledger.schema()), literal(ledger.name()));
@@ -31,7 +31,7 @@ pub(crate) fn columns(ledger: &QualifiedName) -> String {
     )
 }
 
-/// The rights that are lacking, as what to say and what to run; `row` begins with [`columns`].
+/// The missing privileges, as a sentence and as statements to run; `row` starts with [`columns`].
 pub(crate) fn lacking(ledger: &QualifiedName, wanted: Wanted, row: &[Option<String>]) -> Option<(String, String)> {
     let role = row.first()?.as_deref()?;
     let has = |at: usize| row.get(at).and_then(Option::as_deref) != Some("f");
@@ -54,7 +54,7 @@ pub(crate) fn lacking(ledger: &QualifiedName, wanted: Wanted, row: &[Option<Stri
     (!told.is_empty()).then(|| (format!("the role {role} lacks {}", told.join(" and ")), grants.join(" ")))
 }
 
-/// Asks what the present role lacks, after it was refused something. Where that cannot be asked, nothing is known.
+/// Queries what the present role lacks, after it was refused something. Returns `None` if that cannot be queried.
 pub(crate) async fn ask(session: &mut Session, ledger: &QualifiedName, wanted: Wanted) -> Option<(String, String)> {
     let rows = session.rows(&format!("SELECT {}", columns(ledger))).await.ok()?;
     lacking(ledger, wanted, rows.first()?)

@@ -1,4 +1,4 @@
-//! A database that has its schema already: the ledger begins with what is there, and nothing is run.
+//! Starts the ledger of a database that already has its schema: existing migrations are recorded, and nothing is run.
 
 use std::sync::Arc;
 
@@ -9,18 +9,20 @@ use crate::ledger::{Direction, Event, Record};
 use crate::source::{Migration, Version};
 
 impl Migrator {
-    /// Records every migration up to this version as applied, under the lock, and runs nothing.
-    /// Whether the database really is at that version is for the caller to know.
+    /// Records every migration up to this version as applied, under the lock, and runs nothing. The caller must know
+    /// that the database really is at that version.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Plan`] when the ledger has something applied or unfinished already, or there is no
-    /// such migration; [`ErrorKind::Ledger`] when it cannot be written.
+    /// [`ErrorKind::Plan`] when the ledger already has an applied or unfinished migration, or there is no such
+    /// migration; [`ErrorKind::Ledger`] when it cannot be written.
     pub async fn adopt(&mut self, upto: &Version, why: &str) -> Result<usize> {
         let state = self.state().await?;
         if let Some(version) = state.version().or(state.unfinished().map(|one| &one.version)) {
-            let finding = Finding::error("already-applied", format!("this ledger begins already: {version} is in it"))
-                .help("`cargo xtask status` shows where it stands; `cargo xtask migrate` applies what is pending");
+            let finding = Finding::error("already-applied", format!("this ledger already has migrations: {version}"))
+                .help(
+                    "`cargo xtask status` shows the state of the chain; `cargo xtask migrate` applies what is pending",
+                );
             return Err(Error::new(ErrorKind::Plan, finding));
         }
         let migrations: Vec<_> = self.set.iter().filter(|one| one.version() <= upto).cloned().collect();
@@ -30,12 +32,12 @@ impl Migrator {
         self.baselined(&state, &migrations, why).await
     }
 
-    /// Records pending migrations as applied, under the lock, and runs nothing: the database has what they make.
-    /// Whether it really has is for the caller to know.
+    /// Records pending migrations as applied, under the lock, and runs nothing. The caller must know that the database
+    /// really has what they create.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Plan`] when one of them is no pending migration, or something is unfinished;
+    /// [`ErrorKind::Plan`] when one of them is not a pending migration, or a migration is unfinished;
     /// [`ErrorKind::Ledger`] when it cannot be written.
     pub async fn mark(&mut self, versions: &[Version], why: &str) -> Result<usize> {
         let state = self.state().await?;
@@ -45,7 +47,7 @@ impl Migrator {
         let pending = |version: &Version| match self.set.get(version) {
             None => Err(obstacle::no_such_version(&self.set, version)),
             Some(_) if state.get(version).is_some() => {
-                Err(Finding::error("not-pending", format!("migration {version} is applied already"))
+                Err(Finding::error("not-pending", format!("migration {version} is already applied"))
                     .help("`cargo xtask status` shows what is pending"))
             }
             Some(migration) => Ok(migration.clone()),

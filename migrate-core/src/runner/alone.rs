@@ -1,4 +1,4 @@
-//! One statement of a script by itself, on a database that is thrown away: where somebody stopped half way through it.
+//! Runs one statement of a script by itself on a shadow database, for a script that somebody stopped halfway.
 
 use super::rehearse::Rehearsal;
 use super::singly;
@@ -6,11 +6,11 @@ use crate::error::Result;
 use crate::source::Script;
 
 impl Rehearsal {
-    /// Runs one statement of a script by itself, under the settings of those before it.
+    /// Runs one statement of a script by itself, with the settings of the statements before it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with what the server said; nothing of the statement is done then.
+    /// [`ErrorKind::Statement`] with the server's message; nothing of the statement is done then.
     pub async fn statement(&mut self, script: &Script, at: usize) -> Result<()> {
         let statement = &script.statements()[at];
         let (text, mut prepare) = (&script.text()[statement.span.clone()], singly::prepare(script, at));
@@ -27,7 +27,7 @@ impl Rehearsal {
                 outcome = self.query(message).await.map(drop);
             }
         }
-        // Where this fails too the session is gone, and the next message says so.
+        // If this fails too, the session is gone, and the next message reports it.
         let _ = self.session.send(&format!("ROLLBACK; {}", self.settings.isolate())).await;
         outcome
     }

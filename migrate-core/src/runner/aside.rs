@@ -1,4 +1,5 @@
-//! What goes around a script: data kept before a rollback takes it, and brought back when the migration is applied again.
+//! The SQL around a script: it saves data before a rollback removes it, and restores the data when the migration is
+//! applied again.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,7 @@ use crate::source::{Script, Version};
 use crate::sql::{Class, tokens};
 
 impl Executor<'_> {
-    /// Sends what changes kept data, and ends the run.
+    /// Sends SQL that changes kept data, and ends the run.
     async fn finish_kept(mut self, sql: &str, what: &str) -> Result<()> {
         let sent = self.lines.worker.send(&format!("BEGIN; {sql} COMMIT;")).await;
         let (_, released) = self.finish(false).await;
@@ -24,12 +25,12 @@ impl Executor<'_> {
     }
 }
 
-/// What goes around the script of a step; `kept` are the versions for which data are kept that are not back yet.
+/// The SQL around the script of a step; `kept` are the versions with kept data that is not restored yet.
 pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &Step) -> Aside {
     let ledger = &options.ledger;
     match (step.direction, &step.work) {
         (Direction::Down, Work::Sql(script)) if options.keep_data => {
-            // What runs outside of a transaction takes nothing away, or it is refused: there is nothing to try.
+            // A script outside a transaction either removes no data or is refused: there is nothing to try.
             let script = if step.no_transaction() { "" } else { script.text() };
             kept::keep(ledger, &step.version, &step.name, script, &again(step))
         }
@@ -38,28 +39,29 @@ pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &Step) -
     }
 }
 
-/// What is known of the up that would be applied again after a down.
+/// What is known of the up script that would be applied again after a down script.
 fn again(step: &Step) -> Again<'_> {
     match step.migration.as_ref().map(|migration| migration.up_script()) {
         Some(Some(script)) => Again::of(script),
         Some(None) => Again::unknown("it is written in Rust"),
-        None => Again::unknown("its file is not here"),
+        None => Again::unknown("its file is missing"),
     }
 }
 
 impl Migrator {
-    /// Brings back what the last rollback of a version kept; the version has to be applied. Values that the rollback only
-    /// changed stay as they are: whether somebody has changed them since can only be told while the migration is applied.
+    /// Restores what the last rollback of a version kept; the version must be applied. Values that the rollback only
+    /// changed stay as they are: only while the migration is being applied can it be seen whether somebody has changed
+    /// them since.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Plan`] when the version is not applied or nothing is kept for it; [`ErrorKind::Statement`] when the
-    /// data do not fit any more.
+    /// [`ErrorKind::Plan`] when the version is not applied or no data is kept for it; [`ErrorKind::Statement`] when the
+    /// data no longer fits.
     pub async fn restore_kept(&mut self, version: &Version) -> Result<()> {
         let state = self.state().await?;
         if state.get(version).is_none() {
             let finding = Finding::error("not-applied", format!("migration {version} is not applied"))
-                .help("`cargo xtask migrate` applies it, and brings back what was kept");
+                .help("`cargo xtask migrate` applies it and restores the kept data");
             return Err(Error::new(ErrorKind::Plan, finding));
         }
         let executor = self.prepare(state.newest(), true).await?;
@@ -68,10 +70,10 @@ impl Migrator {
             return Err(Error::new(ErrorKind::Plan, nothing_kept(version)));
         }
         let sql = kept::restore(&executor.options.ledger, version);
-        executor.finish_kept(&sql, "bring back the kept data").await
+        executor.finish_kept(&sql, "restore the kept data").await
     }
 
-    /// Drops copies, for good.
+    /// Drops copies permanently.
     ///
     /// # Errors
     ///
@@ -84,8 +86,8 @@ impl Migrator {
     }
 }
 
-/// Whether a script has nothing but statements that never take data away: indexes, `VACUUM` and their kin. What is not
-/// seen to be one of them could be anything.
+/// Whether a script contains only statements that never remove data: index statements, `VACUUM` and similar. A
+/// statement that is not recognized as one of them could do anything.
 fn is_upkeep(script: &Script) -> bool {
     use Class::TableMaintenance;
     use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, ReindexConcurrently, Session};
@@ -102,7 +104,7 @@ fn is_upkeep(script: &Script) -> bool {
     })
 }
 
-/// Every step whose losses cannot be kept: those that are not one script in one transaction.
+/// A finding for each step whose lost data cannot be kept: those that are not one script in one transaction.
 pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
     let steps = plan.steps().iter().filter(|step| step.direction == Direction::Down);
     let why = |step: &Step| match &step.work {
@@ -113,18 +115,22 @@ pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
     let refused = steps.filter_map(|step| {
         let finding = Finding::error(
             "cannot-keep",
-            format!("what {} takes away cannot be kept: {}", explain::title(step), why(step)?),
+            format!("the data that {} removes cannot be kept: {}", explain::title(step), why(step)?),
         );
         let place = match &step.work {
             Work::Sql(script) => Some(Place::file(script.path())),
             Work::Code => step.migration.as_ref().map(|migration| Place::file(migration.path())),
         };
-        Some(finding.at(place).help("copy what it destroys by hand, then roll it back alone and without --keep-data"))
+        Some(
+            finding
+                .at(place)
+                .help("copy the data by hand, then roll back this migration alone and without --keep-data"),
+        )
     });
     refused.collect()
 }
 
-/// The versions for which something is kept that is not back yet; `registry` says whether anything ever was.
+/// The versions with kept data that is not restored yet, read from `registry`.
 pub(super) async fn kept_versions(worker: &mut Session, registry: &str) -> Result<BTreeSet<Version>> {
     let query = format!(
         "BEGIN READ ONLY; SET LOCAL lock_timeout TO '3s'; \
@@ -138,18 +144,18 @@ pub(super) async fn kept_versions(worker: &mut Session, registry: &str) -> Resul
     Ok(rows.into_iter().filter_map(|row| row.into_iter().next()??.parse().ok()).collect())
 }
 
-/// The condition that holds where there is a registry.
+/// The condition that a registry exists.
 pub(super) fn registry_exists(registry: &str) -> String {
     format!("pg_catalog.to_regclass({}) IS NOT NULL", literal(registry))
 }
 
 fn nothing_kept(version: &Version) -> Finding {
-    Finding::error("nothing-kept", format!("nothing is kept for migration {version}"))
-        .help("`cargo xtask kept` lists what is")
+    Finding::error("nothing-kept", format!("no data is kept for migration {version}"))
+        .help("`cargo xtask kept` lists the kept data")
 }
 
 fn refused(failure: Failure, what: &str) -> Error {
     failure
         .explain(ErrorKind::Statement, "kept-data", what)
-        .help("`cargo xtask kept` lists what there is; the copies are tables, and can be read")
+        .help("`cargo xtask kept` lists the kept data; the copies are ordinary tables, which you can query")
 }

@@ -1,5 +1,5 @@
-//! Migrations written in Rust: they take part in the chain like the others, each in one
-//! transaction with its row in the ledger.
+//! Migrations written in Rust: they are part of the chain like the others, each in one transaction with its row in the
+//! ledger.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -20,21 +20,21 @@ use crate::finding::{Finding, Place};
 use crate::ledger::{Direction, Event, Record, Since};
 use crate::source::Version;
 
-/// What a Rust migration may return as an error.
+/// The error type that a Rust migration may return.
 pub type CodeError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A migration written in Rust.
 ///
-/// Both ways run inside the transaction that also writes the ledger: nothing has to be
-/// committed, and `connection.begin()` makes a savepoint.
+/// Both directions run inside the transaction that also writes the ledger: do not commit; `connection.begin()` creates
+/// a savepoint.
 pub trait CodeMigration: Send + Sync {
-    /// The version, the same as in the name of its file.
+    /// The version, which must match the name of its file.
     fn version(&self) -> Version;
 
-    /// Goes up.
+    /// Applies the migration.
     fn up<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, std::result::Result<(), CodeError>>;
 
-    /// Goes down, so that what was before `up` is there again.
+    /// Rolls the migration back, so that the database is as it was before `up`.
     fn down<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, std::result::Result<(), CodeError>>;
 }
 
@@ -43,18 +43,18 @@ pub trait CodeMigration: Send + Sync {
 pub struct CodeMigrations(Vec<Arc<dyn CodeMigration>>);
 
 impl CodeMigrations {
-    /// None.
+    /// Returns an empty set.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Adds one.
+    /// Adds a migration.
     pub fn with(mut self, migration: impl CodeMigration + 'static) -> Self {
         self.0.push(Arc::new(migration));
         self
     }
 
-    /// The one with this version.
+    /// The migration with this version.
     pub fn get(&self, version: &Version) -> Option<&Arc<dyn CodeMigration>> {
         self.0.iter().find(|migration| migration.version() == *version)
     }
@@ -114,7 +114,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// Calls the function; a panic in it is an error like any other.
+/// Calls the function; a panic in it is treated as an error.
 pub(super) async fn call(
     code: &dyn CodeMigration,
     direction: Direction,
@@ -135,7 +135,7 @@ pub(super) async fn call(
     }
 }
 
-/// An error of the driver in the server's words, any other in its own.
+/// Describes an error: for a driver error the server's message, otherwise the error's own text.
 fn describe(error: CodeError) -> String {
     match error.downcast::<sqlx::Error>() {
         Ok(error) => match Failure::from(*error) {
@@ -150,14 +150,14 @@ pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
     let finding = Finding::error("code-failed", format!("{} returned an error: {why}", explain::title(step)))
         .at(Place::file(path))
         .note("nothing of this migration was kept; what ran before it is committed")
-        .help("mend the function, build again, and run the command again");
+        .help("fix the function, rebuild, and run the command again");
     Error::new(ErrorKind::Code, finding)
 }
 
 /// The executable was built without the migration.
 pub(super) fn missing(step: &Step) -> Error {
-    let finding = Finding::error("no-code", format!("this executable does not have {}", explain::title(step)))
-        .help("register it with `CodeMigrations::with`, in the executable that runs the chain");
+    let finding = Finding::error("no-code", format!("this executable does not contain {}", explain::title(step)))
+        .help("register it with `CodeMigrations::with` in the executable that runs the chain");
     Error::new(ErrorKind::Plan, finding)
 }
 

@@ -1,9 +1,8 @@
-//! One message on its way: the answers as they come, a look at who is in the way, and the
-//! switch that interrupts it.
+//! Sends one message and reads the answers as they arrive, while watching for blocking sessions and for cancellation.
 //!
-//! The looks go over the connection of the lock, beside the answers and never before them: a look that gets no answer keeps
-//! nobody waiting. Where that connection falls silent, another one looks, and where the server does not work for us any
-//! more, the message is given up.
+//! The watching uses the connection of the lock, in parallel with the answers and never before them: a check that gets
+//! no answer delays nothing. If that connection falls silent, another connection is used, and if the server no longer
+//! works for us, the message is given up.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,43 +15,43 @@ use super::pulse::{Course, Pulse};
 use crate::db::{Advance, Failure, Fence, Guard, Holder, Limits, Look, Refused, Reply, Seen, Session, Verdict};
 use crate::error::Result as Outcome;
 
-/// How a message ended that did not end well.
+/// How a message failed.
 #[derive(Debug)]
 pub(super) struct Broken {
     pub(super) failure: Failure,
-    /// Whether it was interrupted on request.
+    /// Whether it was cancelled on request.
     pub(super) cancelled: bool,
-    /// Who was seen to be in the way, last.
+    /// The sessions that were last seen blocking it.
     pub(super) blockers: Vec<Holder>,
 }
 
-/// The connections of a run, and what they hold; [`Lines::give_back`] is the end of each.
+/// The connections of a run and what they hold; each of them ends with [`Lines::give_back`].
 #[derive(Debug)]
 pub(super) struct Lines {
     pub(super) worker: Session,
     pub(super) guard: Guard,
     pub(super) fence: Fence,
-    /// Looks in place of the guard, whose connection is silent or gone.
+    /// Watches instead of the guard if the guard's connection is silent or gone.
     pub(super) scout: Option<Session>,
     /// Whether nothing answered when the worker was given up: neither the guard nor a new connection.
     pub(super) is_cut_off: bool,
-    /// Whether somebody took the lock away from us.
+    /// Whether we lost the lock.
     pub(super) lock_lost: bool,
 }
 
-/// After how long a statement that was to be cancelled, and still runs, is to be cancelled again.
+/// How long after a cancel request a statement that still runs is cancelled again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often the second connection looks after the first.
+/// How often the second connection checks the first one.
 const LOOK: Duration = Duration::from_millis(400);
 
 impl Lines {
-    /// Gives back the lock and the fence, and closes the connections: of a session nobody knows what a migration left in it.
-    /// An error is a lock that was not ours any more.
+    /// Releases the lock and the fence, and closes the connections, because the state that a migration left in a
+    /// session is unknown. Returns an error if the lock was no longer ours.
     pub(super) async fn give_back(self) -> Outcome<()> {
         let Self { worker, mut guard, fence, mut scout, is_cut_off, .. } = self;
         if is_cut_off {
-            // Nobody is there to take anything back: the server will see for itself that we are gone.
+            // Nothing answers, so nothing can be released: the server will notice that we are gone.
             return Ok(());
         }
         let is_gone = !worker.is_open();
@@ -60,10 +59,12 @@ impl Lines {
             let _ = timeout(LEAVING, guard.end(&fence, &mut scout)).await;
         }
         let database = worker.database().clone();
-        // Both at once, for neither has to wait for the other: the next run takes the lock first, and the fence second.
+        // Both at once, because neither has to wait for the other: the next run takes the lock first and the fence
+        // second.
         let (is_back, released) = tokio::join!(worker.give_back(), guard.release(&mut scout));
         if !is_back && !is_gone {
-            // The connection broke, and perhaps only we know that: while the server process lives, its fence stands.
+            // The connection broke, and perhaps only we know that: as long as the server process lives, it holds its
+            // fence.
             let _ = timeout(LEAVING, fence.end(&database, &mut scout)).await;
         }
         if let Some(scout) = scout {
@@ -72,7 +73,7 @@ impl Lines {
         released
     }
 
-    /// Sends a message and hears every answer; meanwhile watches the lock and the locks in the way.
+    /// Sends a message and passes on every answer; meanwhile checks the lock and looks for blocking sessions.
     pub(super) async fn drive(
         &mut self,
         message: String,
@@ -123,7 +124,7 @@ impl Lines {
         self.after(outcome, nothing_answers)
     }
 
-    /// A worker that was given up is not used again.
+    /// Cuts off a worker that was given up, so that it is not used again.
     fn after<T>(&mut self, outcome: Result<T, Broken>, nothing_answers: bool) -> Result<T, Broken> {
         if matches!(&outcome, Err(Broken { failure: Failure::Silent(_), .. })) {
             self.worker.cut();
@@ -133,7 +134,7 @@ impl Lines {
     }
 }
 
-/// The second connection, while the first is busy.
+/// What the second connection does while the first is busy.
 struct Watch<'a> {
     guard: &'a mut Guard,
     fence: &'a Fence,
@@ -141,16 +142,16 @@ struct Watch<'a> {
     lock_lost: &'a mut bool,
     limits: Limits,
     verdict: Verdict,
-    /// How many answers came, and how many of them were counted.
+    /// How many answers arrived, and how many of them were counted.
     heard: &'a AtomicUsize,
     counted: usize,
-    /// Whether the guard's connection did not answer the last look.
+    /// Whether the guard's connection did not answer the last check.
     is_mute: bool,
-    /// Whether nothing answered it.
+    /// Whether nothing answered the last check.
     is_cut_off: bool,
-    /// Whether the server process may wait for us: code of a migration runs between two statements.
+    /// Whether the server process may be waiting for us: the code of a migration runs between two statements.
     may_be_idle: bool,
-    /// When it was to be interrupted, and whether the server was asked to.
+    /// When cancellation was requested, and whether the server was asked.
     cancelled: Option<(Instant, bool)>,
     blockers: Vec<Holder>,
     pulse: Pulse,
@@ -191,7 +192,7 @@ impl<'a> Watch<'a> {
         Broken { failure, cancelled: self.cancelled.is_some(), blockers: std::mem::take(&mut self.blockers) }
     }
 
-    /// Looks now and then; returns only where the worker has to be given up.
+    /// Checks periodically; returns only when the worker has to be given up.
     async fn over(&mut self, course: &Course<'_>, options: &Options) -> Failure {
         let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -200,10 +201,11 @@ impl<'a> Watch<'a> {
             let looked = tokio::select! {
                 biased;
                 () = options.cancel.cancelled(), if !is_pressed => None,
-                // A look that gets no answer is dropped for the switch; the guard's connection can take that.
+                // A check without an answer is dropped when cancellation is requested; the guard's connection can
+                // handle that.
                 looked = async {
                     let looking = self.next_look(&mut ticks, course, options);
-                    // Whoever wants to leave does not wait for a connection either.
+                    // After cancellation, do not wait for a connection either.
                     match is_pressed {
                         true => timeout(LEAVING, looking).await.ok().flatten(),
                         false => looking.await,
@@ -217,7 +219,7 @@ impl<'a> Watch<'a> {
             if let Some(failure) = self.judge(looked) {
                 return failure;
             }
-            // A script can catch the first request, and one that was not delivered is asked again at once.
+            // A script can catch the first request, and a request that was not delivered is repeated at once.
             if let Some((since, was_asked)) = self.cancelled
                 && (!was_asked || since.elapsed() >= AGAIN)
             {
@@ -226,7 +228,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Waits until it is time, looks, and reports what is in the way or takes long.
+    /// Waits for the next tick, checks, and reports blocking sessions and long-running steps.
     async fn next_look(
         &mut self,
         ticks: &mut Interval,
@@ -238,7 +240,7 @@ impl<'a> Watch<'a> {
         if looked.is_none() && self.pulse.is_due() {
             self.pulse.tell_of_silence(&*options.observer);
         }
-        // Who is out of the way is not to blame for what comes later.
+        // A session that no longer blocks is not the cause of a later failure.
         if matches!(&looked, Some(Ok(look)) if look.holders.is_empty()) {
             self.blockers.clear();
         }
@@ -246,13 +248,13 @@ impl<'a> Watch<'a> {
             Some(Ok(look)) if !look.holders.is_empty() && look.holders != self.blockers => look.holders.clone(),
             _ => Vec::new(),
         };
-        // What a server does that does not answer is not known.
+        // If the server does not answer, its state is unknown.
         if !holders.is_empty() || (looked.is_some() && self.pulse.is_due()) {
             let advance = self.advance(course, options).await;
             if !holders.is_empty() {
                 match course.step(advance.newest) {
                     Some(step) => options.observer.hear(&Progress::Blocked(step, &holders)),
-                    // Which of the steps waits is not known.
+                    // It is unknown which of the steps waits.
                     None if advance.newest.is_none() => holders.iter().for_each(|holder| {
                         options.observer.hear(&Progress::Remark(&format!("waiting for {holder}")));
                     }),
@@ -267,7 +269,7 @@ impl<'a> Watch<'a> {
         looked
     }
 
-    /// How far the work is, where the guard's connection can tell.
+    /// How far the work is, if the guard's connection can tell.
     async fn advance(&mut self, course: &Course<'_>, options: &Options) -> Advance {
         if self.is_mute {
             return Advance::default();
@@ -285,7 +287,7 @@ impl<'a> Watch<'a> {
         self.cancelled = Some((since, asked == Ok(true)));
     }
 
-    /// Asks the server to cancel what the worker does; whether it was asked.
+    /// Asks the server to cancel the worker's statement; returns whether it was asked.
     async fn ask_to_cancel(&mut self) -> bool {
         if !self.is_mute {
             match timeout(self.limits.question.min(LEAVING / 2), self.guard.cancel(self.fence)).await {
@@ -296,7 +298,8 @@ impl<'a> Watch<'a> {
         self.guard.cancel_from(self.scout, self.limits, self.fence).await
     }
 
-    /// Looks over the guard's connection, or over another one where that is silent; `None` where nothing answers.
+    /// Checks through the guard's connection, or through another one if that is silent; returns `None` if nothing
+    /// answers.
     async fn look(&mut self) -> Option<Result<Look, Refused>> {
         if !self.is_mute {
             match timeout(self.limits.question, self.guard.look(self.fence)).await {
@@ -305,7 +308,7 @@ impl<'a> Watch<'a> {
             }
         }
         let seen = self.guard.look_from(self.scout, self.limits, self.fence).await;
-        // Where the other one does not get through either, the next look tries both again.
+        // If the other one gets no answer either, the next check tries both again.
         self.is_mute = seen.is_some();
         seen
     }
@@ -325,7 +328,7 @@ impl<'a> Watch<'a> {
                 Some(look.worker)
             }
         };
-        // Whoever wants to leave does not wait for code that waits for the network.
+        // After cancellation, do not wait for code that waits for the network.
         let may_be_idle = self.may_be_idle && self.cancelled.is_none();
         let seen = seen.map(|seen| if may_be_idle && seen == Seen::Idle { Seen::Working } else { seen });
         self.verdict.hear(Instant::now(), seen)

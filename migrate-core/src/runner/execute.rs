@@ -1,4 +1,4 @@
-//! Running the steps of a plan: transactional SQL in few messages, everything else one by one.
+//! Runs the steps of a plan: transactional SQL in few messages, everything else one by one.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -27,14 +27,14 @@ pub(super) struct Executor<'a> {
     pub(super) settings: Settings,
     pub(super) options: &'a Options,
     pub(super) code: &'a CodeMigrations,
-    /// The versions for which data are kept that are not back yet.
+    /// The versions with kept data that is not restored yet.
     pub(super) kept: BTreeSet<Version>,
     pub(super) report: RunReport,
-    /// Whether event triggers may run at any statement, and do anything.
+    /// Whether event triggers may run at any statement and do anything.
     pub(super) has_event_triggers: bool,
 }
 
-/// How many migrations one message takes at first; the number doubles while the server is quick.
+/// How many migrations the first message takes; the number doubles as long as the server is quick.
 const FIRST: usize = 16;
 const MOST: usize = 512;
 const QUICK: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ const QUICK: Duration = Duration::from_millis(250);
 const BYTES: usize = 1 << 20;
 
 impl Executor<'_> {
-    /// Runs all steps; on failure the report still tells what was committed.
+    /// Runs all steps; on failure the report still contains what was committed.
     pub(super) async fn run(&mut self, plan: &Plan) -> Result<()> {
         let steps = plan.steps();
         self.has_event_triggers |= steps.iter().any(|step| match &step.work {
@@ -83,7 +83,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// How many of the steps can share the next message.
+    /// The number of steps that can share the next message.
     fn chunk(&self, steps: &[Step], size: usize) -> usize {
         let mut bytes = 0;
         let mut count = 0;
@@ -120,13 +120,13 @@ impl Executor<'_> {
                 self.roll_back(step).await?;
             }
             if failed.0 > progress.part {
-                // The whole message was refused before anything ran, for an error that stands
-                // further down: what stands before it runs on its own, and then the error is told.
+                // The whole message was refused before anything ran, because of an error further down. Run the steps
+                // before it on their own, then report the error.
                 Box::pin(self.run_chunk(&left[..failed.0])).await?;
                 return Err(explain::refused(step, failed.1, broken));
             }
             if failed.1.part == Where::Unknown && left.len() > 1 && !broken.cancelled {
-                // Something in the message cannot be read, and nothing of it was run: one by one shows where.
+                // The message has a syntax error, and nothing of it was run: sending the steps one by one shows where.
                 for step in left {
                     Box::pin(self.run_chunk(std::slice::from_ref(step))).await?;
                 }
@@ -140,7 +140,7 @@ impl Executor<'_> {
             }
             tries += 1;
             if !self.try_again(step, &broken, tries).await {
-                // Answers that a server had not sent yet are lost with the connection.
+                // Answers that the server had not sent yet are lost with the connection.
                 let last = left.last().filter(|last| broken.failure.is_lost() && last.version != step.version);
                 let together = last.map(explain::together);
                 let error = explain::refused(step, failed.1, broken);
@@ -158,7 +158,7 @@ impl Executor<'_> {
             if let Work::Sql(script) = &step.work {
                 let record = self.writer.insert(&outcome(step, script, self.options));
                 let aside = aside::around(self.options, &self.kept, step);
-                // After what can be seen to leave its session alone there is nothing to undo in it.
+                // After a script that visibly leaves its session unchanged, there is nothing to reset.
                 let is_plain = aside == Aside::default() && own_timeouts(script, "").is_empty();
                 let is_untouched = !self.has_event_triggers && is_plain && leaves_session(script);
                 message.push(script, &aside, if is_untouched { "" } else { &isolate }, &record);
@@ -184,7 +184,7 @@ impl Executor<'_> {
         self.lines.drive(message.sql.clone(), &course, options, &mut hear).await
     }
 
-    /// Waits a while, if the failure is one that another try can mend.
+    /// Waits a moment and returns true if another attempt may succeed.
     pub(super) async fn try_again(&self, step: &Step, broken: &Broken, tries: u32) -> bool {
         let Options { lock_retries, cancel, observer, .. } = self.options;
         if broken.cancelled || !broken.failure.is_lock_conflict() || tries > *lock_retries {
@@ -198,7 +198,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Ends a transaction that failed, and brings the session back to its settings.
+    /// Ends a failed transaction and restores the session's settings.
     pub(super) async fn roll_back(&mut self, step: &Step) -> Result<()> {
         let again = format!("ROLLBACK; {}", self.settings.isolate());
         self.send_own(&again).await.map_err(|failure| {
@@ -206,7 +206,7 @@ impl Executor<'_> {
         })
     }
 
-    /// Sends one message of our own and expects nothing back.
+    /// Sends one message of our own that returns no rows.
     pub(super) async fn record(&mut self, step: &Step, sql: &str) -> Result<()> {
         let outcome = match self.send_own(sql).await {
             Err(failure) if failure.is_lock_timeout() => {
@@ -222,7 +222,7 @@ impl Executor<'_> {
         })
     }
 
-    /// Sends one message of our own, which an interruption does not cancel; it only waits less for an answer.
+    /// Sends one message of our own. Cancellation does not cancel it, but shortens the wait for an answer.
     async fn send_own(&mut self, sql: &str) -> std::result::Result<(), Failure> {
         let outcome = tokio::select! {
             biased;
@@ -235,14 +235,14 @@ impl Executor<'_> {
         outcome
     }
 
-    /// Takes a fresh session for the work, with the defaults that new sessions have now. The old one goes first: a pool may have
-    /// no more than two connections for us.
+    /// Opens a new session for the work, with the current defaults of new sessions. The old one is closed first,
+    /// because a pool may have only two connections for us.
     pub(super) async fn reconnect(&mut self) -> Result<()> {
         let Lines { worker, guard, fence, .. } = &mut self.lines;
         let (application, lock_wait) = (&self.options.actor.application, self.options.lock_wait);
         worker.renew(application).await?;
         let process = pooler::identify(worker).await?;
-        // Whoever gives back what the run holds ends this process, also where the answer about the fence does not come.
+        // Cleaning up after the run must end this process, even if the answer about the fence does not arrive.
         *fence = Fence::of(process.clone());
         *fence = guard.fence(worker, process, lock_wait, &mut |_| {}).await?;
         let settings = self.settings.sql();
@@ -255,14 +255,14 @@ impl Executor<'_> {
     }
 }
 
-/// Adds a committed step to the report and tells the observer.
+/// Adds a committed step to the report and notifies the observer.
 pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &Step, elapsed: Duration) {
     options.observer.hear(&Progress::Done(step, elapsed));
     let (version, name) = (step.version.to_string(), step.name.clone());
     report.done.push(Done { direction: step.direction, version, name, elapsed });
 }
 
-/// The ledger row that says that a step is done.
+/// The ledger row that records that a step is done.
 pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script, options: &'a Options) -> Record<'a> {
     let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
     let record = match &step.migration {
@@ -281,19 +281,18 @@ pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script, options: &'a Optio
     Record { note: options.reason.as_deref(), ..record }
 }
 
-/// Which step failed, and where in it.
+/// Which step failed, and where in its script.
 fn failed_at(message: &Message, steps: &[Step], progress: &Counter, broken: &Broken) -> Option<(usize, At)> {
     let scripts: Vec<&Script> = steps.iter().filter_map(|step| step.script()).collect();
     locate::in_message(&broken.failure, message, &scripts, progress.part, progress.statements)
 }
 
-/// Whether what comes after a script needs a new session, because no statement can bring the old one back to where a new
-/// one would be.
+/// Whether the next script needs a new session, because no statement can reset the old one to the state of a new one.
 pub(super) fn needs_fresh_session(step: &Step) -> bool {
     step.script().is_none_or(|script| outlives_reset(script.text()))
 }
 
-/// A pause that differs from run to run, so that several that collided do not collide again.
+/// A random pause, so that several runs that collided do not collide again.
 fn jittered(pause: Duration) -> Duration {
     use std::hash::{BuildHasher, Hasher, RandomState};
     let random = RandomState::new().build_hasher().finish() % 1000;
@@ -306,15 +305,15 @@ fn lock_lost() -> Error {
         ErrorKind::Lock,
         Finding::error("lock-lost", "the migration lock was lost during the run, so the run stopped")
             .note("each migration is recorded together with its changes, so none can have run twice")
-            .help("`cargo xtask status` shows where the chain stands; run the command again"),
+            .help("`cargo xtask status` shows the state of the chain; run the command again"),
     )
 }
 
-/// Counts the answers to a message, and knows by them which part is running.
+/// Counts the answers to a message, and derives from them which part is running.
 struct Counter {
-    /// The part that is running, and so the number of those that are committed.
+    /// The part that is running, which is also the number of committed parts.
     part: usize,
-    /// How many statements of it are done.
+    /// How many of its statements are done.
     statements: usize,
     parts: usize,
     written: Option<(Marker, usize)>,
@@ -326,7 +325,7 @@ impl Counter {
         Self { part: 0, statements: 0, parts: message.parts.len(), written: None, before: None }
     }
 
-    /// Takes one answer; returns a part when it is committed, and how long it took.
+    /// Processes one answer; returns a part when it is committed, with its duration.
     fn hear(&mut self, reply: Reply) -> Option<(usize, Duration)> {
         match reply {
             Reply::Marker(marker) => {

@@ -1,4 +1,4 @@
-//! A statement that the server refused, as a story: file, line, caret, why, what now.
+//! Explains a statement that the server refused: file, line, caret, reason, next step.
 
 use super::drive::Broken;
 use super::locate::{At, Where};
@@ -12,7 +12,7 @@ use crate::ledger::Direction;
 use crate::source::Script;
 use crate::sql::lex::words;
 
-/// Makes the error for a script that failed.
+/// Creates the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     let Broken { failure, cancelled, blockers } = broken;
     let lost = failure.is_lost();
@@ -23,7 +23,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
         lost => {
             let doing = format!("run {}", title(step));
             let error = lost.explain(ErrorKind::Connection, "connection-lost", &doing);
-            return error.help("`cargo xtask status` shows where the chain stands");
+            return error.help("`cargo xtask status` shows the state of the chain");
         }
     };
     let code = match refusal.sqlstate.as_str() {
@@ -41,7 +41,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
     finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
     for holder in &blockers {
         let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-        finding.notes.push(format!("in the way was {holder}{query}"));
+        finding.notes.push(format!("blocked by {holder}{query}"));
     }
     if !step.no_transaction() {
         finding.notes.push("nothing of this migration was kept; what ran before it is committed".to_owned());
@@ -65,53 +65,61 @@ fn dead(step: &Step, cancelled: bool, why: String) -> Error {
         false => (ErrorKind::Connection, format!("lost the connection to the server during {title}")),
     };
     let answer = match step.no_transaction() {
-        true => "the ledger says how far it came; the statement that was under way may be done without its row",
-        false => {
-            "the ledger has the answer: a migration and its row in the ledger are committed together, or neither is"
+        true => {
+            "the ledger shows how far it got; the statement that was running may be done although the ledger has no \
+             row for it"
         }
+        false => "the ledger shows it: a migration and its ledger row are committed together or not at all",
     };
     let finding = Finding::error("connection-dead", what)
         .note(why)
-        .note("what was committed before is safe; whether this migration was committed is not known here")
+        .note("everything committed before is safe; it is unknown whether this migration was committed")
         .note(answer)
-        .help("when the server can be reached again, `cargo xtask status` shows where the chain stands; then run the command again");
+        .help(
+            "when the server is reachable again, check the state of the chain with `cargo xtask status`, then run the \
+             command again",
+        );
     Error::new(kind, finding)
 }
 
-/// What else was in a message of which the answers are lost; `last` is the last step of it.
+/// Says which other steps were in a message whose answers are lost; `last` is its last step.
 pub(super) fn together(last: &Step) -> String {
-    format!("it shared a message with what follows it, up to {}: the server may have come to any of them", title(last))
+    format!(
+        "it was sent in one message with the steps after it, up to {}: the server may have reached any of them",
+        title(last)
+    )
 }
 
-/// Whoever wants to leave waited long enough.
+/// The failure when a cancelled run has waited long enough.
 pub(super) fn no_patience() -> Failure {
-    Failure::Silent("it was interrupted, and the server does not answer".to_owned())
+    Failure::Silent("the run was interrupted, and the server does not answer".to_owned())
 }
 
-/// The error of a run that was stopped on request before its first step.
+/// The error of a run that was cancelled before its first step.
 pub(super) fn interrupted_before() -> Error {
-    let finding = Finding::error("interrupted", "interrupted before the first migration began")
+    let finding = Finding::error("interrupted", "interrupted before the first migration started")
         .note("nothing was run")
-        .help("`cargo xtask status` shows where the chain stands");
+        .help("`cargo xtask status` shows the state of the chain");
     Error::new(ErrorKind::Cancelled, finding)
 }
 
-/// The error of a run that was stopped on request.
+/// The error of a run that was cancelled.
 pub(super) fn interrupted(step: &Step) -> Error {
     let what = match step.no_transaction() {
         true => {
-            "what its statements did so far is kept and recorded; the next run goes on from there, or says what you have to decide"
+            "the statements that are done are committed and recorded; the next run continues from there, or tells you \
+             what to decide"
         }
         false => "nothing of this migration was kept",
     };
     let finding = Finding::error("interrupted", format!("interrupted at {}", title(step)))
         .note(what)
         .note("the statement was cancelled on the server, and the lock is released")
-        .help("`cargo xtask status` shows where the chain stands");
+        .help("`cargo xtask status` shows the state of the chain");
     Error::new(ErrorKind::Cancelled, finding)
 }
 
-/// The migration and the way it goes, in words.
+/// The migration and its direction, in words.
 pub(super) fn title(step: &Step) -> String {
     let what = if step.direction == Direction::Up { "migration" } else { "the rollback of" };
     format!("{what} {}_{}", step.version, step.name)
@@ -120,13 +128,13 @@ pub(super) fn title(step: &Step) -> String {
 fn count(step: &Step, script: &Script, at: At) -> String {
     let (all, title) = (script.statements().len(), title(step));
     match at.part {
-        Where::Before => format!("before the first statement of {title}, while its transaction is prepared"),
-        Where::Kept => format!("before {title}, while kept data are looked after"),
+        Where::Before => format!("before the first statement of {title}, while its transaction was being prepared"),
+        Where::Kept => format!("before {title}, while kept data was being handled"),
         Where::Statement(n) => format!("statement {} of {all} of {title}", n + 1),
         Where::End => {
             format!("at the end of {title}, where deferred constraints are checked and the ledger is written")
         }
-        Where::Unknown => format!("in {title}; the server does not say where"),
+        Where::Unknown => format!("in {title}; the server did not say where"),
     }
 }
 
@@ -148,14 +156,15 @@ fn place(script: &Script, at: At) -> Place {
     Place::within(script.path(), text.clone(), span)
 }
 
-/// Where the word that begins at a byte ends.
+/// The end of the word that starts at a byte.
 fn word_end(text: &str, byte: usize) -> usize {
     let rest = text.get(byte..).unwrap_or_default();
     let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     byte + word.max(1).min(rest.len().max(1))
 }
 
-/// Whether statements before the failed one stay done, so that a script that is corrected is not the one that began.
+/// Whether statements before the failed one stay done, so that a corrected script would differ from the one that
+/// started.
 fn stays(step: &Step, at: At) -> bool {
     match (&step.work, at.part) {
         (Work::Sql(script), Where::Statement(n)) => step.no_transaction() && singly::has_effect(script, n),
@@ -163,49 +172,50 @@ fn stays(step: &Step, at: At) -> bool {
     }
 }
 
-/// Whether the advice is to correct the file.
+/// Whether the advice for this error is to correct the file.
 fn is_for_the_file(sqlstate: &str) -> bool {
     let names = ["42P01", "42703", "42704", "42883", "3F000"];
     let there = ["42P07", "42710", "42701", "42P06", "42723"];
     sqlstate == "42601" || names.contains(&sqlstate) || there.contains(&sqlstate)
 }
 
-/// The same advice, where statements are done that the corrected file would run again.
+/// The same advice when statements are already done that the corrected file would run again.
 fn undo_first(sqlstate: &str, step: &Step) -> Option<String> {
     let version = &step.version;
     let cause = match sqlstate {
         "42601" => "",
-        "42P07" | "42710" | "42701" | "42P06" | "42723" => {
-            "an object of this name is there already: remove what is in its way; or "
-        }
-        _ => "put what it stands on there; or ",
+        "42P07" | "42710" | "42701" | "42P06" | "42723" => "an object with this name already exists: remove it; or ",
+        _ => "create what it depends on; or ",
     };
     let is_way_back = step.undoes.is_some() || step.resume.as_ref().is_some_and(|resume| resume.undoes.is_some());
     match (is_way_back, step.direction) {
-        // The way back of an unfinished one only goes on.
+        // The undo of an unfinished migration can only be continued.
         (true, _) => None,
         (false, Direction::Up) => Some(format!(
-            "{cause}undo what is done with `cargo xtask resolve {version} --undo`, correct the file, and migrate"
+            "{cause}undo what is done with `cargo xtask resolve {version} --undo`, correct the file, and migrate again"
         )),
         (false, Direction::Down) => Some(format!(
-            "{cause}take back what is done with `cargo xtask resolve {version} --undo`, correct the file, and roll back"
+            "{cause}undo what is done with `cargo xtask resolve {version} --undo`, correct the file, and roll back \
+             again"
         )),
     }
 }
 
-/// What to do about a text that is not SQL.
+/// What to do about a syntax error.
 fn syntax(sqlstate: &str, message: &str) -> Option<String> {
     let is_placeholder = ["\"$\"", "\"{\"", "\":\"", "\"%\"", "\"@\""].iter().any(|sign| message.ends_with(sign));
     match sqlstate {
         "42601" if is_placeholder => Some(
-            "write the value itself: the text goes to the server as it is, and placeholders of other tools are not replaced".to_owned(),
+            "write the value itself: the script is sent to the server unchanged, and placeholders of other tools are \
+             not replaced"
+                .to_owned(),
         ),
         "42601" => Some("correct the statement and run the command again".to_owned()),
         _ => None,
     }
 }
 
-/// What to do about a column that is added NOT NULL to a table with rows: none of them can be filled before.
+/// What to do about a column that is added NOT NULL to a table with rows: they cannot be filled before.
 fn added_column(sqlstate: &str, message: &str, step: &Step, at: At) -> Option<String> {
     let (Work::Sql(script), Where::Statement(n), "23502") = (&step.work, at.part, sqlstate) else { return None };
     let text = &script.text()[script.statements().get(n)?.span.clone()];
@@ -223,48 +233,51 @@ fn advice(sqlstate: &str, step: &Step) -> Option<String> {
     let advice = match sqlstate {
         "25001" | "2D000" => "put `-- migrate: no-transaction` on a line of its own at the head of the file",
         "55P03" => {
-            "run it when there is less traffic, end the session in the way, or give the file `-- migrate: lock-timeout 10s`"
+            "run it when there is less traffic, end the blocking session, or put `-- migrate: lock-timeout 10s` in \
+             the file"
         }
-        "40P01" => "another session took the same locks in another order; run it again when there is less traffic",
+        "40P01" => "another session took the same locks in a different order; run it again when there is less traffic",
         "57014" => {
-            "the statement ran longer than its timeout, or somebody cancelled it; `-- migrate: statement-timeout 10min` gives it longer"
+            "the statement ran longer than its timeout, or somebody cancelled it; \
+             `-- migrate: statement-timeout 10min` gives it more time"
         }
         "42501" => {
-            "the role that migrates has to own what it changes: log in as the owner, or let it become one (GRANT owner TO role)"
+            "the role that runs migrations must own what it changes: log in as the owner, or make the role a member \
+             (GRANT owner TO role)"
         }
         "42P07" | "42710" | "42701" | "42P06" | "42723" => {
-            "an object of this name is there already: correct the migration, or remove what is in its way"
+            "an object with this name already exists: correct the migration, or remove the object"
         }
         "42P01" | "42703" | "42704" | "42883" | "3F000" if step.direction == Direction::Up => {
-            "correct the name, or put what it stands on into an earlier migration"
+            "correct the name, or create the missing object in an earlier migration"
         }
         "23502" if step.direction == Direction::Up => {
-            "give the rows that are there a value before the column requires one: UPDATE … SET … WHERE … IS NULL"
+            "give the existing rows a value before the column requires one: UPDATE … SET … WHERE … IS NULL"
         }
         "23503" | "23514" if step.direction == Direction::Up => {
-            "correct the rows that do not fit before, or add the constraint NOT VALID and validate it when they do"
+            "first correct the rows that violate the constraint, or add it NOT VALID and validate it later"
         }
-        "2BP01" => "drop what depends on it first, in the same script",
-        "RT002" => "roll back without --keep-data, after copying by hand what is destroyed",
-        "RT003" => "apply it with --leave-kept, which leaves the copies where they are: `cargo xtask kept` says where",
-        "53100" => "the server's disk is full; make room, then run it again",
-        "25006" => "this server is a standby or read-only; give the address of the primary",
+        "2BP01" => "first drop the objects that depend on it, in the same script",
+        "RT002" => "copy the data by hand, then roll back without --keep-data",
+        "RT003" => "apply it with --leave-kept, which leaves the copies where they are: `cargo xtask kept` shows where",
+        "53100" => "the server's disk is full; free some space, then run it again",
+        "25006" => "this server is a standby or read-only; use the address of the primary",
         _ => return None,
     };
     Some(advice.to_owned())
 }
 
-/// Says how a shadow database gets what production has without any migration: roles, types and settings (42704),
+/// Says how to give a shadow database what production has without any migration: roles, types and settings (42704),
 /// schemas, tables, functions; and the packages of extensions (58P01 up to PostgreSQL 15.2, 0A000 since).
 pub(super) fn missing(error: Error) -> Error {
     match error.sqlstate() {
         Some("42704" | "3F000" | "42P01" | "42883") => error.help(
-            "if it exists before the first migration, make it in a script that `setup` in [shadow] of migrate.toml names; \
-             settings of sessions are in `settings` there",
+            "if it exists before the first migration, create it in a `setup` script ([shadow] in migrate.toml); \
+             session settings go into `settings` there",
         ),
         Some("0A000" | "58P01") if error.to_string().contains("extension \"") => error.help(
-            "if production has it, use a server that has it too for shadow databases: name one as `database` in \
-             [environments.shadow] of migrate.toml, or the binaries of one in ROUNDTRIP_TEST_BINDIR",
+            "if production has it, use a shadow server that has it too: set `database` in [environments.shadow] of \
+             migrate.toml, or set ROUNDTRIP_TEST_BINDIR to the binaries of such a server",
         ),
         _ => error,
     }

@@ -1,12 +1,12 @@
-//! What a rehearsal does to a server that others use as well is refused before it is committed.
+//! Refuses what a rehearsal does to a server with other users, before it is committed.
 
 use crate::db::Failure;
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 
-/// A query that fails where its transaction wrote to something that exists once for a server: roles, for example. What a
-/// transaction does to its own database is its own business. It is asked after each script, so it names catalogs by the
-/// numbers that they have had for ever, and joins nothing.
+/// A query that fails if its transaction wrote to an object that is shared by the whole server, such as roles. What a
+/// transaction does to its own database is not checked. The query runs after each script, so it identifies catalogs by
+/// their fixed OIDs and joins nothing.
 pub(super) const GUARD: &str = "SELECT ('roundtrip-server: ' || NULLIF(pg_catalog.concat_ws(', ', \
     (SELECT pg_catalog.string_agg(v.what, ', ') FROM (VALUES (1260, 'roles'), (1261, 'memberships'), (1213, 'tablespaces'), \
         (6243, 'privileges on parameters'), (6000, 'replication origins')) AS v (catalog, what) \
@@ -16,18 +16,23 @@ pub(super) const GUARD: &str = "SELECT ('roundtrip-server: ' || NULLIF(pg_catalo
         WHERE r.setdatabase = 0 AND pg_catalog.age(r.xmin) <= 0) THEN 'settings of roles' END, \
     CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_shdescription d \
         WHERE d.classoid <> 1262 AND pg_catalog.age(d.xmin) <= 0) THEN 'comments on roles' END), ''))::pg_catalog.int4";
-/// How the text begins that is no number. The rest of the message has the language of the server.
+/// The start of the text that cannot be cast to a number. The rest of the message is in the language of the server.
 const MARK: &str = "roundtrip-server: ";
 
-/// The error for what the query found, where it is what failed.
+/// The error for what the query found, if the query is what failed.
 pub(super) fn of_server(failure: &Failure) -> Option<Error> {
     let Failure::Server(refusal) = failure else { return None };
     let (_, what) = refusal.message.split_once(MARK)?;
     let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
-    let finding =
-        Finding::error("shared-server", format!("this changes what belongs to a whole server ({what}), and others use this one"))
-            .help("leave out the address: then PostgreSQL binaries of this machine, or Docker, give each database a server of its own")
-            .help("or name a source that can: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17");
+    let finding = Finding::error(
+        "shared-server",
+        format!("this changes objects that the whole server shares ({what}), and this server has other users"),
+    )
+    .help(
+        "leave out the address: each database then gets its own server, from the PostgreSQL binaries of this machine \
+         or from Docker",
+    )
+    .help("or choose another source of servers: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17");
     Some(Error::new(ErrorKind::Statement, finding))
 }
 

@@ -1,5 +1,5 @@
-//! What statements that run concurrently leave behind when they do not come to their end: it is seen in the catalogs,
-//! before and after, and not guessed from names.
+//! What concurrent statements leave behind when they do not finish. It is read from the catalogs, before and after, and
+//! not guessed from names.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ use crate::ident::{QualifiedName, literal};
 use crate::source::{Script, Version};
 use crate::sql::{self, Class, IndexName};
 
-/// In the note of a failure, before what the statement left half done.
+/// In the note of a failure, precedes what the statement left half done.
 pub(super) const LEFT_BEHIND: &str = "; left behind: ";
 
-/// The end of the note where `IF NOT EXISTS` met an index that is not valid.
+/// The end of the note when `IF NOT EXISTS` found an index that is not valid.
 pub(super) const NOT_VALID: &str = "exists but is not valid";
 
-/// Something half done, as the catalogs have it.
+/// Something half done, according to the catalogs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Left {
     kind: Kind,
@@ -38,16 +38,16 @@ pub(super) struct Left {
 enum Kind {
     /// An index that is not valid.
     Index,
-    /// The same, where it was to be dropped.
+    /// An index that is not valid because it was being dropped.
     Dropped,
     /// A partition that is half detached.
     Partition,
 }
 
-/// Every index that is not valid and on whose table no other session is at work, and every partition that is half detached;
-/// `{since}` are conditions for the rows `i`, `c` and `h`.
+/// Finds every index that is not valid and whose table is not being worked on by another session, and every partition
+/// that is half detached; `{since}` are conditions for the rows `i`, `c` and `h`.
 ///
-/// An index on a partitioned table is not valid while one of the partitions lacks its own; that is nobody's failure.
+/// An index on a partitioned table is not valid as long as a partition lacks its own index; that is not a failure.
 const LOOK: &str = "SELECT 'index', c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.format('%I.%I', tn.nspname, t.relname) \
     FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     JOIN pg_catalog.pg_class t ON t.oid = i.indrelid JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace \
@@ -61,12 +61,13 @@ const LOOK: &str = "SELECT 'index', c.oid, pg_catalog.format('%I.%I', n.nspname,
     JOIN pg_catalog.pg_class t ON t.oid = h.inhparent JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace \
     WHERE h.inhdetachpending{of_partition};";
 
-/// The query for all that is half done now.
+/// The query for everything that is half done now.
 pub(super) fn look() -> String {
     LOOK.replace("{of_index}", "").replace("{of_partition}", "")
 }
 
-/// The same for what came about after the newest row that says that a statement of a migration began or is done.
+/// The query for what became half done after the newest row that says that a statement of a migration started or is
+/// done.
 pub(super) fn look_since(ledger: &QualifiedName, version: &Version) -> String {
     let since = |rows: &[&str]| {
         let base = base(ledger, version);
@@ -95,13 +96,14 @@ impl Left {
         Some(Self { kind, oid: row.next()??, name: row.next()??, of: row.next()?? })
     }
 
-    /// Whether it is one of the two copies with which `REINDEX CONCURRENTLY` works.
+    /// Whether it is one of the two copies that `REINDEX CONCURRENTLY` creates.
     fn is_copy(&self) -> bool {
         let name = self.name.trim_end_matches('"').trim_end_matches(|c: char| c.is_ascii_digit());
         self.kind == Kind::Index && (name.ends_with("_ccnew") || name.ends_with("_ccold"))
     }
 
-    /// The same, as what a statement of a class leaves: one that drops an index does not half build it.
+    /// Interprets it as left by a statement of this class: a statement that drops an index does not leave it half
+    /// built.
     pub(super) fn by(mut self, class: Class) -> Self {
         if class == Class::DropIndexConcurrently && self.kind == Kind::Index && !self.is_copy() {
             self.kind = Kind::Dropped;
@@ -109,24 +111,24 @@ impl Left {
         self
     }
 
-    /// What is there, for a note.
+    /// Describes it for a note.
     pub(super) fn note(&self) -> String {
         match self.kind {
             Kind::Index if self.is_copy() => {
                 format!(
-                    "the index {} was left behind, a copy that is not used: it slows writes to {}",
+                    "the index {} was left behind: a copy that is not used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
             Kind::Index => {
                 format!(
-                    "the index {} was left behind half built: it is not used, and slows writes to {}",
+                    "the index {} was left behind half built: it is not used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
             Kind::Dropped => {
                 format!(
-                    "the index {} was left behind half dropped: it is not used any more, and slows writes to {}",
+                    "the index {} was left behind half dropped: it is no longer used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
@@ -134,7 +136,7 @@ impl Left {
         }
     }
 
-    /// The same in a few words, for the ledger.
+    /// Describes it briefly, for the ledger.
     pub(super) fn brief(&self) -> String {
         match self.kind {
             Kind::Index | Kind::Dropped => format!("index {}, not valid", self.name),
@@ -142,16 +144,16 @@ impl Left {
         }
     }
 
-    /// The same, for a list of what is there.
+    /// Describes it for a list of what exists.
     pub(super) fn seen(&self) -> String {
         match self.kind {
-            Kind::Index => format!("index {} is there, but not valid: half built", self.name),
-            Kind::Dropped => format!("index {} is there, but not valid: half dropped", self.name),
+            Kind::Index => format!("index {} exists but is not valid: half built", self.name),
+            Kind::Dropped => format!("index {} exists but is not valid: half dropped", self.name),
             Kind::Partition => format!("partition {} is half detached from {}", self.name, self.of),
         }
     }
 
-    /// The statement that removes it, or brings it to its end.
+    /// The statement that removes or finishes it.
     fn cleaning(&self) -> String {
         match self.kind {
             Kind::Index => format!("DROP INDEX CONCURRENTLY {}", self.name),
@@ -160,7 +162,7 @@ impl Left {
         }
     }
 
-    /// What that is: what is done, and what cannot be done.
+    /// What that statement does, in two forms: as an activity, and as an infinitive.
     fn doing(&self) -> (String, String) {
         let (doing, to_do, what) = match self.kind {
             Kind::Index => ("removing", "remove", format!("the half-built index {}", self.name)),
@@ -172,14 +174,14 @@ impl Left {
 }
 
 impl Executor<'_> {
-    /// Sends statements of ours, then looks at what is half done.
+    /// Sends statements of ours, then reads what is half done.
     pub(super) async fn look_left(&mut self, step: &Step, before: &str) -> Result<BTreeSet<Left>> {
         let message = format!("{before} {}", look());
         let rows = self.ask(step, &message).await?;
         Ok(rows.into_iter().filter_map(Left::of).collect())
     }
 
-    /// The same as [`Executor::settle`], in a session that nothing was run in yet, where the statement is to be undone: an
+    /// Like [`Executor::settle`], in a session in which nothing was run yet, for a statement that is to be undone: an
     /// index that it half dropped is rebuilt.
     pub(super) async fn settle_apart(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
         let settings = singly::prepare(script, at);
@@ -194,7 +196,8 @@ impl Executor<'_> {
         Ok(is_done)
     }
 
-    /// Rebuilds the index that a `DROP INDEX CONCURRENTLY` half dropped; one that was not valid before stays as it was.
+    /// Rebuilds the index that a `DROP INDEX CONCURRENTLY` half dropped; an index that was not valid before stays as it
+    /// was.
     async fn rebuild(&mut self, step: &Step, text: &str) -> Result<()> {
         let Some(name) = self.half_built(step, IndexName::of(text)).await? else { return Ok(()) };
         let ours = format!(
@@ -204,7 +207,7 @@ impl Executor<'_> {
             base(&self.options.ledger, &step.version)
         );
         let Some(row) = self.ask(step, &ours).await?.into_iter().next() else { return Ok(()) };
-        // Those of a rebuilding that did not come to its end.
+        // Copies left by a rebuild that did not finish.
         let copies = self.ask(step, &look_since(&self.options.ledger, &step.version)).await?;
         let is_of_it = |copy: &Left| copy.is_copy() && copy.name.starts_with(name.trim_end_matches('"'));
         for copy in copies.into_iter().filter_map(Left::of).filter(is_of_it) {
@@ -213,7 +216,7 @@ impl Executor<'_> {
         let of = row.into_iter().next().flatten().unwrap_or_default();
         let half = Left { kind: Kind::Dropped, oid: String::new(), name, of };
         let still = |error: Error| {
-            error.note(format!("{}; nothing was recorded, so {} is unfinished as before", half.seen(), step.version))
+            error.note(format!("{}; nothing was recorded, so {} is still unfinished", half.seen(), step.version))
         };
         self.clean(step, &half).await.map_err(still)?;
         match self.half_built(step, IndexName::of(text)).await? {
@@ -226,12 +229,13 @@ impl Executor<'_> {
         }
     }
 
-    /// Brings what the statement `at` left half done to an end, and says whether the statement is done then; `None` is not
-    /// known.
+    /// Finishes or removes what the statement `at` left half done, and returns whether the statement is done then;
+    /// `None` means unknown.
     ///
-    /// What shares a transaction with its record is not done. An index or a partition tells for itself: one that is half
-    /// built is removed, so that it can be built again. What the server refused is not done, unless it left something half
-    /// done or something came about since: an index of that name that was there before is somebody else's.
+    /// A statement that shares a transaction with its record is not done. For an index or a partition the catalogs show
+    /// the state: a half-built index is removed, so that it can be built again. A statement that the server refused is
+    /// not done, unless it left something half done or something was created since: an index with that name that
+    /// existed before belongs to somebody else.
     pub(super) async fn settle(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
         let Some(statement) = script.statements().get(at) else { return Ok(Some(false)) };
         let text = &script.text()[statement.span.clone()];
@@ -263,7 +267,7 @@ impl Executor<'_> {
         }
     }
 
-    /// The quoted name of the index of a statement, where it is there and not valid.
+    /// The quoted name of the index of a statement, if it exists and is not valid.
     pub(super) async fn half_built(&mut self, step: &Step, index: Option<IndexName>) -> Result<Option<String>> {
         let Some(index) = index else { return Ok(None) };
         let row = self.ask(step, &index.query).await?.into_iter().next().unwrap_or_default();
@@ -272,12 +276,12 @@ impl Executor<'_> {
         Ok(row.next().flatten().filter(|_| is_half))
     }
 
-    /// The index of a `CREATE INDEX CONCURRENTLY`: what is new on its table, under its name where it has one. `is_taken`:
-    /// it was built before and `IF NOT EXISTS` met it half built, so that it has to be removed too.
+    /// Settles the index of a `CREATE INDEX CONCURRENTLY`: the one that is new on its table, with its name if it has
+    /// one. `is_taken`: it was built before and `IF NOT EXISTS` found it half built, so that it has to be removed too.
     async fn settle_index(&mut self, step: &Step, text: &str, is_taken: bool) -> Result<Option<bool>> {
         let Some(table) = sql::of_table(text) else { return Ok(None) };
         let named = IndexName::of(text);
-        // A name that is too long is cut by its type.
+        // The cast truncates a name that is too long.
         let condition = match &named {
             Some(index) => format!("{table} AND c.relname = {}::pg_catalog.name", literal(&index.name)),
             None => table,
@@ -295,7 +299,7 @@ impl Executor<'_> {
                 self.clean(step, &half).await?;
             }
         }
-        // Somebody else may have made an index on the table as well.
+        // Somebody else may have created an index on the table as well.
         Ok(if is_valid && named.is_none() { None } else { Some(is_valid) })
     }
 
@@ -315,7 +319,7 @@ impl Executor<'_> {
         let mut row = row.into_iter();
         let mut next = || row.next().flatten();
         match (next(), next().as_deref(), next(), next()) {
-            // Whoever dropped it may have done so before or after.
+            // It may have been dropped before or after.
             (None, ..) => Ok(None),
             (Some(_), Some("t"), Some(name), Some(of)) => {
                 let half = Left { kind: Kind::Partition, oid: String::new(), name, of };
@@ -325,7 +329,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Removes something half built, or finishes it, waiting for locks as long as it takes.
+    /// Removes something half built, or finishes it, waiting for locks without a limit.
     async fn clean(&mut self, step: &Step, half: &Left) -> Result<()> {
         let (doing, to_do) = half.doing();
         self.options.observer.hear(&Progress::Remark(&doing));
@@ -358,12 +362,12 @@ impl Executor<'_> {
             self.lines.worker.cut();
         }
         rows.map_err(|failure| {
-            failure.explain(ErrorKind::Statement, "index", &format!("look at what {} left", explain::title(step)))
+            failure.explain(ErrorKind::Statement, "index", &format!("see what {} left behind", explain::title(step)))
         })
     }
 }
 
-/// The query for indexes: whether each is valid, whether it came about since the newest row about a statement, and its
+/// The query for indexes: whether each is valid, whether it was created since the newest row about a statement, and its
 /// quoted name.
 fn indexes(condition: &str, ledger: &QualifiedName, version: &Version) -> String {
     format!(
@@ -375,18 +379,19 @@ fn indexes(condition: &str, ledger: &QualifiedName, version: &Version) -> String
     )
 }
 
-/// The finding for a statement that turned out to be done where undoing was to run nothing: what is done is recorded now.
+/// The finding for a statement that turned out to be done when undoing was expected to run nothing: it is now recorded
+/// as done.
 pub(super) fn is_done_after_all(step: &Step, script: &Script, at: usize) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let title = explain::title(step);
     let finding =
         Finding::error("may-be-done", format!("statement {} of {all} of {title} turned out to be done", at + 1))
             .at(line(script, at))
-            .note("the ledger did not say so; it is recorded now, and nothing was undone")
+            .note("the ledger did not show it; it is now recorded, and nothing was undone")
             .help(format!(
-                "`cargo xtask resolve {version} --undo` undoes it: the whole script of the other direction runs then"
+                "`cargo xtask resolve {version} --undo` undoes it by running the whole script of the other direction"
             ))
-            .help(format!("`cargo xtask resolve {version} --continue` goes on after it"));
+            .help(format!("`cargo xtask resolve {version} --continue` continues after it"));
     Error::new(ErrorKind::Plan, finding)
 }
 
@@ -399,27 +404,32 @@ fn line(script: &Script, at: usize) -> Place {
     Place::within(script.path(), script.text().clone(), span)
 }
 
-/// The finding for a statement that may have been done, wholly or in part, when its run ended; it needs an answer.
+/// The finding for a statement that may have been done, completely or partly, when its run ended; the user has to
+/// decide.
 pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let (again, after) = match way {
-        "--undo" => ("where nothing of it was done", "where it was done"),
-        _ => ("runs it again", "goes on after it"),
+        "--undo" => ("if nothing of it was done", "if it was done"),
+        _ => ("runs it again", "continues after it"),
     };
     let failed = step.resume.as_ref().is_some_and(|unfinished| unfinished.failed.is_some());
     let why = match script.statements().get(at).map(|statement| statement.class) {
         Some(Class::CreateIndexConcurrently) => {
-            "the server chose its name, and since it began a valid index came about on its table: that one, or another"
+            "the server chose the index name, and a valid index was created on the table since it started: this one \
+             or another one"
         }
-        Some(Class::DetachConcurrently) => "its table or its partition is not found any more",
-        _ if failed => "it commits by itself, and what it had committed when it failed stays",
-        _ => "it commits by itself, and the run ended while it was running: wholly, in part or not at all",
+        Some(Class::DetachConcurrently) => "its table or its partition no longer exists",
+        _ if failed => "it commits by itself, and what it had committed before it failed stays",
+        _ => {
+            "it commits by itself, and the run ended while it was running: it may be done completely, partly, or not \
+             at all"
+        }
     };
     let title = explain::title(step);
     let finding = Finding::error("may-be-done", format!("statement {} of {all} of {title} may have been done", at + 1))
         .at(line(script, at))
         .note(why)
-        .help("look at what it has done, and bring that to one side")
+        .help("check what it has done, then finish it or undo it by hand")
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))
         .help(format!("`cargo xtask resolve {version} {way} --from {}` {after}", at + 2));
     Error::new(ErrorKind::Plan, finding)

@@ -1,7 +1,7 @@
-//! How long a rehearsed statement may run, and what is said of one that does not end.
+//! How long a rehearsed statement may run, and the error of one that does not finish.
 //!
-//! The server's own timeout ends nearly all of them. A script can lift it, as every dump does in its first lines: such a
-//! script runs statement by statement, and whoever waits for a statement cancels it from another session when it is over.
+//! The server's own timeout ends nearly all of them. A script can lift it, as every dump does in its first lines. Such
+//! a script runs statement by statement, and the client cancels a statement from another session when its time is over.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::duration::display;
 use crate::error::Error;
 use crate::source::Script;
 
-/// How much later than the server a client loses its patience, and how long a cancelled statement may take to end.
+/// How much later than the server the client gives up, and how long a cancelled statement may take to end.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// The limit of one session.
@@ -21,24 +21,24 @@ pub(super) struct Limit {
     pub(super) database: Database,
     /// The server process of the session.
     pub(super) backend: i32,
-    /// How long a statement may run; zero is for ever.
+    /// How long a statement may run; zero means no limit.
     pub(super) each: Duration,
 }
 
-/// Whether a script may lift the timeout that the server watches.
+/// Whether a script may lift the timeout that the server enforces.
 pub(super) fn is_lifted_by(script: &Script) -> bool {
     let says_so = script.directives().statement_timeout.is_some_and(|own| own.is_zero());
     says_so || script.text().to_ascii_lowercase().contains("statement_timeout")
 }
 
 impl Limit {
-    /// How long this many statements of a script may take, or of nobody's.
+    /// How long this many statements of a script, or without a script, may take.
     pub(super) fn of(&self, script: Option<&Script>, statements: usize) -> Duration {
         let each = own(script).map_or(self.each, |own| own.max(self.each));
         each.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX))
     }
 
-    /// Sends a message, and ends its work on the server when it takes longer than `all`.
+    /// Sends a message, and ends its work on the server if it takes longer than `all`.
     pub(super) async fn attempt(
         &self,
         session: &mut Session,
@@ -49,12 +49,12 @@ impl Limit {
             return session.attempt(message).await;
         }
         {
-            // On the heap: it is waited for at several places, deep in the futures of whoever rehearses.
+            // On the heap: it is awaited in several places, deep inside the futures of a rehearsal.
             let mut work = Box::pin(session.attempt(message));
             if let Ok(outcome) = timeout(all.saturating_add(GRACE), &mut work).await {
                 return outcome;
             }
-            // What catches the first is ended by the second.
+            // A statement that catches the first is ended by the second.
             for end in ["pg_cancel_backend", "pg_terminate_backend"] {
                 Box::pin(self.tell(end)).await;
                 match timeout(GRACE, &mut work).await {
@@ -64,12 +64,12 @@ impl Limit {
                 }
             }
         }
-        // Its answer would be waited for by whatever is sent next.
+        // Otherwise the next message would wait for its answer.
         session.cut();
         (Vec::new(), Some(overdue()))
     }
 
-    /// Where this fails the session is ended by the server, which notices when this process ends.
+    /// If this fails, the server ends the session when it notices that this process has ended.
     async fn tell(&self, end: &str) {
         if let Ok(mut other) = Session::connect(&self.database, "roundtrip rehearsal").await {
             let end = format!("{} SELECT pg_catalog.{end}({})", other.comment(), self.backend);
@@ -78,21 +78,21 @@ impl Limit {
         }
     }
 
-    /// The error of a statement that did not end in time says so; every other one stays what it is.
+    /// Rewords the error of a statement that did not finish in time; other errors stay as they are.
     pub(super) fn reword(&self, error: Error, script: Option<&Script>) -> Error {
         if error.sqlstate() != Some("57014") || self.each.is_zero() {
             return error;
         }
         let own = own(script);
         let what = match own {
-            Some(own) => format!("the statement did not end within the {} that its file gives it", display(own)),
-            None => format!("the statement did not end within {} on the shadow database", display(self.each)),
+            Some(own) => format!("the statement did not finish within the {} that its file allows", display(own)),
+            None => format!("the statement did not finish within {} on the shadow database", display(self.each)),
         };
         let help = match own {
-            Some(_) => vec!["if it has to run that long, raise the `-- migrate: statement-timeout` of the file".to_owned()],
+            Some(_) => vec!["if it needs that long, raise `-- migrate: statement-timeout` in the file".to_owned()],
             None => vec![
-                "if it loops for ever, correct the condition that ends it: shadow databases have few rows".to_owned(),
-                "if it has to run that long, raise the limit: `statement_timeout = \"10min\"` in [environments.shadow] of \
+                "if it loops forever, correct the condition that ends it: shadow databases have few rows".to_owned(),
+                "if it needs that long, raise the limit: `statement_timeout = \"10min\"` in [environments.shadow] of \
                  migrate.toml, or --statement-timeout 10min"
                     .to_owned(),
             ],
@@ -108,6 +108,6 @@ fn own(script: Option<&Script>) -> Option<Duration> {
 }
 
 fn overdue() -> Failure {
-    let message = "the statement was ended".to_owned();
+    let message = "the statement was cancelled".to_owned();
     Failure::Server(Box::new(Refusal { sqlstate: "57014".to_owned(), message, ..Refusal::default() }))
 }

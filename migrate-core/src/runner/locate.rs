@@ -1,8 +1,8 @@
-//! From what the server says about a failure to the place that is meant: which statement, and which byte of its file.
+//! Finds the place of a failure from the server's message: which statement, and which byte of its file.
 //!
-//! The server refuses a message with a syntax error before it runs anything of it, so the statement that was under way
-//! is not the one that is wrong: the position tells. For everything else the position only refines what the answers
-//! tell, and where the two disagree it is not shown.
+//! The server refuses a message with a syntax error before it runs anything of it, so the statement that was running is
+//! not the wrong one: the position decides. For all other errors the position only refines what the answers tell, and
+//! if the two disagree, it is not shown.
 
 use super::message::Message;
 use crate::db::{Failure, InnerPosition};
@@ -14,13 +14,13 @@ use crate::sql::byte_of_position;
 pub(super) enum Where {
     /// What we send before the script: its transaction and its timeouts.
     Before,
-    /// What we send before or after the script for kept data.
+    /// What we send before or after the script to handle kept data.
     Kept,
     /// A statement of the script, from 0.
     Statement(usize),
     /// What we send after the script.
     End,
-    /// The server refused the script as a whole and did not say where.
+    /// The server refused the whole script and did not say where.
     Unknown,
 }
 
@@ -28,7 +28,7 @@ pub(super) enum Where {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct At {
     pub(super) part: Where,
-    /// The byte of the script, where the server named one.
+    /// The byte of the script, if the server named one.
     pub(super) byte: Option<usize>,
 }
 
@@ -39,26 +39,26 @@ impl From<Where> for At {
 }
 
 impl At {
-    /// A byte of a script, in the statement that it belongs to.
+    /// A byte of a script, with the statement that contains it.
     fn byte(script: &Script, byte: usize) -> Self {
         Self { part: Where::Statement(statement(script, byte)), byte: Some(byte) }
     }
 
-    /// The statement `n`, sent apart in `message`, where its text stands at the byte `start`.
+    /// The statement `n`, sent separately in `message`, where its text starts at the byte `start`.
     pub(super) fn apart(failure: &Failure, message: &str, start: usize, script: &Script, n: usize) -> Self {
         let span = &script.statements()[n].span;
         let byte = byte(failure, message).and_then(|byte| byte.checked_sub(start)).map(|byte| byte + span.start);
-        // The semicolon that we put after it stands for the one in the file.
+        // The semicolon that we put after it corresponds to the one in the file.
         let byte = byte.filter(|byte| span.start <= *byte && *byte <= span.end + "\n;".len());
         let byte = byte.map(|byte| byte.min(span.end));
-        // What was prepared in another message has positions in that one.
+        // The positions of a prepared statement refer to the message that prepared it.
         let is_prepared = script.text()[span.clone()].get(..7).is_some_and(|word| word.eq_ignore_ascii_case("execute"));
         let byte = byte.filter(|_| !is_prepared);
         Self { part: Where::Statement(n), byte: byte.or_else(|| inside(failure, script, n)) }
     }
 }
 
-/// The byte of a message that the server means: it counts characters from 1, over all that was sent.
+/// The byte of a message that the server refers to: the server counts characters from 1, over the whole message.
 pub(super) fn byte(failure: &Failure, message: &str) -> Option<usize> {
     let Failure::Server(refusal) = failure else { return None };
     byte_of_position(message, refusal.position?)
@@ -66,8 +66,8 @@ pub(super) fn byte(failure: &Failure, message: &str) -> Option<usize> {
 
 /// Which script of a message failed, and where.
 ///
-/// `part` and `answers` count what the server has answered: the scripts that are committed, and the statements of the
-/// next one that are done.
+/// `part` and `answers` count what the server has answered: the committed scripts, and the finished statements of the
+/// next one.
 pub(super) fn in_message(
     failure: &Failure,
     message: &Message,
@@ -79,7 +79,7 @@ pub(super) fn in_message(
     let counted = message.parts.get(part)?.at(answers, script.statements().len());
     let position = byte(failure, &message.sql).and_then(|byte| message.locate(byte));
     if part == 0 && answers == 0 && !failure.is_lost() {
-        // Nothing was run: the message was refused as a whole.
+        // Nothing was run: the whole message was refused.
         return Some(match position {
             Some((part, Ok(byte))) => (part, At::byte(scripts.get(part)?, byte)),
             Some((part, Err(ours))) => (part, ours.into()),
@@ -95,13 +95,13 @@ pub(super) fn in_message(
     Some((part, At { part: counted, byte }))
 }
 
-/// The statement to which a byte belongs: the last one that begins at it or before it.
+/// The statement that contains a byte: the last one that starts at or before it.
 fn statement(script: &Script, byte: usize) -> usize {
     script.statements().partition_point(|statement| statement.span.start <= byte).saturating_sub(1)
 }
 
-/// The byte of a query, or of a body, that a statement brings along itself: in an anonymous block or in a function that it
-/// creates. It has to stand there once, and no other function may have sent it.
+/// The byte of a query or body inside a statement: in an anonymous block, or in a function that the statement creates.
+/// The query must occur there exactly once, and no other function may have sent it.
 fn inside(failure: &Failure, script: &Script, n: usize) -> Option<usize> {
     let Failure::Server(refusal) = failure else { return None };
     let InnerPosition { at, query } = refusal.inner.as_ref()?;
@@ -110,7 +110,7 @@ fn inside(failure: &Failure, script: &Script, n: usize) -> Option<usize> {
     let mut frames = refusal.context.iter().flat_map(|context| context.lines());
     let frame = frames.find(|frame| frame.contains("PL/pgSQL function") || frame.starts_with("SQL function"));
     let begins = |word: &str| text.get(..word.len()).is_some_and(|first| first.eq_ignore_ascii_case(word));
-    // A body that cannot be read has no frame of its own.
+    // A body with a syntax error has no frame of its own.
     let is_of_block = frame.is_none_or(|frame| frame.contains("inline_code_block"));
     if !(begins("create") || begins("do") && is_of_block) {
         return None;

@@ -1,10 +1,9 @@
-//! What is sent: several migrations in one message, each in a transaction of its own.
+//! Messages: several migrations in one message, each in its own transaction.
 //!
-//! A simple query message may hold many statements. When one fails, the server discards the
-//! rest of the message, so nothing runs after a failure; and it answers statement by
-//! statement, so it is known which one failed. One message instead of five per migration is
-//! most of what a client can save.
-//! See <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT>.
+//! A simple query message may contain many statements. If one fails, the server discards the rest of the message, so
+//! nothing runs after a failure; and it answers statement by statement, so it is known which one failed. One message
+//! instead of five per migration is most of what a client can save. See
+//! <https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-MULTI-STATEMENT>.
 
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ use super::locate::Where;
 use crate::kept::Aside;
 use crate::source::Script;
 
-/// The statements that bring a session back to what it was after it logged in.
+/// The statements that reset a session to its state after login.
 ///
-/// `DISCARD ALL` does the same but refuses to share a message with anything. Constraints
-/// come first: a deferred trigger has to fire in the settings of its own migration.
+/// `DISCARD ALL` does the same but must be the only statement of its message. Constraints come first: a deferred
+/// trigger has to fire with the settings of its own migration.
 const ISOLATE: [&str; 9] = [
     "SET CONSTRAINTS ALL IMMEDIATE;",
     "RESET SESSION AUTHORIZATION;",
@@ -28,17 +27,17 @@ const ISOLATE: [&str; 9] = [
     "DISCARD TEMP;",
 ];
 
-/// What every migration starts with.
+/// The settings that every migration starts with.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) lock_timeout: Duration,
     pub(super) statement_timeout: Duration,
-    /// Whether the server can notice a client that is gone while it works.
+    /// Whether the server can detect a lost client while it works.
     pub(super) notices_lost_client: bool,
 }
 
 impl Settings {
-    /// The statements that set them for the session.
+    /// The statements that apply them to the session.
     pub(super) fn sql(&self) -> String {
         let mut sql = format!(
             "SET lock_timeout TO {}; SET statement_timeout TO {};",
@@ -51,13 +50,13 @@ impl Settings {
         sql
     }
 
-    /// The statements that undo whatever a migration did to its session, then set these again.
+    /// The statements that undo everything that a migration did to its session, then apply these settings again.
     pub(super) fn isolate(&self) -> String {
         format!("{} {}", ISOLATE.join(" "), self.sql())
     }
 }
 
-/// The statements by which one script differs from the settings of the session.
+/// The statements for the timeouts in which a script differs from the session.
 pub(super) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
     let directives = script.directives();
     let set =
@@ -67,30 +66,30 @@ pub(super) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
     timeouts.into_iter().flatten().collect()
 }
 
-/// One message with one or more scripts.
+/// A message with one or more scripts.
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) sql: String,
     pub(super) parts: Vec<Part>,
 }
 
-/// Where one script stands in a message.
+/// The place of one script in a message.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
-    /// The byte of the message at which its transaction begins.
+    /// The byte of the message at which its transaction starts.
     begin: usize,
-    /// The byte of the message at which the script's text begins.
+    /// The byte of the message at which the script's text starts.
     start: usize,
     /// The length of the script's text in bytes.
     length: usize,
-    /// How many statements of ours stand before it.
+    /// How many of our own statements precede it.
     pub(super) head: usize,
-    /// Whether the last of those looks after kept data.
+    /// Whether the last of those handles kept data.
     keeps: bool,
 }
 
 impl Message {
-    /// Adds a script in a transaction of its own, with what goes around it and the statement that records it.
+    /// Adds a script in its own transaction, with the SQL around it and the statement that records it.
     pub(super) fn push(&mut self, script: &Script, aside: &Aside, isolate: &str, record: &str) {
         let timeouts = own_timeouts(script, "LOCAL ");
         let begin = self.sql.len();
@@ -99,7 +98,7 @@ impl Message {
         self.sql.push_str(&aside.before);
         let start = self.sql.len();
         self.sql.push_str(script.text());
-        // The line break ends a comment that the file ends with.
+        // The line break ends a comment at the end of the file.
         for tail in ["\n;", isolate, &aside.after, record, "COMMIT;\n"] {
             self.sql.push_str(tail);
         }
@@ -108,7 +107,8 @@ impl Message {
         self.parts.push(Part { begin, start, length, head, keeps });
     }
 
-    /// In which script a byte of the message lies, and at which byte of it, or on which side of it.
+    /// The script that contains a byte of the message, and the byte in it, or the side of the script on which the byte
+    /// lies.
     pub(super) fn locate(&self, byte: usize) -> Option<(usize, Result<usize, Where>)> {
         let at = self.parts.partition_point(|part| part.begin <= byte).checked_sub(1)?;
         let part = &self.parts[at];
@@ -122,7 +122,7 @@ impl Message {
 }
 
 impl Part {
-    /// What runs when so many statements of the part are done, of a script with so many.
+    /// What is running when `answers` statements of the part are done, for a script with `statements` statements.
     pub(super) fn at(&self, answers: usize, statements: usize) -> Where {
         match answers.checked_sub(self.head) {
             None if self.keeps && answers + 1 == self.head => Where::Kept,
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// A script that begins with timeouts of its own or does not, with letters of several bytes.
+    /// A script with or without its own timeouts, with multi-byte characters.
     fn script() -> impl Strategy<Value = Script> {
         ("[a-zü€ ;\n]{1,20}", any::<bool>(), any::<bool>()).prop_map(|(text, lock, statement)| {
             let lock = if lock { "-- migrate: lock-timeout 2s\n" } else { "" };
@@ -149,7 +149,8 @@ mod tests {
     }
 
     proptest! {
-        /// Each byte of a message belongs to the script whose transaction it stands in: to its text, or before or after it.
+        /// Each byte of a message belongs to the script whose transaction contains it: to its text, or before or after
+        /// it.
         #[test]
         fn a_byte_of_a_message_is_found_in_its_script(
             scripts in prop::collection::vec((script(), any::<bool>()), 1..5),
@@ -167,7 +168,7 @@ mod tests {
                 let end = begins.get(at + 1).copied().unwrap_or(message.sql.len());
                 let text = &message.sql[begins[at]..end];
                 prop_assert!(text.starts_with("BEGIN; ") && text.ends_with("COMMIT;\n"), "{}", text);
-                // Ours stand before the script, and nothing of ours is inside of it.
+                // Our statements precede the script, and none of them is inside it.
                 let mut head = "BEGIN; ".to_owned();
                 for (name, seconds) in [("lock", 2), ("statement", 3)] {
                     if script.text().contains(&format!("{name}-timeout {seconds}s")) {

@@ -1,7 +1,7 @@
-//! The engine: look, plan, take the lock, look again, run, record.
+//! The engine: read the state, plan, take the lock, check again, run, record.
 //!
-//! [`State`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a
-//! database. It prints nothing: what happens is told to an [`Observer`] and in a [`RunReport`].
+//! [`State`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints nothing: it
+//! reports through an [`Observer`] and in a [`RunReport`].
 
 mod adopt;
 mod alone;
@@ -55,9 +55,10 @@ pub use runbook::{Runbook, page};
 pub use state::{Applied, State, Unfinished};
 pub use status::{AppliedStatus, PendingStatus, Status};
 
-/// Whether to plan again after a plan that was stale.
+/// Decides whether to plan again after a stale plan.
 ///
-/// Each time another run has to have written into the ledger, or else nobody was faster and trying again leads nowhere.
+/// Another run must have written to the ledger each time; otherwise no other run was faster, and trying again is
+/// pointless.
 #[derive(Debug, Default)]
 pub struct Again {
     /// The newest row that the last plan saw, and how many plans saw it.
@@ -65,14 +66,14 @@ pub struct Again {
     tries: u32,
 }
 
-/// How often the ledger may change while somebody looks whose run it is that has not ended.
+/// How often the ledger may change while we find out whose run is unfinished.
 const LOOKS: usize = 5;
 
-/// How often a plan may be stale, and how often while the ledger stays as it is.
+/// How often a plan may be stale, and how often while the ledger does not change.
 const STALE: (u32, u32) = (100, 3);
 
 impl Again {
-    /// Whether the error of a plan calls for another one.
+    /// Whether the error of a plan is a reason to plan again.
     pub fn may(&mut self, plan: &Plan, error: &Error) -> bool {
         let is_stale = error.kind() == ErrorKind::Stale && error.report().is_none_or(|report| report.done.is_empty());
         self.tries += 1;
@@ -81,10 +82,9 @@ impl Again {
     }
 }
 
-/// Looks at a database and changes it: the one type that does.
+/// Reads and changes a database: the only type that does.
 ///
-/// It keeps one connection, which belongs to it alone. While it runs something it holds a
-/// second one for the lock.
+/// It keeps one connection of its own. While it runs something, it holds a second one for the lock.
 #[derive(Debug)]
 pub struct Migrator {
     database: Database,
@@ -92,7 +92,7 @@ pub struct Migrator {
     code: CodeMigrations,
     options: Options,
     session: Option<Session>,
-    /// What the ledger held when it was opened, for the first who asks.
+    /// The state of the ledger when it was opened, for the first caller.
     first: Option<Result<State>>,
 }
 
@@ -101,8 +101,8 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for a URL that is none, [`ErrorKind::Connection`] for a
-    /// server that cannot be reached or does not let us in.
+    /// [`ErrorKind::Configuration`] if the text is not a URL, [`ErrorKind::Connection`] if the server cannot be reached
+    /// or refuses the connection.
     pub async fn connect(url: &str, set: MigrationSet) -> Result<Self> {
         Self::open(Database::parse(url)?, set, CodeMigrations::none(), Options::default()).await
     }
@@ -111,14 +111,14 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] for a server that cannot be reached or does not let us in.
+    /// [`ErrorKind::Connection`] if the server cannot be reached or refuses the connection.
     pub async fn open(database: Database, set: MigrationSet, code: CodeMigrations, options: Options) -> Result<Self> {
         let opening = async |options: &Options| Ok((open::connect(&database, options).await?, None));
         Self::assemble(&database, std::future::ready(Ok(set)), opening, code, options).await
     }
 
-    /// The same, while the migrations are still being read, so that one does not wait for the other. The ledger is read meanwhile
-    /// as well: the first [`State`] is that of now.
+    /// Like [`Migrator::open`], while the migrations are still being read, so that neither waits for the other. The
+    /// ledger is read at the same time: the first [`State`] is the one at this moment.
     ///
     /// # Errors
     ///
@@ -145,7 +145,7 @@ impl Migrator {
         mut options: Options,
     ) -> Result<Self> {
         options.actor = options.actor.known();
-        // As with libpq, the name that a program gives itself stands behind the one that it is given.
+        // As with libpq, a configured name takes precedence over the name that a program gives itself.
         if let Some(name) = database.application_name() {
             options.actor.application = name.to_owned();
         }
@@ -153,40 +153,42 @@ impl Migrator {
         let set = set?;
         let (session, first) = match opened {
             Ok(opened) => opened,
-            // No ledger will tell which of the files were accepted before, and what is wrong with them comes first.
+            // Without a ledger it is unknown which files were accepted before, and errors in the files come first.
             Err(error) => return set.check(|_| false).and(Err(error)),
         };
-        // Whatever connects later comes to the same server, where there is a list of them.
+        // Later connections go to the same server, if there is a list of them.
         let database = session.database().clone();
         Ok(Self { set, session: Some(session), database, code, options, first })
     }
 
-    /// The migrations that it knows.
+    /// The migrations of this migrator.
     pub fn migrations(&self) -> &MigrationSet {
         &self.set
     }
 
-    /// The database that it talks to.
+    /// The database that it is connected to.
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// How its runs behave.
+    /// The options of its runs.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Says of which commit the files are, where that was not known when it was opened: rows that are written from here on say it.
+    /// Sets the commit of the files if it was not known when the migrator was opened: rows written from now on contain
+    /// it.
     pub fn name_commit(&mut self, commit: String) {
         self.options.actor.commit = Some(commit);
     }
 
-    /// Reads the ledger, and checks the files that it does not have. Nothing is written, also where there is no ledger yet.
+    /// Reads the ledger, and checks the files that it does not contain. Nothing is written, even if there is no ledger
+    /// yet.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Ledger`] when the role may not read it, or it cannot be understood; [`ErrorKind::Files`] when a file that was
-    /// not applied as it is cannot be run.
+    /// [`ErrorKind::Ledger`] when the role may not read it or it has an invalid row; [`ErrorKind::Files`] when a file
+    /// that was not applied in its present form cannot be run.
     pub async fn state(&mut self) -> Result<State> {
         let keys = LockKeys::of(&self.options.ledger);
         let mut state = self.recorded().await?;
@@ -194,12 +196,13 @@ impl Migrator {
             if state.unfinished().is_none() {
                 break;
             }
-            // What began and did not end may be running: the locks of a run tell, which a killed one does not hold any more.
+            // An unfinished migration may still be running: the locks of a run show it, because a killed run no longer
+            // holds them.
             if let Some(holder) = db::at_work(self.session().await?, keys).await? {
                 state.set_running(holder);
                 break;
             }
-            // It may have ended between the two looks, and another one may have begun, which nobody has looked for yet.
+            // It may have ended between the two checks, and another one may have started that was not checked yet.
             let before = state.newest();
             state = self.recorded().await?;
             if state.newest() == before {
@@ -227,7 +230,7 @@ impl Migrator {
         self.status_with(Policy::default()).await
     }
 
-    /// The same under a policy: what it accepts is a warning, not a problem. Nothing is written.
+    /// The same under a policy: what the policy accepts is a warning, not a problem. Nothing is written.
     ///
     /// # Errors
     ///
@@ -237,7 +240,7 @@ impl Migrator {
         Ok(Status::of(&self.set, &state, policy.allow_newer))
     }
 
-    /// Everything that the ledger remembers, oldest first. Nothing is written.
+    /// All rows of the ledger, oldest first. Nothing is written.
     ///
     /// # Errors
     ///
@@ -246,7 +249,7 @@ impl Migrator {
         self.history_after(0).await
     }
 
-    /// What the ledger remembers after a row, oldest first. Nothing is written.
+    /// The rows of the ledger after this row, oldest first. Nothing is written.
     ///
     /// # Errors
     ///
@@ -256,7 +259,7 @@ impl Migrator {
         ledger::history(self.session().await?, &name, id).await
     }
 
-    /// Plans what has to be run to get to the target. Nothing is written.
+    /// Plans the steps that lead to the target. Nothing is written.
     ///
     /// # Errors
     ///
@@ -267,13 +270,13 @@ impl Migrator {
         plan::plan(&self.set, &state, &stored, target, policy, &|version| self.code.get(version).is_some())
     }
 
-    /// Runs a plan: takes the lock, looks again, runs each step, records it.
+    /// Runs a plan: takes the lock, checks the ledger again, runs each step and records it.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Stale`] when the ledger is not the one that the plan was made for;
-    /// [`ErrorKind::Lock`] when another run does not end in time; [`ErrorKind::Statement`],
-    /// [`ErrorKind::Code`] and [`ErrorKind::Cancelled`] with the report of what was committed.
+    /// [`ErrorKind::Stale`] when the ledger has changed since the plan was made; [`ErrorKind::Lock`] when another run
+    /// does not finish in time; [`ErrorKind::Statement`], [`ErrorKind::Code`] and [`ErrorKind::Cancelled`] with the
+    /// report of what was committed.
     pub async fn apply(&mut self, plan: &Plan) -> Result<RunReport> {
         if plan.is_empty() {
             return Ok(RunReport::default());
@@ -297,7 +300,7 @@ impl Migrator {
         }
     }
 
-    /// Plans and runs; plans again when another run was faster.
+    /// Plans and runs; plans again if another run was faster.
     ///
     /// # Errors
     ///
@@ -316,11 +319,11 @@ impl Migrator {
         }
     }
 
-    /// Fails unless this version is applied; for the start of an application. Nothing is written, and newer versions may be
-    /// there.
+    /// Fails unless this version is applied; meant for the start of an application. Nothing is written, and newer
+    /// versions may be applied as well.
     ///
-    /// The database is a [`Database`], or options of the driver; `options` name the ledger, the application, and how long
-    /// to wait for a server that is still starting.
+    /// The database is a [`Database`] or options of the driver; `options` give the ledger, the application name, and
+    /// how long to wait for a server that is still starting.
     ///
     /// # Errors
     ///
@@ -333,7 +336,7 @@ impl Migrator {
         outcome
     }
 
-    /// The same on a connection that is open.
+    /// The same on an open connection.
     ///
     /// # Errors
     ///
@@ -343,8 +346,8 @@ impl Migrator {
         newer::ensure(&state, version, &self.options.ledger).map_err(|finding| Error::new(ErrorKind::Behind, finding))
     }
 
-    /// Fails where nothing can be run, because the address leads through a connection pooler in transaction mode; `reader` is
-    /// another open connection to the same database. A run looks again. Nothing is written.
+    /// Fails if nothing can be run because the address goes through a connection pooler in transaction mode; `reader`
+    /// is another open connection to the same database. A run checks again. Nothing is written.
     ///
     /// # Errors
     ///
@@ -353,7 +356,7 @@ impl Migrator {
         pooler::look(self.session().await?, &mut reader.session).await
     }
 
-    /// Says goodbye to the server.
+    /// Closes the connection.
     pub async fn close(mut self) {
         if let Some(session) = self.session.take() {
             session.close().await;
@@ -368,7 +371,7 @@ impl Migrator {
         Ok(self.session.insert(session))
     }
 
-    /// The stored down scripts that the folder does not have, or has in another form.
+    /// The stored down scripts that the folder does not have, or has in a different form.
     async fn stored_downs(&mut self, state: &State) -> Result<BTreeMap<Version, Arc<str>>> {
         let differs = |version: &Version, recorded: &Option<crate::source::Checksum>| {
             let file = self.set.get(version).and_then(|migration| migration.down_script());

@@ -1,4 +1,4 @@
-//! A database that is newer than the folder: an older program meets it after a deploy was rolled back.
+//! A database that is newer than the folder: an older program finds it after a deploy was rolled back.
 
 use super::obstacle::applied_then;
 use super::state::{Applied, State};
@@ -6,14 +6,14 @@ use crate::finding::{Finding, Place};
 use crate::ident::{QualifiedName, plain};
 use crate::source::{MigrationSet, Version};
 
-/// What else can be the reason for a migration in the ledger that nobody here knows.
+/// Another possible reason for a migration in the ledger that is unknown here.
 pub(super) const OTHER_SERVICE: &str =
-    "does another service write this ledger? then give each its own: `ledger` in migrate.toml";
+    "does another service write to this ledger? then give each service its own: `ledger` in migrate.toml";
 
-/// How many versions are named in one sentence.
+/// How many versions one sentence lists.
 const SHOWN: usize = 5;
 
-/// The applied migrations that are newer than everything in the folder, as a reason to stop; there is at least one.
+/// The error for applied migrations that are newer than everything in the folder; there is at least one.
 pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> Finding {
     let message = match newer {
         [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
@@ -28,28 +28,30 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
     let newest = set.iter().rev().map(|migration| migration.version()).find(|version| state.get(version).is_some());
     let finding = match newest {
         Some(version) => finding.help(format!(
-            "or take the database back: `cargo xtask rollback --to {version}`; the ledger has the down scripts"
+            "or roll back the database: `cargo xtask rollback --to {version}`; the ledger has the down scripts"
         )),
         None => finding,
     };
     finding
-        .help("or let this older program run beside them: `allow_newer = true` in the environment, or `--allow-newer` with \
-             `migrate`, `status` and `runbook`")
+        .help(
+            "or accept the newer migrations in this older program: `allow_newer = true` in the environment, or \
+             `--allow-newer` with `migrate`, `status` and `runbook`",
+        )
         .help(OTHER_SERVICE)
 }
 
-/// The same where they are accepted: what is worth knowing.
+/// The warning for such migrations when they are accepted.
 pub(super) fn accepted(set: &MigrationSet, newer: &[&Applied]) -> Finding {
     Finding::warning("newer-database", ahead(set, newer))
-        .note("newer migrations are accepted here and stay as they are; what this program has is compared as always")
+        .note("newer migrations are accepted here and left alone; the migrations of this program are compared as usual")
 }
 
-/// How far ahead the database is.
+/// How much newer the database is.
 fn ahead(set: &MigrationSet, newer: &[&Applied]) -> String {
     let migrations = if newer.len() == 1 { "1 migration".to_owned() } else { format!("{} migrations", newer.len()) };
     let at = newer.last().map_or("", |applied| applied.version.as_str());
     let here = set.last().map_or("nothing", |last| last.version().as_str());
-    format!("the database is {migrations} ahead: it is at {at}, and the newest file here is {here}")
+    format!("the database is {migrations} newer than this folder: it is at {at}, and the newest file here is {here}")
 }
 
 fn names(newer: &[&Applied]) -> String {
@@ -58,7 +60,7 @@ fn names(newer: &[&Applied]) -> String {
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
-/// Whether the ledger has what an application needs.
+/// Checks that the ledger has the version that an application needs.
 pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
     if state.get(version).is_some() {
         return Ok(());
@@ -66,8 +68,8 @@ pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -
     let ledger = [ledger.schema(), ledger.name()].map(plain).join(".");
     let newest = match state.version() {
         _ if !state.has_ledger() => format!("this database has no ledger {ledger}"),
-        None => format!("nothing is applied by the ledger {ledger}"),
-        Some(newest) => format!("the newest applied is {newest}, by the ledger {ledger}"),
+        None => format!("the ledger {ledger} has no applied migration"),
+        Some(newest) => format!("the newest applied migration in the ledger {ledger} is {newest}"),
     };
     Err(Finding::error("behind", format!("the database is not at version {version}"))
         .note(newest)

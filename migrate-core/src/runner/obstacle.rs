@@ -1,4 +1,4 @@
-//! Everything that can be between the files, the ledger and a target, in words.
+//! The findings for everything that can prevent the files and the ledger from reaching a target.
 
 use super::newer;
 use super::plan::DownFrom;
@@ -8,10 +8,10 @@ use crate::finding::{Finding, Place};
 use crate::ledger::Direction;
 use crate::source::{Migration, MigrationSet, Script, Version};
 
-/// The sentence that an edited migration is met with, wherever it is noticed.
+/// The message for an edited migration, wherever it is noticed.
 pub const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
-/// Compares the applied migrations with the files: what forbids to go on, and what does not.
+/// Compares the applied migrations with the files; returns the problems that stop a run, and the warnings.
 pub(super) fn compare(set: &MigrationSet, state: &State, allow_newer: bool) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(half_squashed(set, state));
@@ -40,7 +40,7 @@ pub(super) fn is_newer(set: &MigrationSet, version: &Version) -> bool {
     set.last().is_some_and(|last| version > last.version())
 }
 
-/// The migration that stands in the place of an applied one, which came before it was written.
+/// The migration that replaces an applied one which was applied before the squash was written.
 pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Applied) -> Option<&'a Migration> {
     let covers = |one: &&Migration| {
         one.squashes().is_some_and(|first| *first <= applied.version && applied.version <= *one.version())
@@ -48,7 +48,7 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
     let one = set.squashes().find(covers)?;
     let came_before = match applied.version == *one.version() {
         false => true,
-        // It has the version of the last one that it replaces, and may be applied itself.
+        // It has the version of the last migration that it replaces, and may be applied itself.
         true => {
             applied.up_checksum.as_ref().is_some_and(|recorded| recorded != one.up_checksum())
                 && state
@@ -59,21 +59,24 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
     came_before.then_some(one)
 }
 
-/// A database that has some of the migrations that were squashed, and not all of them.
+/// A database that has some, but not all, of the squashed migrations.
 fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
     let has = |version: &Version| state.get(version).is_some();
     let half = |one: &&Migration| {
         !has(one.version()) && state.applied().any(|a| Some(&a.version) >= one.squashes() && a.version < *one.version())
     };
     let one = set.squashes().find(half)?;
-    let newest = state.version().map_or(String::new(), |version| format!("; it stands at {version}"));
+    let newest = state.version().map_or(String::new(), |version| format!("; it is at {version}"));
     Some(
         Finding::error(
             "half-squashed",
-            format!("this database has only a part of what {} stands for{newest}", one.version()),
+            format!("this database has only some of the migrations that {} replaces{newest}", one.version()),
         )
         .at(Place::file(one.path()))
-        .help(format!("migrate it up to {} with a checkout from before the squash, then come back", one.version()))
+        .help(format!(
+            "migrate it to {} with a checkout from before the squash, then use this one again",
+            one.version()
+        ))
         .help("`git log --diff-filter=D -- migrations` finds the commit"),
     )
 }
@@ -92,8 +95,8 @@ fn modified_up(migration: &Migration, applied: &Applied) -> Option<Finding> {
             .note(format!("recorded {recorded}, now {}", migration.up_checksum()))
             .help("put the file back as it was (`git log` shows its versions) and write a new migration")
             .help(format!(
-                "or, where the data may be changed again: put it back, `cargo xtask rollback --to VERSION` with the \
-                 version before {}, edit it, and migrate",
+                "or, if the data may change again: restore the file, run `cargo xtask rollback --to VERSION` with the \
+                 version before {}, edit the file, and migrate",
                 applied.version
             ))
     })
@@ -103,20 +106,23 @@ fn modified_down(migration: &Migration, applied: &Applied) -> Option<Finding> {
     let recorded = applied.down_checksum.as_ref()?;
     let down = migration.down_script()?;
     (recorded != down.checksum()).then(|| {
-        Finding::warning("modified-down", "the down was modified after its migration was applied")
+        Finding::warning("modified-down", "the down script was modified after its migration was applied")
             .at(Place::file(down.path()))
             .note(applied_then(applied))
-            .note("the ledger holds the down of that time; a rollback runs that one")
-            .help("roll back with `--down-from files` to run the edited one")
+            .note("the ledger has the down script as it was then; a rollback runs that one")
+            .help("roll back with `--down-from files` to run the edited script")
     })
 }
 
 fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
     (migration.name() != applied.name).then(|| {
-        Finding::error("renamed", format!("migration {} has another name than when it was applied", applied.version))
-            .at(Place::file(migration.path()))
-            .note(format!("it was applied as {} at {} by {}", applied.name, applied.at, applied.by))
-            .help("give the file its old name back; two branches may have used the same version")
+        Finding::error(
+            "renamed",
+            format!("migration {} has a different name than when it was applied", applied.version),
+        )
+        .at(Place::file(migration.path()))
+        .note(format!("it was applied as {} at {} by {}", applied.name, applied.at, applied.by))
+        .help("give the file its old name back; two branches may have used the same version")
     })
 }
 
@@ -128,7 +134,10 @@ fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
     )
     .at(Place::file(set.folder().join(file)))
     .note(applied_then(applied))
-    .help("was the file removed, or is it on another branch? then bring it back: `git log --diff-filter=D -- PATH` finds its commit")
+    .help(
+        "was the file removed, or is it on another branch? then restore it: `git log --diff-filter=D -- PATH` finds \
+         its commit",
+    )
     .help(newer::OTHER_SERVICE)
 }
 
@@ -137,34 +146,34 @@ pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migrat
         || state.get(newest).map_or(newest.to_string(), |applied| format!("{newest}_{}", applied.name)),
         |migration| migration.path().display().to_string(),
     );
-    Finding::error("out-of-order", format!("migration {} is older than one that is applied", migration.version()))
+    Finding::error("out-of-order", format!("migration {} is older than an applied migration", migration.version()))
         .at(Place::file(migration.path()))
         .note(format!("already applied: {newest_file}"))
-        .help("give it a later version, if it is applied nowhere yet")
-        .help("or apply it all the same with --allow-out-of-order")
+        .help("give it a later version if it is not applied anywhere yet")
+        .help("or apply it anyway with --allow-out-of-order")
 }
 
-/// A migration that began and did not end: somebody is at work on it, or it was left.
+/// A migration that started but did not finish: it is still running, or it was interrupted.
 pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding {
     let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
     if let Some(holder) = &unfinished.running {
         return running(set, unfinished, holder);
     }
     let finding =
-        Finding::error("unfinished", format!("migration {version}_{name} began and did not end ({direction})"))
-            .note(format!("it began at {at} by {by}; {done} of its statements are done"));
+        Finding::error("unfinished", format!("migration {version}_{name} started but did not finish ({direction})"))
+            .note(format!("started at {at} by {by}; {done} of its statements are done"));
     let finding = match &unfinished.failed {
         Some((statement, why)) => finding.note(format!("statement {statement} failed: {why}")),
-        None => finding.note("no statement of it failed: it was interrupted, or cannot go on by itself"),
+        None => finding.note("none of its statements failed: it was interrupted, or cannot continue by itself"),
     };
     let finding = match set.get(version) {
         Some(migration) => finding.at(Place::file(migration.path())),
         None => finding,
     };
-    finding.help(format!("`cargo xtask resolve {version}` shows what is really there, and the ways out"))
+    finding.help(format!("`cargo xtask resolve {version}` shows what the database contains and what you can do"))
 }
 
-/// A migration without a transaction that somebody runs now.
+/// A migration without a transaction that is running now.
 pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Holder) -> Finding {
     let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
     let all = set.get(version).and_then(|migration| match direction {
@@ -179,8 +188,8 @@ pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Hold
     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
     Finding::error("running", format!("migration {version}_{name} is running now ({direction})"))
         .at(set.get(version).map(|migration| Place::file(migration.path())))
-        .note(format!("{holder} runs it for {by} since {at}, at {which}{query}"))
-        .help("wait for it to end; `cargo xtask status` shows when it has")
+        .note(format!("{holder} has been running it for {by} since {at}, now at {which}{query}"))
+        .help("wait until it has finished; `cargo xtask status` shows when it has")
         .help(format!(
             "to stop it: SELECT pg_cancel_backend({}); `cargo xtask status` then says what is left to do",
             holder.pid
@@ -192,10 +201,13 @@ pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Fin
         DownFrom::Ledger => ("the one in the ledger", "give `--down-from files` to run the one in the file"),
         DownFrom::Files => ("the one in the file", "leave out `--down-from files` to run the one in the ledger"),
     };
-    Finding::warning("modified-down", format!("the down of {} was modified after it was applied", applied.version))
-        .at(Place::file(file.path()))
-        .note(format!("{taken} is run"))
-        .help(other)
+    Finding::warning(
+        "modified-down",
+        format!("the down script of {} was modified after the migration was applied", applied.version),
+    )
+    .at(Place::file(file.path()))
+    .note(format!("this rollback runs {taken}"))
+    .help(other)
 }
 
 pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> Finding {
@@ -208,9 +220,9 @@ pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> F
                     true => reason.to_owned(),
                     false => format!("it is declared irreversible: {reason}"),
                 })
-                .help("write a new migration that repairs what is wrong")
+                .help("write a new migration that fixes what is wrong")
         }
-        None => Finding::error("no-down", format!("there is no down for migration {version}_{name}"))
+        None => Finding::error("no-down", format!("migration {version}_{name} has no down script"))
             .note(applied_then(applied))
             .note("neither the folder nor the ledger has one")
             .help("check out the commit that has its files"),
@@ -227,30 +239,33 @@ pub(super) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding 
 
 pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
     let finding =
-        Finding::error("not-applied", format!("migration {version} is not applied, so there is no way down to it"));
+        Finding::error("not-applied", format!("migration {version} is not applied, so you cannot roll back to it"));
     match nearest(version, state.applied().map(|applied| &applied.version)) {
         Some(near) => finding.help(format!("did you mean {near}?")),
         None => finding.help("`cargo xtask status` lists what is applied"),
     }
 }
 
-/// There is nothing in the folder that could be applied.
+/// The folder has no migrations.
 pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
     let finding = set.why_empty();
     match state.applied().count() {
         0 => finding,
-        count => finding.note(format!("the ledger has {count} that are applied")),
+        count => finding.note(format!("applied migrations in the ledger: {count}")),
     }
 }
 
-/// The way up was to end at a version that the database is past.
+/// The target version of `migrate` is older than the database.
 pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
-    Finding::error("beyond-target", format!("the database is at {}, beyond {version}; nothing was run", beyond.version))
-        .note("`migrate --to` only applies; it never takes anything back")
-        .help(format!("`cargo xtask rollback --to {version}` goes back to it"))
+    Finding::error(
+        "beyond-target",
+        format!("the database is at {}, newer than {version}; nothing was run", beyond.version),
+    )
+    .note("`migrate --to` only applies migrations; it never rolls back")
+    .help(format!("`cargo xtask rollback --to {version}` rolls back to it"))
 }
 
-/// A number of migrations to undo reaches one that was never run; `above` are undone before it.
+/// A number of migrations to roll back includes one that was never run; `above` are rolled back before it.
 pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Finding {
     let Applied { version, name, .. } = applied;
     let finding = Finding::error(
@@ -258,24 +273,24 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
         format!("migration {version}_{name} was never run here: a baseline recorded it as applied"),
     )
     .note(applied_then(applied))
-    .note("its down would remove what was there before the ledger, with all data; nothing was run");
+    .note("its down script would remove what existed before the ledger, with all its data; nothing was run");
     let finding = match above {
         0 => finding,
-        above => finding.help(format!("`cargo xtask rollback -n {above}` undoes what was run after it")),
+        above => finding.help(format!("`cargo xtask rollback -n {above}` rolls back what was run after it")),
     };
     let before = state.applied().rfind(|one| one.version < *version);
     finding.help(match before {
-        Some(before) => format!("to undo it anyway, say how far: `cargo xtask rollback --to {}`", before.version),
-        None => "to undo it anyway: `cargo xtask rollback --all`".to_owned(),
+        Some(before) => format!("to roll it back anyway, say how far: `cargo xtask rollback --to {}`", before.version),
+        None => "to roll it back anyway: `cargo xtask rollback --all`".to_owned(),
     })
 }
 
-/// The same, where it was asked for by its version or by everything.
+/// The same, when it is included by a version or by `--all`.
 pub(super) fn undoes_never_run(applied: &Applied) -> Finding {
     let Applied { version, name, .. } = applied;
-    Finding::warning("never-run", format!("migration {version}_{name} was never run here, and is undone"))
+    Finding::warning("never-run", format!("migration {version}_{name} was never run here, but is rolled back"))
         .note(applied_then(applied))
-        .note("its down removes what was there before the ledger, with all data")
+        .note("its down script removes what existed before the ledger, with all its data")
 }
 
 fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> Option<&'a str> {
@@ -285,7 +300,7 @@ fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> O
 pub(super) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
     let finding = Finding::error(
         "no-code",
-        format!("migration {version} is written in Rust, and this executable does not have it"),
+        format!("migration {version} is written in Rust, and this executable does not contain it"),
     )
     .help("build the executable from this checkout, and register the migration (docs/FORMATS.md, Rust migrations)");
     match set.get(version) {
@@ -297,10 +312,10 @@ pub(super) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
 pub(super) fn stale() -> Finding {
     Finding::error("stale-plan", "the ledger changed after the plan was made; nothing was run")
         .note("somebody else ran migrations in the meantime")
-        .help("look again with `cargo xtask status`, then repeat the command")
+        .help("check with `cargo xtask status`, then run the command again")
 }
 
-/// What is left to say of a direction that a plan cannot take at all.
+/// The finding when there is nothing to resolve.
 pub(super) fn nothing_unfinished() -> Finding {
     Finding::error("nothing-unfinished", "no migration is unfinished; there is nothing to resolve")
         .help("`cargo xtask status` shows what is applied and pending")

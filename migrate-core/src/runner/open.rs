@@ -1,4 +1,4 @@
-//! Connecting for a run, which may wait for a server that is starting, and looking at the ledger; both may be interrupted.
+//! Connects for a run, if necessary waiting for a server that is starting, and reads the ledger; both can be cancelled.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ledger::LedgerEntry;
 
-/// Connects as the options say.
+/// Connects according to the options.
 pub(super) async fn connect(database: &Database, options: &Options) -> Result<Session> {
     let Options { actor, connect_wait, observer, cancel, .. } = options;
     let mut waiting = |why: &str, left: Duration| observer.hear(&Progress::Unreachable(database, why, left));
@@ -21,7 +21,7 @@ pub(super) async fn connect(database: &Database, options: &Options) -> Result<Se
     }
 }
 
-/// The state that these rows of the ledger say, unless somebody is impatient while they are read.
+/// The state according to these rows of the ledger, unless reading them takes too long after cancellation.
 pub(super) async fn look(
     reading: impl Future<Output = Result<Option<(Vec<LedgerEntry>, i64)>>>,
     cancel: &Cancel,

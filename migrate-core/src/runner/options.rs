@@ -1,4 +1,4 @@
-//! How a run behaves, and what it tells while it runs.
+//! The options of a run, and what it reports while it runs.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,37 +12,37 @@ use crate::ident::QualifiedName;
 use crate::ledger::{Actor, Direction};
 use crate::schema::Schema;
 
-/// How a run behaves; the defaults are meant for production.
+/// The options of a run; the defaults are meant for production.
 #[derive(Clone)]
 pub struct Options {
-    /// The table that remembers everything.
+    /// The ledger table.
     pub ledger: QualifiedName,
-    /// How long to wait for a server that cannot be reached yet, because it is starting; zero does not wait.
+    /// How long to wait for a server that cannot be reached yet because it is starting; zero means do not wait.
     pub connect_wait: Duration,
-    /// How long to wait for another run to end.
+    /// How long to wait for another run to finish.
     pub lock_wait: Duration,
-    /// How long one statement waits for a lock before it gives way to the traffic behind it;
-    /// zero waits for ever.
+    /// How long one statement waits for a lock before it gives up and lets the queries behind it continue; zero means
+    /// no limit.
     pub lock_timeout: Duration,
-    /// How often a migration that got no lock is tried again, in a fresh transaction.
+    /// How often a migration that did not get a lock is retried, in a new transaction.
     pub lock_retries: u32,
-    /// How long one statement may run; zero lets it run for ever.
+    /// How long one statement may run; zero means no limit.
     pub statement_timeout: Duration,
-    /// Whether to record the schema's fingerprint after a run. It reads the whole schema, after
-    /// the last commit and without locks that anybody waits for.
+    /// Whether to record the schema's fingerprint after a run. This reads the whole schema, after the last commit and
+    /// without locks that block anybody.
     pub fingerprint: bool,
-    /// Whether what a rollback destroys is copied aside first, in the same transaction.
+    /// Whether data that a rollback destroys is copied first, in the same transaction.
     pub keep_data: bool,
-    /// Whether a migration that is applied again gets back what its rollback kept.
+    /// Whether applying a migration again restores what its rollback kept.
     pub restore_kept: bool,
-    /// Why this is done, for the ledger.
+    /// The reason for the run, for the ledger.
     pub reason: Option<String>,
-    /// Who runs it, for the ledger. Where nothing is said of that but the application, the environment is asked when a
+    /// Who runs it, for the ledger. If only the application is set, the environment is read when a
     /// [`Migrator`](crate::Migrator) is opened.
     pub actor: Actor,
-    /// What hears the progress.
+    /// Receives the progress.
     pub observer: Arc<dyn Observer>,
-    /// What can interrupt the run.
+    /// Can cancel the run.
     pub cancel: Cancel,
 }
 
@@ -72,13 +72,13 @@ impl fmt::Debug for Options {
     }
 }
 
-/// Hears what a run does while it does it.
+/// Receives the progress of a run.
 pub trait Observer: Send + Sync {
-    /// Something happened. This is called between messages to the server; it should return soon.
+    /// Called when something happened, between messages to the server; it should return quickly.
     fn hear(&self, progress: &Progress<'_>);
 }
 
-/// Hears nothing.
+/// Ignores all progress.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 
@@ -86,43 +86,43 @@ impl Observer for Silent {
     fn hear(&self, _: &Progress<'_>) {}
 }
 
-/// What a run tells while it runs.
+/// What a run reports while it runs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Progress<'a> {
     /// Another run holds the migration lock.
     Waiting(&'a Holder),
-    /// The lock is ours and the plan is still right; so many steps are to be run.
+    /// The run holds the lock and the plan is still valid; this many steps will run.
     Begin(usize),
-    /// A step is committed, after this time on the server.
+    /// A step is committed; with its time on the server.
     Done(&'a Step, Duration),
-    /// A statement of a migration without a transaction is about to run: which, and of how many.
+    /// A statement of a migration without a transaction is about to run: its number, and the number of all statements.
     Statement(&'a Step, usize, usize),
     /// The step waits for locks that these sessions hold.
     Blocked(&'a Step, &'a [Holder]),
-    /// The step got no lock; it is tried again after a pause: which try, of how many.
+    /// The step did not get a lock and is retried after a pause: which attempt, and of how many.
     Retry(&'a Step, u32, u32, Duration),
-    /// Something worth knowing that stops nothing.
+    /// Information that does not stop the run.
     Remark(&'a str),
-    /// The server is not there yet, and it is tried again: where, why, and for how long still.
+    /// The server cannot be reached yet, and the connection is retried: where, why, and for how much longer.
     Unreachable(&'a Database, &'a str, Duration),
-    /// Something runs for longer: told after two seconds, then with growing pauses.
+    /// A step runs for a long time: reported after two seconds, then at growing intervals.
     Running(&'a Running<'a>),
 }
 
-/// What runs for longer, and how far it is.
+/// A step that runs for a long time, and its progress.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Running<'a> {
     /// The step; `None` for a seed.
     pub step: Option<&'a Step>,
-    /// Which statement of it runs, from 1, where that is known: of several that share a message it is not.
+    /// Which of its statements runs, from 1, if known: it is unknown for several that share a message.
     pub statement: Option<usize>,
-    /// How many statements it has; none, where it is written in Rust.
+    /// How many statements it has; 0 if it is written in Rust.
     pub statements: usize,
-    /// For how long it has been running.
+    /// How long it has been running.
     pub elapsed: Duration,
-    /// What the server says of it, for the commands whose progress it counts.
+    /// The server's progress report, for commands that have one.
     pub detail: Option<String>,
 }
 
@@ -139,54 +139,54 @@ pub struct Done {
     pub elapsed: Duration,
 }
 
-/// What a run did.
+/// The result of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunReport {
     /// The steps that were committed, in order.
     pub done: Vec<Done>,
-    /// How long the run took, from the first look at the ledger to the last commit.
+    /// How long the run took, from the first read of the ledger to the last commit.
     pub elapsed: Duration,
-    /// The schema after the last commit, without the ledger, where its fingerprint was recorded.
+    /// The schema after the last commit, without the ledger, if its fingerprint was recorded.
     pub schema: Option<Schema>,
 }
 
-/// A switch that interrupts a run from elsewhere: from a signal handler, say.
+/// Cancels a run from elsewhere, for example from a signal handler.
 ///
-/// The running statement is cancelled on the server, what was committed stays, the lock is
-/// released, and the run returns [`crate::ErrorKind::Cancelled`] with its report.
+/// The running statement is cancelled on the server, committed work stays, the lock is released, and the run returns
+/// [`crate::ErrorKind::Cancelled`] with its report.
 #[derive(Debug, Clone)]
 pub struct Cancel(Arc<watch::Sender<bool>>);
 
 impl Cancel {
-    /// A switch that nobody has pressed.
+    /// A new handle that is not cancelled.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Presses the switch.
+    /// Requests cancellation.
     pub fn cancel(&self) {
         self.0.send_replace(true);
     }
 
-    /// Whether the switch was pressed.
+    /// Whether cancellation was requested.
     pub fn is_cancelled(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Returns when the switch is pressed.
+    /// Returns when cancellation is requested.
     pub(crate) async fn cancelled(&self) {
-        // The sender lives in self, so waiting ends with the press and not with an error.
+        // The sender is part of self, so this wait ends with the request and not with an error.
         let _ = self.0.subscribe().wait_for(|pressed| *pressed).await;
     }
 
-    /// Returns a while after the switch is pressed: when whoever wants to leave has waited long enough for an answer.
+    /// Returns some time after cancellation was requested: when a cancelled run has waited long enough for an answer.
     pub(crate) async fn impatient(&self) {
         self.cancelled().await;
         tokio::time::sleep(LEAVING).await;
     }
 }
 
-/// How long whoever wants to leave waits for a server that does not answer.
+/// How long a cancelled run waits for a server that does not answer.
 pub(super) const LEAVING: Duration = Duration::from_secs(3);
 
 impl Default for Cancel {

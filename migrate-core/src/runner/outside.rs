@@ -1,7 +1,8 @@
-//! A run that failed because something exists already, or does not exist: whether somebody else made or removed it.
+//! For a run that failed because an object already exists or does not exist: finds out whether somebody else created or
+//! removed it.
 //!
-//! It is looked into after the failure, on a connection of its own and for a bounded time, and only adds to the error:
-//! where anything is uncertain, or fails, the error stays as it is.
+//! This happens after the failure, on a separate connection and for a limited time, and only adds to the error: if
+//! anything is uncertain or fails, the error stays as it is.
 
 use std::time::Duration;
 
@@ -15,19 +16,19 @@ use crate::ledger::HistoryEntry;
 use crate::schema::{self, Id, Schema};
 use crate::source::{Body, Migration};
 
-/// How long the story of a failure may take.
+/// How long the investigation of a failure may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What is found in a database after a failure.
+/// The state of a database after a failure.
 struct Scene {
     schema: Schema,
     records: Vec<Record>,
-    /// Whether a migration wrote a row of the catalogs that has the name.
+    /// Whether a migration wrote a catalog row with this name.
     is_ours: bool,
 }
 
 impl Migrator {
-    /// Adds to an error what is certain about the object that it names.
+    /// Adds to an error what is known for certain about the object that it names.
     pub(super) async fn tell_of_others(&mut self, error: Error) -> Error {
         let fault = error.sqlstate().and_then(Fault::of).filter(|_| error.kind() == ErrorKind::Statement);
         let named = error.findings().first().and_then(|finding| Named::read(&finding.message));
@@ -49,7 +50,7 @@ impl Migrator {
         let applied: Option<Vec<&Migration>> =
             state.applied().map(|one| self.set.get(&one.version).map(|migration| &**migration)).collect();
         let candidates: Vec<&Id> = scene.schema.objects().map(|one| &*one.id).filter(|id| named.fits(id)).collect();
-        // What was made by the transaction that failed is gone with it, and what stands in two places may be either.
+        // Objects that the failed transaction created are gone with it, and a name with several matches is ambiguous.
         let (id, is_there) = match candidates.as_slice() {
             [id] => (Some(*id), true),
             several => (None, !several.is_empty()),
@@ -81,16 +82,16 @@ enum Told {
 
 fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migration>, bounds: &Bounds) -> Vec<Told> {
     let made = match fault {
-        Fault::Exists => "made",
+        Fault::Exists => "created",
         Fault::Missing => "removed",
     };
-    let mut first = format!("{what} was {made} outside of the migrations");
+    let mut first = format!("{what} was {made} outside the migrations");
     if let Some(record) = record {
         first += &format!(", at {} by {}", record.at, record.by());
     } else if fault == Fault::Exists {
-        first += ": none that is applied here names it";
+        first += ": no migration applied here names it";
     } else if let Some(maker) = maker {
-        first += &format!(": {}_{} made it, and none behind it removed it", maker.version(), maker.name());
+        first += &format!(": {}_{} created it, and no later migration removed it", maker.version(), maker.name());
     }
     let mut all = vec![Told::Note(first)];
     all.extend(record.and_then(|one| one.statement.as_ref()).map(|text| {
@@ -99,9 +100,9 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
     }));
     let when = match (&bounds.after, &bounds.before) {
         _ if record.is_some() => None,
-        (Some(after), Some(before)) => {
-            Some(format!("that was after {after} and before {before}: runs saw the schema without it, then with it"))
-        }
+        (Some(after), Some(before)) => Some(format!(
+            "that was after {after} and before {before}: a run saw the schema without it, then a run saw it"
+        )),
         (Some(after), None) => Some(format!("that was after {after}, when a run saw the schema without it")),
         (None, Some(before)) => Some(format!("that was before {before}, when the last run ended")),
         (None, None) => None,
@@ -109,11 +110,11 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
     all.extend(when.map(Told::Note));
     let help = match fault {
         Fault::Exists => {
-            "`cargo xtask drift` shows all that differs; where it is what a pending migration makes, or a part of it, `cargo xtask drift --mark VERSION` records that one as applied, and says with `--sql` what is still missing; `--adopt NAME` writes a migration for what is there"
+            "`cargo xtask drift` shows every difference; if a pending migration creates it, \
+             `cargo xtask drift --mark VERSION` records that migration as applied, and `--sql` shows what is still \
+             missing; `--adopt NAME` writes a migration for what exists"
         }
-        Fault::Missing => {
-            "`cargo xtask drift` shows all that differs, and with --sql the statements that bring it back"
-        }
+        Fault::Missing => "`cargo xtask drift` shows every difference, and with --sql the statements that restore it",
     };
     all.push(Told::Help(help.to_owned()));
     all
@@ -123,13 +124,13 @@ fn shown(named: &Named) -> String {
     named.parent.as_ref().map_or_else(|| named.name.clone(), |parent| format!("{} of {parent}", named.name))
 }
 
-/// Whether no migration that is applied, or began, can have made it.
+/// Whether no migration that is applied or started can have created it.
 fn is_strange(state: &State, applied: &[&Migration], named: &Named) -> bool {
     let is_sql = |one: &&Migration| matches!(one.body(), Body::Sql { .. });
     state.unfinished().is_none() && applied.iter().all(is_sql) && !applied.iter().any(|one| drift::may_make(one, named))
 }
 
-/// When it came, or went, by the fingerprints of the ledger.
+/// When it appeared or disappeared, according to the fingerprints in the ledger.
 fn bounds(fault: Fault, id: Option<&Id>, schema: &Schema, history: &[HistoryEntry]) -> Bounds {
     let Some(id) = id.filter(|_| fault == Fault::Exists) else {
         let now = schema.fingerprint();
@@ -141,7 +142,7 @@ fn bounds(fault: Fault, id: Option<&Id>, schema: &Schema, history: &[HistoryEntr
     Seen::new(history, &expected, schema, &[difference]).bounds(0)
 }
 
-/// Reads what there is, in read-only transactions.
+/// Reads the present state, in read-only transactions.
 async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Result<Scene> {
     let recording = audit::recording(database, ledger).await?;
     let mut reader = Reader::open(database).await?;
@@ -150,13 +151,13 @@ async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Res
         true => audit::list(&mut reader, ledger, &Filter::recent()).await?,
         false => Vec::new(),
     };
-    let rows = reader.ask("look who wrote a catalog", &written_by_us(ledger, named)).await?;
+    let rows = reader.ask("find out who wrote to a catalog", &written_by_us(ledger, named)).await?;
     reader.close().await;
     let is_ours = rows.first().and_then(|row| row.first()?.as_deref()) != Some("f");
     Ok(Scene { schema, records, is_ours })
 }
 
-/// Whether a row of the catalogs with this name was written by a transaction that wrote into the ledger too.
+/// Whether a catalog row with this name was written by a transaction that also wrote to the ledger.
 fn written_by_us(ledger: &QualifiedName, named: &Named) -> String {
     let name = literal(&named.name);
     let rows = match &named.parent {

@@ -1,7 +1,7 @@
-//! A migration statement by statement, with time between two of them to look at the server.
+//! Runs a migration statement by statement, with a pause between two statements to inspect the server.
 //!
-//! The settings, transactions and refusals are those of a run. Only the messages are smaller: one for
-//! each statement instead of one for many migrations. What is looked at is left to the caller.
+//! Settings, transactions and errors are the same as in a run. Only the messages are smaller: one for each statement
+//! instead of one for many migrations. The caller decides what to inspect.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,10 +22,10 @@ use crate::source::{Migration, Script};
 use crate::sql::lex::words;
 use crate::sql::{Class, Statement, quoted};
 
-/// A migration that has begun, and waits before each of its statements.
+/// A migration that has started, and waits before each of its statements.
 ///
-/// It has to be led to its end: one that is dropped before leaves its transaction and its settings
-/// in the session of the [`Rehearsal`], which is of no use then.
+/// It must be run to its end: if it is dropped before, its transaction and its settings remain in the session of the
+/// [`Rehearsal`], which is then unusable.
 #[derive(Debug)]
 pub struct Paced<'a> {
     rehearsal: &'a mut Rehearsal,
@@ -35,28 +35,28 @@ pub struct Paced<'a> {
     stage: Stage,
 }
 
-/// Where a migration is.
+/// The stage of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// In a transaction that stays open until the end.
     Inside,
-    /// Between two statements that are committed on their own.
+    /// Between two statements that are committed separately.
     Outside,
     /// A statement was refused, and nothing is open.
     Failed,
 }
 
-/// What came of a statement.
+/// The result of a statement.
 #[derive(Debug, Default)]
 pub struct Pace {
-    /// How long it took, as seen from here: with the way to the server and back, without the look.
+    /// How long it took for the client: including the network round trip, without the inspection.
     pub elapsed: Duration,
-    /// What each statement of the look answered.
+    /// The answer of each statement of the inspection.
     pub seen: Vec<Rows>,
 }
 
-/// What a look is asked with: as the role that logged in, with settings of its own. The names
-/// in `pg_temp` come last, where no temporary table can stand in front of a catalog.
+/// The settings for an inspection: the role that logged in, with settings of its own. `pg_temp` comes last in the
+/// search path, so that no temporary table can hide a catalog.
 const EYES: [&str; 4] = [
     OURSELVES,
     "SET LOCAL search_path TO pg_catalog, pg_temp;",
@@ -64,34 +64,34 @@ const EYES: [&str; 4] = [
     "SET LOCAL lock_timeout TO 0;",
 ];
 
-/// A look inside of the migration's transaction. What it sets and locks is undone with the savepoint.
+/// An inspection inside the migration's transaction. Its settings and locks are undone with the savepoint.
 const INSIDE: (&str, &str) =
     ("SAVEPOINT roundtrip_look;", "ROLLBACK TO SAVEPOINT roundtrip_look; RELEASE SAVEPOINT roundtrip_look;");
-/// A look in a transaction of its own.
+/// An inspection in its own transaction.
 const OUTSIDE: (&str, &str) = ("BEGIN;", "ROLLBACK;");
 
 impl Rehearsal {
-    /// Begins a migration that runs statement by statement.
+    /// Starts a migration that runs statement by statement.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Plan`] for a migration that has no such direction, [`ErrorKind::Statement`]
-    /// when the server refuses its timeouts.
+    /// [`ErrorKind::Plan`] for a migration without this direction, [`ErrorKind::Statement`] when the server refuses its
+    /// timeouts.
     pub async fn pace(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Paced<'_>> {
         Paced::begin(self, step(migration, direction)?).await
     }
 
-    /// Sends a look: queries as the role that logged in, in a transaction that changes nothing.
+    /// Sends an inspection: queries as the role that logged in, in a transaction that changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with what the server said.
+    /// [`ErrorKind::Statement`] with the server's message.
     pub async fn look(&mut self, sql: &str) -> Result<Vec<Rows>> {
         let (answers, failure) = self.session.attempt(&around(OUTSIDE, sql)).await;
         match failure {
             None => Ok(seen(answers, OUTSIDE)),
             Some(failure) => {
-                // Where this fails too the session is gone, and the next message says so.
+                // If this fails too, the session is gone, and the next message reports it.
                 let _ = self.session.send("ROLLBACK").await;
                 Err(blind(failure))
             }
@@ -112,7 +112,7 @@ impl<'a> Paced<'a> {
         Ok(Self { rehearsal, step, at: 0, stage })
     }
 
-    /// The statement that is next; `None` behind the last one, and behind one that was refused.
+    /// The next statement; `None` after the last one, and after one that was refused.
     ///
     /// A migration written in Rust is one statement without text.
     pub fn next(&self) -> Option<Statement> {
@@ -123,18 +123,19 @@ impl<'a> Paced<'a> {
         }
     }
 
-    /// Whether its statements share one transaction.
+    /// Whether its statements share a transaction.
     pub fn is_transaction(&self) -> bool {
         !self.step.no_transaction()
     }
 
-    /// Runs the next statement, then sends `look` where its transaction is still open: all of its
-    /// locks are there to be seen. Behind a statement that cannot run in a transaction, and one
-    /// that was refused, only [`Paced::look`] can ask. An empty look asks nothing.
+    /// Runs the next statement, then sends `look` if its transaction is still open: all of its locks can then be seen.
+    /// After a statement that cannot run in a transaction, and after one that was refused, only [`Paced::look`] can
+    /// query. An empty `look` queries nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of what failed. It is rolled back then.
+    /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of the failure. The migration is rolled back
+    /// then.
     pub async fn go(&mut self, look: &str) -> Result<Pace> {
         let Some(statement) = self.next() else { return Ok(Pace::default()) };
         let outcome = match self.step.work.clone() {
@@ -148,11 +149,11 @@ impl<'a> Paced<'a> {
         outcome
     }
 
-    /// Looks again: in the transaction, if one is open.
+    /// Inspects again: in the transaction, if one is open.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with what the server said.
+    /// [`ErrorKind::Statement`] with the server's message.
     pub async fn look(&mut self, sql: &str) -> Result<Vec<Rows>> {
         match self.stage {
             _ if sql.is_empty() => Ok(Vec::new()),
@@ -161,12 +162,12 @@ impl<'a> Paced<'a> {
         }
     }
 
-    /// Ends it: fires what was deferred, looks for the last time, and commits; gives the session
-    /// back as it was. Where a statement was refused, it only does the last.
+    /// Ends the migration: fires deferred triggers, inspects for the last time, and commits; restores the session. If a
+    /// statement was refused, it only restores the session.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] when a constraint that was deferred is violated.
+    /// [`ErrorKind::Statement`] when a deferred constraint is violated.
     pub async fn end(mut self, look: &str) -> Result<Pace> {
         let outcome = self.finish(look).await;
         if outcome.is_err() {
@@ -178,13 +179,13 @@ impl<'a> Paced<'a> {
         outcome
     }
 
-    /// Runs a statement; one that is committed on its own and may share a transaction has one of its own.
+    /// Runs a statement; a statement that is committed separately and may run in a transaction gets its own.
     async fn statement(&mut self, script: &Script, statement: &Statement, look: &str) -> Result<Pace> {
         let own = self.stage == Stage::Outside && statement.class == Class::Plain;
         let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
         let begin = Instant::now();
         let text = &script.text()[statement.span.clone()];
-        // Who may not set that may not make a tablespace either, and the server says so better.
+        // A role that may not set this may not create a tablespace either, and the server's error for that is better.
         let inside = match in_place(text) {
             Some(inside) if self.rehearsal.query("SET allow_in_place_tablespaces TO on").await.is_ok() => Some(inside),
             _ => None,
@@ -214,7 +215,7 @@ impl<'a> Paced<'a> {
         Ok(Pace { elapsed, seen })
     }
 
-    /// Runs a migration written in Rust: its function, the look, and the end of its transaction.
+    /// Runs a migration written in Rust: its function, the inspection, and the end of its transaction.
     async fn function(&mut self, look: &str) -> Result<Pace> {
         let Self { rehearsal, step, .. } = self;
         let Some(code) = rehearsal.code.get(&step.version).cloned() else { return Err(code::missing(step)) };
@@ -274,7 +275,7 @@ impl<'a> Paced<'a> {
         Ok(pace)
     }
 
-    /// Refuses what the open transaction did to a server that is to be spared.
+    /// Refuses changes of the open transaction to objects that the whole server shares.
     async fn guard(&mut self) -> Result<()> {
         match self.rehearsal.guard {
             "" => Ok(()),
@@ -290,7 +291,7 @@ impl<'a> Paced<'a> {
     /// Leaves a transaction that failed.
     async fn abandon(&mut self) {
         self.stage = Stage::Failed;
-        // Where this fails too the session is gone, and the next one is a fresh one.
+        // If this fails too, the session is gone, and the next one is new.
         let _ = self.rehearsal.session.send("ROLLBACK").await;
     }
 
@@ -303,8 +304,8 @@ impl<'a> Paced<'a> {
     }
 }
 
-/// A statement that makes a tablespace, with the data folder of the throw-away server as its place: a folder outside belongs to
-/// one server, and its account may not even read it.
+/// Changes a statement that creates a tablespace to place it in the data directory of the shadow server: a directory
+/// outside belongs to one server, and the shadow server's account may not even be able to read it.
 fn in_place(statement: &str) -> Option<String> {
     let words: Vec<_> = words(statement).map(|(_, span)| span).collect();
     let is =
@@ -317,13 +318,13 @@ fn in_place(statement: &str) -> Option<String> {
     Some(format!("{}''{}", &statement[..span.start], &statement[span.end..]))
 }
 
-/// The message of a look.
+/// The message of an inspection.
 fn around((head, tail): (&str, &str), look: &str) -> String {
-    // The line break ends a comment that the look ends with.
+    // The line break ends a comment at the end of the inspection.
     format!("{head} {} {look}\n; {tail}", EYES.concat())
 }
 
-/// What the look answered, without the answers to what stands around it.
+/// The answers of the inspection, without those of the statements around it.
 fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
     let count = |text: &str| text.matches(';').count();
     answers.truncate(answers.len().saturating_sub(count(tail)));
@@ -333,7 +334,7 @@ fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
 
 fn blind(failure: Failure) -> Error {
     let of_server = of_server(&failure);
-    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, "look", "look at the throw-away database"))
+    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, "look", "query the shadow database"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The plan: what would be run, or every reason why nothing can be.
+//! The plan: what will be run, or every reason why nothing can be run.
 //!
-//! A pure function of the files, the state and the target. Nothing is read, nothing is sent.
+//! Planning is a pure function of the files, the state and the target. Nothing is read or sent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,43 +19,43 @@ use crate::sql::Class;
 pub enum Target {
     /// Up to the newest migration.
     Latest,
-    /// Up until this version is applied, and no further.
+    /// Up to and including this version.
     UpTo(Version),
-    /// So many migrations up.
+    /// This many migrations up.
     Up(usize),
-    /// So many migrations down, the one that was applied last first.
+    /// This many migrations down, the most recently applied first.
     Down(usize),
-    /// Down until this version is the newest that is applied.
+    /// Down until this version is the newest applied one.
     DownTo(Version),
     /// Down to an empty ledger.
     Zero,
 }
 
-/// Which down script is run when the file and the ledger hold different ones.
+/// Which down script to run if the file and the ledger have different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DownFrom {
-    /// The one that was stored when the migration was applied: it fits what was applied.
+    /// The one that was stored when the migration was applied: it matches what was applied.
     #[default]
     Ledger,
     /// The one in the folder.
     Files,
 }
 
-/// What the plan may do.
+/// What a plan may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Policy {
     /// Apply migrations that are older than the newest applied one.
     pub allow_out_of_order: bool,
-    /// Which down script is run when there are two.
+    /// Which down script to run if there are two.
     pub down_from: DownFrom,
     /// Accept a database with migrations that are newer than everything in the folder: this program is older than the
-    /// database. Nothing newer is touched; a migration that is missing further down is an error all the same.
+    /// database. Nothing newer is changed; an older migration that is missing is still an error.
     pub allow_newer: bool,
-    /// Accept a folder without any migration.
+    /// Accept a folder without migrations.
     pub allow_empty: bool,
 }
 
-/// What will be run, in order, and the state of the ledger that it was made for.
+/// The steps to run, in order, and the state of the ledger for which they were planned.
 #[derive(Debug, Clone)]
 pub struct Plan {
     steps: Vec<Step>,
@@ -77,18 +77,18 @@ pub struct Step {
     pub name: String,
     /// What to run.
     pub work: Work,
-    /// The migration's files, where they are here.
+    /// The migration's files, if they exist.
     pub migration: Option<Arc<Migration>>,
-    /// The beginning that is already done.
+    /// The part that is already done.
     pub resume: Option<Unfinished>,
-    /// The first statement to run, from 0, where somebody said it because it cannot be known.
+    /// The first statement to run, from 0, if the user gave it because it cannot be determined.
     pub(crate) from: Option<usize>,
     /// The unfinished migration in the other direction that it undoes.
     pub(crate) undoes: Option<Unfinished>,
 }
 
 impl Step {
-    /// A step from its beginning.
+    /// A step that starts from its beginning.
     pub(super) fn new(
         direction: Direction,
         (version, name): (Version, String),
@@ -109,17 +109,17 @@ pub enum Work {
 }
 
 impl Plan {
-    /// The steps, in the order in which they run.
+    /// The steps, in execution order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
 
-    /// What is worth knowing before it runs.
+    /// Warnings to show before it runs.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
     }
 
-    /// The migrations that it undoes although they were never run here, but only recorded as applied.
+    /// The migrations that it rolls back although they were never run here, but only recorded as applied.
     pub fn never_run(&self) -> &[Version] {
         &self.never_run
     }
@@ -144,7 +144,7 @@ impl Plan {
         self.has_ledger
     }
 
-    /// A plan of these steps for this state, made outside of the usual rules by `resolve`.
+    /// A plan of these steps for this state, made by `resolve` outside the usual rules.
     pub(super) fn of(steps: Vec<Step>, state: &State) -> Self {
         let (newest, has_ledger, version) = (state.newest(), state.has_ledger(), state.version().cloned());
         Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger, version }
@@ -152,12 +152,12 @@ impl Plan {
 }
 
 impl Step {
-    /// Whether it runs statement by statement, each committed on its own.
+    /// Whether it runs statement by statement, each committed separately.
     pub fn no_transaction(&self) -> bool {
         matches!(&self.work, Work::Sql(script) if script.directives().no_transaction)
     }
 
-    /// The script that it runs, where it is SQL.
+    /// The script that it runs, if it is SQL.
     pub(super) fn script(&self) -> Option<&Script> {
         match &self.work {
             Work::Sql(script) => Some(script),
@@ -166,7 +166,7 @@ impl Step {
     }
 }
 
-/// Makes the plan, or says everything that is in the way.
+/// Makes the plan, or returns every obstacle.
 ///
 /// # Errors
 ///
@@ -227,7 +227,7 @@ struct Planner<'a> {
     obstacles: Vec<Finding>,
 }
 
-/// Whether whoever asks for a rollback says how far it goes by a version, or by everything, and not by a number.
+/// Whether a rollback target is given by a version or by `--all`, and not by a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Named {
     Yes,
@@ -271,7 +271,8 @@ impl Planner<'_> {
         }
     }
 
-    /// The way up does not lead back: where newer migrations of the folder are applied, nothing was done on purpose.
+    /// `migrate` never rolls back: if newer migrations of the folder are applied, doing nothing was not what the user
+    /// wanted.
     fn not_beyond(&mut self, version: &Version) {
         let is_beyond = |applied: &&Applied| applied.version > *version && self.set.get(&applied.version).is_some();
         let beyond = self.state.applied().rfind(is_beyond);
@@ -309,9 +310,9 @@ impl Planner<'_> {
         }
     }
 
-    /// What undoes an applied migration: the stored script, or the one in the folder.
+    /// What rolls back an applied migration: the stored script, or the one in the folder.
     fn way_down(&mut self, applied: &Applied) -> std::result::Result<Work, Box<Finding>> {
-        // What came before a squash goes back by its own down, whatever stands in its place now.
+        // A migration from before a squash is rolled back by its own down script, whatever replaces it now.
         let is_squashed = obstacle::squashed(self.set, self.state, applied).is_some();
         let migration = self.set.get(&applied.version).filter(|_| !is_squashed);
         if matches!(migration.map(|m| m.body()), Some(Body::Code { .. })) {
@@ -333,11 +334,11 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes up what was interrupted, where that is certain to be right.
+    /// Resumes an interrupted migration if that is certain to be right.
     fn resume(&mut self, only: Option<Direction>) {
         let Some(unfinished) = self.state.unfinished() else { return };
         let certain = unfinished.failed.is_none() && only.is_none_or(|direction| direction == unfinished.direction);
-        // Who is at work on it now is waited for, at the lock; then the plan is stale.
+        // If it is running now, the lock makes us wait; after that the plan is stale.
         let is_running = unfinished.running.is_some();
         let takes_up = |script: &Arc<Script>| certain && (is_running || is_certain(script, unfinished.done));
         match self.script_of(unfinished).filter(takes_up) {
@@ -353,7 +354,7 @@ impl Planner<'_> {
         }
     }
 
-    /// A migration whose interrupted way down is finished first is pending after that.
+    /// A migration whose interrupted rollback is finished first is pending after that.
     fn again(&mut self, version: &Version) {
         if let Some(Body::Sql { up, .. }) = self.set.get(version).map(|m| m.body()) {
             let name = self.set.get(version).map_or("", |m| m.name());
@@ -361,7 +362,7 @@ impl Planner<'_> {
         }
     }
 
-    /// The script that an unfinished migration was running, if it is still the same.
+    /// The script that an unfinished migration was running, if it is unchanged.
     fn script_of(&self, unfinished: &Unfinished) -> Option<Arc<Script>> {
         script_of(self.set, self.stored, unfinished)
     }
@@ -379,13 +380,13 @@ impl Planner<'_> {
     }
 }
 
-/// Whether it can be found out if the first statement that is not recorded was done all the same.
+/// Whether it can be determined if the first statement that is not recorded was done nevertheless.
 fn is_certain(script: &Script, done: usize) -> bool {
     let next = script.statements().get(done).map(|statement| statement.class);
     !matches!(next, Some(Class::MayCommit | Class::OutsideTransaction | Class::OfSubscription))
 }
 
-/// The script that an unfinished migration was running, if it is still the same.
+/// The script that an unfinished migration was running, if it is unchanged.
 pub(super) fn script_of(
     set: &MigrationSet,
     stored: &BTreeMap<Version, Arc<str>>,
@@ -411,7 +412,7 @@ fn recorded(applied: &Applied, text: &Arc<str>) -> Arc<Script> {
     recorded_script(&applied.version, &applied.name, text)
 }
 
-/// A down script as the ledger holds it, under the name that its file had.
+/// A down script from the ledger, under the name that its file had.
 fn recorded_script(version: &Version, name: &str, text: &Arc<str>) -> Arc<Script> {
     let path = PathBuf::from(format!("(ledger) {version}_{name}.down.sql"));
     Arc::new(Script::recorded(path, text.clone()))

@@ -1,4 +1,4 @@
-//! Between a plan and its steps: the lock, the fence, the settings and the ledger of a run; and its end.
+//! Between a plan and its steps: the lock, the fence, the settings and the ledger of a run, and the end of the run.
 
 use std::collections::BTreeSet;
 
@@ -19,10 +19,10 @@ use crate::source::Version;
 use crate::{kept, schema};
 
 impl Migrator {
-    /// Takes the lock, raises the fence, looks at the ledger again, and makes it where there is none.
+    /// Takes the lock, sets the fence, checks the ledger again, and creates it if there is none.
     ///
-    /// Whatever happens in between, what was taken is given back. Before a step has begun, an interruption needs no message to the
-    /// server: it ends the connections, and with them what they hold.
+    /// Whatever happens in between, everything taken is released. Before a step has started, cancellation needs no
+    /// message to the server: it closes the connections, which releases what they hold.
     pub(super) async fn prepare(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
         let cancel = self.options.cancel.clone();
         tokio::select! {
@@ -35,7 +35,7 @@ impl Migrator {
     async fn take(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
         self.session().await?;
         let Self { database, code, options, session, .. } = self;
-        // The session of a run never comes back: it is closed at the end, with whatever it holds.
+        // The session of a run is never reused: it is closed at the end, with everything it holds.
         let Some(mut worker) = session.take() else { return Err(Error::new(ErrorKind::Connection, obstacle::stale())) };
         let Prepared { settings, process, has_kept, has_event_triggers } = settings(&mut worker, options).await?;
         let mut lines = Lines::take(worker, process, options).await?;
@@ -46,7 +46,7 @@ impl Migrator {
                 Ok(Executor { lines, writer, settings, options, code, kept, report, has_event_triggers })
             }
             Err(error) => {
-                // What went wrong first is what counts.
+                // The first error is the one to report.
                 let _ = lines.give_back().await;
                 Err(error)
             }
@@ -55,7 +55,7 @@ impl Migrator {
 }
 
 impl Lines {
-    /// Takes the lock and raises the fence, or neither.
+    /// Takes the lock and sets the fence, or neither.
     async fn take(mut worker: Session, process: Process, options: &Options) -> Result<Self> {
         let (keys, patience) = (LockKeys::of(&options.ledger), options.lock_wait);
         let mut waiting = |holder: &_| options.observer.hear(&Progress::Waiting(holder));
@@ -70,11 +70,11 @@ impl Lines {
         match guard.fence(&mut worker, process.clone(), patience, &mut waiting).await {
             Ok(fence) => Ok(Self { worker, guard, fence, scout: None, is_cut_off: false, lock_lost: false }),
             Err(error) => {
-                // A pooler would keep the lock when its connection is closed.
+                // A pooler would keep the lock after its connection is closed.
                 let (mut scout, database) = (None, worker.database().clone());
                 let (is_back, _) = tokio::join!(worker.give_back(), guard.release(&mut scout));
                 if !is_back {
-                    // The answer that did not come may have been that the fence is up.
+                    // The lost answer may have been that the fence is set.
                     let _ = timeout(LEAVING, Fence::of(process).end(&database, &mut scout)).await;
                 }
                 if let Some(scout) = scout {
@@ -86,7 +86,7 @@ impl Lines {
     }
 }
 
-/// Makes a session that has the lock ready to run a plan, and returns the versions for which data are kept.
+/// Prepares a session that has the lock for running a plan, and returns the versions with kept data.
 async fn ready(
     worker: &mut Session,
     options: &Options,
@@ -95,7 +95,7 @@ async fn ready(
     writer: &Writer,
     (newest, has_ledger, has_kept): (i64, bool, bool),
 ) -> Result<BTreeSet<Version>> {
-    // Only now, for a pooler in transaction mode would give the settings to whoever comes next.
+    // Only now, because a pooler in transaction mode would pass the settings on to its next client.
     worker.send(&settings.sql()).await.map_err(unprepared)?;
     let now = ledger::newest(worker, &options.ledger).await?;
     if now.unwrap_or(0) != newest || (now.is_some() && !has_ledger) {
@@ -111,7 +111,7 @@ async fn ready(
 }
 
 impl Executor<'_> {
-    /// Records the schema's fingerprint after a run that went well, and releases the lock.
+    /// Records the schema's fingerprint after a successful run, and releases the lock.
     pub(super) async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
         let asked = well && self.options.fingerprint && !self.report.done.is_empty();
         if asked && self.observe().await.is_err() {
@@ -123,7 +123,7 @@ impl Executor<'_> {
         (self.report, released)
     }
 
-    /// Tells how much came back of what was kept for the migrations that were applied again.
+    /// Reports how much of the kept data was restored for the migrations that were applied again.
     async fn tell_what_is_back(&mut self) {
         let done = self.report.done.iter().filter(|done| done.direction == Direction::Up);
         let is_kept = |version: &str| self.kept.iter().any(|kept| kept.as_str() == version);
@@ -135,13 +135,13 @@ impl Executor<'_> {
         let told = match self.lines.worker.rows(&kept::back::question(ledger, &versions)).await {
             Ok(rows) => kept::back::sentences(ledger, rows),
             Err(_) => {
-                vec!["how much came back of what was kept could not be read: `cargo xtask kept` shows it".to_owned()]
+                vec!["could not read how much of the kept data was restored: `cargo xtask kept` shows it".to_owned()]
             }
         };
         told.iter().for_each(|sentence| self.options.observer.hear(&Progress::Remark(sentence)));
     }
 
-    /// Records the fingerprint of the schema as it is now.
+    /// Records the fingerprint of the present schema.
     async fn observe(&mut self) -> std::result::Result<(), Failure> {
         let schema = schema::read_on(&mut self.lines.worker).await?.without(&self.options.ledger);
         let observe = self.writer.observe(&schema.fingerprint());
@@ -150,20 +150,20 @@ impl Executor<'_> {
     }
 }
 
-/// What is known of a session before it has the lock.
+/// What is known about a session before it has the lock.
 struct Prepared {
     /// The settings of a run on this server.
     settings: Settings,
-    /// Which server process the session has.
+    /// The server process of the session.
     process: Process,
-    /// Whether data were ever kept.
+    /// Whether any data was ever kept.
     has_kept: bool,
     /// Whether event triggers run in the database.
     has_event_triggers: bool,
 }
 
 async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
-    // Only a server on Linux can watch a socket while it works, and others refuse the setting.
+    // Only a server on Linux can check a socket while it works; others refuse the setting.
     let question = format!(
         "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, \
          pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only') = 'on', \
@@ -193,46 +193,47 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
     Ok(Prepared { settings, process, has_kept: is(4), has_event_triggers: is(7) })
 }
 
-/// Nothing can be run where nothing can be written; that is found before anything is taken.
+/// Nothing can be run if nothing can be written; this is detected before anything is taken.
 fn read_only(is_standby: bool) -> Error {
     let finding = Finding::error("read-only", "this database accepts no writes");
     let finding = match is_standby {
-        true => finding.note("the server is a standby: it only replays what another one writes").help("give the address of the primary"),
+        true => finding.note("the server is a standby: it only replays what the primary writes").help("use the \
+                                                                                                       address of the \
+                                                                                                       primary"),
         false => finding
             .note("its transactions are read-only: default_transaction_read_only is on, for the server, the database or the role")
-            .help("give the address of the primary, or of a role that may write"),
+            .help("use the address of the primary, or a role that may write"),
     };
     Error::new(ErrorKind::Ledger, finding.note("nothing was run")).with_sqlstate("25006")
 }
 
 fn unwritable(told: String, grant: &str) -> Error {
-    let finding =
-        Finding::error("ledger-unwritable", "cannot write into the ledger").note(told).note("nothing was run");
-    Error::new(ErrorKind::Ledger, finding.help(format!("let it write: {grant}"))).with_sqlstate("42501")
+    let finding = Finding::error("ledger-unwritable", "cannot write to the ledger").note(told).note("nothing was run");
+    Error::new(ErrorKind::Ledger, finding.help(format!("grant the missing rights: {grant}"))).with_sqlstate("42501")
 }
 
 fn unprepared(failure: Failure) -> Error {
     failure.explain(ErrorKind::Connection, "session", "prepare a session")
 }
 
-/// Makes the ledger and, where it is missing, its schema.
+/// Creates the ledger and, if necessary, its schema.
 async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer, database: &Database) -> Result<()> {
     let ledger = &options.ledger;
     let schema = ident(ledger.schema());
     let cannot = |failure: Failure, has_schema: bool| {
         let refused = failure.is("42501");
-        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("make the ledger {ledger}"));
+        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("create the ledger {ledger}"));
         if !refused {
             return error;
         }
         let (name, user) = (ident(database.name()), ident(database.user()));
         if has_schema {
             return error
-                .help_instead(format!("let the role make it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
+                .help_instead(format!("let the role create it: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user};"));
         }
         error
-            .help_instead(format!("let the role make schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
-            .help(format!("or make it for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
+            .help_instead(format!("let the role create schemas: GRANT CREATE ON DATABASE {name} TO {user};"))
+            .help(format!("or create the schema for the role: CREATE SCHEMA {schema} AUTHORIZATION {user};"))
     };
     let question = format!("SELECT {}", schema_exists(ledger));
     let found = worker.rows(&question).await.map_err(|failure| cannot(failure, false))?;
@@ -240,12 +241,12 @@ async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer,
     worker.send(&creation(ledger, writer, has_schema)).await.map_err(|failure| cannot(failure, has_schema))
 }
 
-/// The condition that holds where the ledger's schema is there.
+/// The condition that the ledger's schema exists.
 pub(super) fn schema_exists(ledger: &QualifiedName) -> String {
     format!("EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {})", literal(ledger.schema()))
 }
 
-/// The message that makes the ledger.
+/// The message that creates the ledger.
 pub(super) fn creation(ledger: &QualifiedName, writer: &Writer, has_schema: bool) -> String {
     let schema = if has_schema { String::new() } else { format!("CREATE SCHEMA {};", ident(ledger.schema())) };
     format!("BEGIN; {schema} {} COMMIT;", writer.create())

@@ -1,4 +1,4 @@
-//! A long step reports itself: which migration and statement runs, for how long, and how far the server says it is.
+//! Progress reports for long steps: which migration and statement runs, for how long, and the server's own progress.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use super::plan::{Step, Work};
 use crate::db::Advance;
 use crate::ident::QualifiedName;
 
-/// What is on its way to the server.
+/// What was sent to the server.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Course<'a> {
     /// The steps of the message, in their order; at least one.
     steps: &'a [Step],
-    /// The number of the row that the first of them writes, where their rows tell which of them runs.
+    /// The number of the row that the first of them writes, if their rows show which of them runs.
     first: Option<i64>,
-    /// The statement that runs, from 1, where there is one message for each.
+    /// The statement that runs, from 1, if there is one message for each.
     statement: Option<usize>,
 }
 
 impl<'a> Course<'a> {
-    /// One step, of which nothing more is known.
+    /// One step, without further information.
     pub(super) fn of(step: &'a Step) -> Self {
         Self { steps: std::slice::from_ref(step), first: None, statement: None }
     }
@@ -36,13 +36,13 @@ impl<'a> Course<'a> {
         Self { steps, first: Some(first), statement: None }
     }
 
-    /// The ledger, where its rows tell which step runs.
+    /// The ledger, if its rows show which step runs.
     pub(super) fn ledger<'o>(&self, options: &'o Options) -> Option<&'o QualifiedName> {
         self.first.map(|_| &options.ledger)
     }
 
-    /// The step that runs, by the newest row of the ledger; where that could not be read, it is only known of one that is alone.
-    /// Nothing runs any more when all of them have their rows.
+    /// The step that runs, according to the newest row of the ledger; if that could not be read, it is known only for a
+    /// single step. Nothing runs any more when all of them have their rows.
     pub(super) fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
         if newest.is_none() && self.steps.len() > 1 {
             return None;
@@ -52,7 +52,7 @@ impl<'a> Course<'a> {
     }
 }
 
-/// After how many seconds of silence a report follows: soon at first, then with growing pauses.
+/// The seconds of silence before each report: short at first, then growing.
 const PAUSES: [u64; 6] = [2, 3, 5, 20, 30, 60];
 
 /// When the next report is due.
@@ -65,7 +65,7 @@ pub(super) struct Pulse {
 }
 
 impl Pulse {
-    /// Work that begins now.
+    /// Starts timing work that begins now.
     pub(super) fn start() -> Self {
         let begin = Instant::now();
         Self { begin, due: begin + Duration::from_secs(PAUSES[0]), told: 0, last: None }
@@ -76,7 +76,7 @@ impl Pulse {
         Instant::now() >= self.due
     }
 
-    /// Reports how far the work is; what could not be seen is left out.
+    /// Reports the progress; unknown values are left out.
     pub(super) fn report(&mut self, advance: Advance, course: &Course<'_>, options: &Options) {
         match course.step(advance.newest) {
             Some(step) => self.tell(step, course, advance, options),
@@ -89,20 +89,20 @@ impl Pulse {
         tokio::time::sleep_until(self.due).await;
     }
 
-    /// Reports that nobody can see what runs.
+    /// Reports that it is unknown what runs.
     pub(super) fn tell_of_silence(&mut self, observer: &dyn Observer) {
         observer.hear(&Progress::Remark("the server does not answer, neither over this connection nor over a new one"));
         self.next(false);
     }
 
-    /// Reports a seed, of which only the time is known.
+    /// Reports a seed, for which only the time is known.
     pub(super) fn tell_of_seed(&mut self, statements: usize, observer: &dyn Observer) {
         let (statement, elapsed) = ((statements == 1).then_some(1), self.begin.elapsed());
         observer.hear(&Progress::Running(&Running { step: None, statement, statements, elapsed, detail: None }));
         self.next(false);
     }
 
-    /// Sets the next moment; what is new to whoever reads along is reported again soon.
+    /// Sets the time of the next report; a step that is new to the reader is reported again soon.
     fn next(&mut self, is_new: bool) {
         self.told = if is_new { 1 } else { (self.told + 1).min(PAUSES.len() - 1) };
         self.due = Instant::now() + Duration::from_secs(PAUSES[self.told]);
@@ -114,13 +114,13 @@ impl Pulse {
             Work::Code => 0,
         };
         let statement = course.statement.or((statements == 1).then_some(1));
-        // Only the server knows when a step in the middle of a message began.
+        // Only the server knows when a step in the middle of a message started.
         let elapsed = seen.elapsed.filter(|_| course.first.is_some()).unwrap_or_else(|| self.begin.elapsed());
         let detail = seen.detail;
         let running = Running { step: Some(step), statement, statements, elapsed, detail };
         options.observer.hear(&Progress::Running(&running));
         let version = step.version.to_string();
-        // A step that was not reported yet is new to whoever reads along.
+        // A step that was not reported yet is new to the reader.
         let is_new = self.last.replace(version.clone()).is_some_and(|last| last != version);
         self.next(is_new);
     }

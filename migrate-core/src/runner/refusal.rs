@@ -1,4 +1,4 @@
-//! What is added to the error of a run that knows more than the server said: the role, and timeouts that do not go together.
+//! Adds what a run knows beyond the server's error: the role, and timeouts that conflict.
 
 use super::options::Options;
 use super::plan::{Plan, Step, Work};
@@ -6,7 +6,7 @@ use crate::db::Database;
 use crate::error::Error;
 use crate::ident::plain;
 
-/// Adds what the options and the database tell about an error of a run.
+/// Adds facts from the options and the database to an error of a run.
 pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {
     match error.sqlstate() {
         Some("42501") => right(error, database),
@@ -15,7 +15,7 @@ pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Data
     }
 }
 
-/// A right is missing: whose, and how it is granted where the message names the object.
+/// A privilege is missing: adds which role lacks it, and how to grant it if the message names the object.
 fn right(error: Error, database: &Database) -> Error {
     let role = database.user().to_owned();
     let message = error.findings().first().map_or(String::new(), |finding| finding.message.clone());
@@ -35,7 +35,7 @@ fn right(error: Error, database: &Database) -> Error {
     };
     let kind = if kind == "view" { "TABLE".to_owned() } else { kind.to_uppercase() };
     error.help(format!(
-        "or let its owner grant the role what it needs of this: GRANT {rights} ON {kind} {} TO {};",
+        "or let the owner grant the role the rights it needs, some of these: GRANT {rights} ON {kind} {} TO {};",
         plain(name),
         plain(&role)
     ))
@@ -51,17 +51,20 @@ fn timeout(error: Error, plan: &Plan, options: &Options) -> Error {
     let directives = plan.steps().iter().find_map(script).map(|script| script.directives().clone());
     let of = directives.map_or((None, None), |one| (one.statement_timeout, one.lock_timeout));
     let (statement, lock) = (of.0.unwrap_or(options.statement_timeout), of.1.unwrap_or(options.lock_timeout));
-    let waited =
-        error.findings().iter().flat_map(|finding| &finding.notes).any(|note| note.starts_with("in the way was"));
-    let error = if waited { error.note("it was waiting for a lock when its time was over") } else { error };
+    let waited = error.findings().iter().flat_map(|finding| &finding.notes).any(|note| note.starts_with("blocked by"));
+    let error = if waited { error.note("it was waiting for a lock when its timeout expired") } else { error };
     if statement.is_zero() || (!lock.is_zero() && statement > lock) {
         return error;
     }
     let limit = if lock.is_zero() { "which is off".to_owned() } else { format!("which is {} ms", lock.as_millis()) };
     error
         .note(format!(
-            "the statement timeout of {} ms is not longer than the lock timeout, {limit}: a wait for a lock ends with it",
+            "the statement timeout of {} ms is not longer than the lock timeout, {limit}: it expires first while the \
+             statement waits for a lock",
             statement.as_millis()
         ))
-        .help("give it a statement timeout that is longer than its lock timeout: then waiting for a lock is told, and tried again")
+        .help(
+            "give it a statement timeout that is longer than its lock timeout: a wait for a lock is then reported as \
+             such and retried",
+        )
 }

@@ -1,5 +1,5 @@
-//! Running migrations on a database that is thrown away: the same messages, transactions and
-//! settings as in a run, without lock and ledger.
+//! Runs migrations on a shadow database: the same messages, transactions and settings as in a run, without lock and
+//! ledger.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::ledger::Direction;
 use crate::source::{Body, Migration, Script};
 use crate::sql::split;
 
-/// Runs migrations on a throw-away database.
+/// Runs migrations on a shadow database.
 #[derive(Debug)]
 pub struct Rehearsal {
     database: Database,
@@ -32,7 +32,7 @@ pub struct Rehearsal {
     pub(super) session: Session,
     pub(super) settings: Settings,
     pub(super) limit: Limit,
-    /// What is asked before each transaction ends.
+    /// The query that runs before each transaction ends.
     pub(super) guard: &'static str,
     /// How many rows each statement of the last script returned or changed.
     counts: Vec<u64>,
@@ -43,22 +43,23 @@ pub struct Rehearsal {
 /// Which tables a script may have written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touched {
-    /// It ran outside of a transaction, so nobody knows.
+    /// Unknown, because it ran outside a transaction.
     Unknown,
-    /// Those that it had locked for more than reading when it ended.
+    /// The tables on which it held a lock stronger than for reading when it ended.
     Tables(Vec<QualifiedName>),
 }
 
-/// What a statement returned, as text: the names of the columns, and the rows.
+/// The result of a statement as text: the column names and the rows.
 pub type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
 
 const APPLICATION: &str = "roundtrip rehearsal";
 
-/// Nobody else is there to wait for, so what waits this long waits for itself.
+/// There are no other sessions to wait for, so a statement that waits this long waits for itself.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The tables that the transaction holds locked, and whether for more than reading, and those that it read in a part of it
-/// that was rolled back: such a part gives its locks back. It is asked last, and all other locks stay until the end.
+/// The tables that the transaction has locked, and whether the lock is stronger than for reading, and those that it
+/// read in a subtransaction that was rolled back: such a subtransaction releases its locks. The query runs last, and
+/// all other locks are held until the end.
 const LOCKED: &str = "SELECT n.nspname, c.relname, bool_or(u.written) FROM ( \
     SELECT l.relation AS oid, l.mode NOT IN ('AccessShareLock', 'RowShareLock') AS written FROM pg_catalog.pg_locks l \
     WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.relation >= 16384 \
@@ -69,14 +70,14 @@ const LOCKED: &str = "SELECT n.nspname, c.relname, bool_or(u.written) FROM ( \
     JOIN pg_catalog.pg_class c ON c.oid = u.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
     WHERE c.relkind = 'r' GROUP BY 1, 2;";
 
-/// How many migrations go into one message when all that counts is where they end.
+/// How many migrations go into one message when only the final result matters.
 const BUNDLE: usize = 64;
 
-/// How many statements go into one transaction: each lock that it takes has a place in a table of limited size.
+/// How many statements go into one transaction: each of its locks takes a slot in a table of limited size.
 const STATEMENTS: usize = 500;
 
 impl Rehearsal {
-    /// How long a statement may run where nobody says otherwise.
+    /// How long a statement may run by default.
     pub const LIMIT: Duration = Duration::from_secs(60);
 
     /// Connects; `code` has the migrations that are written in Rust. A statement may run for [`Rehearsal::LIMIT`].
@@ -88,7 +89,7 @@ impl Rehearsal {
         Self::open_limited(database, code, Self::LIMIT).await
     }
 
-    /// The same with another limit for each statement; zero lets it run for ever.
+    /// The same with a different limit for each statement; zero means no limit.
     ///
     /// # Errors
     ///
@@ -99,23 +100,23 @@ impl Rehearsal {
         Ok(Self { database, code, session, settings, limit, guard: "", counts: Vec::new(), used: None })
     }
 
-    /// Refuses from now on whatever writes to something that exists once for a server, roles for example: others use it
-    /// as well. A transaction that does so is rolled back, so that nobody has seen anything of it.
+    /// From now on, refuses everything that writes to an object shared by the whole server, such as roles, because the
+    /// server has other users. Such a transaction is rolled back, so that nobody sees anything of it.
     pub fn spare_server(&mut self) {
         self.guard = guard::GUARD;
     }
 
-    /// Whether something was refused because it belongs to the whole server.
+    /// Whether something was refused because it is shared by the whole server.
     pub fn is_of_server(error: &Error) -> bool {
         guard::is_of_server(error)
     }
 
-    /// Runs one migration, and tells which tables it may have written to.
+    /// Runs one migration, and returns which tables it may have written to.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of what failed;
-    /// [`ErrorKind::Plan`] for a migration that has no such direction.
+    /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of the failure; [`ErrorKind::Plan`] for a
+    /// migration without this direction.
     pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
         self.counts.clear();
         self.used = None;
@@ -124,11 +125,11 @@ impl Rehearsal {
             Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
             _ => return self.apart(step).await.map(|()| Touched::Unknown),
         };
-        // What earlier transactions read would count as read by this one, as long as nobody was told of it.
+        // Otherwise reads of earlier transactions whose statistics are not flushed yet would count for this one.
         self.query("SELECT pg_catalog.pg_stat_force_next_flush()").await?;
         let last = format!("{} {LOCKED}", self.guard());
         let outcome = self.bundle(&[(&step, script)], &last).await.map_err(|(_, error)| error).map(|answers| {
-            // BEGIN and the settings of the script stand before it.
+            // BEGIN and the settings of the script come before it.
             let head = 1 + own_timeouts(script, "LOCAL ").len();
             let own = answers.iter().skip(head).take(script.statements().len());
             self.counts = own.map(|answer| answer.count).collect();
@@ -142,30 +143,29 @@ impl Rehearsal {
         outcome
     }
 
-    /// The statements of the script that ran last in one transaction which returned no row and changed none.
+    /// The statements that returned and changed no row, of the last script that ran in one transaction.
     pub fn idle<'a>(&self, script: &'a Script) -> impl Iterator<Item = &'a str> {
         let text = script.text();
         let counted = script.statements().iter().zip(self.counts.clone());
         counted.filter(|(_, count)| *count == 0).map(|(statement, _)| &text[statement.span.clone()])
     }
 
-    /// The tables that are still there of those that the script read or wrote which ran last; `None` where it failed, or ran
-    /// outside of a transaction, so that nobody knows.
+    /// The tables that the last script read or wrote and that still exist; `None` if the script failed or ran outside a
+    /// transaction, so that they are unknown.
     pub fn used(&self) -> Option<&[QualifiedName]> {
         self.used.as_deref()
     }
 
-    /// Runs migrations up, as fast as it goes.
+    /// Applies migrations, as fast as possible.
     ///
     /// # Errors
     ///
-    /// Those of [`Rehearsal::run`]; what stands before the one that failed is done.
+    /// Those of [`Rehearsal::run`]; the migrations before the failed one are done.
     pub async fn climb(&mut self, migrations: &[Arc<Migration>]) -> Result<()> {
         self.run_all(migrations.iter(), Direction::Up).await.map_err(|(_, error)| error)
     }
 
-    /// Runs migrations one after the other in the order that is given, as fast as it goes: many in one message, each in a
-    /// transaction of its own.
+    /// Runs migrations in the given order, as fast as possible: many in one message, each in its own transaction.
     ///
     /// # Errors
     ///
@@ -204,8 +204,8 @@ impl Rehearsal {
         self.bundled(&mut bundle, done).await.map(drop)
     }
 
-    /// Runs what is in a bundle, and empties it; returns how many that were. A message with a script that cannot be read is
-    /// refused as a whole before anything of it runs, so what is not done then is sent script by script: that shows which one it is.
+    /// Runs a bundle and empties it; returns how many migrations it had. A message with a syntax error is refused
+    /// before anything of it runs, so the rest is then sent script by script, which shows the failing one.
     async fn bundled(
         &mut self,
         bundle: &mut Vec<(Step, Arc<Script>)>,
@@ -224,11 +224,11 @@ impl Rehearsal {
         Ok(std::mem::take(bundle).len())
     }
 
-    /// Runs a script of rows, in one transaction: a fixture.
+    /// Runs a script that inserts rows (a fixture) in one transaction.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with the place of what failed.
+    /// [`ErrorKind::Statement`] with the place of the failure.
     pub async fn fixture(&mut self, migration: &Migration, script: &Arc<Script>) -> Result<Touched> {
         let name = format!("{} (its fixture)", migration.name());
         let step = Step::new(Direction::Up, (migration.version().clone(), name), Work::Sql(script.clone()), None);
@@ -239,11 +239,11 @@ impl Rehearsal {
         self.bundle(&[(&step, script)], &last).await.map(|answers| locked(answers).1).map_err(|(_, error)| error)
     }
 
-    /// Sends statements of the caller's own, and returns the rows of the last one as text, with the names of its columns.
+    /// Sends statements of the caller, and returns the rows of the last one as text, with its column names.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with what the server said.
+    /// [`ErrorKind::Statement`] with the server's message.
     pub async fn query(&mut self, sql: &str) -> Result<Rows> {
         Ok(self.query_all(sql).await?.pop().unwrap_or_default())
     }
@@ -252,24 +252,25 @@ impl Rehearsal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with what the server said.
+    /// [`ErrorKind::Statement`] with the server's message.
     pub async fn query_all(&mut self, sql: &str) -> Result<Vec<Rows>> {
         let all = self.limit.of(None, sql.matches(';').count() + 1);
         let (answers, failure) = self.attempt(sql, all).await;
         match failure {
             None => Ok(answers.into_iter().map(rows).collect()),
             Some(failure) => {
-                let error = failure.explain(ErrorKind::Statement, "query", "ask the database");
+                let error = failure.explain(ErrorKind::Statement, "query", "query the database");
                 Err(self.limit.reword(error, None))
             }
         }
     }
 
-    /// Runs statements, some hundred to a transaction. Settings at their head hold for all of them.
+    /// Runs statements, several hundred per transaction. Settings at the start apply to all of them.
     ///
     /// # Errors
     ///
-    /// Which statement failed, from 0, with what the server said; what stands before it may be done or not.
+    /// The index of the failed statement, from 0, with the server's message; the statements before it may or may not be
+    /// done.
     pub async fn statements(&mut self, texts: &[&str]) -> std::result::Result<(), (usize, Error)> {
         let settings = texts.iter().take_while(|text| text.starts_with("SET LOCAL ")).count();
         let (head, rest) = texts.split_at(settings);
@@ -278,7 +279,7 @@ impl Rehearsal {
             let message = format!("BEGIN;{head}{};\nCOMMIT", bundle.join(";\n"));
             let (answers, failure) = self.attempt(&message, self.limit.of(None, bundle.len() + 2)).await;
             if let Some(failure) = failure {
-                // Where this fails too the session is gone, and the next message says so.
+                // If this fails too, the session is gone, and the next message reports it.
                 let _ = self.session.send("ROLLBACK").await;
                 let at = n * STATEMENTS + answers.len().saturating_sub(1);
                 let error = failure.explain(ErrorKind::Statement, "statement-failed", "run a statement");
@@ -289,7 +290,7 @@ impl Rehearsal {
         Ok(())
     }
 
-    /// Runs the check of a migration, and returns the rows that it must not return.
+    /// Runs the check of a migration, and returns its rows, of which there should be none.
     ///
     /// # Errors
     ///
@@ -305,7 +306,7 @@ impl Rehearsal {
         Err(self.limit.reword(error, Some(script)))
     }
 
-    /// Runs a script that is no migration: what a chain begins with, or what makes a whole schema.
+    /// Runs a script that is not a migration: one that a chain starts with, or one that creates a whole schema.
     ///
     /// # Errors
     ///
@@ -322,12 +323,12 @@ impl Rehearsal {
         Err(self.limit.reword(error, None))
     }
 
-    /// Says goodbye to the server.
+    /// Closes the connection.
     pub async fn close(self) {
         self.session.close().await;
     }
 
-    /// Sends scripts in one message, each in a transaction of its own that ends with `last`; an error tells which one failed.
+    /// Sends scripts in one message, each in its own transaction that ends with `last`; an error says which one failed.
     async fn bundle(
         &mut self,
         steps: &[(&Step, &Arc<Script>)],
@@ -354,7 +355,7 @@ impl Rehearsal {
         let scripts: Vec<&Script> = steps.iter().map(|(_, script)| &***script).collect();
         let located = locate::in_message(&failure, &message, &scripts, running, answers.len() - before);
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
-        // Where this fails too the session is gone, and the next one is a fresh one.
+        // If this fails too, the session is gone, and the next one is new.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
         if let Some(error) = guard::of_server(&failure) {
             return Err((running, error.at(Place::file(scripts[running].path()))));
@@ -363,12 +364,12 @@ impl Rehearsal {
         Err((running, self.limit.reword(error, Some(steps[part].1))))
     }
 
-    /// Sends a message that ends within this time, or is ended.
+    /// Sends a message that ends within this time, or is cancelled.
     pub(super) async fn attempt(&mut self, message: &str, all: Duration) -> (Vec<Answer>, Option<Failure>) {
         self.limit.attempt(&mut self.session, message, all).await
     }
 
-    /// Runs a migration statement by statement, as one without a transaction runs, or one in Rust.
+    /// Runs a migration statement by statement: one without a transaction, or one in Rust.
     async fn apart(&mut self, step: Step) -> Result<()> {
         let mut paced = Paced::begin(self, step).await?;
         while paced.next().is_some() {
@@ -380,12 +381,12 @@ impl Rehearsal {
         paced.end("").await.map(drop)
     }
 
-    /// The last statement of each transaction.
+    /// The statement that ends each transaction with the guard query.
     pub(super) fn guard(&self) -> String {
         if self.guard.is_empty() { String::new() } else { format!("{};", self.guard) }
     }
 
-    /// Goes on in a fresh session, because nobody knows what is left in the old one.
+    /// Continues in a new session, because the state of the old one is unknown.
     pub(super) async fn renew(&mut self) -> Result<()> {
         let (fresh, settings, backend) = connect(&self.database, self.limit.each).await?;
         (self.settings, self.limit.backend) = (settings, backend);
@@ -394,11 +395,11 @@ impl Rehearsal {
     }
 }
 
-/// A session with its settings, and which server process it has.
+/// Opens a session; returns it with its settings and its server process.
 async fn connect(database: &Database, limit: Duration) -> Result<(Session, Settings, i32)> {
     let mut session = Session::connect(database, APPLICATION).await?;
     let settings = Settings { lock_timeout: LOCK_TIMEOUT, statement_timeout: limit, notices_lost_client: false };
-    // Only a server on Linux can watch a socket while it works, and others refuse the setting.
+    // Only a server on Linux can check a socket while it works; others refuse the setting.
     let question = format!(
         "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, \
          CASE WHEN pg_catalog.strpos(pg_catalog.version(), 'linux') > 0 \
@@ -409,21 +410,22 @@ async fn connect(database: &Database, limit: Duration) -> Result<(Session, Setti
     let rows = rows.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))?;
     let row = rows.first().map(Vec::as_slice).unwrap_or_default();
     let process = row.get(..3).and_then(|identity| session.recognise(identity)).ok_or_else(pooler::no_process)?;
-    // What a rehearsal sets holds for its session, so that nobody stands between who lends another process.
+    // The settings of a rehearsal must stay in its session, so no pooler that switches processes is in between.
     session.keeps(&process);
     let notices_lost_client = row.get(3).and_then(Option::as_deref) == Some("t");
     Ok((session, Settings { notices_lost_client, ..settings }, process.pid))
 }
 
-/// The step that a migration is in one direction.
+/// The step of a migration in one direction.
 pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<Step> {
     let work = match (migration.body(), direction) {
         (Body::Sql { up, .. }, Direction::Up) => Work::Sql(up.clone()),
         (Body::Sql { down: Some(down), .. }, Direction::Down) => Work::Sql(down.clone()),
         (Body::Code { .. }, _) => Work::Code,
         (Body::Sql { up, down: None }, Direction::Down) => {
-            let finding = Finding::error("irreversible", format!("migration {} has no down", migration.version()))
-                .at(Place::file(up.path()));
+            let finding =
+                Finding::error("irreversible", format!("migration {} has no down script", migration.version()))
+                    .at(Place::file(up.path()));
             return Err(Error::new(ErrorKind::Plan, finding));
         }
     };
@@ -439,7 +441,8 @@ pub(super) fn rows(answer: Answer) -> Rows {
     (answer.columns.iter().map(ToString::to_string).collect(), answer.rows)
 }
 
-/// The tables in the answer before the last, which is that to COMMIT: all of them, and those that may have been written to.
+/// The tables in the answer before the last, which is the one to COMMIT: all of them, and those that may have been
+/// written to.
 fn locked(mut answers: Vec<Answer>) -> (Vec<QualifiedName>, Touched) {
     answers.pop();
     let rows = answers.pop().unwrap_or_default().rows.into_iter();

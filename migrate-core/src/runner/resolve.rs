@@ -1,4 +1,4 @@
-//! Unfinished migrations: what is really there, and the ways out.
+//! Unfinished migrations: what the database contains, and the ways to finish or undo them.
 
 use std::sync::Arc;
 
@@ -14,41 +14,42 @@ use crate::ledger::{Direction, Event, Record};
 use crate::source::{Body, Migration, Script};
 use crate::sql::{Class, IndexName};
 
-/// How an unfinished migration is brought to an end.
+/// How to resolve an unfinished migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    /// Run the statements that are left, in the direction in which it was going.
+    /// Run the remaining statements, in the same direction.
     Continue,
-    /// The same, from this statement on, counted from 1: where it is not known whether the one that was interrupted is
-    /// done, somebody has to say it.
+    /// The same, starting with this statement, counted from 1: the user must give it if it is unknown whether the
+    /// interrupted statement is done.
     ContinueFrom(usize),
     /// Run the script of the other direction, if any statement is done.
     Undo,
-    /// The same, where the first statement that is not done is this one, counted from 1.
+    /// The same, if the first statement that is not done is this one, counted from 1.
     UndoFrom(usize),
-    /// Run nothing; record that it counts as applied, and why.
+    /// Run nothing; record it as applied, with the reason.
     Applied(String),
-    /// Run nothing; record that it counts as rolled back, and why.
+    /// Run nothing; record it as rolled back, with the reason.
     RolledBack(String),
 }
 
 /// An unfinished migration, and what the catalogs say about it.
 #[derive(Debug, Clone)]
 pub struct Unresolved {
-    /// What the ledger says.
+    /// The state according to the ledger.
     pub unfinished: Unfinished,
-    /// The script that was running, if it is still the same.
+    /// The script that was running, if it is unchanged.
     pub script: Option<Arc<Script>>,
-    /// What each of its statements left, as far as that can be known.
+    /// What each of its statements left, as far as known.
     pub reality: Vec<Reality>,
-    /// The statement, from 1, that commits by itself and may have been done when the run ended, wholly or in part.
+    /// The statement, from 1, that commits by itself and may have been done, completely or partly, when the run ended.
     pub uncertain: Option<usize>,
 }
 
 impl Unresolved {
-    /// Whether undoing it runs the script of the other direction; `from` is the first statement, from 1, that is not done.
+    /// Whether undoing it runs the script of the other direction; `from` is the first statement, from 1, that is not
+    /// done.
     ///
-    /// It does not where nothing is done, or nothing but settings of a session that is gone.
+    /// It does not if nothing is done, or only session settings that are gone with their session.
     pub fn undoing_runs(&self, from: Option<usize>) -> bool {
         let done = from.map_or(self.unfinished.done, |from| from.saturating_sub(1));
         done > 0 && self.script.as_ref().is_none_or(|script| singly::has_effect(script, done))
@@ -62,14 +63,14 @@ pub struct Reality {
     pub statement: usize,
     /// Its first line.
     pub text: String,
-    /// Whether the ledger says that it is done.
+    /// Whether the ledger records it as done.
     pub recorded: bool,
     /// What the catalogs say: "index public.a is valid".
     pub seen: Option<String>,
 }
 
 impl Migrator {
-    /// Looks at the unfinished migration, if there is one. Nothing is written.
+    /// Examines the unfinished migration, if there is one. Nothing is written.
     ///
     /// # Errors
     ///
@@ -90,11 +91,11 @@ impl Migrator {
         Ok(Some(Unresolved { unfinished, script, reality, uncertain }))
     }
 
-    /// Brings the unfinished migration to an end.
+    /// Resolves the unfinished migration.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Plan`] when nothing is unfinished or the way out is closed, and those of
+    /// [`ErrorKind::Plan`] when nothing is unfinished or this resolution is impossible, and those of
     /// [`Migrator::apply`].
     pub async fn resolve(&mut self, resolution: &Resolution) -> Result<RunReport> {
         let state = self.state().await?;
@@ -122,8 +123,8 @@ impl Migrator {
         }
     }
 
-    /// Brings what the interrupted statement left to one side, then runs the script of the other direction; where no
-    /// statement is done there is nothing to undo, and nothing is run.
+    /// Finishes or removes what the interrupted statement left, then runs the script of the other direction; if no
+    /// statement is done, there is nothing to undo, and nothing is run.
     async fn undo(
         &mut self,
         unresolved: Unresolved,
@@ -133,25 +134,25 @@ impl Migrator {
     ) -> Result<RunReport> {
         let unfinished = unresolved.unfinished.clone();
         if unfinished.undoes.is_some() {
-            // Going on, which is advised otherwise, needs the script that was running.
+            // Continuing, which is the usual advice, needs the script that was running.
             let code = if unresolved.script.is_some() { "no-way-back" } else { "changed-since" };
             return Err(closed(&unfinished, migration.as_deref(), code));
         }
         let back = unfinished.direction.reverse();
-        // Whether there is a way back is looked at before anything is touched.
+        // Check that there is a script for undoing before anything is changed.
         let way_back = turn_back(&unfinished, migration.clone());
         let script = unresolved.script.or_else(|| file(migration.as_deref()?, unfinished.direction));
-        // What is done now stays done, so that the script is needed then.
+        // Statements that are done now stay done, so that script is needed then.
         let way_back = match &script {
             Some(script) if singly::has_effect(script, unfinished.done) => Ok(way_back?),
             _ => way_back,
         };
         let done = match &script {
             Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
-            // What its statement left cannot be looked at.
+            // It cannot be determined what its statement left.
             None => return Err(closed(&unfinished, migration.as_deref(), "changed-since")),
         };
-        // What a statement sets for its session is gone with that.
+        // Session settings are gone with their session.
         if done == 0 || script.is_some_and(|script| !singly::has_effect(&script, done)) {
             return self.declare(&unfinished, back, "nothing of it was done; nothing was run", state.newest()).await;
         }
@@ -160,7 +161,7 @@ impl Migrator {
         self.apply(&Plan::of(vec![step], state)).await
     }
 
-    /// How many statements are done when what the interrupted one left is brought to one side.
+    /// Settles the interrupted statement, and returns how many statements are done then.
     async fn settled(
         &mut self,
         unfinished: &Unfinished,
@@ -175,7 +176,7 @@ impl Migrator {
         let step = Step { resume: Some(unfinished.clone()), ..step };
         let mut executor = self.prepare(state.newest(), true).await?;
         let mut settled = executor.settle_apart(&step, script, unfinished.done).await;
-        // Where it was announced that nothing runs, nothing does.
+        // If it was announced that nothing runs, nothing is run.
         let is_unannounced = from.is_none() && matches!(settled, Ok(Some(true)));
         let was_nothing = !singly::has_effect(script, unfinished.done);
         if is_unannounced && was_nothing && singly::has_effect(script, unfinished.done + 1) {
@@ -193,7 +194,7 @@ impl Migrator {
         }
     }
 
-    /// Records what an unfinished migration is to count as, under the lock, and runs nothing.
+    /// Records an unfinished migration as applied or rolled back, under the lock, and runs nothing.
     async fn declare(
         &mut self,
         unfinished: &Unfinished,
@@ -216,10 +217,10 @@ impl Migrator {
     }
 }
 
-/// The step that runs what is left.
+/// The step that runs the remaining statements.
 fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option<usize>) -> Result<Step> {
     let Unresolved { unfinished, script, .. } = unresolved;
-    // Where nothing is recorded as done, a script that was corrected in the meantime is as good.
+    // If nothing is recorded as done, a script that was corrected in the meantime may be used.
     let corrected = || file(migration.as_deref().filter(|_| unfinished.done == 0)?, unfinished.direction);
     let Some(script) = script.or_else(corrected) else {
         return Err(closed(&unfinished, migration.as_deref(), "changed-since"));
@@ -234,19 +235,19 @@ fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option
     Ok(step)
 }
 
-/// The first statement to run, from 0, where somebody said which; one that is recorded as done is not run again.
+/// The first statement to run, from 0, as given by the user; one that is recorded as done is not run again.
 fn first(unfinished: &Unfinished, script: &Script, from: usize) -> Result<usize> {
     let (least, most) = (unfinished.done + 1, script.statements().len() + 1);
     if (least..=most).contains(&from) {
         return Ok(from - 1);
     }
-    let finding = Finding::error("resolve-from", format!("--from {from} is not a statement to go on with"))
+    let finding = Finding::error("resolve-from", format!("--from {from} is not a statement to continue with"))
         .note(format!("{} statements are recorded as done, and there are {}", unfinished.done, most - 1))
-        .help(format!("give a number from {least} to {most}, which is the end"));
+        .help(format!("give a number from {least} to {most}; {most} means the end"));
     Err(Error::new(ErrorKind::Plan, finding))
 }
 
-/// Whether only somebody who looks can tell if the interrupted statement was done: it commits by itself.
+/// Whether the interrupted statement commits by itself, so that the user has to check whether it was done.
 fn is_uncertain(script: &Script, unfinished: &Unfinished) -> bool {
     let next = script.statements().get(unfinished.done).map(|statement| statement.class);
     match next {
@@ -271,14 +272,16 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
     let finding = match code {
         "changed-since" if migration.is_none() => {
             Finding::error(code, format!("the file of {version}_{name} is missing"))
-                .note(format!("without it nobody knows what its statement {} left", done + 1))
-                .help("put the file back as it was, and run the command again")
+                .note(format!("without it, it is unknown what its statement {} left behind", done + 1))
+                .help("restore the file as it was, and run the command again")
         }
         "changed-since" => {
-            let finding = Finding::error(code, format!("the script of {version}_{name} is not the one that began"))
-                .note(format!("{done} of the old statements are done, and it is not known how they fit the new script"))
-                .help("put the file back as it was, and run the command again");
-            // A way back is not undone.
+            let finding = Finding::error(code, format!("the script of {version}_{name} has changed since it started"))
+                .note(format!(
+                    "{done} statements of the old script are done, and it is unknown how they fit the new script"
+                ))
+                .help("restore the file as it was, and run the command again");
+            // An undo cannot be undone.
             match unfinished.undoes {
                 None => finding.help(format!(
                     "or undo: `cargo xtask resolve {version} --undo` runs the whole script of the other direction"
@@ -287,8 +290,11 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
             }
         }
         _ if unfinished.undoes.is_some() => {
-            Finding::error(code, format!("the way back of {version}_{name} is itself unfinished"))
-                .note(format!("{done} of its statements are done; undoing it would run all of what it has half undone"))
+            Finding::error(code, format!("undoing {version}_{name} is itself unfinished"))
+                .note(format!(
+                    "{done} statements of the undo are done; undoing the undo would run the whole script again on \
+                     what is half undone"
+                ))
                 .help(format!("remove the cause, then `cargo xtask resolve {version} --continue`"))
         }
         _ => {
@@ -296,18 +302,18 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
             if migration.is_some() {
                 finding
             } else {
-                finding.help("put its file back as it was, and run the command again")
+                finding.help("restore its file as it was, and run the command again")
             }
         }
     };
     let finding = finding.at(migration.map(|migration| Place::file(migration.path()))).help(format!(
-        "or bring the database to one side by hand, and say so: \
+        "or finish or undo it in the database by hand, and record that: \
          `cargo xtask resolve {version} --mark-applied REASON` or `--mark-rolled-back REASON`"
     ));
     Error::new(ErrorKind::Plan, finding)
 }
 
-/// The script of a migration for a direction, as it stands in the folder.
+/// The script of a migration for a direction, as it is in the folder.
 fn file(migration: &Migration, direction: Direction) -> Option<Arc<Script>> {
     match (migration.body(), direction) {
         (Body::Sql { up, .. }, Direction::Up) => Some(up.clone()),
@@ -316,8 +322,8 @@ fn file(migration: &Migration, direction: Direction) -> Option<Arc<Script>> {
     }
 }
 
-/// Asks the catalogs about every index that the script makes or removes concurrently, and about what the statement that is
-/// next left half done.
+/// Queries the catalogs about every index that the script creates or drops concurrently, and about what the next
+/// statement left half done.
 async fn look(
     session: &mut Session,
     script: &Script,
@@ -334,11 +340,11 @@ async fn look(
             Some(index) => {
                 let rows = ask(session, script, at, &index.query).await?;
                 Some(match rows.first().map(Vec::as_slice) {
-                    Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} is there and valid"),
+                    Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} exists and is valid"),
                     Some([_, Some(name)]) if statement.class == Class::DropIndexConcurrently => {
-                        format!("index {name} is there, but not valid: half dropped")
+                        format!("index {name} exists but is not valid: half dropped")
                     }
-                    Some([_, Some(name)]) => format!("index {name} is there, but not valid: half built"),
+                    Some([_, Some(name)]) => format!("index {name} exists but is not valid: half built"),
                     _ => format!("there is no index {}", index.name),
                 })
             }
@@ -348,7 +354,7 @@ async fn look(
                 (!seen.is_empty()).then(|| seen.join("; "))
             }
             None if is_next && is_uncertain(script, unfinished) => {
-                Some("may have been done, wholly or in part: it commits by itself".to_owned())
+                Some("may have been done, completely or partly: it commits by itself".to_owned())
             }
             None => None,
         };
@@ -358,7 +364,8 @@ async fn look(
     Ok(reality)
 }
 
-/// Asks with the eyes of the script: with what the statements before it set for the session, as far as they may be repeated.
+/// Queries with the settings of the script: those that the statements before this one set for the session, as far as
+/// they may be repeated.
 async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> Result<Vec<Row>> {
     let settings = singly::prepare(script, at);
     let query = format!("{} {}", session.comment(), query.trim_end_matches(';'));
@@ -378,5 +385,5 @@ async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> 
             }
         }
     };
-    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, "index", "look at what is there"))
+    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, "index", "see what the database contains"))
 }

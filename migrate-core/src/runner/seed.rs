@@ -1,4 +1,4 @@
-//! Development data: a script that is run as it is, in one transaction, and not recorded.
+//! Development data: a script that is run unchanged, in one transaction, and not recorded.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::regular;
 use crate::source::normalise;
 use crate::sql::{self, Statement};
 
-/// Runs a script of development data, all of it or nothing, and says how many statements it has.
+/// Runs a script of development data, completely or not at all, and returns how many statements it has.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Files`] for a file that cannot be read, is empty, or holds what no script can hold,
-/// [`ErrorKind::Statement`] with its place for a statement that the server refuses.
+/// [`ErrorKind::Files`] for a file that cannot be read, is empty, or contains something that a script must not contain;
+/// [`ErrorKind::Statement`] with the place of a statement that the server refuses.
 pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let text = regular::read(file).map_err(|error| unreadable(file, &error.to_string()))?;
     let text = String::from_utf8(text).map_err(|_| unreadable(file, "it is not UTF-8"))?;
@@ -26,9 +26,9 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let mut findings = sql::refused(file, &text, &statements, &flaws, true);
     if statements.is_empty() && flaws.is_empty() {
         findings.push(
-            Finding::error("seed-empty", "there is no statement in the seed")
+            Finding::error("seed-empty", "the seed has no statement")
                 .at(Place::file(file))
-                .help("write INSERT statements into it, or name another file: `cargo xtask seed FILE`"),
+                .help("write INSERT statements in it, or name another file: `cargo xtask seed FILE`"),
         );
     }
     if !findings.is_empty() {
@@ -36,7 +36,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     }
     let observer = migrator.options.observer.clone();
     let session = migrator.session().await?;
-    // So that a silence can be told from work that takes long.
+    // So that a dead connection can be distinguished from work that takes long.
     pooler::identify(session).await?;
     let mut pulse = Pulse::start();
     let message = format!("{BEGIN}{text}\n;COMMIT;");
@@ -52,7 +52,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
             }
         }
     };
-    // Nobody knows what the script left in the session: a transaction that failed, settings, locks.
+    // The script may have left anything in the session: a failed transaction, settings, locks.
     if let Some(session) = migrator.session.take() {
         session.give_back().await;
     }
@@ -68,7 +68,7 @@ fn unreadable(file: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::Files,
         Finding::error("seed-unreadable", format!("the seed cannot be read: {why}")).at(Place::file(file)).help(
-            "write seeds/<environment>.sql, name another file in migrate.toml, or give it: `cargo xtask seed FILE`",
+            "write seeds/<environment>.sql, name another file in migrate.toml, or pass it: `cargo xtask seed FILE`",
         ),
     )
 }

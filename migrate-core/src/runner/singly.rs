@@ -1,4 +1,5 @@
-//! The messages of a migration without a transaction, pure: a run sends them, and a runbook writes them down.
+//! Creates the messages of a migration without a transaction, without I/O: a run sends them, and a runbook contains
+//! them.
 
 use super::execute::outcome;
 use super::left;
@@ -10,20 +11,21 @@ use crate::ledger::{Direction, Event, Record, Since, Writer};
 use crate::source::{Checksum, Script};
 use crate::sql::{Class, is_local_setting};
 
-/// Back to the role that logged in, for the rest of the transaction: the ledger is ours to write.
+/// Switches to the role that logged in for the rest of the transaction, because the ledger is written by that role.
 pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
 
-/// Waits for a lock as long as it takes.
+/// Waits for locks without a limit.
 pub(super) const PATIENTLY: &str = "SET lock_timeout TO 0;";
 
-/// The row `started`, with what comes before an up; a down takes nothing away, so what belongs around it is done here.
+/// The row `started`, with the SQL that comes before an up script. A down script that runs like this removes no data,
+/// so the SQL around it runs here.
 pub(super) fn started(writer: &mut Writer, step: &Step, script: &Script, options: &Options, aside: &Aside) -> String {
     let record = writer.insert(&Record { event: Event::Started, ..outcome(step, script, options) });
     let after = if step.direction == Direction::Down { &aside.after[..] } else { "" };
     format!("BEGIN; {} {after} {record} COMMIT;", aside.before)
 }
 
-/// The script's own timeouts, and again what its first statements set for the session; may be empty.
+/// The script's own timeouts, and again the session settings of its first `done` statements; may be empty.
 pub(super) fn prepare(script: &Script, done: usize) -> String {
     let mut settings = own_timeouts(script, "");
     let before = script.statements().iter().take(done).filter(|statement| statement.class == Class::Session);
@@ -31,7 +33,7 @@ pub(super) fn prepare(script: &Script, done: usize) -> String {
     settings.join(" ")
 }
 
-/// What its first statements set for the transaction that they are in; may be empty.
+/// The transaction-local settings of its first statements; may be empty.
 pub(super) fn local(script: &Script, done: usize) -> String {
     let texts = script.statements().iter().take(done).map(|statement| &script.text()[statement.span.clone()]);
     texts.filter(|text| is_local_setting(text)).map(|text| format!("{text};")).collect()
@@ -42,14 +44,15 @@ pub(super) fn has_effect(script: &Script, done: usize) -> bool {
     script.statements().iter().take(done).any(|statement| statement.class != Class::Session)
 }
 
-/// What the statements from `done` up to `first` set for the session; may be empty.
+/// The session settings of the statements from `done` to `first`; may be empty.
 pub(super) fn between(script: &Script, done: usize, first: usize) -> String {
     let skipped = script.statements().iter().take(first).skip(done);
     let settings = skipped.filter(|statement| statement.class == Class::Session);
     settings.map(|statement| format!("{};", &script.text()[statement.span.clone()])).collect()
 }
 
-/// The rows that say that nothing is left of a script whose first statement failed: the migration is where it was before.
+/// The rows that record that nothing remains of a script whose first statement failed: the migration is in the same
+/// state as before.
 pub(super) fn given_up(writer: &mut Writer, step: &Step) -> String {
     let of = |event, direction| Record::of(event, direction, step.version.as_str(), &step.name);
     let back = step.direction.reverse();
@@ -57,11 +60,11 @@ pub(super) fn given_up(writer: &mut Writer, step: &Step) -> String {
         let undone = Record { note: Some("nothing of it was kept"), ..of(Event::Resolved, back) };
         return writer.insert(&undone);
     };
-    // The way back of an unfinished one: that one is unfinished as before.
+    // This was the undo of an unfinished migration, which is still unfinished.
     let started = Record {
         up_checksum: undoes.up_checksum.as_ref().map(Checksum::as_str),
         down_checksum: undoes.down_checksum.as_ref().map(Checksum::as_str),
-        note: Some("the way back failed at its first statement, and nothing of it was kept"),
+        note: Some("the undo failed at its first statement, and nothing of it was kept"),
         ..of(Event::Started, back)
     };
     let mut rows = writer.insert(&started);
@@ -76,13 +79,13 @@ pub(super) fn given_up(writer: &mut Writer, step: &Step) -> String {
 
 /// Whether a statement waits for locks without a limit.
 ///
-/// What runs concurrently waits for old transactions on purpose, and nobody has to wait for it meanwhile: the lock timeout
-/// is for the others.
+/// Concurrent statements wait for old transactions on purpose, and block nobody meanwhile: the lock timeout is for the
+/// others.
 pub(super) fn is_patient(script: &Script, at: usize) -> bool {
     left::is_concurrent(script.statements()[at].class) && script.directives().lock_timeout.is_none()
 }
 
-/// One statement, with the row that records it where the two can share a transaction; and what stands before its text.
+/// One statement, with the row that records it if the two can share a transaction; and the text before the statement.
 pub(super) fn statement(writer: &mut Writer, step: &Step, script: &Script, at: usize) -> (String, &'static str) {
     let statement = &script.statements()[at];
     let text = &script.text()[statement.span.clone()];
@@ -95,7 +98,7 @@ pub(super) fn statement(writer: &mut Writer, step: &Step, script: &Script, at: u
     }
 }
 
-/// The row that says that a statement is done, in a transaction of its own.
+/// The row that records that a statement is done, in its own transaction.
 pub(super) fn progress(writer: &mut Writer, step: &Step, at: usize) -> String {
     let record = progress_record(writer, step, at);
     format!("BEGIN; {OURSELVES} {record} COMMIT;")
@@ -106,7 +109,7 @@ fn progress_record(writer: &mut Writer, step: &Step, at: usize) -> String {
     writer.insert(&Record { statement: Some(at + 1), ..record })
 }
 
-/// The row that says that all of it is done, and the session as it was before.
+/// The row that records that the migration is done, and the statements that reset the session.
 pub(super) fn ended(
     writer: &mut Writer,
     step: &Step,

@@ -1,4 +1,4 @@
-//! What the rows of a ledger mean for the present: applied, pending, unfinished.
+//! Derives the present state from the rows of a ledger: applied, pending, unfinished.
 
 use std::collections::BTreeMap;
 
@@ -15,38 +15,38 @@ pub struct State {
     has_ledger: bool,
 }
 
-/// A migration that is applied, as the ledger tells it.
+/// An applied migration, according to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// The row that says so.
+    /// The number of the row that records it.
     pub id: i64,
-    /// The version, as it was written then.
+    /// The version, as it was written at that time.
     pub version: Version,
-    /// The name that it had then.
+    /// Its name at that time.
     pub name: String,
-    /// The checksum that its up had then.
+    /// The checksum of its up script at that time.
     pub up_checksum: Option<Checksum>,
-    /// The checksum that its down had then.
+    /// The checksum of its down script at that time.
     pub down_checksum: Option<Checksum>,
     /// When, in UTC, as RFC 3339.
     pub at: String,
     /// Who: the person, or else the role that logged in.
     pub by: String,
-    /// What the row says: that it was applied, resolved, or only recorded.
+    /// The event of the row: applied, resolved, or only recorded.
     pub event: Event,
 }
 
 impl Applied {
-    /// Whether it was only recorded as applied, and never run here: its objects were there before.
+    /// Whether it was only recorded as applied and never run here, because its objects already existed.
     pub fn was_never_run(&self) -> bool {
         self.event == Event::Baselined
     }
 }
 
-/// A migration without a transaction that began and did not end.
+/// A migration without a transaction that started but did not finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The row with which it began.
+    /// The number of the row that records its start.
     pub id: i64,
     /// The version of the migration.
     pub version: Version,
@@ -54,27 +54,27 @@ pub struct Unfinished {
     pub name: String,
     /// Which script was running.
     pub direction: Direction,
-    /// How many statements of it are recorded as done.
+    /// How many of its statements are recorded as done.
     pub done: usize,
-    /// The statement that failed, from 1, and why; `None` when the runner was interrupted.
+    /// The failed statement, from 1, and the reason; `None` if the run was interrupted.
     pub failed: Option<(usize, String)>,
-    /// The checksum that its up had then.
+    /// The checksum of its up script at that time.
     pub up_checksum: Option<Checksum>,
-    /// The checksum that its down had then.
+    /// The checksum of its down script at that time.
     pub down_checksum: Option<Checksum>,
-    /// When it began, in UTC, as RFC 3339.
+    /// When it started, in UTC, as RFC 3339.
     pub at: String,
     /// Who: the person, or else the role that logged in.
     pub by: String,
-    /// Where it is the way back of one that was unfinished itself: how many statements of that one are done.
+    /// If it undoes an unfinished migration: how many statements of that one are done.
     pub undoes: Option<usize>,
-    /// The session that is at work on it now; `None` where nobody is.
+    /// The session that is running it now, if any.
     pub running: Option<Holder>,
 }
 
 impl State {
-    /// Derives the state from all rows, oldest first, and the number of the newest row; `None`
-    /// is a database that has no ledger yet.
+    /// Derives the state from all rows, oldest first, and the number of the newest row; `None` means a database without
+    /// a ledger.
     pub(crate) fn derive(ledger: Option<(Vec<LedgerEntry>, i64)>) -> Self {
         let Some((entries, newest)) = ledger else { return Self::default() };
         let mut state = Self { newest, has_ledger: true, ..Self::default() };
@@ -97,7 +97,7 @@ impl State {
             (Event::Started, _) => self.start(entry),
             (Event::Progress, _) => self.note_progress(&entry, None),
             (Event::Failed, _) => self.note_progress(&entry, entry.note.clone()),
-            // Other combinations are never written; an observation says nothing about versions.
+            // Other combinations are never written; an observation is not about a version.
             (Event::Applied | Event::Baselined, Direction::Down)
             | (Event::RolledBack, Direction::Up)
             | (Event::Observed, _) => {}
@@ -105,14 +105,14 @@ impl State {
     }
 
     fn start(&mut self, entry: LedgerEntry) {
-        // What starts while its other direction is unfinished undoes that, or gives it back where it could not.
+        // A start while the other direction is unfinished undoes that one, or restores it if undoing was impossible.
         let before =
             self.unfinished.take().filter(|one| one.version == entry.version && one.direction != entry.direction);
         let undoes = before.filter(|before| before.undoes.is_none()).map(|before| before.done);
         self.unfinished = Some(Unfinished { undoes, ..entry.into() });
     }
 
-    /// Says who is at work on the unfinished migration.
+    /// Sets the session that is running the unfinished migration.
     pub(super) fn set_running(&mut self, holder: Holder) {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.running = Some(holder);
@@ -136,17 +136,17 @@ impl State {
         }
     }
 
-    /// The applied migrations, the oldest version first.
+    /// The applied migrations, oldest version first.
     pub fn applied(&self) -> impl DoubleEndedIterator<Item = &Applied> {
         self.applied.values()
     }
 
-    /// The row that says that a version is applied.
+    /// The entry of an applied version.
     pub fn get(&self, version: &Version) -> Option<&Applied> {
         self.applied.get(version)
     }
 
-    /// Whether the ledger says that a migration was applied with just these files.
+    /// Whether the ledger records that a migration was applied with exactly these files.
     pub(super) fn knows(&self, migration: &Migration) -> bool {
         let is = |recorded: &Option<Checksum>, now: Option<&Checksum>| now.is_none() || recorded.as_ref() == now;
         let down = migration.down_script().map(|script| script.checksum());
@@ -155,22 +155,22 @@ impl State {
         })
     }
 
-    /// The newest version that is applied.
+    /// The newest applied version.
     pub fn version(&self) -> Option<&Version> {
         self.applied.keys().next_back()
     }
 
-    /// The migration that began and did not end, if there is one.
+    /// The migration that started but did not finish, if there is one.
     pub fn unfinished(&self) -> Option<&Unfinished> {
         self.unfinished.as_ref()
     }
 
-    /// Whether this database has a ledger at all.
+    /// Whether this database has a ledger.
     pub fn has_ledger(&self) -> bool {
         self.has_ledger
     }
 
-    /// The number of the newest row of the ledger; two equal numbers are two equal states.
+    /// The number of the newest row of the ledger; equal numbers mean equal states.
     pub fn newest(&self) -> i64 {
         self.newest
     }

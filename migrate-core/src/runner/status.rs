@@ -1,28 +1,28 @@
-//! Files and ledger side by side, for people to look at.
+//! Compares files and ledger, for display.
 
 use super::obstacle;
 use super::state::{State, Unfinished};
 use crate::finding::{Finding, Severity};
 use crate::source::{MigrationSet, Version};
 
-/// Where a chain stands.
+/// The status of a chain.
 #[derive(Debug, Clone)]
 pub struct Status {
-    /// The newest version that is applied.
+    /// The newest applied version.
     pub version: Option<Version>,
-    /// What is applied, oldest first.
+    /// The applied migrations, oldest first.
     pub applied: Vec<AppliedStatus>,
-    /// What is not, oldest first.
+    /// The pending migrations, oldest first.
     pub pending: Vec<PendingStatus>,
-    /// The migration that began and did not end.
+    /// The migration that started but did not finish.
     pub unfinished: Option<Unfinished>,
-    /// Everything that does not fit together, the errors before the warnings.
+    /// All problems, errors before warnings.
     pub problems: Vec<Finding>,
-    /// Whether the database has a ledger at all.
+    /// Whether the database has a ledger.
     pub has_ledger: bool,
 }
 
-/// A migration that is applied.
+/// An applied migration.
 #[derive(Debug, Clone)]
 pub struct AppliedStatus {
     /// Its version.
@@ -33,11 +33,11 @@ pub struct AppliedStatus {
     pub at: String,
     /// Who applied it.
     pub by: String,
-    /// Whether its up is another one than when it was applied.
+    /// Whether its up script has changed since it was applied.
     pub modified: bool,
-    /// Whether its down is another one than when it was applied.
+    /// Whether its down script has changed since it was applied.
     pub down_modified: bool,
-    /// Whether its file is not here.
+    /// Whether its file is missing.
     pub missing: bool,
     /// Whether it is newer than everything in the folder.
     pub newer: bool,
@@ -45,19 +45,19 @@ pub struct AppliedStatus {
     pub never_run: bool,
 }
 
-/// A migration that is not applied.
+/// A pending migration.
 #[derive(Debug, Clone)]
 pub struct PendingStatus {
     /// Its version.
     pub version: Version,
     /// Its name.
     pub name: String,
-    /// Whether it is older than one that is applied.
+    /// Whether it is older than an applied migration.
     pub out_of_order: bool,
 }
 
 impl Status {
-    /// Compares files and ledger; with `allow_newer` a database that is ahead of the folder is a warning.
+    /// Compares files and ledger; with `allow_newer`, a database that is newer than the folder is a warning.
     pub(super) fn of(set: &MigrationSet, state: &State, allow_newer: bool) -> Self {
         if set.is_empty() {
             return Self::of_nothing(set, state);
@@ -65,7 +65,7 @@ impl Status {
         let (mut problems, mut warnings) = obstacle::compare(set, state, allow_newer);
         let unfinished = state.unfinished().cloned();
         match unfinished.as_ref().map(|one| (obstacle::unfinished(set, one), &one.running)) {
-            // What is running is nothing that anybody has to do something about.
+            // A running migration needs no action.
             Some((finding, Some(_))) => warnings.insert(0, Finding { severity: Severity::Warning, ..finding }),
             Some((finding, None)) => problems.push(finding),
             None => {}
@@ -83,7 +83,7 @@ impl Status {
         Self { version: newest, applied, pending, unfinished, problems, has_ledger: state.has_ledger() }
     }
 
-    /// There is no migration in the folder: that is all there is to say, and an error where something is applied.
+    /// The folder has no migrations: nothing else is reported. This is an error if migrations are applied.
     fn of_nothing(set: &MigrationSet, state: &State) -> Self {
         let is_fresh = state.applied().next().is_none();
         let nothing = obstacle::no_migrations(set, state);

@@ -1,8 +1,8 @@
-//! Migrations without a transaction: statement by statement, with the progress recorded.
+//! Migrations without a transaction: they run stepwise, and their progress is recorded.
 //!
-//! A row `started` is committed before anything runs. A statement that can share a
-//! transaction with its progress row does; what cannot (an index built concurrently) is
-//! looked up in the catalogs when a run was interrupted between the two: see [`left`].
+//! A row `started` is committed before anything runs. A statement that can share a transaction with its progress row
+//! does so; for others (such as an index built concurrently), the catalogs are queried if a run was interrupted between
+//! the two: see [`left`].
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -23,7 +23,7 @@ use crate::ledger::{Event, Record};
 use crate::source::Script;
 use crate::sql::{Class, IndexName, Statement};
 
-/// Runs a script statement by statement, from where it was left.
+/// Runs a script statement by statement, from where it stopped.
 pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<()> {
     let begin = Instant::now();
     let (started, done) = match &step.resume {
@@ -50,7 +50,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
     Ok(())
 }
 
-/// What an interrupted run left is brought to one side; returns the first statement that is to run.
+/// Settles what an interrupted run left; returns the first statement to run.
 async fn take_up(run: &mut Executor<'_>, step: &Step, script: &Script, done: usize) -> Result<usize> {
     let is_done = run.settle(step, script, done).await?;
     let first = match (step.from, is_done) {
@@ -77,7 +77,7 @@ async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i
     Ok(id)
 }
 
-/// Sends a row with what goes around the script, again where a lock was in the way.
+/// Sends a row with the SQL around the script; retries if a lock is not available.
 async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
     for tries in 1.. {
         let Err(broken) = run.lines.drive(sql.to_owned(), &Course::of(step), run.options, &mut |_| {}).await else {
@@ -96,13 +96,13 @@ async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
     Ok(())
 }
 
-/// Sets the script's own timeouts, and repeats what its first statements set for the session.
+/// Sets the script's own timeouts, and repeats the session settings of its first statements.
 async fn prepare_session(run: &mut Executor<'_>, step: &Step, script: &Script, done: usize) -> Result<()> {
     let settings = singly::prepare(script, done);
     if settings.is_empty() { Ok(()) } else { run.record(step, &settings).await }
 }
 
-/// Runs one statement and records it; tries again where a lock was in the way.
+/// Runs one statement and records it; retries if a lock is not available.
 async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
     let statement = &script.statements()[at];
     if left::is_concurrent(statement.class) {
@@ -117,7 +117,7 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
         };
         let place = At::apart(&broken.failure, &message, head.len(), script, at);
         if statement.class == Class::Plain {
-            // The progress row went with its statement.
+            // The progress row was rolled back with its statement.
             let unwritten = run.writer.next_id() - 1;
             run.writer.resume_after(unwritten - 1);
             if !broken.failure.is_lost() {
@@ -135,7 +135,7 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
     }
 }
 
-/// Runs a statement that can leave something half done, between two looks at what is.
+/// Runs a statement that can leave something half done, and checks before and after it what is half done.
 async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
     let is_patient = singly::is_patient(script, at);
     let before = run.look_left(step, if is_patient { PATIENTLY } else { "" }).await?;
@@ -145,13 +145,13 @@ async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at
         let place = At::apart(&broken.failure, &message, head.len(), script, at);
         return Err(failed(run, step, script, at, place, broken, Some(&before)).await);
     }
-    // The timeouts of the run, and what the script itself says of them.
+    // The timeouts of the run, and those of the script itself.
     let back = match is_patient {
         true => format!("{} {}", run.settings.sql(), singly::prepare(script, at + 1)),
         false => String::new(),
     };
     let after = run.look_left(step, &back).await?;
-    // With IF NOT EXISTS it may have taken a half-built index for the real one.
+    // With IF NOT EXISTS it may have accepted a half-built index.
     if script.statements()[at].class == Class::CreateIndexConcurrently && !after.is_empty() {
         let named = IndexName::of(&script.text()[script.statements()[at].span.clone()]);
         if let Some(name) = run.half_built(step, named).await? {
@@ -163,7 +163,7 @@ async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at
     progress(run, step, at).await
 }
 
-/// Records that a statement is done, in a transaction of its own.
+/// Records that a statement is done, in its own transaction.
 async fn progress(run: &mut Executor<'_>, step: &Step, at: usize) -> Result<()> {
     let record = singly::progress(&mut run.writer, step, at);
     run.record(step, &record).await
@@ -174,13 +174,13 @@ fn failed_record(run: &mut Executor<'_>, step: &Step, at: usize, why: &str) -> S
     run.writer.insert(&Record { statement: Some(at + 1), note: Some(why), ..record })
 }
 
-/// Rows of ours in a transaction.
+/// Our own rows in a transaction.
 fn own(rows: &str) -> String {
     format!("BEGIN; {OURSELVES} {rows} COMMIT;")
 }
 
-/// Records the failure, unless nothing is left of the migration, and tells what is really there. `before` is what was half
-/// done before a statement that may leave more of it.
+/// Records the failure, unless nothing remains of the migration, and reports the actual state. `before` is what was
+/// half done before a statement that may leave more.
 async fn failed(
     run: &mut Executor<'_>,
     step: &Step,
@@ -195,7 +195,7 @@ async fn failed(
     let class = script.statements()[at].class;
     let error = explain::refused(step, place, broken);
     if cancelled || lost {
-        // An interrupted migration is taken up by the next run; that needs no further row.
+        // The next run resumes an interrupted migration; that needs no further row.
         return error;
     }
     let isolate = format!("BEGIN; {} COMMIT;", run.settings.isolate());
@@ -229,22 +229,14 @@ async fn failed(
     match (&step.undoes, nothing_left) {
         (None, true) => error.note("nothing of this migration was kept"),
         (Some(undoes), true) => error
-            .note(format!(
-                "nothing of the way back was kept: as before, {} statements of {version} are done",
-                undoes.done
-            ))
-            .help(format!("`cargo xtask resolve {version}` shows the ways out")),
+            .note(format!("nothing of the undo was kept: {} statements of {version} are still done", undoes.done))
+            .help(format!("`cargo xtask resolve {version}` shows what you can do")),
         (None, false) => error
             .note(format!("{at} of its {} statements are done and stay done", script.statements().len()))
-            .help(format!("`cargo xtask resolve {version}` shows the ways out: go on, or undo")),
+            .help(format!("`cargo xtask resolve {version}` shows what you can do: continue, or undo")),
         (Some(_), false) => error
-            .note(format!(
-                "{at} of the {} statements of the way back are done and stay done",
-                script.statements().len()
-            ))
-            .help(format!(
-                "remove the cause; `cargo xtask resolve {version} --continue` runs the rest of the way back"
-            )),
+            .note(format!("{at} of the {} statements of the undo are done and stay done", script.statements().len()))
+            .help(format!("remove the cause; `cargo xtask resolve {version} --continue` runs the rest of the undo")),
     }
 }
 
@@ -254,7 +246,7 @@ fn invalid_index(step: &Step, script: &Script, statement: &Statement, index: &st
         ErrorKind::Statement,
         Finding::error("invalid-index", format!("the index {index} {NOT_VALID}"))
             .at(place)
-            .note("IF NOT EXISTS took a half-built index, left by an earlier attempt, for the real one")
+            .note("IF NOT EXISTS accepted a half-built index that an earlier attempt left behind")
             .help(format!("`cargo xtask resolve {} --continue` removes it and builds it again", step.version)),
     )
 }

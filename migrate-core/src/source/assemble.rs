@@ -1,4 +1,4 @@
-//! Which files make one migration, and what is missing between them.
+//! Combines files into migrations, and reports what is missing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::finding::{Finding, Place};
 struct Found<'n> {
     version: Version,
     name: &'n str,
-    /// The one that was found first.
+    /// The file that was found first.
     first: PathBuf,
     up: Option<Arc<Script>>,
     down: Option<Arc<Script>>,
@@ -22,7 +22,7 @@ struct Found<'n> {
     code: Option<(PathBuf, Checksum)>,
 }
 
-/// Puts files together into migrations. They come in the order of their names, and so in that of their versions.
+/// Combines files into migrations. The files are sorted by name, and therefore by version.
 pub(super) fn assemble(pieces: Vec<Piece<'_>>, findings: &mut Vec<Finding>) -> Vec<Arc<Migration>> {
     let mut migrations = Vec::with_capacity(pieces.len() / 2 + 1);
     let mut last: Option<Found<'_>> = None;
@@ -71,7 +71,8 @@ impl<'n> Found<'n> {
         self
     }
 
-    /// Makes a migration of them; where that cannot be, nothing is left that would be checked later, and so it is checked here.
+    /// Creates a migration from the files. If that is impossible, there is no migration that could be checked later, so
+    /// the scripts are checked here.
     fn build(self, findings: &mut Vec<Finding>) -> Option<Migration> {
         if let Some(wrong) = self.wrong() {
             findings.push(wrong);
@@ -90,16 +91,16 @@ impl<'n> Found<'n> {
         Some(Migration { version, name: name.into(), body, is_up_only: false, fixture, verify })
     }
 
-    /// Why they are not one migration.
+    /// Why the files are not one migration.
     fn wrong(&self) -> Option<Finding> {
         match (&self.up, &self.code) {
             (Some(_), None) => None,
             (None, Some(_)) if self.down.is_none() => None,
             (Some(up), Some((code, _))) => Some(
-                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not in both")
+                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not both")
                     .at(Place::file(up.path()))
                     .note(format!("the other file is {}", code.display()))
-                    .help("give one of them a version of its own"),
+                    .help("give one of them a different version"),
             ),
             (None, _) => Some(self.up_missing()),
         }
@@ -109,26 +110,26 @@ impl<'n> Found<'n> {
         let Self { version, name, first, down, code, .. } = self;
         let path =
             down.as_ref().map(|script| script.path()).or(code.as_ref().map(|(path, _)| &**path)).unwrap_or(first);
-        Finding::error("up-missing", format!("there is no up for migration {version}"))
+        Finding::error("up-missing", format!("migration {version} has no up script"))
             .at(Place::file(path))
-            .help(format!("write {version}_{name}.up.sql beside it, or remove the file"))
+            .help(format!("write {version}_{name}.up.sql next to it, or remove the file"))
     }
 }
 
-/// What is wrong between an up and its down.
+/// Whether an up script and its down script match.
 fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
     match (down, &up.directives().irreversible) {
         (None, None) => Some(
-            Finding::error("down-missing", "this up has no down")
+            Finding::error("down-missing", "this up script has no down script")
                 .at(Place::file(up.path()))
-                .help("write the .down.sql file beside it")
-                .help(format!("or let it be written and proven: `cargo xtask derive {}`", version_of(up.path())))
-                .help("or say why there is none: `-- migrate: irreversible reason` at the head of the up"),
+                .help("write the .down.sql file next to it")
+                .help(format!("or generate and prove it: `cargo xtask derive {}`", version_of(up.path())))
+                .help("or say why there is none: `-- migrate: irreversible REASON` at the head of the up script"),
         ),
         (Some(down), Some(_)) => Some(
-            Finding::error("down-unexpected", "a migration that is declared irreversible has a down")
+            Finding::error("down-unexpected", "a migration that is declared irreversible has a down script")
                 .at(Place::file(down.path()))
-                .help("remove the directive from the up, or the down"),
+                .help("remove the directive from the up script, or remove the down script"),
         ),
         _ => None,
     }
@@ -136,11 +137,12 @@ fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
 
 fn duplicate(path: &Path, first: &Path) -> Finding {
     twice(path, first).help(
-        "give the newer one a later version: `cargo xtask rebase --base COMMIT`, with a commit that has only the other one",
+        "give the newer one a later version: run `cargo xtask rebase --base COMMIT` with a commit that has only the \
+         other one",
     )
 }
 
-/// Two migrations have one version.
+/// The finding for two migrations with the same version.
 pub(super) fn twice(path: &Path, first: &Path) -> Finding {
     Finding::error("version-twice", "two migrations have the same version")
         .at(Place::file(path))

@@ -1,4 +1,4 @@
-//! Checksums: how the ledger knows that a file was changed after it was applied.
+//! Checksums, by which the ledger detects that a file was changed after it was applied.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +7,9 @@ use sha2::{Digest, Sha256};
 
 /// The digest of a script, written `sha256:<hex>`.
 ///
-/// It covers the text after [`normalise`]: without a byte order mark, with `\n` at the end
-/// of lines. The algorithm stands in front, so that a later version can use another one and
-/// still understand what an earlier one wrote.
+/// It is computed from the text after [`normalise`]: without a byte order mark, and with `
+/// ` as line ending. The algorithm is part of the text, so that a later version can use another one and still
+/// understand older checksums.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checksum(Box<str>);
 
@@ -28,12 +28,12 @@ impl Checksum {
         Self(String::from_utf8_lossy(&written).into())
     }
 
-    /// A checksum as the ledger holds it.
+    /// A checksum as stored in the ledger.
     pub fn recorded(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
-    /// As it is written.
+    /// The checksum as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,10 +45,10 @@ impl fmt::Display for Checksum {
     }
 }
 
-/// Removes a byte order mark and turns CRLF into LF, so that every checkout of a file is one text.
+/// Removes a byte order mark and converts CRLF to LF, so that every checkout of a file has the same text.
 ///
-/// The same text is sent to the server: the body of a function must not depend on the
-/// line endings of the machine that created it.
+/// The same text is sent to the server: the body of a function must not depend on the line endings of the machine that
+/// created it.
 pub fn normalise(text: &str) -> Cow<'_, str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.contains("\r\n") { text.replace("\r\n", "\n").into() } else { text.into() }

@@ -1,11 +1,11 @@
-//! Directives: comments at the head of a file that say how it is to be run.
+//! Directives: comments at the head of a file that say how to run it.
 //!
 //! ```sql
 //! -- migrate: no-transaction
 //! -- migrate: lock-timeout 2s
 //! ```
 //!
-//! What they mean is left to the runner, the laws and the rules that read them.
+//! The runner, the laws and the rules interpret them.
 
 use std::ops::Range;
 use std::path::Path;
@@ -19,22 +19,22 @@ use crate::duration;
 use crate::finding::{Finding, Place};
 use crate::sql::lex::lex;
 
-/// What the head of one file declares.
+/// The directives of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Directives {
-    /// Run statement by statement, each committed on its own.
+    /// Run stepwise, each statement committed separately.
     pub no_transaction: bool,
-    /// Why the down cannot bring the data back.
+    /// Why the down script cannot restore the data.
     pub lossy: Option<String>,
-    /// Why there is no down.
+    /// Why there is no down script.
     pub irreversible: Option<String>,
-    /// The rules that are allowed to be broken, each with its reason.
+    /// The rules that may be broken, each with a reason.
     pub allow: Vec<(String, String)>,
-    /// The first of the migrations in whose place this one stands; it is itself the last one.
+    /// The first of the migrations that this one replaces; it has the version of the last one.
     pub squashes: Option<Version>,
-    /// How long a statement waits for a lock; zero waits for ever.
+    /// How long a statement waits for a lock; zero means no limit.
     pub lock_timeout: Option<Duration>,
-    /// How long a statement may run; zero lets it run for ever.
+    /// How long a statement may run; zero means no limit.
     pub statement_timeout: Option<Duration>,
 }
 
@@ -42,11 +42,11 @@ const MARK: &str = "migrate:";
 const NAMES: [&str; 7] =
     ["no-transaction", "lossy", "irreversible", "allow", "squashes", "lock-timeout", "statement-timeout"];
 
-/// Reads the directives of a script, and what is wrong with them.
+/// Reads the directives of a script; returns them with the problems found.
 pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
     let mut directives = Directives::default();
     let mut findings = Vec::new();
-    // Most scripts declare nothing, and need not be read for that.
+    // Most scripts have no directives and need not be parsed.
     if !text.contains(MARK) {
         return (directives, findings);
     }
@@ -77,13 +77,13 @@ fn trimmed_end(text: &str, span: &Range<usize>) -> usize {
 }
 
 impl Directives {
-    /// Takes one directive: its name and what follows it.
+    /// Reads one directive: its name and its argument.
     fn take(&mut self, directive: &str) -> Result<(), Finding> {
         let (name, rest) = directive.split_once(char::is_whitespace).unwrap_or((directive, ""));
         let rest = rest.trim();
         match name {
             "no-transaction" if rest.is_empty() => once(&mut self.no_transaction, name),
-            "no-transaction" => Err(Finding::error("directive-value", "`no-transaction` takes nothing after it")
+            "no-transaction" => Err(Finding::error("directive-value", "`no-transaction` takes no argument")
                 .help("remove the words after it")),
             "lossy" => set(&mut self.lossy, name, reason(name, rest)?),
             "irreversible" => set(&mut self.irreversible, name, reason(name, rest)?),
@@ -116,7 +116,7 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
     if text.is_empty() {
         let form = if name == "allow" { "allow RULE reason".to_owned() } else { format!("{name} reason") };
         return Err(Finding::error("directive-reason", format!("`{name}` needs a reason"))
-            .help(format!("say why, for whoever reads it in a year: `-- migrate: {form}`")));
+            .help(format!("say why, for those who read it later: `-- migrate: {form}`")));
     }
     Ok(text.to_owned())
 }
@@ -124,7 +124,7 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
 fn first(text: &str) -> Result<Version, Finding> {
     text.parse().map_err(|_| {
         Finding::error("directive-value", format!("`{text}` is not a version"))
-            .help("`cargo xtask squash --to VERSION` writes it: the first version in whose place this migration stands")
+            .help("give the first version that this migration replaces; `cargo xtask squash --to VERSION` writes it")
     })
 }
 

@@ -1,17 +1,17 @@
-//! File names: which migration a file belongs to, and as what.
+//! File names: which migration a file belongs to, and in which role.
 
 use super::Version;
 use crate::finding::{Finding, Place};
 use crate::suggest;
 
-/// What a file is for its migration.
+/// The role of a file in its migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Up,
     Down,
-    /// Rows that must exist before it; read by the proof.
+    /// Rows that must exist before the migration; used by the proof.
     Fixture,
-    /// What must hold after it; read by the proof.
+    /// A check that must hold after the migration; used by the proof.
     Verify,
     Code,
 }
@@ -25,7 +25,7 @@ const ENDINGS: [(&str, Part); 5] = [
 ];
 
 const FORM: &str =
-    "name it `<YYYYMMDDHHMMSS>_<snake_case>.up.sql` or `.down.sql`; `cargo xtask new NAME` makes the pair";
+    "name it `<YYYYMMDDHHMMSS>_<snake_case>.up.sql` or `.down.sql`; `cargo xtask new NAME` creates the pair";
 
 /// Reads a file name: `20250217143000_create_orders_table.up.sql`.
 pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {
@@ -47,7 +47,7 @@ pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {
     Ok((version, words, part))
 }
 
-/// Why the end of a file name fits no pattern.
+/// Why the end of a file name matches no pattern.
 fn ending(name: &str) -> String {
     let known = ENDINGS.map(|(end, _)| end);
     let end = name.find('.').map_or("", |dot| &name[dot..]);

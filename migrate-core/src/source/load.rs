@@ -1,7 +1,7 @@
-//! Reading a folder, or files that were compiled in, into a [`MigrationSet`].
+//! Reads a folder, or embedded files, into a [`MigrationSet`].
 //!
-//! Both ways end in the same function, so an embedded chain is the chain of its folder.
-//! Every problem of every file is reported, not the first one.
+//! Both use the same function, so an embedded chain is identical to the chain of its folder. All problems of all files
+//! are reported, not only the first one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,27 +14,26 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::{parallel, regular};
 
-/// A file that was compiled into the executable: its name without a folder, and its bytes.
+/// An embedded file: its name without a folder, and its bytes.
 pub type EmbeddedFile = (&'static str, &'static [u8]);
 
 impl MigrationSet {
     /// Reads all migrations of a folder, and checks them.
     ///
-    /// Hidden files (those whose name begins with a dot) are left alone, and so is `mod.rs`,
-    /// which gathers the migrations written in Rust. Every other file has to be part of a
-    /// migration.
+    /// Hidden files (those whose name starts with a dot) are ignored, and so is `mod.rs`, which collects the migrations
+    /// written in Rust. Every other file must be part of a migration.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Files`] with one finding for each problem of the folder: a name that fits
-    /// no pattern, two migrations of one version, an up without a down, an unknown directive,
-    /// and whatever else keeps a file from being run.
+    /// [`ErrorKind::Files`] with one finding for each problem in the folder: an invalid name, two migrations with the
+    /// same version, an up script without a down script, an unknown directive, and anything else that prevents a file
+    /// from being run.
     pub fn load(folder: impl AsRef<Path>) -> Result<Self> {
         Self::load_with(folder, &[])
     }
 
-    /// The same as if the folder also had these files, by name and text: migrations that are
-    /// tried before they are written. A folder that is not there yet is an empty one.
+    /// Like [`MigrationSet::load`], as if the folder also had these files, by name and text: migrations that are tried
+    /// before they are written. A folder that does not exist yet counts as empty.
     ///
     /// # Errors
     ///
@@ -44,19 +43,19 @@ impl MigrationSet {
         set.checked(findings)
     }
 
-    /// The same as [`MigrationSet::load`] for a [`Migrator`](crate::Migrator), which asks the ledger first: the statements of a file
-    /// are not looked at before they are needed. What the ledger has as it is was accepted when it was applied, and the migrator
-    /// checks all that it does not have.
+    /// Like [`MigrationSet::load`], for a [`Migrator`](crate::Migrator), which reads the ledger first: the statements
+    /// of a file are parsed only when they are needed. A file that is recorded in the ledger in its present form was
+    /// accepted when it was applied, and the migrator checks all others.
     ///
     /// # Errors
     ///
-    /// Those of [`MigrationSet::load`] where anything is wrong with the names, the encoding, the heads or the pairs of the files.
+    /// Those of [`MigrationSet::load`] about the names, the encoding, the directives or the pairs of the files.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
         let (set, findings) = gather(folder.as_ref(), &[])?;
         if findings.is_empty() { Ok(set) } else { set.checked(findings) }
     }
 
-    /// Reads migrations that were compiled into the executable by `migrate-embed`.
+    /// Reads migrations that were embedded in the executable by `migrate-embed`.
     ///
     /// # Errors
     ///
@@ -65,7 +64,7 @@ impl MigrationSet {
         Self::of_files(Path::new("migrations"), files.iter().copied())
     }
 
-    /// The migrations that a folder with these files would have: their names in it, and their bytes.
+    /// The migrations that a folder with these files would have: their names and their bytes.
     ///
     /// # Errors
     ///
@@ -78,7 +77,7 @@ impl MigrationSet {
         Self::new(migrations, folder, None).checked(findings)
     }
 
-    /// The set, where nothing was found and nothing is wrong with any statement.
+    /// Returns the set if there are no findings and no problem with any statement.
     fn checked(self, mut findings: Vec<Finding>) -> Result<Self> {
         findings.extend(self.findings(|_| true));
         if findings.is_empty() {
@@ -89,7 +88,7 @@ impl MigrationSet {
     }
 }
 
-/// Reads a folder, with these files beside it; returns what it holds, and what is wrong with anything but statements.
+/// Reads a folder, together with these files; returns the migrations, and all problems except those of statements.
 fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, Vec<Finding>)> {
     let entries = match fs::read_dir(folder) {
         Err(error) if drafts.is_empty() || error.kind() != std::io::ErrorKind::NotFound => {
@@ -113,7 +112,7 @@ fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, V
     Ok((MigrationSet::of(migrations, folder, Layout::Roundtrip), findings))
 }
 
-/// Reads the files and puts them together into migrations, in the order of their versions.
+/// Reads the files and combines them into migrations, in the order of their versions.
 fn put_together(
     folder: &Path,
     files: &mut [File<'_>],
@@ -136,34 +135,34 @@ struct File<'a> {
     content: Content<'a>,
 }
 
-/// Where the bytes of a file are.
+/// The source of a file's bytes.
 enum Content<'a> {
     Bytes(&'a [u8]),
-    /// In a file that its folder lists as a regular one.
+    /// A file that its folder lists as a regular one.
     Regular,
-    /// In something else, such as a link, which is followed: a folder of links is a folder of files.
+    /// Something else, such as a link, which is followed: a folder of links works like a folder of files.
     Other,
     Folder,
 }
 
-/// A file that was read: which migration it is part of, and as what.
+/// A file that was read: the migration it belongs to, and its role.
 pub(super) struct Piece<'n> {
     pub(super) version: Version,
     pub(super) name: &'n str,
     pub(super) part: Part,
     pub(super) text: Text,
-    /// What is wrong with its head.
+    /// Problems in its head.
     pub(super) findings: Vec<Finding>,
 }
 
-/// What a file holds.
+/// The content of a file.
 pub(super) enum Text {
     Sql(Arc<Script>),
     Rust(PathBuf, Checksum),
 }
 
 impl File<'static> {
-    /// An entry of a folder; nothing for one that is left alone.
+    /// An entry of a folder; `None` for an ignored one.
     fn listed(folder: &Path, entry: &fs::DirEntry) -> std::result::Result<Option<Self>, Finding> {
         let name = entry.file_name();
         if let Some(finding) = odd::name(folder, &name) {
@@ -173,7 +172,7 @@ impl File<'static> {
         if !is_migration(&name) {
             return Ok(None);
         }
-        // Most file systems tell this with the name, so that nothing has to be asked for each file.
+        // Most file systems return this with the name, so that no further call is needed for each file.
         let content = match entry.file_type() {
             Ok(kind) if kind.is_file() => Content::Regular,
             Ok(kind) if kind.is_dir() => Content::Folder,
@@ -204,9 +203,9 @@ impl File<'_> {
                 &read
             }
             Content::Folder => {
-                let finding = Finding::error("folder-inside", "a folder of migrations cannot hold another folder")
+                let finding = Finding::error("folder-inside", "a migrations folder cannot contain another folder")
                     .at(Place::file(path))
-                    .help("move it elsewhere, or give it a name that begins with a dot");
+                    .help("move it elsewhere, or give it a name that starts with a dot");
                 return Err(Box::new(finding));
             }
         };
@@ -222,12 +221,12 @@ impl File<'_> {
     }
 }
 
-/// Whether a file is looked at: hidden files and the index of Rust migrations are not.
+/// Whether a file is read: hidden files and the index of Rust migrations are not.
 fn is_migration(name: &str) -> bool {
     !name.starts_with('.') && name != "mod.rs"
 }
 
-/// The text of a file, normalised; bytes that cannot be sent to a server are pointed at.
+/// The text of a file, normalised; the finding points at bytes that cannot be sent to a server.
 pub(crate) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
     let wrong = |at: usize, what: &str, help: &str| {
         let text: Arc<str> = String::from_utf8_lossy(bytes).into();
@@ -239,21 +238,21 @@ pub(crate) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>,
         .map_err(|error| wrong(error.valid_up_to(), "the file is not UTF-8 from here on", "save the file as UTF-8"))?;
     if bytes.contains(&0) {
         let at = bytes.iter().position(|byte| *byte == 0).unwrap_or_default();
-        return Err(wrong(at, "the file holds a NUL byte here", "remove it; was the file saved as UTF-16?"));
+        return Err(wrong(at, "the file contains a NUL byte here", "remove it; was the file saved as UTF-16?"));
     }
     Ok(normalise(text).into())
 }
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
-    let finding = Finding::error("folder-unreadable", format!("the folder of migrations cannot be read: {error}"))
+    let finding = Finding::error("folder-unreadable", format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
-        .help("check `migrations` in migrate.toml, or give the folder with --migrations DIR")
-        .help("`cargo xtask new NAME` makes the folder and its first migration");
+        .help("check `migrations` in migrate.toml, or pass the folder with --migrations DIR")
+        .help("`cargo xtask new NAME` creates the folder and its first migration");
     Error::new(ErrorKind::Files, finding)
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {
-    Finding::error("folder-unreadable", format!("the folder of migrations cannot be read: {error}"))
+    Finding::error("folder-unreadable", format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
         .help("check its permissions")
 }

@@ -1,7 +1,6 @@
-//! Migrations as files: what a folder holds, in order, and everything that is wrong with it.
+//! Migrations as files: the content of a folder, in order, and all problems in it.
 //!
-//! Files are read here and nowhere else in the library. Running them is left to the runner,
-//! and what is already applied to the ledger.
+//! Only this module of the library reads migration files. The runner runs them, and the ledger knows what is applied.
 
 mod assemble;
 mod checksum;
@@ -34,19 +33,19 @@ pub use version::{NotAVersion, Version};
 pub struct MigrationSet {
     migrations: Vec<Arc<Migration>>,
     folder: PathBuf,
-    /// What was found instead, where a folder was read and has none.
+    /// What was found instead, if a folder without migrations was read.
     empty: Option<Box<Finding>>,
-    /// Where those are that stand in the place of others.
+    /// The positions of the migrations that replace others.
     squashes: Vec<usize>,
 }
 
-/// One migration: a version, a name, and how to go up and down.
+/// One migration: a version, a name, and how to apply and roll it back.
 #[derive(Debug, Clone)]
 pub struct Migration {
     version: Version,
     name: Box<str>,
     body: Body,
-    /// Whether nobody declared that it has no down script: the files of another tool just have none.
+    /// Whether it has no down script without a declaration, because the files of another tool have none.
     is_up_only: bool,
     fixture: Option<Arc<Script>>,
     verify: Option<Arc<Script>>,
@@ -57,12 +56,12 @@ pub struct Migration {
 pub enum Body {
     /// A pair of SQL files.
     Sql {
-        /// The way up.
+        /// The up script.
         up: Arc<Script>,
-        /// The way down; `None` where the up is declared irreversible.
+        /// The down script; `None` if the up script is declared irreversible.
         down: Option<Arc<Script>>,
     },
-    /// A Rust file; what it does is compiled into the executable.
+    /// A Rust file; its code is compiled into the executable.
     Code {
         /// The Rust file.
         path: PathBuf,
@@ -72,7 +71,7 @@ pub enum Body {
 }
 
 impl MigrationSet {
-    /// The migrations, the oldest first.
+    /// The migrations, oldest first.
     pub fn iter(&self) -> std::slice::Iter<'_, Arc<Migration>> {
         self.migrations.iter()
     }
@@ -88,22 +87,23 @@ impl MigrationSet {
         self.migrations.last()
     }
 
-    /// How many migrations there are.
+    /// The number of migrations.
     pub fn len(&self) -> usize {
         self.migrations.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no migrations.
     pub fn is_empty(&self) -> bool {
         self.migrations.is_empty()
     }
 
-    /// That there are none, as a finding that says what was found instead. It only means something where there are none.
+    /// The finding that there are no migrations, with what was found instead. It is meaningful only if the set is
+    /// empty.
     pub fn why_empty(&self) -> Finding {
         self.empty.as_deref().cloned().unwrap_or_else(nothing::nothing_embedded)
     }
 
-    /// The migrations of a folder that was read as this layout.
+    /// Creates the set of a folder that was read as this layout.
     fn of(migrations: Vec<Arc<Migration>>, folder: &Path, layout: Layout) -> Self {
         let empty = migrations.is_empty().then(|| Box::new(nothing::nothing(folder, layout)));
         Self::new(migrations, folder, empty)
@@ -114,28 +114,28 @@ impl MigrationSet {
         Self { migrations, folder: folder.to_owned(), empty, squashes }
     }
 
-    /// The migrations that stand in the place of others.
+    /// The migrations that replace others.
     pub(crate) fn squashes(&self) -> impl Iterator<Item = &Migration> {
         self.squashes.iter().filter_map(|at| self.migrations.get(*at)).map(|one| &**one)
     }
 
-    /// Checks the statements of all migrations but those that somebody accepted before.
+    /// Checks the statements of all migrations except those that were accepted before.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Files`] with a finding for each statement that keeps a file from being run.
+    /// [`ErrorKind::Files`] with a finding for each statement that prevents a file from being run.
     pub(crate) fn check(&self, is_accepted: impl Fn(&Migration) -> bool) -> Result<()> {
         let findings = self.findings(|one| !is_accepted(one));
         if findings.is_empty() { Ok(()) } else { Err(Error::of(ErrorKind::Files, findings)) }
     }
 
-    /// What is wrong with the statements of the migrations that are wanted.
+    /// The problems with the statements of the selected migrations.
     fn findings(&self, is_wanted: impl Fn(&Migration) -> bool) -> Vec<Finding> {
         let wanted: Vec<&Migration> = self.migrations.iter().map(|one| &**one).filter(|one| is_wanted(one)).collect();
         parallel::map(&wanted, |migration| migration.findings()).into_iter().flatten().collect()
     }
 
-    /// The folder that they come from, as it was given.
+    /// The folder of the migrations, as given.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -166,24 +166,24 @@ impl Migration {
         &self.body
     }
 
-    /// Rows that must exist before it is tried, where the proof needs some that it would not think of.
+    /// Rows that must exist before the migration is tried, if the proof needs rows that it would not generate.
     pub fn fixture(&self) -> Option<&Arc<Script>> {
         self.fixture.as_ref()
     }
 
-    /// A query that must return no row after it.
+    /// A query that must return no row after the migration.
     pub fn verify(&self) -> Option<&Arc<Script>> {
         self.verify.as_ref()
     }
 
-    /// What is wrong with the statements of its files.
+    /// The problems with the statements of its files.
     fn findings(&self) -> Vec<Finding> {
         let scripts = [self.up_script(), self.down_script(), self.fixture(), self.verify()];
         let of_scripts = scripts.into_iter().flatten().flat_map(|script| script.findings()).cloned();
         of_scripts.chain(self.verify().and_then(|script| not_one_query(script))).collect()
     }
 
-    /// The checksum of the way up.
+    /// The checksum of the up script.
     pub fn up_checksum(&self) -> &Checksum {
         match &self.body {
             Body::Sql { up, .. } => up.checksum(),
@@ -191,7 +191,7 @@ impl Migration {
         }
     }
 
-    /// The SQL file of the way down, where there is one.
+    /// The down script, if there is one.
     pub fn down_script(&self) -> Option<&Arc<Script>> {
         match &self.body {
             Body::Sql { down, .. } => down.as_ref(),
@@ -199,7 +199,7 @@ impl Migration {
         }
     }
 
-    /// The SQL file of the way up, where it is SQL.
+    /// The up script, if it is SQL.
     pub fn up_script(&self) -> Option<&Arc<Script>> {
         match &self.body {
             Body::Sql { up, .. } => Some(up),
@@ -207,7 +207,7 @@ impl Migration {
         }
     }
 
-    /// The file to point at when the migration as a whole is meant.
+    /// The file to name for the migration as a whole.
     pub fn path(&self) -> &Path {
         match &self.body {
             Body::Sql { up, .. } => up.path(),
@@ -215,12 +215,13 @@ impl Migration {
         }
     }
 
-    /// Whether it has no down script although nobody declared it irreversible: the files of another tool just have none.
+    /// Whether it has no down script although it is not declared irreversible, because the files of another tool have
+    /// none.
     pub fn is_up_only(&self) -> bool {
         self.is_up_only
     }
 
-    /// Why there is no way down, where that was declared, or the layout of another tool has none.
+    /// Why there is no down script, if that was declared, or the layout of another tool has none.
     pub fn irreversible(&self) -> Option<&str> {
         match &self.body {
             Body::Sql { up, .. } => up.directives.irreversible.as_deref(),
@@ -228,12 +229,12 @@ impl Migration {
         }
     }
 
-    /// The first of the migrations in whose place this one stands.
+    /// The first of the migrations that this one replaces.
     pub fn squashes(&self) -> Option<&Version> {
         self.up_script()?.directives().squashes.as_ref()
     }
 
-    /// Why the way down cannot bring all data back, where that was declared.
+    /// Why the down script cannot restore all data, if that was declared.
     pub fn lossy(&self) -> Option<&str> {
         let Body::Sql { up, down } = &self.body else { return None };
         let of_down = || down.as_ref().and_then(|script| script.directives.lossy.as_deref());
@@ -241,12 +242,12 @@ impl Migration {
     }
 }
 
-/// What is wrong with a check: it has to be one query, for its rows are what is wrong.
+/// The finding for a check that is not one query: the rows of the query are the errors.
 fn not_one_query(script: &Script) -> Option<Finding> {
     let second = script.statements().get(1)?;
     Some(
-        Finding::error("verify-not-one", "a check is one query; whatever it returns is what is wrong")
+        Finding::error("verify-not-one", "a check must be one query that returns the rows that are wrong")
             .at(Place::within(script.path(), script.text().clone(), second.span.clone()))
-            .help("join the queries with UNION ALL"),
+            .help("combine the queries with UNION ALL"),
     )
 }

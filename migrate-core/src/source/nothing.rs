@@ -1,6 +1,6 @@
-//! A folder in which no migration was found: what it holds instead, and where the right one may be.
+//! The finding for a folder without migrations: what it contains instead, and where the right folder may be.
 //!
-//! Only names are looked at, and not deep: this is a hint, and it must not cost or hang.
+//! Only names are examined, and only a few levels deep: this is a hint, and it must be cheap and must not hang.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,43 +9,47 @@ use super::layout::named_like;
 use super::{Layout, files};
 use crate::finding::{Finding, Place};
 
-/// How many names are shown, and how many entries of a folder are looked at.
+/// How many names are shown, and how many entries of a folder are examined.
 const SHOWN: usize = 5;
 const LOOKED_AT: usize = 2000;
-/// How deep a likely folder is looked for, and how many folders on the way.
+/// How deep to search for a likely folder, and in how many folders.
 const DEEP: usize = 2;
 const FOLDERS: usize = 200;
-/// Folders that hold what others wrote.
+/// Folders with third-party content.
 const FOREIGN: [&str; 3] = ["node_modules", "target", "vendor"];
 
 /// The finding for a folder that was read as this layout and has no migration.
 pub(super) fn nothing(folder: &Path, layout: Layout) -> Finding {
-    let finding = Finding::error("no-migrations", format!("there is no migration in {}", folder.display()))
+    let finding = Finding::error("no-migrations", format!("no migrations in {}", folder.display()))
         .at(Place::file(folder))
         .note(holds(folder, layout));
     let finding = match other_layout(folder, layout) {
-        Some(other) => finding.help(format!("its names are those of another layout: give `--layout {other}`")),
+        Some(other) => finding.help(format!("the file names are those of another layout: use `--layout {other}`")),
         None => finding,
     };
     let likely = likely(folder);
     let finding = likely.iter().take(SHOWN).fold(finding, |finding, (path, layout, count)| {
         let option = if *layout == Layout::Roundtrip { String::new() } else { format!(" --layout {layout}") };
         let files = if *count == 1 { "1 migration".to_owned() } else { format!("{count} migrations") };
-        finding.help(format!("{} looks right, with {files}: give `--migrations {0}{option}`", path.display()))
+        finding
+            .help(format!("{} has {files} and may be the right folder: use `--migrations {0}{option}`", path.display()))
     });
     finding
-        .help("was the folder left out of an image or a mount? check what is in it where this runs")
-        .help("`cargo xtask new NAME` makes the first migration")
+        .help("is the folder missing from an image or a mount? check its contents where this runs")
+        .help("`cargo xtask new NAME` creates the first migration")
 }
 
-/// The same where no folder is known: the migrations were compiled in, or made by a program.
+/// The same if no folder is known: the migrations were embedded, or created by a program.
 pub(super) fn nothing_embedded() -> Finding {
-    Finding::error("no-migrations", "there is no migration in this program")
-        .note("the set of migrations that it was given is empty")
-        .help("name the right folder in `migrate_embed::folder`, or allow it: `Policy { allow_empty: true, .. }`")
+    Finding::error("no-migrations", "this program has no migrations")
+        .note("it was given an empty set of migrations")
+        .help(
+            "name the right folder in `migrate_embed::folder`, or allow an empty set: \
+             `Policy { allow_empty: true, .. }`",
+        )
 }
 
-/// What is in the folder, in a sentence.
+/// The content of the folder, in a sentence.
 fn holds(folder: &Path, layout: Layout) -> String {
     let names = names(folder);
     let (mut files, mut folders, mut hidden) = (Vec::new(), Vec::new(), 0);
@@ -56,7 +60,7 @@ fn holds(folder: &Path, layout: Layout) -> String {
             (false, false) => files.push(name.clone()),
         }
     }
-    let hidden_too = if hidden > 0 { format!(", besides {hidden} hidden") } else { String::new() };
+    let hidden_too = if hidden > 0 { format!(", except for {hidden} hidden") } else { String::new() };
     let all: Vec<String> = files.into_iter().chain(folders).collect();
     if all.is_empty() {
         return format!("the folder is empty{hidden_too}");
@@ -64,16 +68,16 @@ fn holds(folder: &Path, layout: Layout) -> String {
     let more = all.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let shown = all.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    format!("it holds {shown}{more}{hidden_too}, and nothing of that is a migration of the layout {layout}")
+    format!("it contains {shown}{more}{hidden_too}, but no migration of the layout {layout}")
 }
 
-/// The layout that the folder itself has, if it is another one.
+/// The layout of the folder itself, if it is a different one.
 fn other_layout(folder: &Path, layout: Layout) -> Option<Layout> {
     let (found, _) = count(folder)?;
     (found != layout).then_some(found)
 }
 
-/// Folders below this one, or beside it, that hold files named like migrations; the one with most of them first.
+/// Subfolders with files that are named like migrations; the one with the most first.
 fn likely(folder: &Path) -> Vec<(PathBuf, Layout, usize)> {
     let mut found = Vec::new();
     let mut left = FOLDERS;
@@ -90,7 +94,7 @@ fn likely(folder: &Path) -> Vec<(PathBuf, Layout, usize)> {
     found
 }
 
-/// How many migrations the names in a folder make, and of which layout most of them are.
+/// How many migrations the names in a folder make, and the layout of most of them.
 fn count(folder: &Path) -> Option<(Layout, usize)> {
     let names = names(folder);
     let in_folders = names.iter().filter(|(_, path)| path.join("up.sql").is_file()).count();
@@ -102,11 +106,11 @@ fn count(folder: &Path) -> Option<(Layout, usize)> {
         (Layout::Sqlx, of(Layout::Sqlx)),
         (Layout::Diesel, in_folders),
     ];
-    // The first of those that have most: names of ours fit sqlx as well.
+    // The first of those with the highest count: our names match sqlx as well.
     counted.into_iter().rev().max_by_key(|(_, count)| *count).filter(|(_, count)| *count > 0)
 }
 
-/// The folders in a folder, without those that cannot be meant.
+/// The folders in a folder, without irrelevant ones.
 fn folders(folder: &Path) -> Vec<PathBuf> {
     let is_meant = |name: &str| !name.starts_with('.') && !FOREIGN.contains(&name);
     names(folder).into_iter().filter(|(name, path)| is_meant(name) && path.is_dir()).map(|(_, path)| path).collect()
@@ -137,7 +141,7 @@ mod tests {
         };
         fs::write(at(".keep"), "").unwrap();
         let empty = told(Layout::Roundtrip);
-        assert!(empty.starts_with("there is no migration in ") && empty.contains("empty, besides 1 hidden"), "{empty}");
+        assert!(empty.starts_with("no migrations in ") && empty.contains("empty, except for 1 hidden"), "{empty}");
         fs::create_dir_all(at("db/migrations")).unwrap();
         fs::write(at("README.md"), "x").unwrap();
         fs::write(at("db/migrations/0001_a.up.sql"), "SELECT 1").unwrap();
@@ -149,6 +153,6 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("V1__a.sql"), "SELECT 1").unwrap();
         let told = Layout::Diesel.load(other.path()).unwrap().why_empty().help.join("; ");
-        assert!(told.contains("give `--layout flyway`"), "{told}");
+        assert!(told.contains("use `--layout flyway`"), "{told}");
     }
 }

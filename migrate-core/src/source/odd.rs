@@ -1,4 +1,4 @@
-//! Names of files that cannot be shown as they are: what nobody can read, nobody can review.
+//! File names that cannot be displayed as they are: such a name cannot be reviewed.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::finding::{Finding, Place};
 use crate::visible::escape;
 
-/// What is wrong with a name that holds something else than text of one line, with the name as it can be shown.
+/// The finding for a name that is not one line of visible text, with the name in a displayable form.
 pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
-    // Nearly every name is of such characters only.
+    // Nearly every name has only such characters.
     if name.as_encoded_bytes().iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return None;
     }
@@ -18,7 +18,7 @@ pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
             let wrong = match c {
                 c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => "a control character",
                 c if turns(c) => "a character that changes the direction of text",
-                '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => "a character that is not seen",
+                '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}' => "an invisible character",
                 c => {
                     shown.push(c);
                     continue;
@@ -32,8 +32,8 @@ pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
             shown.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    let finding = Finding::error("file-name", format!("the name `{shown}` has {} in it", why?));
-    Some(finding.at(Place::file(folder.join(&shown))).help("give the file another name"))
+    let finding = Finding::error("file-name", format!("the file name `{shown}` contains {}", why?));
+    Some(finding.at(Place::file(folder.join(&shown))).help("rename the file"))
 }
 
 /// The marks, embeddings, overrides and isolates of Unicode's bidirectional algorithm.
@@ -48,9 +48,9 @@ mod tests {
     #[test]
     fn odd_names_are_shown_escaped_and_others_pass() {
         let told = |text: &str| name(Path::new("m"), OsStr::new(text)).map(|finding| finding.message);
-        assert_eq!(told("1_a\nb.sql").unwrap(), "the name `1_a\\nb.sql` has a control character in it");
-        assert!(told("1_\u{202e}lqs.x").unwrap().contains("`1_\\u{202e}lqs.x` has a character that changes"));
-        assert!(told("1_a\u{200b}.sql").unwrap().contains("not seen"));
+        assert_eq!(told("1_a\nb.sql").unwrap(), "the file name `1_a\\nb.sql` contains a control character");
+        assert!(told("1_\u{202e}lqs.x").unwrap().contains("`1_\\u{202e}lqs.x` contains a character that changes"));
+        assert!(told("1_a\u{200b}.sql").unwrap().contains("invisible"));
         assert_eq!((told("1_Ünïcode naïve.sql"), told("1_می\u{200c}شود.sql")), (None, None));
     }
 
@@ -59,6 +59,6 @@ mod tests {
     fn a_name_that_is_not_utf8_is_shown_by_its_bytes() {
         use std::os::unix::ffi::OsStrExt;
         let finding = name(Path::new("m"), OsStr::from_bytes(b"1_a\xff.sql")).unwrap();
-        assert_eq!(finding.message, "the name `1_a\\xff.sql` has a byte that is not UTF-8 in it");
+        assert_eq!(finding.message, "the file name `1_a\\xff.sql` contains a byte that is not UTF-8");
     }
 }

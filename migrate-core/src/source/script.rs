@@ -1,4 +1,4 @@
-//! One SQL file: its text, what its head declares and, once somebody asks, its statements.
+//! One SQL file: its text, its directives and, on demand, its statements.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -10,7 +10,7 @@ use crate::sql::{self, Class, FlawKind, Statement};
 
 /// One SQL file.
 ///
-/// Its statements are found when somebody asks for them: of a long chain, most were applied long ago.
+/// Its statements are parsed on demand: in a long chain, most were applied long ago.
 #[derive(Debug, Clone)]
 pub struct Script {
     pub(super) path: PathBuf,
@@ -20,17 +20,17 @@ pub struct Script {
     cut: OnceLock<Cut>,
 }
 
-/// What a text is cut into.
+/// A parsed text.
 #[derive(Debug, Clone)]
 struct Cut {
     statements: Vec<Statement>,
-    /// What keeps it from being run.
+    /// The problems that prevent it from being run.
     findings: Vec<Finding>,
 }
 
 impl Script {
-    /// Takes the text of one SQL file; what is wrong with its head is added to the findings. What is wrong with its statements
-    /// is what [`Self::findings`] says.
+    /// Creates a script from the text of one SQL file; problems in its head are added to the findings.
+    /// [`Self::findings`] returns the problems of its statements.
     pub(super) fn of(path: PathBuf, text: Arc<str>, findings: &mut Vec<Finding>) -> Self {
         let (directives, wrong) = directive::read(&path, &text);
         findings.extend(wrong);
@@ -40,16 +40,16 @@ impl Script {
 
     /// Reads a part of a file that another tool wrote.
     ///
-    /// What such tools let pass passes: a last statement without a semicolon, a file without a
-    /// statement, `BEGIN` and `COMMIT` of its own; and what the server will refuse in a transaction
-    /// is for the server to say, for one such file must not hide the rest of a long chain. With `wraps` the tool puts a transaction
-    /// around a file; one that runs as a whole in its own, or that cannot run in one, needs none.
+    /// What such tools accept is accepted: a last statement without a semicolon, a file without a statement, and its
+    /// own `BEGIN` and `COMMIT`. Statements that the server will refuse in a transaction are left to the server,
+    /// because one such file must not hide the rest of a long chain. `wraps` means that the tool puts a transaction
+    /// around a file; a file that runs completely in its own transaction, or cannot run in one, needs none.
     pub(super) fn foreign(part: Part, wraps: bool, findings: &mut Vec<Finding>) -> Self {
         let Part { path, mut text, no_transaction } = part;
         let own = |class: Class| class == Class::TransactionControl;
         let (statements, flaws) = sql::split(&text);
         if flaws.iter().any(|flaw| flaw.kind == FlawKind::UnterminatedStatement) {
-            // A comment may be the last thing in the file.
+            // The file may end with a comment.
             text.push_str("\n;");
         }
         let count = statements.iter().filter(|statement| own(statement.class)).count();
@@ -67,7 +67,7 @@ impl Script {
         let (mut directives, wrong) = directive::read(&path, &text);
         findings.extend(wrong);
         let (statements, flaws) = sql::split(&text);
-        // A message of one statement is in no transaction where the tool opens none.
+        // A message with one statement is not in a transaction if the tool opens none.
         let commits = |class: Class| class.may_need_no_transaction() && statements.len() == 1;
         let outside = |Statement { class, .. }: &Statement| {
             own(*class) || (!wraps && (class.needs_no_transaction() || commits(*class)))
@@ -81,7 +81,7 @@ impl Script {
         Self { path, text, checksum, directives, cut }
     }
 
-    /// Reads a down script out of a ledger; nothing of it is refused, for it was accepted once.
+    /// Creates a down script from the ledger; nothing of it is refused, because it was accepted once.
     pub(crate) fn recorded(path: PathBuf, text: Arc<str>) -> Self {
         Self::of(path, text, &mut Vec::new())
     }
@@ -98,7 +98,8 @@ impl Script {
         })
     }
 
-    /// What keeps its statements from being run; nothing for a file of another tool, whose findings were told when it was read.
+    /// The problems that prevent its statements from being run; empty for a file of another tool, whose findings were
+    /// reported when it was read.
     pub(super) fn findings(&self) -> &[Finding] {
         &self.cut().findings
     }
@@ -108,7 +109,7 @@ impl Script {
         &self.path
     }
 
-    /// The text, normalised; this is what the server gets.
+    /// The text, normalised; this is what is sent to the server.
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
@@ -123,21 +124,21 @@ impl Script {
         &self.cut().statements
     }
 
-    /// What its head declares.
+    /// The directives in its head.
     pub fn directives(&self) -> &Directives {
         &self.directives
     }
 }
 
 fn empty(path: &Path) -> Finding {
-    let finding = Finding::error("file-empty", "there is no statement in this file").at(Place::file(path));
+    let finding = Finding::error("file-empty", "this file has no statement").at(Place::file(path));
     finding.help(match path.to_string_lossy().ends_with(".down.sql") {
-        true => format!("write it, or let it be written and proven: `cargo xtask derive {}`", version_of(path)),
+        true => format!("write it, or generate and prove it: `cargo xtask derive {}`", version_of(path)),
         false => "write the SQL, or remove the migration".to_owned(),
     })
 }
 
-/// The version at the beginning of a file's name.
+/// The version at the start of a file's name.
 pub(super) fn version_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.split('_').next().unwrap_or_default().to_owned()
@@ -147,7 +148,7 @@ pub(super) fn version_of(path: &Path) -> String {
 mod tests {
     use crate::source::MigrationSet;
 
-    /// How many scripts of a set were cut into statements.
+    /// How many scripts of a set were split into statements.
     fn cut(set: &MigrationSet) -> usize {
         let scripts = set.iter().flat_map(|one| [one.up_script(), one.down_script(), one.verify()]);
         scripts.flatten().filter(|script| script.cut.get().is_some()).count()
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(codes(set.check(|one| one.version() == first.version()).unwrap_err()), ["unterminated-quote"]);
         assert_eq!(cut(&set), 5);
         assert_eq!(codes(MigrationSet::load(folder.path()).unwrap_err()), ["unterminated-quote"]);
-        // What is wrong with a name is told together with everything else.
+        // Problems with a name are reported together with all others.
         write("notes.txt", "");
         assert_eq!(codes(MigrationSet::read(folder.path()).unwrap_err()), ["unterminated-quote", "file-name"]);
     }

@@ -4,35 +4,34 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-/// The version of a migration: digits, as they stand in the file name.
+/// The version of a migration: digits, as in the file name.
 ///
-/// Versions compare as numbers of any width, so `9` comes before `10`, and `007` is the same
-/// version as `7`; each prints as it was written. A version of Flyway has several numbers with
-/// dots between them, which compare one by one.
+/// Versions compare as numbers of any size, so `9` comes before `10`, and `007` is the same version as `7`; each is
+/// printed as it was written. A Flyway version has several numbers separated by dots, which are compared one by one.
 #[derive(Debug, Clone)]
 pub struct Version {
     text: Box<str>,
-    /// Whether it is one number, as nearly all are.
+    /// Whether it is a single number, as nearly all are.
     is_plain: bool,
 }
 
-/// A text that is not a version: something other than digits, or nothing.
+/// A text that is not a version: it is empty or has something other than digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAVersion;
 
 impl Version {
-    /// As it is written.
+    /// The version as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The version after this one and before the next number: `7.1` for 7 and 1.
+    /// A version after this one and before the next number: `7.1` for 7 and 1.
     pub(super) fn with(&self, part: usize) -> Self {
         Self { text: format!("{}.{part}", self.text).into(), is_plain: false }
     }
 
-    /// The numbers between dots, each with how many digits it has, so that they compare as numbers. Zeros that say nothing are left
-    /// out: in front, and whole numbers at the end.
+    /// The numbers between the dots, each with its number of digits, so that they compare as numbers. Insignificant
+    /// zeros are left out: leading zeros, and trailing numbers that are zero.
     fn significant(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut text = &*self.text;
         while let Some((before, last)) = text.rsplit_once('.')
@@ -71,7 +70,7 @@ impl fmt::Display for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Numbers with as many digits compare as texts do.
+        // Numbers with the same number of digits compare like text.
         if self.is_plain && other.is_plain && self.text.len() == other.text.len() {
             return self.text.cmp(&other.text);
         }

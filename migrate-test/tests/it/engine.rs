@@ -246,7 +246,7 @@ async fn an_older_program_runs_on_a_newer_database_where_its_policy_says_so() {
     assert_eq!(codes(newer).await, None);
     let (ear, options) = listening();
     migrator(&database, &chain, options).await.run(&Target::Latest, newer).await.unwrap();
-    assert!(ear.heard().iter().any(|heard| heard.contains("2 migrations ahead")), "{:?}", ear.heard());
+    assert!(ear.heard().iter().any(|heard| heard.contains("2 migrations newer")), "{:?}", ear.heard());
     chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c;");
     assert_eq!(codes(newer).await, Some(vec!["missing-file"]), "a hole is no newer database");
     database.drop_now().await.unwrap();
@@ -263,7 +263,7 @@ async fn a_set_without_migrations_is_an_error_unless_it_is_allowed() {
     let embedded = MigrationSet::embedded(&[]).unwrap();
     let mut migrator = Migrator::open(address, embedded, CodeMigrations::none(), quick()).await.unwrap();
     let error = migrator.run(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!(error.findings()[0].message, "there is no migration in this program");
+    assert_eq!(error.findings()[0].message, "this program has no migrations");
     migrator.close().await;
     database.drop_now().await.unwrap();
 }

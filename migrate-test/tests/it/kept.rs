@@ -534,7 +534,7 @@ async fn several_migrations_lose_nothing_there_and_back() {
 }
 
 #[rstest]
-#[case::without_a_file(None, "its file is not here")]
+#[case::without_a_file(None, "its file is missing")]
 #[case::that_fails(Some("DO $$ BEGIN PERFORM 1 / count(*) FROM t WHERE v IS NULL; END $$;"), "division by zero")]
 #[case::that_commits(
     Some("-- migrate: no-transaction\nDO $$ BEGIN UPDATE t SET v = 'x'; COMMIT; END $$;"),

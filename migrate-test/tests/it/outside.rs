@@ -43,7 +43,7 @@ fn told(error: &Error) -> String {
     let finding = &error.findings()[0];
     assert_eq!(finding.code, "statement-failed");
     assert!(finding.notes.iter().any(|note| note.starts_with("SQLSTATE")), "what the server said stays: {finding:?}");
-    let begin = finding.notes.iter().position(|note| note.contains("outside of the migrations"));
+    let begin = finding.notes.iter().position(|note| note.contains("outside the migrations"));
     begin.map(|at| finding.notes[at..].join("\n")).unwrap_or_default()
 }
 
@@ -69,7 +69,7 @@ async fn what_was_made_by_hand_is_said_to_be_with_its_time() {
         let error = fails(false, by_hand, up).await;
         let told = told(&error);
         assert!(
-            told.starts_with(&format!("{what} was made outside of the migrations: none that is applied here names it")),
+            told.starts_with(&format!("{what} was created outside the migrations: no migration applied here names it")),
             "{up}: {error:?} {:?}",
             error.findings()
         );
@@ -88,7 +88,7 @@ async fn the_record_names_who_did_it() {
     assert!(told(&error).contains("psql of Ann"), "{:?}", error.findings());
     let error = fails(true, "DROP TABLE orders", "ALTER TABLE orders ADD total int;").await;
     let text = told(&error);
-    assert!(text.contains("orders was removed outside of the migrations") && text.contains("psql of Ann"), "{text}");
+    assert!(text.contains("orders was removed outside the migrations") && text.contains("psql of Ann"), "{text}");
     let error = fails(true, "ALTER TABLE orders DROP note", "ALTER TABLE orders ALTER note SET NOT NULL;").await;
     assert!(told(&error).contains("note of orders was removed outside"), "{:?}", error.findings());
 }
@@ -106,7 +106,7 @@ async fn what_was_removed_by_hand_is_said_to_be_by_the_migration_that_made_it() 
     execute(&mut hand, "DROP TABLE plain").await;
     let error = first.run(&Target::Down(1), Policy::default()).await.unwrap_err();
     assert!(
-        told(&error).contains("20250101000001_plain made it, and none behind it removed it"),
+        told(&error).contains("20250101000001_plain created it, and no later migration removed it"),
         "{:?}",
         error.findings()
     );

@@ -179,7 +179,7 @@ async fn a_way_back_that_fails_leaves_one_state() {
 /// says what works.
 #[tokio::test]
 async fn a_statement_to_correct_is_corrected_after_an_undo() {
-    for (wrong, says) in [("SELEC 1;", "undo what is done"), ("SELECT 1 FROM typo;", "put what it stands on")] {
+    for (wrong, says) in [("SELEC 1;", "undo what is done"), ("SELECT 1 FROM typo;", "create what it depends on")] {
         let scene = Scene::new(&format!("CREATE TABLE a ();\n{wrong}"), "DROP TABLE a;").await;
         let error = scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
         let help = error.findings()[0].help.join("\n");
@@ -190,7 +190,7 @@ async fn a_statement_to_correct_is_corrected_after_an_undo() {
         let error = resolved(&scene, Resolution::Continue).await.unwrap_err();
         let finding = &error.findings()[0];
         assert_eq!(finding.code, "changed-since");
-        assert!(finding.help[0].contains("put the file back") && !finding.help.join("").contains("--continue"));
+        assert!(finding.help[0].contains("restore the file") && !finding.help.join("").contains("--continue"));
         resolved(&scene, Resolution::Undo).await.unwrap();
         scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap();
         scene.end().await;
@@ -220,7 +220,7 @@ async fn what_is_running_is_not_called_interrupted() {
     let notes = problem.notes.join("\n");
     assert!(notes.contains("statement 2 of 3") && notes.contains("pid ") && notes.contains("role postgres"), "{notes}");
     // Nobody is advised to use `resolve`, which refuses, before the run is stopped.
-    assert!(problem.help[0].starts_with("wait for it to end"), "{problem:?}");
+    assert!(problem.help[0].starts_with("wait until it has finished"), "{problem:?}");
     let early = problem.help.iter().find(|help| help.contains("resolve") && !help.contains("pg_cancel_backend"));
     assert_eq!(early, None);
     let error = scene.runner().await.run(&Target::Down(1), Policy::default()).await.unwrap_err();

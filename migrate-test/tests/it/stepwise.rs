@@ -48,7 +48,7 @@ async fn a_failed_concurrent_index_is_reported_and_continued() {
     assert_eq!(error.findings()[0].code, "unfinished");
     let unresolved = runner.unresolved().await.unwrap().unwrap();
     let seen: Vec<_> = unresolved.reality.iter().map(|reality| (reality.recorded, reality.seen.clone())).collect();
-    let half = Some("index public.i is there, but not valid: half built".to_owned());
+    let half = Some("index public.i exists but is not valid: half built".to_owned());
     assert_eq!(seen, [(true, None), (true, None), (false, half), (false, None)]);
 
     execute(&mut db, "DELETE FROM t WHERE ctid IN (SELECT max(ctid) FROM t)").await;

@@ -166,7 +166,7 @@ const CASES: &[Case] = &[
     (
         "postgres://ann:{w}@localhost:{a}/shop?sslmode=require&sslrootcert={d}/none.crt",
         &[],
-        Refused("none.crt is not there"),
+        Refused("none.crt does not exist"),
     ),
     (
         "postgres://ann:{w}@localhost:{a}/shop?sslmode=verify-full&sslrootcert={d}/root.crt&hostaddr=127.0.0.1",

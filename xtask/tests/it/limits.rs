@@ -26,7 +26,7 @@ fn endless(before: &str) -> Project {
 fn timed_out(said: &Said, line: u64) {
     assert_eq!(said.code, 3, "{said:?}");
     let text = said.out.clone() + &said.err;
-    assert!(text.contains("rehearsal-timeout") && text.contains("did not end within 1 s"), "{text}");
+    assert!(text.contains("rehearsal-timeout") && text.contains("did not finish within 1 s"), "{text}");
     assert!(text.contains(&format!("20250101000002_fill.up.sql:{line}:1")), "{text}");
     assert!(text.contains("statement_timeout = \"10min\"` in [environments.shadow]"), "{text}");
 }

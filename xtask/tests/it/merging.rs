@@ -304,6 +304,6 @@ fn several_problems_are_told_at_once() {
     repository.0.write("migrations/notes.txt", "later");
     let said = check(&repository);
     assert_eq!(said.code, 3, "{said:?}");
-    says(&said, &["this up has no down", "`notes.txt` is not a migration file", MODIFIED]);
+    says(&said, &["this up script has no down script", "`notes.txt` is not a migration file", MODIFIED]);
     repository.0.end();
 }

@@ -29,7 +29,7 @@ fn a_wrong_address_is_explained() {
         (format!("postgres://u:{SECRET}@127.0.0.1:1/d"), 1, "connection-refused", "127.0.0.1:1"),
         (format!("postgres://u:{SECRET}@%2Fnowhere/d"), 1, "connection-refused", "/nowhere"),
         (format!("postgres://u:{SECRET}@no.such.host.invalid/d"), 1, "connection", "no.such.host.invalid"),
-        (format!("postgres://u:{SECRET}@h:port/d"), 2, "database-url", "cannot be read"),
+        (format!("postgres://u:{SECRET}@h:port/d"), 2, "database-url", "not valid"),
         (format!("postgres://u:{SECRET}@h/d?sslmod=x"), 2, "database-url", "did you mean `sslmode`?"),
         (format!("postgres://postgres:{SECRET}@{host}/nope"), 1, "no-database", "nope"),
         (format!("postgres://nobody_here:{SECRET}@{host}/postgres"), 1, "not-let-in", "nobody_here"),

@@ -46,11 +46,11 @@ fn an_older_program_is_refused_with_the_ways_out_and_accepted_where_that_is_aske
         let refused = project.run(command);
         assert_eq!(refused.code, 3, "{refused:?}");
         let back = format!("`cargo xtask rollback --to {FIRST} --env");
-        says(&refused, &["missing-file", SECOND, THIRD, "2 migrations ahead", &back, "--allow-newer", "`ledger`"]);
+        says(&refused, &["missing-file", SECOND, THIRD, "2 migrations newer", &back, "--allow-newer", "`ledger`"]);
     }
     for command in [&["migrate"][..], &["migrate", "--to", FIRST], &["status", "--exit-code"]] {
         let accepted = project.run(&[command, &["--allow-newer"]].concat()).ok();
-        says(&accepted, &["warning[newer-database]", "2 migrations ahead", THIRD, FIRST]);
+        says(&accepted, &["warning[newer-database]", "2 migrations newer", THIRD, FIRST]);
     }
     let json = project.run(&["migrate", "--allow-newer", "--format", "json"]).ok().json();
     assert_eq!((&json["warnings"][0]["code"], &json["version"]), (&"newer-database".into(), &THIRD.into()));
@@ -58,7 +58,7 @@ fn an_older_program_is_refused_with_the_ways_out_and_accepted_where_that_is_aske
     assert_eq!((&json["applied"][1]["newer"], &json["applied"][0]["newer"]), (&true.into(), &false.into()));
     project.write("migrate.toml", "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nallow_newer = true\n");
     for command in ["migrate", "status", "doctor"] {
-        says(&project.run_bare(&[command, "--env", "live"]), &["2 migrations ahead"]);
+        says(&project.run_bare(&[command, "--env", "live"]), &["2 migrations newer"]);
     }
     project.run_bare(&["migrate", "--env", "live"]).ok();
     assert_eq!(project.query("SELECT count(*) FROM roundtrip.ledger WHERE event = 'applied'"), ["3"]);
@@ -71,7 +71,7 @@ fn a_hole_and_what_is_pending_below_newer_ones_stay_errors() {
     table(&project, 3, "c");
     let hole = project.run(&["migrate", "--allow-newer"]);
     assert_eq!(hole.code, 3, "{hole:?}");
-    says(&hole, &["error[missing-file]", SECOND, "does another service write this ledger?"]);
+    says(&hole, &["error[missing-file]", SECOND, "does another service write to this ledger?"]);
     remove(&project, 3, "c");
     let between = "migrations/20250101120000_late";
     project.write(&format!("{between}.up.sql"), "CREATE TABLE late (id int);\n");
@@ -132,7 +132,7 @@ fn a_version_can_be_ensured_by_whoever_may_only_read() {
     says(&project.run_bare(&["ensure", FIRST, "--env", "own"]).ok(), &[FIRST, "is applied"]);
     let newest = project.run_bare(&["ensure", "--env", "own"]);
     assert_eq!(newest.code, 3, "{newest:?}");
-    says(&newest, &[SECOND, "the newest applied is 20250101000001", "svc.ledger"]);
+    says(&newest, &[SECOND, "the newest applied migration in the ledger svc.ledger is 20250101000001"]);
     assert_eq!(project.run_unnamed(&["ensure", FIRST]).code, 3, "the ledger of the environment is not the default one");
     // An application without a folder of migrations can query it too, as a read-only role.
     let url = project.url();
@@ -184,12 +184,7 @@ fn a_folder_without_migrations_is_never_a_success() {
             assert_eq!(said.code, 3, "{command:?}: {said:?}");
             says(
                 &said,
-                &[
-                    "no-migrations",
-                    "there is no migration in migrations",
-                    "db/",
-                    "--migrations migrations/db --layout sqlx",
-                ],
+                &["no-migrations", "no migrations in migrations", "db/", "--migrations migrations/db --layout sqlx"],
             );
         }
     }

@@ -193,8 +193,8 @@ fn what_does_not_come_back_is_told_and_not_purged_with_the_rest() {
     project.query("UPDATE state SET id = id + 10");
     rollback(&project, &["-n", "2", "--keep-data"]).ok();
     let said = project.run_bare(&["migrate", "--env", "live", "--yes"]).ok();
-    assert!(said.err.contains("kept is back: 12 rows"), "{said:?}");
-    assert!(said.err.contains("kept of public.state, 0 came back; the copy is roundtrip.ledger_kept_"), "{said:?}");
+    assert!(said.err.contains("kept: 12 rows"), "{said:?}");
+    assert!(said.err.contains("kept from public.state, 0 came back; the copy is roundtrip.ledger_kept_"), "{said:?}");
     project.run_bare(&["kept", "purge", "--env", "live", "--yes"]).ok();
     let listed = project.run_bare(&["kept", "--env", "live", "--format", "json"]).ok().json();
     let left: Vec<_> = listed["kept"].as_array().unwrap().iter().map(|copy| &copy["relation"]).collect();

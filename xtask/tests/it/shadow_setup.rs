@@ -93,7 +93,10 @@ fn a_server_that_others_use_is_not_given_roles() {
     let mut command = project.command(&["verify", "--all"]);
     let refused = said(command.env("ROUNDTRIP_TEST_SERVER", project.url()).output().unwrap());
     assert_ne!(refused.code, 0);
-    assert!(refused.err.contains("a whole server") && refused.err.contains("ROUNDTRIP_TEST_SERVER"), "{refused:?}");
+    assert!(
+        refused.err.contains("the whole server shares") && refused.err.contains("ROUNDTRIP_TEST_SERVER"),
+        "{refused:?}"
+    );
     assert_eq!(project.query("SELECT count(*) FROM pg_roles WHERE rolname = 'rt_setup_refused'"), ["0"]);
     // Two commands side by side, and another one after them, on servers of their own.
     let children: Vec<_> = (0..2).map(|_| project.command(&["verify", "--all"]).spawn().unwrap()).collect();
@@ -107,7 +110,7 @@ fn a_server_that_others_use_is_not_given_roles() {
 
 #[test]
 fn what_a_chain_misses_is_said_with_where_to_set_it_up() {
-    let setup = "`setup` in [shadow]";
+    let setup = "`setup` script ([shadow]";
     for (up, advice) in [
         ("CREATE TABLE t (id int REFERENCES users (id));", setup),
         ("CREATE TABLE host.t (id int);", setup),

@@ -84,7 +84,7 @@ fn a_baseline_makes_the_same_schema_and_removes_it() {
     let again = project.run(&["baseline"]);
     assert_eq!(again.code, 2);
     let marked = project.run(&["baseline", "--mark", "--yes"]);
-    says(&marked, "begins already");
+    says(&marked, "already has migrations");
     project.end();
 }
 
@@ -376,7 +376,7 @@ fn environments_with_a_squashed_beginning_and_new_ones_end_in_the_same_place() {
     assert_eq!(old.query("SELECT relname FROM pg_class WHERE relname IN ('a', 'b')"), ["a"]);
     let half = old.run(&["migrate"]);
     assert_eq!(half.code, 3, "{half:?}");
-    says(&half, "has only a part of what 20250101000002 stands for");
+    says(&half, "has only some of the migrations that 20250101000002 replaces");
     new.run(&["rollback", "-n", "2"]).ok();
     assert_eq!(new.query("SELECT relname FROM pg_class WHERE relname IN ('a', 'b')"), Vec::<String>::new());
     new.run(&["migrate"]).ok();
@@ -389,7 +389,7 @@ fn an_environment_with_a_part_of_what_was_squashed_is_told_to_catch_up() {
     let half = squashed(Some(1));
     let said = half.run(&["migrate"]);
     assert_eq!(said.code, 3, "{said:?}");
-    says(&said, "it stands at 20250101000001");
+    says(&said, "it is at 20250101000001");
     half.end();
 }
 

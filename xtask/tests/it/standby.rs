@@ -253,7 +253,7 @@ fn a_standby_can_be_looked_at_and_nothing_is_asked_or_run_on_it() {
     assert_eq!(records(&pair.project).len(), 0);
     for arguments in [["migrate", "--env", "open"], ["rollback", "--env", "open"]] {
         let said = pair.on(&pair.standby, &arguments);
-        assert!(said.code == 1 && said.err.contains("give the address of the primary"), "{arguments:?}: {said:?}");
+        assert!(said.code == 1 && said.err.contains("use the address of the primary"), "{arguments:?}: {said:?}");
     }
     assert_eq!(pair.written(), before);
     let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'";

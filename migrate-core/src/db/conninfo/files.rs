@@ -7,7 +7,7 @@ use super::text::{self, Unreadable};
 use super::{Lookup, variable, wrong};
 use crate::error::Result;
 
-/// The parameters of a service, from the user's file or that of the system.
+/// The parameters of a service, from the user's file or the system's file.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-pgservice.html>.
 pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'static str, String)>> {
@@ -17,7 +17,7 @@ pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'stat
     };
     let of_system = match variable(environment, "PGSYSCONFDIR")? {
         Some(folder) => vec![PathBuf::from(folder)],
-        // Where PostgreSQL's packages look on Debian, on Red Hat, and where it is built by hand.
+        // The locations of PostgreSQL's packages on Debian and on Red Hat, and of a manual build.
         None => ["/etc/postgresql-common", "/etc/sysconfig/pgsql", "/usr/local/pgsql/etc"].map(PathBuf::from).to_vec(),
     };
     let files = own.into_iter().chain(of_system.into_iter().map(|folder| folder.join("pg_service.conf")));
@@ -27,7 +27,7 @@ pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'stat
         }
     }
     Err(wrong(format!("there is no service {name}"))
-        .help("services are sections of ~/.pg_service.conf, or of the file that PGSERVICEFILE names"))
+        .help("services are sections of ~/.pg_service.conf or of the file that PGSERVICEFILE names"))
 }
 
 fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>>> {
@@ -49,29 +49,28 @@ fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>
         }
         let Some(found) = &mut found else { continue };
         if line.starts_with("ldap:") {
-            return Err(
-                wrong(format!("{}: a service in LDAP is not looked up", at(n))).help("write its parameters there")
-            );
+            return Err(wrong(format!("{}: looking up a service in LDAP is not supported", at(n)))
+                .help("write its parameters here instead"));
         }
         let Some((keyword, value)) = line.split_once('=') else {
-            return Err(wrong(format!("{}: a line of a service is name=value", at(n))));
+            return Err(wrong(format!("{}: a line of a service must be name=value", at(n))));
         };
         if keyword == "service" {
-            return Err(wrong(format!("{}: a service cannot name another one", at(n))));
+            return Err(wrong(format!("{}: a service cannot refer to another service", at(n))));
         }
         match text::known(keyword, n) {
             Ok(keyword) if found.iter().all(|(one, _)| *one != keyword) => found.push((keyword, value.to_owned())),
             Ok(_) => {}
             Err(Unreadable::Because(_, help)) => {
-                return Err(wrong(format!("{}: this is no parameter that libpq knows", at(n))).help(help));
+                return Err(wrong(format!("{}: not a parameter of libpq", at(n))).help(help));
             }
-            Err(_) => return Err(wrong(format!("{}: this is no parameter", at(n)))),
+            Err(_) => return Err(wrong(format!("{}: not a parameter", at(n)))),
         }
     }
     Ok(found)
 }
 
-/// The password that a file has for a connection. A file that others may read is not used, as with libpq.
+/// The password for a connection from a file. As with libpq, a file that other users may read is not used.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-pgpass.html>.
 pub(super) fn password(file: &Path, host: &str, port: u16, database: &str, user: &str) -> Option<String> {
@@ -87,12 +86,12 @@ pub(super) fn password(file: &Path, host: &str, port: u16, database: &str, user:
     })
 }
 
-/// Whether a password file is there that is not used, for others may read it.
+/// Whether a password file exists but is not used because other users may read it.
 pub(super) fn is_open(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|about| about.is_file() && others_may_read(&about))
 }
 
-/// Whether the next field matches; what remains is the rest.
+/// Whether the next field matches; removes it from the line.
 fn is_next(line: &mut &str, wanted: &str) -> bool {
     let mut escaped = false;
     let end = line.char_indices().find(|(_, c)| {
@@ -129,7 +128,8 @@ fn others_may_read(_: &Metadata) -> bool {
     false
 }
 
-/// Whether a private key is as well kept as libpq wants it: nobody else may read it, or it belongs to root and its group may.
+/// Whether a private key is protected as libpq requires: no other user may read it, or it belongs to root and its group
+/// may read it.
 #[cfg(unix)]
 pub(super) fn is_private(key: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;

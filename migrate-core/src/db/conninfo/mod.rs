@@ -1,7 +1,7 @@
-//! Where a database is, as libpq takes it: a connection string, a service, the environment, and defaults, in this order.
+//! Connection parameters as in libpq: a connection string, a service, the environment, and defaults, in this order.
 //!
-//! It knows what each parameter means and reads the files that they name; it opens no connection. The driver's own reading of a
-//! URL is not used: it differs from libpq where it matters, and passes over what it does not know.
+//! This module interprets each parameter and reads the files that they name; it opens no connection. The driver's own
+//! URL parser is not used: it differs from libpq in important ways, and ignores unknown parameters.
 
 mod files;
 mod place;
@@ -25,7 +25,7 @@ type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 /// The parameters of a connection, from wherever they were given.
 pub(super) struct Conninfo {
     given: BTreeMap<&'static str, Given>,
-    /// What `PGGEQO` says, which has no parameter.
+    /// The value of `PGGEQO`, which has no parameter.
     geqo: Option<String>,
 }
 
@@ -34,12 +34,12 @@ struct Given {
     origin: Origin,
 }
 
-/// Who gave a parameter.
+/// The source of a parameter.
 #[derive(Clone, PartialEq, Eq)]
 enum Origin {
     Text,
     Service(String),
-    /// The environment variable of this name.
+    /// The environment variable with this name.
     Variable(&'static str),
 }
 
@@ -54,16 +54,16 @@ impl std::fmt::Display for Origin {
 }
 
 impl Conninfo {
-    /// Reads a connection string and adds what the environment says.
+    /// Reads a connection string and adds the parameters from the environment.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`], without a word of the text.
+    /// [`ErrorKind::Configuration`], without repeating any of the text.
     pub(super) fn read(text: &str) -> Result<Self> {
         Self::read_in(text, &|name| std::env::var_os(name))
     }
 
-    /// The same in another environment.
+    /// The same with a different environment.
     fn read_in(text: &str, environment: Lookup<'_>) -> Result<Self> {
         let written = text::read(text).map_err(unreadable)?;
         let mut conninfo = Self { given: BTreeMap::new(), geqo: variable(environment, "PGGEQO")? };
@@ -75,16 +75,16 @@ impl Conninfo {
         Ok(conninfo)
     }
 
-    /// What the environment alone says.
+    /// Reads the parameters from the environment alone.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Configuration`] for what is not honoured.
+    /// [`ErrorKind::Configuration`] for unsupported parameters.
     pub(super) fn of_environment() -> Result<Self> {
         Self::read("postgres://")
     }
 
-    /// Adds what a service and the environment say, where nobody before them said it.
+    /// Adds parameters from a service and the environment, unless they were given before.
     fn complete(&mut self, environment: Lookup<'_>) -> Result<()> {
         let service = match self.get("service") {
             Some(name) => Some(name.to_owned()),
@@ -112,7 +112,7 @@ impl Conninfo {
         Ok(())
     }
 
-    /// Refuses what is not honoured.
+    /// Refuses unsupported parameters.
     fn decide(&self, environment: Lookup<'_>) -> Result<()> {
         for parameter in table::PARAMETERS {
             let (value, origin) = match self.given.get(parameter.keyword) {
@@ -128,13 +128,13 @@ impl Conninfo {
                     Origin::Variable(name) => format!("the variable {name}"),
                     origin => format!("`{}` of {origin}", parameter.keyword),
                 };
-                return Err(wrong(format!("{what} asks for what cannot be honoured: {why}")).help(instead));
+                return Err(wrong(format!("{what} is not supported: {why}")).help(instead));
             }
         }
         self.refuse_two_options(environment)
     }
 
-    /// The driver takes `PGOPTIONS` whatever the URL says, and libpq does not.
+    /// The driver uses `PGOPTIONS` whatever the URL says, which libpq does not.
     fn refuse_two_options(&self, environment: Lookup<'_>) -> Result<()> {
         let own = self.given.get("options").filter(|given| !matches!(given.origin, Origin::Variable(_)));
         let (Some(own), Some(variable)) = (own, variable(environment, "PGOPTIONS")?) else { return Ok(()) };
@@ -142,25 +142,25 @@ impl Conninfo {
             return Ok(());
         }
         let why = format!("{} and the variable PGOPTIONS give different options", own.origin);
-        Err(wrong(why).help("unset PGOPTIONS, or leave `options` out"))
+        Err(wrong(why).help("unset PGOPTIONS, or leave out `options`"))
     }
 
-    /// What a parameter was given.
+    /// The value of a parameter.
     fn get(&self, keyword: &str) -> Option<&str> {
         self.given.get(keyword).map(|given| given.value.as_str())
     }
 
-    /// The same, where it is more than nothing.
+    /// The value of a parameter, if it is not empty.
     fn some(&self, keyword: &str) -> Option<&str> {
         self.get(keyword).filter(|value| !value.is_empty())
     }
 
-    /// The value of a parameter is wrong. It is not repeated.
+    /// The error for an invalid value, which is not repeated.
     fn wrong_value(&self, keyword: &str, expected: &str) -> Error {
         let message = match self.given.get(keyword).map(|given| &given.origin) {
-            Some(Origin::Variable(name)) => format!("the variable {name} has a value that means nothing"),
-            Some(origin @ Origin::Service(_)) => format!("`{keyword}` of {origin} has a value that means nothing"),
-            _ => format!("the database URL cannot be read: `{keyword}` has a value that means nothing"),
+            Some(Origin::Variable(name)) => format!("the variable {name} has an invalid value"),
+            Some(origin @ Origin::Service(_)) => format!("`{keyword}` of {origin} has an invalid value"),
+            _ => format!("the database URL is not valid: `{keyword}` has an invalid value"),
         };
         wrong(message).help(format!("write {expected}"))
     }
@@ -178,31 +178,35 @@ fn wrong(message: impl Into<String>) -> Error {
 
 fn unreadable(why: Unreadable) -> Error {
     match why {
-        Unreadable::Foreign => wrong("the database is not given as a postgres:// URL")
-            .help("write it as postgres://user@host:5432/database; special characters are percent-encoded"),
-        Unreadable::Because(why, help) => wrong(format!("the database URL cannot be read: {why}")).help(help),
-        Unreadable::Doubtful => wrong("the database URL cannot be read: it has special characters that are not percent-encoded")
-            .note("an @ stands twice, or after a /, ? or #; nothing of the URL is shown, for any of it may be a password")
-            .help(ENCODE)
-            .help(
-                "this does it without showing the password: read -rs PASSWORD; export PASSWORD; \
-                 python3 -c 'import os, urllib.parse; print(urllib.parse.quote(os.environ[\"PASSWORD\"], safe=\"\"))' > encoded",
-            )
-            .help("or leave the password out of the URL, and give it in PGPASSWORD or in the password file (~/.pgpass)"),
+        Unreadable::Foreign => wrong("the database is not a postgres:// URL")
+            .help("write it as postgres://user@host:5432/database, with special characters percent-encoded"),
+        Unreadable::Because(why, help) => wrong(format!("the database URL is not valid: {why}")).help(help),
+        Unreadable::Doubtful => wrong(
+            "the database URL is not valid: it has special characters that are not percent-encoded",
+        )
+        .note(
+            "it has an @ twice, or after a /, ? or #; the URL is not shown, because any part of it may be the password",
+        )
+        .help(ENCODE)
+        .help(
+            "this command does it without showing the password: read -rs PASSWORD; export PASSWORD; python3 -c \
+             'import os, urllib.parse; print(urllib.parse.quote(os.environ[\"PASSWORD\"], safe=\"\"))' > encoded",
+        )
+        .help("or leave the password out of the URL, and put it in PGPASSWORD or in the password file (~/.pgpass)"),
     }
 }
 
-/// Takes the percent signs out of a part of a URL.
+/// Percent-decodes a part of a URL.
 pub(super) fn decoded(text: &str) -> Option<String> {
     text::decode(text).ok()
 }
 
-/// Where the secrets of a connection string stand, `None` for what is none.
+/// The places of the secrets in a connection string; `None` if the text is not a connection string.
 pub(crate) fn secrets(text: &str) -> Option<Vec<std::ops::Range<usize>>> {
     text::read(text).ok().map(|written| written.secrets)
 }
 
-/// Whether a text looks like a connection string; what follows may still be wrong.
+/// Whether a text looks like a connection string; it may still be invalid.
 pub(crate) fn is_connection_string(text: &str) -> bool {
     text::after_scheme(text).is_some() || !matches!(text::read(text), Err(Unreadable::Foreign))
 }
@@ -211,7 +215,7 @@ pub(crate) fn is_connection_string(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Configuration`], without a word of the text.
+/// [`ErrorKind::Configuration`], without repeating any of the text.
 pub fn without_password(text: &str) -> Result<(String, Option<String>)> {
     let written = text::read(text).map_err(unreadable)?;
     let password =
@@ -221,7 +225,7 @@ pub fn without_password(text: &str) -> Result<(String, Option<String>)> {
         bare.replace_range(cut.clone(), "");
     }
     if bare.contains("://") && !written.cuts.is_empty() {
-        // A separator with nothing behind it.
+        // A separator with nothing after it.
         bare.truncate(bare.trim_end_matches(['?', '&']).len());
     }
     Ok((bare, password))
@@ -245,7 +249,7 @@ mod tests {
         }
     }
 
-    /// What a URL means where the environment has these variables, or why it is refused.
+    /// The meaning of a URL with these environment variables, or why it is refused.
     fn read(url: &str, variables: &[(&str, &str)]) -> std::result::Result<Conninfo, String> {
         let lookup =
             |name: &str| variables.iter().find(|(one, _)| *one == name).map(|(_, value)| OsString::from(value));

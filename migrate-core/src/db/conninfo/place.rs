@@ -1,4 +1,4 @@
-//! The hosts of a connection, and how each of them is connected to.
+//! The hosts of a connection, and how to connect to each of them.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -17,29 +17,29 @@ use crate::error::Result;
 #[derive(Clone)]
 pub(in crate::db) struct HostPlace {
     pub(in crate::db) options: PgConnectOptions,
-    /// In which ways it is tried, one after the other.
+    /// The ways in which it is tried, in order.
     pub(in crate::db) modes: Vec<PgSslMode>,
-    /// A password file that is not used, for others may read it.
+    /// A password file that is not used because other users may read it.
     pub(in crate::db) open_passfile: Option<PathBuf>,
 }
 
 impl HostPlace {
-    /// Whether a password is known for it, from wherever.
+    /// Whether a password is known for it, from any source.
     pub(in crate::db) fn has_password(&self) -> bool {
-        // The driver shows it nowhere but in its own URL, which it cannot write for every host and name.
+        // The driver exposes it only in its own URL, which it cannot write for every host and name.
         let url = self.options.clone().host("localhost").username("user").database("database").to_url_lossy();
         url.password().is_some_and(|password| !password.is_empty())
     }
 }
 
-/// All hosts of a database, and what a session has to be.
+/// All hosts of a database, and the requirements for a session.
 #[derive(Clone)]
 pub(in crate::db) struct Places {
     pub(in crate::db) all: Vec<HostPlace>,
     pub(in crate::db) wanted: SessionWanted,
-    /// Whether they are tried in another order each time.
+    /// Whether they are tried in random order.
     pub(in crate::db) is_shuffled: bool,
-    /// How long each of them is waited for.
+    /// How long to wait for each of them.
     pub(in crate::db) timeout: Option<Duration>,
     pub(in crate::db) application: Option<String>,
     pub(in crate::db) keepalive: Keepalive,
@@ -56,11 +56,11 @@ pub(in crate::db) enum SessionWanted {
     PreferStandby,
 }
 
-/// The folders in which servers of this machine have their sockets, as they are packaged.
+/// The folders in which packaged servers of this machine have their sockets.
 const SOCKETS: [&str; 3] = ["/var/run/postgresql", "/run/postgresql", "/tmp"];
 
 impl HostPlace {
-    /// The one that the driver's options describe.
+    /// The host that the driver's options describe.
     pub(in crate::db) fn of(options: PgConnectOptions) -> Self {
         Self { modes: vec![options.get_ssl_mode()], options: tuned(options), open_passfile: None }
     }
@@ -75,19 +75,19 @@ impl HostPlace {
     }
 }
 
-/// With what all our sessions have in common.
+/// Adds the options that all our sessions share.
 fn tuned(options: PgConnectOptions) -> PgConnectOptions {
-    // A pooler refuses start-up parameters that it does not track; this one changes nothing here.
+    // A pooler refuses start-up parameters that it does not track; we do not need this one.
     options.extra_float_digits(None).statement_cache_capacity(16).disable_statement_logging()
 }
 
 impl Conninfo {
-    /// The hosts, with the passwords and certificates that files have for them.
+    /// The hosts, with their passwords and certificates from files.
     ///
     /// # Errors
     ///
-    /// [`crate::error::ErrorKind::Configuration`] for a value that means nothing, [`crate::error::ErrorKind::Connection`] for a
-    /// certificate that is not there.
+    /// [`crate::error::ErrorKind::Configuration`] for an invalid value, [`crate::error::ErrorKind::Connection`] for a
+    /// certificate that does not exist.
     pub(in crate::db) fn places(&self) -> Result<Places> {
         let base = self.base()?;
         let tls = Tls::of(self)?;
@@ -108,19 +108,19 @@ impl Conninfo {
         })
     }
 
-    /// What is the same for all hosts.
+    /// The options that are the same for all hosts.
     fn base(&self) -> Result<PgConnectOptions> {
         let mut options = PgConnectOptions::new_without_pgpass();
         let own = self.given.get("options").filter(|given| !matches!(given.origin, Origin::Variable(_)));
         if let Some(own) = own.filter(|own| !own.value.is_empty() && options.get_options() != Some(&own.value)) {
-            // The driver takes them in this form only.
+            // The driver accepts them only in this form.
             let url = format!("postgres://localhost/?options={}", encode(&own.value));
             options = PgConnectOptions::from_str(&url).map_err(|_| self.wrong_value("options", "-c name=value"))?;
         }
         if let Some(geqo) = self.geqo.as_deref().filter(|geqo| !geqo.is_empty() && *geqo != "default") {
             options = options.options([("geqo", geqo)]);
         }
-        // As for libpq, an empty name is none.
+        // As in libpq, an empty name counts as missing.
         let user = self.some("user").map_or_else(|| options.get_username().to_owned(), str::to_owned);
         let database = self.some("dbname").unwrap_or(&user).to_owned();
         Ok(tuned(options.username(&user).database(&database)))
@@ -145,7 +145,7 @@ impl Conninfo {
         let password = self.some("password").map(str::to_owned).or_else(found);
         let open_passfile = passfile.filter(|file| password.is_none() && files::is_open(file));
         let options = modes.first().map_or(options.clone(), |mode| options.ssl_mode(*mode));
-        // An empty one takes the place of what the driver reads from the environment.
+        // An empty password overrides what the driver reads from the environment.
         Ok(HostPlace { options: options.password(&password.unwrap_or_default()), modes, open_passfile })
     }
 
@@ -176,7 +176,7 @@ impl Conninfo {
         })
     }
 
-    /// A time; what is less than nothing is nothing.
+    /// A duration in seconds; a negative value counts as zero.
     fn seconds(&self, keyword: &str) -> Result<Option<Duration>> {
         Ok(self.number(keyword)?.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0))))
     }
@@ -189,16 +189,16 @@ impl Conninfo {
 
 /// One element of the lists of hosts, addresses and ports.
 struct Address {
-    /// The name of the host, where it has one.
+    /// The name of the host, if it has one.
     name: Option<String>,
-    /// What is connected to.
+    /// The address to connect to.
     at: String,
     socket: Option<PathBuf>,
     port: u16,
 }
 
 impl Address {
-    /// What password files call it.
+    /// Its names in password files.
     fn names_in_files(&self) -> impl Iterator<Item = &str> {
         let folder = self.socket.as_deref().and_then(Path::to_str);
         let is_usual = folder.is_some_and(|folder| SOCKETS.contains(&folder));
@@ -234,12 +234,14 @@ impl Conninfo {
         if !number.is_empty() {
             let is_address = number.split('%').next().is_some_and(|number| number.parse::<IpAddr>().is_ok());
             if !is_address {
-                return Err(self.wrong_value("hostaddr", "the numbers of an address, and names in `host`"));
+                return Err(self.wrong_value("hostaddr", "a numeric address; names go into `host`"));
             }
             return Ok(Address { name, at: number.to_owned(), socket: None, port });
         }
         if host.starts_with('@') {
-            return Err(wrong("an abstract Unix socket cannot be connected to").help("give the folder of the socket"));
+            return Err(
+                wrong("connecting to an abstract Unix socket is not supported").help("give the folder of the socket")
+            );
         }
         let socket = match host {
             "" => Some(usual_socket(port)),
@@ -261,7 +263,7 @@ impl Conninfo {
     }
 }
 
-/// The folder with the socket of a server of this machine.
+/// The folder with the socket of a local server.
 fn usual_socket(port: u16) -> PathBuf {
     let has_socket = |folder: &&Path| folder.join(format!(".s.PGSQL.{port}")).exists();
     let folders = || SOCKETS.iter().map(Path::new);

@@ -1,15 +1,15 @@
-//! What is decided for each connection parameter of libpq, in the order of its manual.
+//! The decision for each connection parameter of libpq, in the order of its manual.
 //!
-//! Every parameter of PostgreSQL 18 is here, and every variable: it is honoured, or it is refused by name. None is ignored.
-//! See <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
-//! and <https://www.postgresql.org/docs/18/libpq-envars.html>.
+//! Every parameter and every variable of PostgreSQL 18 is listed: it is honoured, or it is refused by name. None is
+//! ignored. See <https://www.postgresql.org/docs/18/libpq-connect.html#LIBPQ-PARAMKEYWORDS> and
+//! <https://www.postgresql.org/docs/18/libpq-envars.html>.
 
-/// What is done with a parameter.
+/// What to do with a parameter.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Decision {
-    /// It has its effect; with what there is to know about it.
-    Honoured(#[cfg_attr(not(test), expect(dead_code, reason = "it is written for docs/FORMATS.md"))] &'static str),
-    /// These values ask for what happens here anyway; any other one is refused.
+    /// It takes effect; with a note for the documentation.
+    Honoured(#[cfg_attr(not(test), expect(dead_code, reason = "only used to write docs/FORMATS.md"))] &'static str),
+    /// These values request what happens here anyway; any other value is refused.
     Only { values: &'static [&'static str], why: &'static str, instead: &'static str },
     /// It is refused.
     Refused { why: &'static str, instead: &'static str },
@@ -18,15 +18,15 @@ pub(super) enum Decision {
 /// A parameter of libpq.
 #[derive(Debug)]
 pub(super) struct Parameter {
-    /// Its name in a URL or a service file; empty for what only has a variable.
+    /// Its name in a URL or a service file; empty if it only has a variable.
     pub(super) keyword: &'static str,
-    /// The environment variable that stands for it; empty where there is none.
+    /// Its environment variable; empty if there is none.
     pub(super) variable: &'static str,
     pub(super) decision: Decision,
 }
 
 impl Parameter {
-    /// Whether this value is refused. One that is empty asks for nothing.
+    /// Whether this value is refused. An empty value requests nothing.
     pub(super) fn refuses(&self, value: &str) -> Option<(&'static str, &'static str)> {
         match self.decision {
             Decision::Honoured(_) => None,
@@ -37,7 +37,7 @@ impl Parameter {
     }
 }
 
-/// The parameter of this name.
+/// The parameter with this name.
 pub(super) fn find(keyword: &str) -> Option<&'static Parameter> {
     PARAMETERS.iter().find(|parameter| parameter.keyword == keyword && !keyword.is_empty())
 }
@@ -60,49 +60,45 @@ const fn refused(keyword: &'static str, variable: &'static str, why: &'static st
     Parameter { keyword, variable, decision: Decision::Refused { why, instead } }
 }
 
-const NO_GSS: &str = "there is no GSSAPI here";
+const NO_GSS: &str = "GSSAPI is not supported";
 const LEAVE_OUT: &str = "leave it out";
-const NO_OAUTH: &str = "there is no OAuth here";
+const NO_OAUTH: &str = "OAuth is not supported";
 const PASSWORD: &str = "leave it out, and log in with a password or a client certificate";
 
 pub(super) const PARAMETERS: &[Parameter] = &[
     honoured("host", "PGHOST", "also a list, tried in order; a path is the folder of a Unix socket"),
-    honoured("hostaddr", "PGHOSTADDR", "not with `sslmode=verify-full`, which checks the name that is connected to"),
+    honoured("hostaddr", "PGHOSTADDR", "not with `sslmode=verify-full`, which verifies the name that it connects to"),
     honoured("port", "PGPORT", "one for all hosts, or one for each"),
-    honoured("dbname", "PGDATABASE", "without it, the name of the role"),
-    honoured("user", "PGUSER", "without it, the name of the user of the operating system"),
+    honoured("dbname", "PGDATABASE", "default: the name of the role"),
+    honoured("user", "PGUSER", "default: the name of the operating system user"),
     honoured("password", "PGPASSWORD", "never shown"),
-    honoured("passfile", "PGPASSFILE", "`~/.pgpass` without it; one that others may read is not used"),
+    honoured("passfile", "PGPASSFILE", "default: `~/.pgpass`; a file that other users may read is not used"),
     only(
         "require_auth",
         "PGREQUIREAUTH",
         &[],
-        "the driver does not tell how the server authenticates",
-        "use `sslmode=verify-full`, with which nobody else receives the password",
+        "the driver does not report how the server authenticates",
+        "use `sslmode=verify-full`, so that nobody else receives the password",
     ),
     only(
         "channel_binding",
         "PGCHANNELBINDING",
         &["disable", "prefer"],
         "the driver does not bind SCRAM to the TLS channel",
-        "write `sslmode=verify-full&sslrootcert=system` in place of `sslmode=require&channel_binding=require`: it keeps \
-         out the same attacker",
+        "write `sslmode=verify-full&sslrootcert=system` instead of `sslmode=require&channel_binding=require`: it \
+         protects against the same attacker",
     ),
-    honoured(
-        "connect_timeout",
-        "PGCONNECT_TIMEOUT",
-        "for each host; 0 leaves it to `connect_timeout` of `migrate.toml`",
-    ),
+    honoured("connect_timeout", "PGCONNECT_TIMEOUT", "per host; 0 means `connect_timeout` in `migrate.toml`"),
     only(
         "client_encoding",
         "PGCLIENTENCODING",
         &["utf8", "utf-8", "unicode", "auto"],
         "migrations are UTF-8",
-        "leave it out, and convert what is not",
+        "leave it out, and convert files in other encodings",
     ),
-    honoured("options", "PGOPTIONS", "settings of the session, `options=-c%20search_path%3Dshop`"),
-    honoured("application_name", "PGAPPNAME", "`roundtrip` without it; it is in the ledger as well"),
-    honoured("fallback_application_name", "", "where no `application_name` is given"),
+    honoured("options", "PGOPTIONS", "session settings: `options=-c%20search_path%3Dshop`"),
+    honoured("application_name", "PGAPPNAME", "default: `roundtrip`; also recorded in the ledger"),
+    honoured("fallback_application_name", "", "used if no `application_name` is given"),
     honoured("keepalives", "", "0 turns them off"),
     honoured("keepalives_idle", "", "in seconds"),
     honoured("keepalives_interval", "", "in seconds"),
@@ -116,84 +112,81 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         NO_GSS,
         "leave it out, and use TLS: `sslmode=verify-full`",
     ),
-    honoured("sslmode", "PGSSLMODE", "with every mode of libpq, what it tries next, and its defaults"),
+    honoured("sslmode", "PGSSLMODE", "with all modes of libpq, its fallbacks and its defaults"),
     honoured("requiressl", "PGREQUIRESSL", "the old name of `sslmode=require`"),
     only(
         "sslnegotiation",
         "PGSSLNEGOTIATION",
         &["postgres"],
-        "the driver asks for TLS before it begins with it",
-        "leave it out: servers that take `direct` take `postgres` as well",
+        "the driver requests TLS before it starts the handshake",
+        "leave it out: servers that accept `direct` also accept `postgres`",
     ),
     only("sslcompression", "PGSSLCOMPRESSION", &["0"], "TLS is never compressed", LEAVE_OUT),
-    honoured("sslcert", "PGSSLCERT", "`~/.postgresql/postgresql.crt` without it, where that is there"),
-    honoured("sslkey", "PGSSLKEY", "`~/.postgresql/postgresql.key` without it; a file that nobody else may read"),
+    honoured("sslcert", "PGSSLCERT", "default: `~/.postgresql/postgresql.crt`, if it exists"),
+    honoured("sslkey", "PGSSLKEY", "default: `~/.postgresql/postgresql.key`; other users must not be able to read it"),
     refused(
         "sslpassword",
         "",
-        "the driver reads no encrypted keys",
-        "decrypt the key into a file that nobody else may read: `openssl pkey -in KEY -out NEW`",
+        "the driver does not support encrypted keys",
+        "decrypt the key into a file that only you can read: `openssl pkey -in KEY -out NEW`",
     ),
     only(
         "sslcertmode",
         "PGSSLCERTMODE",
         &["disable", "allow"],
-        "the driver does not tell whether the server asked for a certificate",
-        "leave it out, and let pg_hba.conf ask: `clientcert=verify-full`",
+        "the driver does not report whether the server requested a certificate",
+        "leave it out, and require the certificate in pg_hba.conf: `clientcert=verify-full`",
     ),
     honoured(
         "sslrootcert",
         "PGSSLROOTCERT",
-        "`~/.postgresql/root.crt` without it; `system` for those of the system; one that is named has to be there",
+        "default: `~/.postgresql/root.crt`; `system` for the certificates that the system trusts; a file that you \
+         name must exist",
     ),
-    refused("sslcrl", "PGSSLCRL", "the driver reads no revocation lists", LEAVE_OUT),
-    refused("sslcrldir", "PGSSLCRLDIR", "the driver reads no revocation lists", LEAVE_OUT),
-    only("sslsni", "PGSSLSNI", &["1"], "the name of the host is always sent", LEAVE_OUT),
+    refused("sslcrl", "PGSSLCRL", "the driver does not support revocation lists", LEAVE_OUT),
+    refused("sslcrldir", "PGSSLCRLDIR", "the driver does not support revocation lists", LEAVE_OUT),
+    only("sslsni", "PGSSLSNI", &["1"], "the host name is always sent", LEAVE_OUT),
     refused(
         "requirepeer",
         "PGREQUIREPEER",
-        "the driver does not tell who owns the other end of a socket",
-        "leave it out, and keep the socket in a folder that only its owner may write to",
+        "the driver does not report who owns the other end of a socket",
+        "leave it out, and keep the socket in a folder that only its owner can write to",
     ),
     only(
         "ssl_min_protocol_version",
         "PGSSLMINPROTOCOLVERSION",
         &["TLSv1", "TLSv1.1", "TLSv1.2"],
-        "TLS is 1.2 or 1.3, whichever the server has",
+        "TLS 1.2 or 1.3 is used, whichever the server supports",
         "leave it out, and set it on the server: `ssl_min_protocol_version`",
     ),
     only(
         "ssl_max_protocol_version",
         "PGSSLMAXPROTOCOLVERSION",
         &["TLSv1.3"],
-        "TLS is 1.2 or 1.3, whichever the server has",
+        "TLS 1.2 or 1.3 is used, whichever the server supports",
         LEAVE_OUT,
     ),
     only(
         "min_protocol_version",
         "PGMINPROTOCOLVERSION",
         &["3.0"],
-        "the driver speaks version 3.0 of the protocol",
+        "the driver uses version 3.0 of the protocol",
         LEAVE_OUT,
     ),
-    honoured(
-        "max_protocol_version",
-        "PGMAXPROTOCOLVERSION",
-        "version 3.0 is spoken, which none of its values excludes",
-    ),
+    honoured("max_protocol_version", "PGMAXPROTOCOLVERSION", "version 3.0 is used, which all of its values allow"),
     refused("krbsrvname", "PGKRBSRVNAME", NO_GSS, PASSWORD),
     refused("gsslib", "PGGSSLIB", NO_GSS, PASSWORD),
     only("gssdelegation", "PGGSSDELEGATION", &["0"], NO_GSS, PASSWORD),
-    refused("scram_client_key", "", "the driver makes its SCRAM keys from a password", "give the password"),
-    refused("scram_server_key", "", "the driver makes its SCRAM keys from a password", "give the password"),
+    refused("scram_client_key", "", "the driver derives its SCRAM keys from a password", "give the password"),
+    refused("scram_server_key", "", "the driver derives its SCRAM keys from a password", "give the password"),
     honoured(
         "service",
         "PGSERVICE",
         "from `PGSERVICEFILE`, `~/.pg_service.conf`, or the `pg_service.conf` of the system",
     ),
-    honoured("target_session_attrs", "PGTARGETSESSIONATTRS", "asked after connecting"),
-    honoured("load_balance_hosts", "PGLOADBALANCEHOSTS", "`random` tries the hosts in another order each time"),
-    refused("sslkeylogfile", "", "the keys of a session are not written down", LEAVE_OUT),
+    honoured("target_session_attrs", "PGTARGETSESSIONATTRS", "checked after connecting"),
+    honoured("load_balance_hosts", "PGLOADBALANCEHOSTS", "`random` tries the hosts in random order"),
+    refused("sslkeylogfile", "", "session keys are not logged", LEAVE_OUT),
     refused("oauth_issuer", "", NO_OAUTH, PASSWORD),
     refused("oauth_client_id", "", NO_OAUTH, PASSWORD),
     refused("oauth_client_secret", "", NO_OAUTH, PASSWORD),
@@ -204,21 +197,21 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "",
         "PGDATESTYLE",
         &["ISO", "ISO, MDY", "ISO,MDY"],
-        "a migration means the same wherever it is run from",
-        "unset it; `SET datestyle` in a migration sets it there",
+        "a migration must mean the same wherever it is run from",
+        "unset it, and use `SET datestyle` in the migration",
     ),
     only(
         "",
         "PGTZ",
         &["UTC", "Etc/UTC"],
-        "a migration means the same wherever it is run from",
-        "unset it; `SET timezone` in a migration sets it there",
+        "a migration must mean the same wherever it is run from",
+        "unset it, and use `SET timezone` in the migration",
     ),
-    honoured("", "PGGEQO", "the setting `geqo` of the session"),
-    honoured("", "PGLOCALEDIR", "where libpq finds translations of its own messages; none of them is shown here"),
+    honoured("", "PGGEQO", "sets `geqo` for the session"),
+    honoured("", "PGLOCALEDIR", "the location of libpq's translated messages, which are not shown here"),
 ];
 
-/// Other drivers' names of parameters that libpq does not know, with what libpq calls them.
+/// Parameter names of other drivers that libpq does not know, with libpq's names.
 pub(super) const FOREIGN: [(&str, &str); 13] = [
     ("ssl-mode", "sslmode"),
     ("sslMode", "sslmode"),

@@ -1,29 +1,29 @@
-//! Connection strings as libpq reads them: URLs, and `host=… dbname=…`.
+//! Parses connection strings as libpq does: URLs, and `host=… dbname=…`.
 //!
-//! What cannot be read is never repeated: a password that nobody percent-encoded can be anywhere in it.
+//! Invalid text is never repeated: it may contain a password that was not percent-encoded.
 
 use std::ops::Range;
 
 use super::table::{self, FOREIGN};
 use crate::suggest;
 
-/// A connection string in its parts.
+/// A parsed connection string.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Written {
-    /// What is given, in order; a later one counts.
+    /// The parameters, in order; the last one of a name counts.
     pub(super) pairs: Vec<(&'static str, String)>,
-    /// Where passwords and other secrets stand in the text.
+    /// The places of passwords and other secrets in the text.
     pub(super) secrets: Vec<Range<usize>>,
-    /// What has to go, for the text to be without its password.
+    /// The parts to remove to get the text without its password.
     pub(super) cuts: Vec<Range<usize>>,
 }
 
-/// Why a text is no connection string, in words that hold nothing of it.
+/// Why a text is not a connection string, without repeating any of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// There is an `@`, `/`, `?` or `#` that may be a part of a password.
+    /// It has an `@`, `/`, `?` or `#` that may be part of a password.
     Doubtful,
-    /// It begins like no connection string.
+    /// It does not start like a connection string.
     Foreign,
     /// Something else, with what to do about it.
     Because(String, String),
@@ -31,7 +31,7 @@ pub(super) enum Unreadable {
 
 pub(super) const SCHEMES: [&str; 2] = ["postgresql://", "postgres://"];
 
-/// What stands after the scheme of a URL.
+/// The position after the scheme of a URL.
 pub(super) fn after_scheme(text: &str) -> Option<usize> {
     SCHEMES.iter().find(|scheme| text.starts_with(**scheme)).map(|scheme| scheme.len())
 }
@@ -45,7 +45,7 @@ pub(super) fn read(text: &str) -> Result<Written, Unreadable> {
     }
 }
 
-/// Whether this is the URL of something else, or nothing at all.
+/// Whether this is a different kind of URL, or not a connection string at all.
 fn is_foreign(text: &str) -> bool {
     let is_scheme =
         |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | ':'));
@@ -83,8 +83,8 @@ fn url(text: &str, start: usize) -> Result<Written, Unreadable> {
     Ok(written)
 }
 
-/// Whether a part of what may be a password stands where none belongs. libpq would take another part of such a URL for the
-/// host, and everybody who prints the host prints a part of the password.
+/// Whether the URL may contain an unencoded password. libpq would take another part of such a URL for the host, and
+/// every message with the host would show a part of the password.
 fn is_doubtful(rest: &str) -> bool {
     let Some(at) = rest.find('@') else { return false };
     rest[..at].contains(['/', '?', '#']) || rest[at + 1..].contains('@')
@@ -97,7 +97,7 @@ fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
         let (name, rest) = match one.strip_prefix('[') {
             Some(open) => {
                 let Some((address, rest)) = open.split_once(']').filter(|(address, _)| !address.is_empty()) else {
-                    return Err(because("an IPv6 address stands in brackets", "write [::1]:5432"));
+                    return Err(because("an IPv6 address must be in brackets", "write [::1]:5432"));
                 };
                 (address, rest)
             }
@@ -106,7 +106,9 @@ fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
         let port = match rest.strip_prefix(':') {
             Some(port) => port,
             None if rest.is_empty() => "",
-            None => return Err(because("something stands after the brackets of an IPv6 address", "write [::1]:5432")),
+            None => {
+                return Err(because("there is extra text after the brackets of an IPv6 address", "write [::1]:5432"));
+            }
         };
         names.push(name);
         ports.push(port);
@@ -121,7 +123,7 @@ fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
     Ok(())
 }
 
-/// `name=value&name=value`, from this place of the text to its end.
+/// `name=value&name=value`, from this position to the end of the text.
 fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unreadable> {
     let mut at = start;
     for (n, pair) in text[start..].split('&').enumerate() {
@@ -133,11 +135,11 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
         let Some((name, value)) = pair.split_once('=') else {
             return Err(because(
                 format!("parameter {} has no value", n + 1),
-                "write name=value; an & within a value is %26",
+                "write name=value; write an & within a value as %26",
             ));
         };
         if value.contains('=') {
-            return Err(because(format!("parameter {} has a second =", n + 1), "an = within a value is written %3D"));
+            return Err(because(format!("parameter {} has a second =", n + 1), "write an = within a value as %3D"));
         }
         let name = decode(name)?;
         // As with libpq, for the sake of JDBC.
@@ -150,7 +152,7 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
             written.secrets.push(range.end - pair.split_once('=').map_or(0, |(_, value)| value.len())..range.end);
         }
         if keyword == "password" {
-            // With the separator behind it, or the one before the last, where that is not cut already.
+            // With the separator after it, or, for the last parameter, the one before it unless that is already cut.
             let before = written.cuts.last().map_or(0, |cut| cut.end).max(range.start - 1);
             let cut = if at <= text.len() { range.start..at } else { before..range.end };
             written.cuts.push(cut);
@@ -166,8 +168,7 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
 fn pairs(text: &str) -> Result<Written, Unreadable> {
     let mut written = Written::default();
     let mut rest = text.trim_start();
-    let broken =
-        || because("a name without = and a value", "write host=HOST dbname=NAME, and values with spaces in '…'");
+    let broken = || because("a name has no = and value", "write host=HOST dbname=NAME, and values with spaces in '…'");
     for n in 0.. {
         if rest.is_empty() {
             break;
@@ -212,7 +213,7 @@ fn value(text: &str) -> Option<(String, usize)> {
 }
 
 impl Written {
-    /// What is empty before the query of a URL is not given.
+    /// Adds a parameter unless it is empty; empty parts before the query of a URL count as not given.
     fn give_some(&mut self, keyword: &'static str, value: String) {
         if !value.is_empty() {
             self.give(keyword, value);
@@ -233,8 +234,8 @@ fn is_secret(keyword: &str) -> bool {
     matches!(keyword, "password" | "sslpassword" | "oauth_client_secret" | "scram_client_key" | "scram_server_key")
 }
 
-/// The parameter that is meant. One that is not known is not repeated: what stands after an unescaped `&` of a password looks
-/// the same.
+/// The parameter with this name. An unknown name is not repeated: it may be what follows an unescaped `&` in a
+/// password.
 pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
     if let Some(parameter) = table::find(name) {
         return Ok(parameter.keyword);
@@ -247,7 +248,7 @@ pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
         (Some(ours), _) => format!("write `{ours}`"),
         (None, _) => match nearest() {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "docs/FORMATS.md has the parameters; an & within a value is %26".to_owned(),
+            None => "docs/FORMATS.md lists the parameters; write an & within a value as %26".to_owned(),
         },
     };
     Err(because(format!("libpq does not know parameter {}", n + 1), help))
@@ -257,11 +258,11 @@ pub(super) fn because(why: impl Into<String>, help: impl Into<String>) -> Unread
     Unreadable::Because(why.into(), help.into())
 }
 
-/// Takes the percent signs out, as libpq 17 and newer do it: spaces at both ends do not count, others are an error.
+/// Percent-decodes a text as libpq 17 and newer do: spaces at both ends are ignored, others are an error.
 pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
     if text.contains(|c: char| c.is_ascii_whitespace()) {
-        return Err(because("it has a space in it", "a space is written %20"));
+        return Err(because("it contains a space", "write a space as %20"));
     }
     let wrong = || because("a % is not followed by two hexadecimal digits", ENCODE);
     let mut bytes = Vec::with_capacity(text.len());
@@ -278,14 +279,14 @@ pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
             Ok(byte) => bytes.push(byte),
         }
     }
-    String::from_utf8(bytes).map_err(|_| because("what is percent-encoded is not UTF-8", ENCODE))
+    String::from_utf8(bytes).map_err(|_| because("the percent-encoded bytes are not UTF-8", ENCODE))
 }
 
 /// The advice for passwords with special characters.
 pub(super) const ENCODE: &str = "percent-encode the special characters of the password: @ is %40, : is %3A, / is %2F, ? is %3F, \
                                  # is %23, & is %26, = is %3D, % is %25, a space is %20";
 
-/// Writes a text so that it can stand anywhere in a URL.
+/// Percent-encodes a text for use anywhere in a URL.
 pub(crate) fn encode(text: &str) -> String {
     let mut url = String::with_capacity(text.len());
     for byte in text.bytes() {

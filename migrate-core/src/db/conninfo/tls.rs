@@ -1,7 +1,8 @@
-//! What `sslmode` and the certificates of a connection mean.
+//! Interprets `sslmode` and the certificates of a connection.
 //!
-//! The driver's modes have the names of libpq's, but not their meaning: with a root certificate `require` verifies, `prefer` and
-//! `allow` try twice. See <https://www.postgresql.org/docs/current/libpq-ssl.html>.
+//! The driver's modes have the same names as libpq's, but not the same meaning: in libpq `require` verifies if there is
+//! a root certificate, and `prefer` and `allow` try twice. See
+//! <https://www.postgresql.org/docs/current/libpq-ssl.html>.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::finding::Finding;
 
 /// How connections are encrypted, and what is verified.
 pub(super) struct Tls {
-    /// In which ways a host is tried, one after the other.
+    /// The ways in which a host is tried, in order.
     pub(super) modes: Vec<PgSslMode>,
     root: Option<Root>,
     /// Our certificate and its key.
@@ -38,8 +39,8 @@ impl Tls {
             return Err(conninfo.wrong_value("sslmode", "disable, allow, prefer, require, verify-ca or verify-full"));
         }
         if root == Some("system") && mode != "verify-full" {
-            return Err(wrong("`sslrootcert=system` is not used with a weaker mode than verify-full")
-                .help("write `sslmode=verify-full`, or leave `sslmode` out"));
+            return Err(wrong("`sslrootcert=system` cannot be used with a weaker mode than verify-full")
+                .help("write `sslmode=verify-full`, or leave out `sslmode`"));
         }
         if mode == "disable" {
             return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None });
@@ -47,7 +48,7 @@ impl Tls {
         let root = find_root(root, mode)?;
         let own = match own(conninfo, is_strict) {
             Ok(own) => own,
-            // As with libpq: where nothing has to be encrypted, what is wrong with a certificate leads to a connection without.
+            // As with libpq: if encryption is optional, an invalid certificate leads to an unencrypted connection.
             Err(_) if !is_strict => return Ok(Self { modes: vec![PgSslMode::Disable], root: None, own: None }),
             Err(error) => return Err(error),
         };
@@ -63,32 +64,36 @@ impl Tls {
         Ok(Self { modes, root, own })
     }
 
-    /// The name in the server's certificate is compared with what the driver connects to.
+    /// Checks `hostaddr`: the driver compares the name in the server's certificate with the address to which it
+    /// connects.
     pub(super) fn check_name(&self, name: Option<&str>, at: &str) -> Result<()> {
         if !matches!(self.modes[..], [PgSslMode::VerifyFull]) || name == Some(at) {
             return Ok(());
         }
-        Err(wrong("`hostaddr` cannot be honoured together with `sslmode=verify-full`: the driver checks the name that it connects to")
-            .help("leave `hostaddr` out, or use `sslmode=verify-ca` with a root certificate of your own"))
+        Err(wrong(
+            "`hostaddr` is not supported together with `sslmode=verify-full`: the driver verifies the name that it \
+             connects to",
+        )
+        .help("leave out `hostaddr`, or use `sslmode=verify-ca` with your own root certificate"))
     }
 
-    /// Without a certificate of ours, the driver takes what these variables name all the same.
+    /// Without a client certificate, the driver would still use the one that these variables name.
     pub(super) fn check_variables(&self) -> Result<()> {
         let is_encrypted = self.modes.iter().any(|mode| !matches!(mode, PgSslMode::Disable));
         let is_set = |name: &&&str| std::env::var_os(name).is_some();
         match ["PGSSLCERT", "PGSSLKEY"].iter().find(is_set).filter(|_| is_encrypted && self.own.is_none()) {
-            Some(name) => Err(wrong(format!("no client certificate is used, and the variable {name} is set"))
-                .note("the driver would use it all the same")
+            Some(name) => Err(wrong(format!("the variable {name} is set, but no client certificate is used"))
+                .note("the driver would use it anyway")
                 .help(format!("unset {name}"))),
             None => Ok(()),
         }
     }
 
-    /// Gives the driver the certificates.
+    /// Passes the certificates to the driver.
     pub(super) fn certify(&self, options: PgConnectOptions) -> PgConnectOptions {
         let options = match &self.root {
             Some(Root::File(file)) => options.ssl_root_cert(file),
-            // Nothing is added to what the system trusts, also not what the driver reads from the environment.
+            // Use only what the system trusts, and nothing that the driver reads from the environment.
             Some(Root::System) => options.ssl_root_cert_from_pem(Vec::new()),
             None => options,
         };
@@ -99,7 +104,7 @@ impl Tls {
     }
 }
 
-/// The root certificates: those that are named, or those in the usual place, where they are.
+/// The root certificates: the configured ones, or those in the usual place, if they exist.
 fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
     let is_strict = matches!(mode, "require" | "verify-ca" | "verify-full");
     let file = match named {
@@ -109,24 +114,29 @@ fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
     };
     match file {
         Some(file) if file.is_file() => Ok(Some(Root::File(file))),
-        Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file)
-            .help("correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` takes what the system trusts")),
+        Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file).help(
+            "correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` uses the certificates that the system \
+             trusts",
+        )),
         _ if mode.starts_with("verify") => {
-            Err(tls(format!("sslmode={mode} needs a root certificate, and there is none"))
-                .help("add `sslrootcert=system` to the URL for what the system trusts, or `sslrootcert=FILE`")
-                .help("without it libpq, and so psql, looks for ~/.postgresql/root.crt"))
+            Err(tls(format!("sslmode={mode} needs a root certificate, but there is none"))
+                .help(
+                    "add `sslrootcert=system` to the URL for the certificates that the system trusts, or \
+                     `sslrootcert=FILE`",
+                )
+                .help("without it, libpq (and therefore psql) looks for ~/.postgresql/root.crt"))
         }
         _ => Ok(None),
     }
 }
 
-/// Our own certificate and its key, where there is one.
+/// The client certificate and its key, if there is one.
 fn own(conninfo: &Conninfo, is_strict: bool) -> Result<Option<(PathBuf, PathBuf)>> {
     let usual = |name: &str| files::home().map(|home| home.join(".postgresql").join(name));
     let named = conninfo.some("sslcert").map(PathBuf::from);
     let certificate = match named {
         _ if conninfo.some("sslcertmode") == Some("disable") => None,
-        // As with libpq: a certificate that is not there is none, and the connection is encrypted without it.
+        // As with libpq: a missing certificate is ignored, and the connection is encrypted without it.
         Some(file) if !is_strict && is_missing(&file) => None,
         Some(file) if !file.is_file() => {
             return Err(missing("the client certificate", &file).help("correct `sslcert` (or PGSSLCERT)"));
@@ -141,15 +151,12 @@ fn own(conninfo: &Conninfo, is_strict: bool) -> Result<Option<(PathBuf, PathBuf)
             .help("give it in `sslkey` (or PGSSLKEY)")
     })?;
     if !files::is_private(&key) {
-        return Err(tls(format!("the private key {} can be read by others", key.display()))
+        return Err(tls(format!("other users can read the private key {}", key.display()))
             .help(format!("chmod 600 {}", key.display())));
     }
     if std::fs::read_to_string(&key).is_ok_and(|text| text.contains("ENCRYPTED")) {
-        return Err(tls(format!(
-            "the private key {} is encrypted, and the driver does not read such a one",
-            key.display()
-        ))
-        .help("decrypt it into a file that nobody else may read: openssl pkey -in KEY -out NEW"));
+        return Err(tls(format!("the private key {} is encrypted, which the driver does not support", key.display()))
+            .help("decrypt it into a file that only you can read: openssl pkey -in KEY -out NEW"));
     }
     Ok(Some((certificate, key)))
 }
@@ -164,5 +171,5 @@ fn tls(message: impl Into<String>) -> Error {
 }
 
 fn missing(what: &str, file: &Path) -> Error {
-    tls(format!("{what} {} is not there", file.display()))
+    tls(format!("{what} {} does not exist", file.display()))
 }

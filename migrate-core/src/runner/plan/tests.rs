@@ -1,4 +1,4 @@
-//! Plans as text: the cases of `cases.txt` say what is in the folder and in the ledger, and what is planned for a target.
+//! Plans as text: the cases in `cases.txt` give the folder, the ledger and the target, and the expected plan.
 //!
 //! `UPDATE_CASES=1` rewrites the outcomes.
 
@@ -11,7 +11,7 @@ use crate::db::Holder;
 use crate::ledger::{Event, LedgerEntry};
 use crate::source::Checksum;
 
-/// The version that a case calls `7` is this one, with a 7 at its end.
+/// The version that a case calls `7` is this one, ending in 7.
 const EPOCH: u64 = 20_250_101_000_000;
 
 #[test]
@@ -28,7 +28,7 @@ fn what_is_planned_is_what_the_cases_say() {
     }
 }
 
-/// A case with the outcome that it has now.
+/// A case with its present outcome.
 fn planned(case: &str) -> String {
     let given: Vec<&str> = case.lines().filter(|line| !line.starts_with('>')).collect();
     let value = |key: &str| given.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).unwrap_or("");
@@ -53,7 +53,7 @@ fn planned(case: &str) -> String {
     [given.join("\n"), outcome].join("\n")
 }
 
-/// Versions as cases call them, and checksums without their digits.
+/// Versions as cases write them, and checksums without their digits.
 fn shortened(text: &str) -> String {
     let text = text.replace("2025010100000", "");
     let mut parts = text.split("sha256:");
@@ -65,7 +65,7 @@ fn version(number: &str) -> Version {
     (EPOCH + number.parse::<u64>().unwrap()).into()
 }
 
-/// `up-to 3`, `up 2`, `down 1`, `down-to 1`, `zero`; nothing is the newest.
+/// `up-to 3`, `up 2`, `down 1`, `down-to 1`, `zero`; empty means the newest.
 fn target(words: &str) -> Target {
     match words.split_once(' ').unwrap_or((words, "")) {
         ("up-to", to) => Target::UpTo(version(to)),
@@ -78,13 +78,14 @@ fn target(words: &str) -> Target {
     }
 }
 
-/// The number of a file, and what is special about it: `3 irreversible`.
+/// The number of a file, and its properties: `3 irreversible`.
 fn words(file: &str) -> (&str, Vec<&str>) {
     let (number, words) = file.split_once(' ').unwrap_or((file, ""));
     (number, words.split(' ').collect())
 }
 
-/// The files of a migration, as name and text; with `now` as they are, otherwise as they were when it was applied.
+/// The files of a migration, as name and text: the present ones if `now`, otherwise those at the time when it was
+/// applied.
 fn texts(file: &str, now: bool) -> Vec<(String, String)> {
     let (number, words) = words(file);
     let has = |word: &str| words.contains(&word);
@@ -123,7 +124,8 @@ fn folder(files: &[String]) -> MigrationSet {
     MigrationSet::of_files(Path::new("migrations"), files).unwrap()
 }
 
-/// The rows of a ledger: `applied 1`, `progress 4 up 2`, `failed 4 up 3`. Checksums are those of files that nobody edited.
+/// The rows of a ledger: `applied 1`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the unedited
+/// files.
 fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> State {
     let entries = rows.iter().zip(1..).map(|(row, id)| {
         let mut words = row.split(' ');
@@ -159,21 +161,22 @@ fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> 
     state
 }
 
-/// The down scripts of the ledger, as they were when the migrations were applied; `without` is a number whose is not there.
+/// The down scripts in the ledger, as they were when the migrations were applied; the script of the number `without` is
+/// missing.
 fn stored(state: &State, without: &str) -> BTreeMap<Version, Arc<str>> {
     let known = state.applied().map(|applied| (&applied.version, &applied.down_checksum));
     let known = known.chain(state.unfinished().map(|one| (&one.version, &one.down_checksum)));
     let has_down = known.filter(|(_, down)| down.is_some()).map(|(version, _)| version);
     let of = |version: &Version| {
         let number = version.as_str().trim_start_matches("2025010100000").to_owned();
-        // Which of the texts it was does not matter to whoever only has the checksum.
+        // It does not matter which of the texts it was if only the checksum is known.
         let plain = texts(&number, false).remove(1).1;
         (number != without).then(|| (version.clone(), plain.into()))
     };
     has_down.filter_map(of).collect()
 }
 
-/// What a plan does, its warnings, and what else it says.
+/// The steps of a plan, its warnings, and its other facts.
 fn shown(plan: &Plan) -> String {
     let step = |step: &Step| {
         let work = match &step.work {
@@ -204,7 +207,8 @@ fn findings(kind: &str, findings: &[Finding]) -> String {
     findings.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// A stale plan is made again while somebody else goes on, and not where nobody does or something was done.
+/// A stale plan is repeated as long as another run makes progress, but not if none does or if something was already
+/// done.
 #[test]
 fn a_plan_is_made_again_while_the_ledger_goes_on() {
     use super::super::{Again, Done, RunReport};

@@ -1,7 +1,7 @@
-//! The runbook: what a run would send, as a script for `psql`, for when somebody has to do it by hand.
+//! The runbook: what a run would send, as a script for `psql`, for when a run has to be done by hand.
 //!
-//! The messages are those of the runner, made by the same functions; [`parts`] puts them in a row, [`psql`] writes them
-//! down with the guards and the lock that a run has. Nothing is written to the database that is asked.
+//! The messages are those of the runner, created by the same functions; [`parts`] puts them in order, and [`psql`]
+//! writes them with the guards and the lock of a run. Nothing is written to the database.
 
 mod names;
 mod page;
@@ -27,7 +27,7 @@ use crate::source::Version;
 pub use page::page;
 use parts::Parts;
 
-/// A script for `psql` that does exactly what one plan says.
+/// A script for `psql` that does exactly what a plan says.
 #[derive(Debug, Clone)]
 pub struct Runbook {
     database: String,
@@ -35,7 +35,7 @@ pub struct Runbook {
     ledger: QualifiedName,
     keys: LockKeys,
     patience: Duration,
-    /// The newest row that the plan was made for; `None` where there is no ledger.
+    /// The newest row for which the plan was made; `None` if there is no ledger.
     newest: Option<i64>,
     before: Option<Version>,
     after: Option<Version>,
@@ -46,7 +46,7 @@ pub struct Runbook {
     parts: Parts,
 }
 
-/// What only the database knows.
+/// Facts that only the database knows.
 struct There {
     database: String,
     role: String,
@@ -61,17 +61,18 @@ impl Runbook {
         &self.database
     }
 
-    /// The newest version that is applied when it begins.
+    /// The newest applied version at its start.
     pub fn before(&self) -> Option<&Version> {
         self.before.as_ref()
     }
 
-    /// The newest version that is applied when it has ended.
+    /// The newest applied version after it.
     pub fn after(&self) -> Option<&Version> {
         self.after.as_ref()
     }
 
-    /// How many parts it has; each is committed with a row in the ledger, and the next run of it can begin behind it.
+    /// The number of its parts; each is committed with a row in the ledger, and the next run of the script can start
+    /// after it.
     pub fn parts(&self) -> usize {
         self.parts.count
     }
@@ -83,12 +84,12 @@ impl Runbook {
 }
 
 impl Migrator {
-    /// Writes down what [`Migrator::apply`] would do with a plan. Nothing is written to the database.
+    /// Writes a script of what [`Migrator::apply`] would do with a plan. Nothing is written to the database.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Plan`] with a finding for each step that cannot be in a script; [`ErrorKind::Connection`] when the
-    /// server cannot be asked.
+    /// server cannot be queried.
     pub async fn runbook(&mut self, plan: &Plan) -> Result<Runbook> {
         let mut refused: Vec<Finding> = plan.steps().iter().filter_map(cannot_write).collect();
         if self.options.keep_data {
@@ -130,11 +131,11 @@ impl Migrator {
         })
     }
 
-    /// Asks what only the database knows, in a read-only transaction.
+    /// Reads facts that only the database knows, in a read-only transaction.
     async fn look_there(&mut self) -> Result<There> {
         let (ledger, restores) = (self.options.ledger.clone(), self.options.restore_kept);
         let registry = kept::registry(&ledger).to_string();
-        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "look at the database");
+        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "query the database");
         let session = self.session().await?;
         let question = format!(
             "BEGIN READ ONLY; {} SELECT pg_catalog.current_database(), SESSION_USER, \
@@ -155,34 +156,34 @@ impl Migrator {
     }
 }
 
-/// Why a step cannot be in a script, if it cannot.
+/// Why a step cannot be in a script, if so.
 fn cannot_write(step: &Step) -> Option<Finding> {
     let title = explain::title(step);
     if step.resume.is_some() {
-        let finding = Finding::error("runbook-unfinished", format!("{title} began and did not end"))
-            .note("what is left of it depends on what the catalogs say at that moment, which a script cannot ask")
-            .help(format!("`cargo xtask resolve {}` brings it to an end", step.version))
-            .help("by hand: docs/ROLLBACK_RUNBOOK.md, the part on half-applied migrations");
+        let finding = Finding::error("runbook-unfinished", format!("{title} started but did not finish"))
+            .note("what remains to be done depends on the catalogs at that moment, which a script cannot query")
+            .help(format!("`cargo xtask resolve {}` finishes it", step.version))
+            .help("by hand: see docs/ROLLBACK_RUNBOOK.md, the section on half-applied migrations");
         return Some(finding);
     }
     match &step.work {
         Work::Sql(_) => None,
         Work::Code => Some(
-            Finding::error("runbook-code", format!("{title} is written in Rust, and psql cannot run it"))
+            Finding::error("runbook-code", format!("{title} is written in Rust, which psql cannot run"))
                 .at(step.migration.as_ref().map(|migration| Place::file(migration.path())))
                 .help("run it with the command: `cargo xtask rollback` or `cargo xtask migrate`")
-                .help("or make the script end before it, with -n or --to"),
+                .help("or end the script before it, with -n or --to"),
         ),
     }
 }
 
-/// What a step takes away for good, where that was declared.
+/// The data that a step removes permanently, if declared.
 fn loss(step: &Step) -> Option<String> {
     let migration = step.migration.as_ref().filter(|_| step.direction == Direction::Down)?;
     Some(format!("{}: {}", explain::title(step), migration.lossy()?))
 }
 
-/// The newest version that is applied when a plan has run.
+/// The newest applied version after a plan has run.
 fn version_after(state: &State, plan: &Plan) -> Option<Version> {
     let mut applied: BTreeSet<Version> = state.applied().map(|one| one.version.clone()).collect();
     for step in plan.steps() {

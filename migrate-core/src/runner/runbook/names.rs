@@ -1,13 +1,14 @@
-//! The names that a script has in it: what stands in the way of it, and what it destroys, are tables of these names.
+//! Collects the names in a script: the tables that block it, and those that it destroys, have these names.
 //!
-//! It is one name too many rather than one too few: every word counts, also those in the body of a function or a block.
+//! It collects too many names rather than too few: every word counts, including those in the body of a function or a
+//! block.
 
 use std::collections::BTreeSet;
 
 use crate::ident::{catalog_name, literal};
 use crate::sql::{quoted, tokens};
 
-/// Every word of a script as a name: in lower case, or as it is quoted.
+/// Every word of a script as a name: in lower case, or as quoted.
 pub(super) fn of(text: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     collect(text, &mut names);
@@ -27,7 +28,7 @@ fn collect(text: &str, names: &mut BTreeSet<String>) {
     }
 }
 
-/// The names as an array of SQL.
+/// The names as an SQL array.
 pub(super) fn array(names: &BTreeSet<String>) -> String {
     let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
     format!("ARRAY[{}]::text[]", names.join(", "))

@@ -1,4 +1,4 @@
-//! The page for the team: what to do at night, with the names and numbers of one environment.
+//! The page for the team on call, with the names and numbers of one environment.
 
 use crate::config::Contact;
 use crate::db::LockKeys;
@@ -7,14 +7,14 @@ use crate::ident::{QualifiedName, literal, plain};
 use crate::kept;
 use crate::template::fill;
 
-/// The page of an environment, in Markdown. Its SQL is what psql takes, as it stands.
+/// The page of an environment, in Markdown. Its SQL can be pasted into psql.
 pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> String {
     let keys = LockKeys::of(ledger);
     let registry = kept::registry(ledger);
     let shown = |name: &QualifiedName| format!("{}.{}", plain(name.schema()), plain(name.name()));
     let names = [
         ("environment", environment.to_owned()),
-        // As a command takes it.
+        // Quoted for a shell.
         ("env", quote(environment)),
         ("ledger", shown(ledger)),
         ("ledger_plain", shown(ledger)),
@@ -30,7 +30,7 @@ pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> 
 
 fn table(contacts: &[Contact]) -> String {
     if contacts.is_empty() {
-        return "Nobody is named: write `[contacts]` into migrate.toml (docs/FORMATS.md).".to_owned();
+        return "No contact is configured: add `[contacts]` to migrate.toml (docs/FORMATS.md).".to_owned();
     }
     let cell = |text: &str| text.replace('|', "\\|");
     let rows = contacts.iter().map(|one| format!("\n| {} | {} |", cell(&one.name), cell(&one.reach)));

@@ -1,4 +1,4 @@
-//! The messages of a plan in a row, each with the row of the ledger that it commits; pure.
+//! The messages of a plan in order, each with the ledger row that it commits; without I/O.
 
 use std::collections::BTreeSet;
 
@@ -18,16 +18,16 @@ use crate::sql::{Class, IndexName};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Parts {
     pub(super) items: Vec<Item>,
-    /// The rows that are written, the first part's first.
+    /// The rows that are written, in the order of the parts.
     pub(super) rows: Vec<Row>,
     pub(super) count: usize,
     /// The number of the newest row at the end.
     pub(super) newest: i64,
-    /// Stands in every row where actor and host come, which only whoever runs the script knows.
+    /// The placeholder for actor and host in every row, which are known only when the script is run.
     pub(super) who: String,
-    /// Every name in the texts of the plan.
+    /// Every name in the scripts of the plan.
     pub(super) names: BTreeSet<String>,
-    /// What a session of a run begins with.
+    /// The settings with which a session of a run starts.
     pub(super) settings: String,
 }
 
@@ -40,28 +40,28 @@ pub(super) struct Row {
     pub(super) version: String,
 }
 
-/// Messages that run while no part behind `until` was asked for; always, where that is no part.
+/// Messages that run unless the script was started at a part after `until`; `None` means that they always run.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     pub(super) until: Option<usize>,
-    /// What it does; empty for what only prepares the session.
+    /// What it does; empty if it only prepares the session.
     pub(super) title: String,
     pub(super) advice: Vec<String>,
     pub(super) messages: Vec<String>,
-    /// An index that has to be valid after it.
+    /// An index that must be valid after it.
     pub(super) index: Option<IndexName>,
-    /// What is saved before it, where whoever runs the script wants that.
+    /// What is saved before it, if the user wants that.
     pub(super) save: Option<Save>,
-    /// Whether it takes a new session, with the settings that new sessions have by now.
+    /// Whether it opens a new session, with the current default settings.
     pub(super) reconnects: bool,
 }
 
-/// The tables of a way back that may lose something.
+/// The tables of a rollback that may lose data.
 #[derive(Debug, Clone)]
 pub(super) struct Save {
     pub(super) version: String,
     pub(super) names: BTreeSet<String>,
-    /// Whether it is committed before the way back begins, which then has no transaction of its own.
+    /// Whether it is committed before the rollback starts, because the rollback has no transaction of its own.
     pub(super) commits: bool,
 }
 
@@ -118,15 +118,15 @@ impl Item {
     }
 }
 
-const WHOLE: [&str; 1] = ["If it fails, nothing of this part is kept, and nothing has to be cleaned up."];
+const WHOLE: [&str; 1] = ["If it fails, nothing of this part is kept, and nothing needs to be cleaned up."];
 
 impl Builder<'_> {
-    /// A part that makes the ledger.
+    /// A part that creates the ledger.
     fn create(&mut self) {
         let ledger: &QualifiedName = &self.options.ledger;
         let message = creation(ledger, &self.writer, self.there.has_schema);
         self.parts.count += 1;
-        self.parts.items.push(Item::of(self.parts.count, "make the ledger", vec![message]).advice(&WHOLE));
+        self.parts.items.push(Item::of(self.parts.count, "create the ledger", vec![message]).advice(&WHOLE));
     }
 
     /// A part for a migration with its row in one transaction.
@@ -142,7 +142,7 @@ impl Builder<'_> {
         self.parts.items.push(Item { save: self.save(step, script, false), ..item });
     }
 
-    /// What can be saved before a step. With `--keep-data` what it destroys is copied aside in any case.
+    /// What can be saved before a step. With `--keep-data`, the data that it destroys is copied in any case.
     fn save(&self, step: &Step, script: &Script, commits: bool) -> Option<Save> {
         let is_wanted = step.direction == Direction::Down && !self.options.keep_data;
         let (version, names) = (step.version.to_string(), names::of(script.text()));
@@ -185,7 +185,8 @@ impl Builder<'_> {
         let record = singly::progress(&mut self.writer, step, at);
         self.row(step, Event::Progress);
         if class == Class::Session {
-            // It does not outlive the session, so a script that begins further down needs it as well.
+            // A session setting does not outlive the session, so a script that is started further down needs it as
+            // well.
             self.parts.items.push(Item::of(last, "", vec![message]));
             return self.parts.items.push(Item::of(self.parts.count, title, vec![record]));
         }
@@ -198,24 +199,28 @@ impl Builder<'_> {
             .filter(|_| class == Class::CreateIndexConcurrently);
         messages.push(record);
         let advice: &[&str] = match class {
-            Class::CreateIndexConcurrently => &[
-                "If it fails, the index may be there and not be valid: DROP INDEX CONCURRENTLY it before this part runs again.",
-            ],
-            Class::DropIndexConcurrently => {
-                &["If it fails, the index may be there and not be valid: this part can run again."]
+            Class::CreateIndexConcurrently => {
+                &["If it fails, the index may exist but not be valid: drop it with DROP INDEX CONCURRENTLY before you \
+                   run this part again."]
             }
-            Class::ReindexConcurrently => &[
-                "If it fails, indexes whose names end in _ccnew or _ccold may be left: DROP INDEX CONCURRENTLY them before this part runs again.",
-            ],
-            Class::DetachConcurrently => &[
-                "If it fails half way, ALTER TABLE … DETACH PARTITION … FINALIZE ends it; then go on with the next part.",
-            ],
-            _ => &["If it fails, look what it has done before this part runs again: it did not run in a transaction."],
+            Class::DropIndexConcurrently => {
+                &["If it fails, the index may exist but not be valid: you can run this part again."]
+            }
+            Class::ReindexConcurrently => {
+                &["If it fails, indexes whose names end in _ccnew or _ccold may be left: drop them with DROP INDEX \
+                   CONCURRENTLY before you run this part again."]
+            }
+            Class::DetachConcurrently => {
+                &["If it fails halfway, finish it with ALTER TABLE … DETACH PARTITION … FINALIZE; then continue with \
+                   the next part."]
+            }
+            _ => &["If it fails, check what it has done before you run this part again: it did not run in a \
+                    transaction."],
         };
         self.parts.items.push(Item { index, ..Item::of(self.parts.count, title, messages).advice(advice) });
     }
 
-    /// Counts a part, with the row that was written last.
+    /// Counts a part, with the last row that was written.
     fn row(&mut self, step: &Step, event: Event) {
         self.parts.count += 1;
         let (part, id, version) = (self.parts.count, self.writer.next_id() - 1, step.version.to_string());
@@ -228,7 +233,7 @@ fn title(step: &Step) -> String {
     format!("{verb} {}_{}", step.version, step.name)
 }
 
-/// A word in braces that is in no text of the plan.
+/// A placeholder in braces that occurs in no text of the plan.
 fn unused(word: &str, plan: &Plan, options: &Options) -> String {
     let Actor { commit, tool, .. } = &options.actor;
     let mut texts: Vec<&str> =

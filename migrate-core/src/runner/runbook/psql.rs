@@ -1,7 +1,7 @@
-//! A runbook as the text that `psql` reads.
+//! Writes a runbook as a `psql` script.
 //!
-//! Each message stands in a dollar quote, and `\gexec` sends it to the server as it is, in one piece, as the runner does.
-//! psql changes nothing in such a quote: no `:name`, no backslash, no semicolon means anything to it.
+//! Each message is dollar-quoted, and `\gexec` sends it to the server unchanged, in one piece, as the runner does. psql
+//! changes nothing in such a quote: `:name`, backslashes and semicolons have no meaning in it.
 
 use std::fmt::Write as _;
 
@@ -29,22 +29,22 @@ pub(super) fn write(book: &Runbook) -> String {
     script + &end(book)
 }
 
-/// What it is for, in comments.
+/// The header comment.
 fn head(book: &Runbook) -> String {
     let at = |version: &Option<crate::Version>| version.as_ref().map_or("nothing".to_owned(), ToString::to_string);
     let mut lines = vec![
         format!("Runbook for the database {}, written by {}.", book.database, book.tool),
-        format!("It leads from version {} to version {}:", at(&book.before), at(&book.after)),
+        format!("It takes the database from version {} to version {}:", at(&book.before), at(&book.after)),
     ];
     lines.extend(book.steps.iter().map(|step| format!("  {step}")));
-    lines.extend(book.losses.iter().map(|loss| format!("DATA ARE LOST by {loss}")));
+    lines.extend(book.losses.iter().map(|loss| format!("DATA IS LOST by {loss}")));
     if book.parts.items.iter().any(|item| item.save.is_some()) {
         lines.push(
-            "What it destroys is not copied aside, unless you run it with -v save=1: then every table that".to_owned(),
+            "What it destroys is not saved, unless you run it with -v save=1: every table that it names is then"
+                .to_owned(),
         );
         lines.push(
-            "it names is copied into the schema saved_VERSION first. Drop that when nobody needs it any more."
-                .to_owned(),
+            "copied to the schema saved_VERSION first. Drop that schema when nobody needs it any more.".to_owned(),
         );
     }
     lines.extend(book.reason.iter().map(|reason| format!("Why: {reason}")));
@@ -55,7 +55,7 @@ fn head(book: &Runbook) -> String {
     text + "--\n"
 }
 
-/// Who runs it: the first of the usual variables that is set, unless `-v actor=…` says so.
+/// Who runs it: the first of the usual variables that is set, unless `-v actor=…` is given.
 fn who() -> String {
     let mut text = String::from("\\if :{?actor}\n\\else\n");
     for variable in USERS.iter().rev() {
@@ -64,12 +64,13 @@ fn who() -> String {
     text + include_str!("who.psql")
 }
 
-/// The right program, session and database.
+/// Checks for the right program, session and database.
 fn guards(book: &Runbook) -> String {
     let (database, role) = (literal(&book.database), literal(&book.role));
     let is_here = format!("WHERE pg_catalog.current_database() <> {database}");
     let wrong = format!(
-        "pg_catalog.format('this is the database %s, and the runbook is for %s', pg_catalog.current_database(), {database})"
+        "pg_catalog.format('this is the database %s, but the runbook is for %s', pg_catalog.current_database(), \
+         {database})"
     );
     let standby = "WHERE pg_catalog.pg_is_in_recovery()";
     let other = format!("WHERE SESSION_USER <> {role}");
@@ -83,7 +84,7 @@ fn guards(book: &Runbook) -> String {
             &format!("WHERE {} < 150000", ":VERSION_NUM"),
         ),
         refuse(
-            "'the session has other settings than a run'",
+            "'the session has different settings than a run'",
             "'Connect to the server itself, not to a pooler.'",
             settings,
         ),
@@ -91,7 +92,8 @@ fn guards(book: &Runbook) -> String {
         refuse("'this server is a standby'", "'Nothing was run. Connect to the primary.'", standby),
         warn(
             &format!(
-                "pg_catalog.format('you are %s, and this was written as %s: what it makes belongs to you', SESSION_USER, {role})"
+                "pg_catalog.format('you are %s, but this was written for %s: what it creates belongs to you', \
+                 SESSION_USER, {role})"
             ),
             &other,
         ),
@@ -99,14 +101,14 @@ fn guards(book: &Runbook) -> String {
     texts.concat()
 }
 
-/// Who holds locks on the tables of the plan, where only that is wanted.
+/// Shows who holds locks on the tables of the plan, if only that is wanted.
 fn blockers(book: &Runbook) -> String {
     let names = [("names", names::array(&book.parts.names)), ("schema", literal(book.ledger.schema()))];
     fill(include_str!("blockers.psql"), &names)
 }
 
-/// Copies of the tables that a way back names, where that is wanted. Its transaction goes on in that of the way back, so that
-/// no row comes between the two; the warning about that is left out.
+/// Copies the tables that a rollback names, if that is wanted. The rollback continues in the same transaction, so that
+/// no row comes between the two; the warning about that is suppressed.
 fn save(book: &Runbook, save: &Save) -> String {
     let schema = ident(&format!("saved_{}", save.version));
     let end = if save.commits { "COMMIT;" } else { "SET LOCAL client_min_messages TO error;" };
@@ -120,18 +122,18 @@ fn save(book: &Runbook, save: &Save) -> String {
     fill(include_str!("save.psql"), &names)
 }
 
-/// Both locks of a run and its settings, for this session.
+/// Takes both locks of a run and applies its settings, for this session.
 fn lock(book: &Runbook, tag: &str) -> String {
     let body = book.keys.polling(book.patience);
     format!(
-        "\n-- The migration lock: the same as that of the command. It goes with the session, however that ends.\n\
-         \\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\
-         \n-- How long a statement waits and runs; nothing is tried again by itself, as the command does after a lock timeout.\n{}\n",
+        "\n-- The migration lock, the same one that the command takes. It is released when the session ends, in \
+         whatever way.\n\\echo 'taking the migration lock'\nDO ${tag}$\n{body}${tag}$;\n\n-- How long a statement \
+         waits and runs; unlike the command, the script does not retry after a lock timeout.\n{}\n",
         book.parts.settings
     )
 }
 
-/// A new session, in which nothing has happened meanwhile.
+/// Opens a new session, and checks that nothing has happened meanwhile.
 fn reconnect(book: &Runbook, tag: &str) -> String {
     let newest = format!("SELECT pg_catalog.max(id) FROM {}", book.ledger);
     let guard = refuse(
@@ -140,13 +142,13 @@ fn reconnect(book: &Runbook, tag: &str) -> String {
         &format!("WHERE ({newest}) <> :newest"),
     );
     format!(
-        "\n-- What ran may have changed what new sessions begin with: go on in a new one.\n\
-         SELECT ({newest}) AS newest \\gset\n\\connect\n{}{guard}",
+        "\n-- What ran may have changed the settings of new sessions: continue in a new one.\nSELECT ({newest}) AS \
+         newest \\gset\n\\connect\n{}{guard}",
         lock(book, tag)
     )
 }
 
-/// The ledger is the one that the script was written for, or that of a run of it that stopped.
+/// Checks that the ledger is the one for which the script was written, or that of a run of the script that stopped.
 fn versions(book: &Runbook) -> String {
     let Runbook { ledger, newest, parts, .. } = book;
     let (expected, first) = (newest.unwrap_or(-1), newest.unwrap_or(0));
@@ -173,7 +175,7 @@ fn versions(book: &Runbook) -> String {
     fill(include_str!("versions.psql"), &names)
 }
 
-/// One item, skipped where the script begins further down.
+/// One item; it is skipped if the script is started further down.
 fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     if item.reconnects {
         return reconnect(book, tag);
@@ -181,11 +183,11 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     let mut text = String::from("\n");
     let part = item.until.filter(|_| !item.title.is_empty());
     match part {
-        None => text += "-- What the parts below need in their session.\n",
+        None => text += "-- Settings that the parts below need in their session.\n",
         Some(part) => {
             text += &comment(&format!("part {part} of {}: {}", book.parts.count, item.title));
             text += &item.advice.iter().map(|line| comment(line)).collect::<String>();
-            text += &comment(&format!("When the cause is gone, go on here: psql … -v part={part}"));
+            text += &comment(&format!("When the cause is gone, continue here: psql … -v part={part}"));
         }
     }
     if let Some(until) = item.until {
@@ -194,11 +196,11 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     if let Some(part) = part {
         let _ = writeln!(text, "\\echo 'part {part} of {}:' {}", book.parts.count, word(&item.title));
     }
-    // The last message is the record; the index has to be good before it is written.
+    // The last message is the ledger row; the index must be valid before it is written.
     let check = item.index.as_ref().map(|index| {
         let from = format!("FROM ({}) AS i (is_valid, name) WHERE NOT i.is_valid", index.query);
         let message = "pg_catalog.format('the index %s is not valid', i.name)";
-        refuse(message, "pg_catalog.format('DROP INDEX CONCURRENTLY %s; then let this part run again.', i.name)", &from)
+        refuse(message, "pg_catalog.format('DROP INDEX CONCURRENTLY %s; then run this part again.', i.name)", &from)
     });
     text += &item.save.as_ref().map(|wanted| save(book, wanted)).unwrap_or_default();
     for (at, message) in item.messages.iter().enumerate() {
@@ -210,7 +212,7 @@ fn step(book: &Runbook, item: &Item, tag: &str) -> String {
     text + if item.until.is_some() { "\\endif\n" } else { "" }
 }
 
-/// What is looked at when all is done, and the end of the lock.
+/// The checks at the end, and the release of the lock.
 fn end(book: &Runbook) -> String {
     let version = book.after.as_ref().map_or("NULL".to_owned(), |version| literal(version.as_str()));
     let names = [
@@ -225,12 +227,12 @@ fn end(book: &Runbook) -> String {
     fill(include_str!("end.psql"), &names)
 }
 
-/// Stops the script where the query has a row; message and hint are SQL expressions.
+/// Stops the script if the query returns a row; message and hint are SQL expressions.
 fn refuse(message: &str, hint: &str, rest: &str) -> String {
     raise("EXCEPTION", &format!("MESSAGE = %L, HINT = %L; END',\n    {message},\n    {hint}"), rest)
 }
 
-/// Says something where the query has a row, and goes on.
+/// Prints a warning if the query returns a row, and continues.
 fn warn(message: &str, rest: &str) -> String {
     raise("WARNING", &format!("MESSAGE = %L; END',\n    {message}"), rest)
 }
@@ -240,7 +242,7 @@ fn raise(level: &str, using: &str, rest: &str) -> String {
     format!("SELECT pg_catalog.format('DO %L', {block}\n{rest} \\gexec\n")
 }
 
-/// Sends a message as it is, with who runs it in the place that is kept for that.
+/// Sends a message unchanged, with the actor and host in place of the placeholder.
 fn send(message: &str, who: &str, tag: &str) -> String {
     let quoted: Vec<String> = message.split(who).map(|piece| format!("${tag}${piece}${tag}$")).collect();
     match quoted.as_slice() {
@@ -249,7 +251,7 @@ fn send(message: &str, who: &str, tag: &str) -> String {
     }
 }
 
-/// A word for a dollar quote that is in none of the messages.
+/// A dollar-quote tag that occurs in none of the messages.
 fn tag(book: &Runbook) -> String {
     let polling = book.keys.polling(book.patience);
     let messages = || book.parts.items.iter().flat_map(|item| &item.messages).chain([&polling]);
@@ -258,7 +260,7 @@ fn tag(book: &Runbook) -> String {
     candidates.into_iter().find(is_free).unwrap_or_default()
 }
 
-/// A comment of one line, whatever is in it: psql would run what follows a line break in a name.
+/// A one-line comment, whatever the text contains: psql would run what follows a line break in a name.
 fn comment(text: &str) -> String {
     format!("-- {}\n", visible::line(text))
 }

@@ -1,4 +1,4 @@
-//! Layouts that keep up and down in files of their own: sqlx, golang-migrate, diesel, Flyway.
+//! Layouts with separate files for up and down scripts: sqlx, golang-migrate, diesel, Flyway.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,16 +7,16 @@ use super::{Draft, Layout, Part, Version, entries, read};
 use crate::error::Result;
 use crate::finding::{Finding, Place};
 
-/// What a file name says.
+/// The parts of a file name.
 pub(super) struct Name {
     pub(super) version: Version,
     pub(super) name: String,
     pub(super) up: bool,
-    /// Whether it stands alone, without a down.
+    /// Whether it is a single file, without a down script.
     alone: bool,
 }
 
-/// `20240101_Add users.up.sql`: digits of any number, then anything.
+/// `20240101_Add users.up.sql`: any number of digits, then anything.
 pub(super) fn pair(file: &str) -> Option<Name> {
     let stem = file.strip_suffix(".sql")?;
     let (stem, up, alone) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
@@ -28,8 +28,8 @@ pub(super) fn pair(file: &str) -> Option<Name> {
     Some(Name { version: digits.parse().ok()?, name: name.to_owned(), up, alone })
 }
 
-/// Which tool names pairs like this: sqlx counts with four digits or takes the time, golang-migrate
-/// with six or with none to spare, and always has a direction in the name.
+/// Which tool uses such names: sqlx counts with four digits or uses a timestamp; golang-migrate uses six digits or any
+/// number of digits, and always has a direction in the name.
 pub(super) fn pair_tool<'a>(names: impl Iterator<Item = &'a str>) -> Layout {
     let pairs: Vec<(usize, Name)> =
         names.filter_map(|name| Some((name.find(|c: char| !c.is_ascii_digit())?, pair(name)?))).collect();
@@ -52,15 +52,15 @@ pub(super) fn flyway(file: &str) -> Option<Name> {
     Some(Name { version: version.replace('_', ".").parse().ok()?, name: name.to_owned(), up, alone: false })
 }
 
-/// The migrations of sqlx and golang-migrate. Files that are not SQL are no part of it.
+/// The migrations of sqlx and golang-migrate. Files that are not SQL are ignored.
 pub(super) fn pairs(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
-    let form = "these are named `<digits>_<anything>.up.sql` and `.down.sql`";
+    let form = "name it `<digits>_<anything>.up.sql` or `.down.sql`";
     together(folder, findings, pair, form, |_| false)
 }
 
-/// The migrations of Flyway. Repeatable ones (`R__…`) and callbacks are no part of the chain.
+/// The migrations of Flyway. Repeatable migrations (`R__…`) and callbacks are not part of the chain.
 pub(super) fn versioned(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
-    let form = "these are named `V<version>__<anything>.sql` and `U<version>__<anything>.sql`";
+    let form = "name it `V<version>__<anything>.sql` or `U<version>__<anything>.sql`";
     let aside = |name: &str| name.starts_with("R__") || name.starts_with("before") || name.starts_with("after");
     together(folder, findings, flyway, form, aside)
 }
@@ -79,12 +79,12 @@ fn together(
             continue;
         }
         let Some(name) = parse(&file) else {
-            let finding = Finding::error("file-name", format!("`{file}` fits no pattern"));
+            let finding = Finding::error("file-name", format!("`{file}` is not a migration file name"));
             findings.push(finding.at(Place::file(&path)).help(form));
             continue;
         };
         let Some(mut part) = Part::whole(&path, findings) else { continue };
-        // sqlx's own word for it, on the first line.
+        // sqlx's own directive, on the first line.
         part.no_transaction = part.text.starts_with("-- no-transaction");
         match (name.up, name.alone) {
             (true, _) => ups.push(Draft { version: name.version, name: name.name, up: part, down: None }),
@@ -95,20 +95,20 @@ fn together(
         draft.down = downs.remove(&draft.version);
     }
     for part in downs.into_values() {
-        let finding = Finding::error("up-missing", "this down has no up").at(Place::file(part.path));
-        findings.push(finding.help("write the up beside it, or remove the file"));
+        let finding = Finding::error("up-missing", "this down script has no up script").at(Place::file(part.path));
+        findings.push(finding.help("write the up script next to it, or remove the file"));
     }
     Ok(ups)
 }
 
-/// The migrations of diesel: a folder each.
+/// The migrations of diesel: one folder each.
 pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
     let mut drafts = Vec::new();
     for (name, path) in entries(folder, findings)?.into_iter().filter(|(_, path)| path.is_dir()) {
         let (time, words) = name.split_once('_').unwrap_or((&name, ""));
         let Some(version) = diesel(time) else {
             let finding = Finding::error("file-name", format!("`{name}` does not begin with a version"));
-            findings.push(finding.at(Place::file(&path)).help("these are named `<date and time>_<name>/up.sql`"));
+            findings.push(finding.at(Place::file(&path)).help("name it `<date and time>_<name>/up.sql`"));
             continue;
         };
         let options = path.join("metadata.toml");
@@ -126,8 +126,8 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
 /// How many digits diesel writes for a date and a time.
 const TIME: usize = 14;
 
-/// The version of a folder of diesel: `2025-01-01-000000`, or with a number after it. Diesel compares these as texts, so what
-/// follows the time is a part of its own.
+/// The version of a diesel folder: `2025-01-01-000000`, possibly with a number after it. Diesel compares these as text,
+/// so what follows the time is a separate part.
 fn diesel(time: &str) -> Option<Version> {
     let digits = time.replace('-', "");
     let text = match digits.split_at_checked(TIME) {
@@ -137,7 +137,7 @@ fn diesel(time: &str) -> Option<Version> {
     text.parse().ok()
 }
 
-/// Whether diesel's options say `run_in_transaction = false`.
+/// Whether diesel's options contain `run_in_transaction = false`.
 fn outside(options: &str) -> bool {
     let table: Option<toml::Table> = toml::from_str(options).ok();
     table.and_then(|table| table.get("run_in_transaction")?.as_bool()) == Some(false)

@@ -1,4 +1,4 @@
-//! Layouts that keep up and down in one file, behind markers: dbmate, goose, sql-migrate.
+//! Layouts with the up and down scripts in one file, separated by markers: dbmate, goose, sql-migrate.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use super::{Draft, Layout, Part, Version, entries, read};
 use crate::error::Result;
 use crate::finding::{Finding, Place};
 
-/// What a line that is a marker says.
+/// The meaning of a marker line.
 enum Mark {
     Up {
         outside: bool,
@@ -17,11 +17,11 @@ enum Mark {
     },
     /// The whole file runs without a transaction.
     Outside,
-    /// A line for the tool that changes nothing here.
+    /// A marker that has no effect here.
     Other,
 }
 
-/// Which tool's markers a text has.
+/// The tool whose markers a text has.
 pub(super) fn mark_of(text: &str) -> Option<Layout> {
     text.lines().find_map(|line| {
         let (tool, _) = body(line)?;
@@ -29,7 +29,7 @@ pub(super) fn mark_of(text: &str) -> Option<Layout> {
     })
 }
 
-/// The tool that a marker is for, and its words.
+/// The tool of a marker, and its words.
 fn body(line: &str) -> Option<(Layout, &str)> {
     let comment = line.trim().strip_prefix("--")?.trim_start();
     if let Some(rest) = comment.strip_prefix("+goose") {
@@ -69,7 +69,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
         };
         let Some(version) = version else {
             let finding = Finding::error("file-name", format!("`{file}` does not begin with a version"));
-            findings.push(finding.at(Place::file(&path)).help("these are named `<digits>_<anything>.sql`"));
+            findings.push(finding.at(Place::file(&path)).help("name it `<digits>_<anything>.sql`"));
             continue;
         };
         let name = stem[digits.len()..].trim_start_matches(['_', '-']).to_owned();
@@ -77,7 +77,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
             Some((up, down)) => drafts.push(Draft { version, name, up, down }),
             None => {
                 let finding =
-                    Finding::error("no-marker", format!("there is no {layout} marker for the up in this file"));
+                    Finding::error("no-marker", format!("this file has no {layout} marker for the up script"));
                 findings
                     .push(finding.at(Place::file(&path)).help("name the tool that wrote it: `layout` in migrate.toml"));
             }
@@ -86,17 +86,17 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
     Ok(drafts)
 }
 
-/// The digits with which a name begins.
+/// The digits at the start of a name.
 fn digits(name: &str) -> &str {
     &name[..name.find(|c: char| !c.is_ascii_digit()).unwrap_or(name.len())]
 }
 
-/// The versions of the files of sql-migrate, which knows a file by its whole name. It runs them in the order of their
-/// numbers, those with the same number in the order of their names, and those without a number after all others.
+/// The versions of the files of sql-migrate, which identifies a file by its whole name. It runs files in the order of
+/// their numbers, files with the same number in the order of their names, and files without a number last.
 struct Numbers {
     /// Whether any file has a number.
     any: bool,
-    /// How many files of a number are taken.
+    /// How many files of each number were counted.
     taken: BTreeMap<Version, usize>,
 }
 
@@ -105,10 +105,10 @@ impl Numbers {
         Self { any: names.any(|name| !digits(name).is_empty()), taken: BTreeMap::new() }
     }
 
-    /// The version of the next file: its number, and for a later one of the same number its place among them.
+    /// The version of the next file: its number, and for a later file with the same number its position among them.
     fn take(&mut self, digits: &str) -> Version {
         let number = digits.parse().unwrap_or_else(|_| match self.any {
-            // It reads no greater number than this one.
+            // It accepts no greater number than this one.
             true => Version::from(i64::MAX.cast_unsigned()),
             false => Version::from(self.taken.len() as u64 + 1),
         });
@@ -119,7 +119,7 @@ impl Numbers {
     }
 }
 
-/// The two parts of a file, each with the rest blanked.
+/// The two parts of a file, each with the rest replaced by blanks.
 fn split(layout: Layout, path: &Path, text: &str) -> Option<(Part, Option<Part>)> {
     let part = || Part { path: path.to_owned(), text: String::with_capacity(text.len()), no_transaction: false };
     let (mut up, mut down) = (part(), part());
@@ -152,7 +152,7 @@ fn split(layout: Layout, path: &Path, text: &str) -> Option<(Part, Option<Part>)
     has_up.then(|| (up, has_down.then_some(down)))
 }
 
-/// As many bytes that say nothing, with the same line breaks.
+/// The same number of blank bytes, with the same line breaks.
 fn blank(line: &str) -> String {
     line.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
 }

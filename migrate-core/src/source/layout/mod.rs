@@ -1,9 +1,8 @@
-//! Folders that other tools wrote, read as they are.
+//! Reads the migration folders of other tools.
 //!
-//! Each layout only says which files belong to which migration and which bytes of them are its
-//! up and its down; the rest of a shared file is blanked, so that lines and columns stay what
-//! they are. What a tool reads besides (callbacks, placeholders, seeds) is not read here:
-//! docs/FORMATS.md says what.
+//! Each layout only determines which files belong to which migration and which bytes of them are its up script and its
+//! down script; the rest of a shared file is replaced by blanks, so that lines and columns stay the same. Other inputs
+//! of a tool (callbacks, placeholders, seeds) are not read: see docs/FORMATS.md.
 
 mod files;
 mod marked;
@@ -20,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Place};
 use crate::regular;
 
-/// Which tool's files a folder holds.
+/// The tool whose files a folder contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Layout {
@@ -54,23 +53,23 @@ const WORDS: [(Layout, &str); 8] = [
     (Layout::Flyway, "flyway"),
 ];
 
-/// How many files of a folder tell whose it is.
+/// How many files of a folder are examined to detect its tool.
 const LOOKED_AT: usize = 1000;
 
-/// A text that names no layout.
+/// A text that is not the name of a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotALayout;
 
 impl Layout {
-    /// The words for all of them.
+    /// The names of all layouts.
     pub fn names() -> Vec<&'static str> {
         WORDS.iter().map(|(_, word)| *word).collect()
     }
 
-    /// Which tool wrote a folder, judged by its names and by what the first lines of its files say.
+    /// Detects which tool wrote a folder, from the file names and the first lines of the files.
     ///
-    /// A folder of which most files are named as ours is ours: a misnamed one in it is a mistake. Of thousands of files the first
-    /// that the folder lists are enough to tell.
+    /// If most file names follow our pattern, the folder is ours: a misnamed file in it is a mistake. In a folder with
+    /// thousands of files, the first ones that the folder lists are enough.
     pub fn detect(folder: &Path) -> Self {
         let Ok(entries) = fs::read_dir(folder) else { return Self::Roundtrip };
         let (mut sql, mut others) = (Vec::new(), Vec::new());
@@ -95,17 +94,17 @@ impl Layout {
         }
     }
 
-    /// Reads a folder of this layout, and checks what is in it.
+    /// Reads a folder of this layout, and checks its files.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Files`] with one finding for each problem of the folder.
+    /// [`ErrorKind::Files`] with one finding for each problem in the folder.
     pub fn load(self, folder: impl AsRef<Path>) -> Result<MigrationSet> {
         self.load_by(folder.as_ref(), |folder| MigrationSet::load(folder))
     }
 
-    /// Reads a folder of this layout for a migrator; see [`MigrationSet::read`]. The files of other tools are checked at once, for
-    /// what of them is sent depends on their statements.
+    /// Reads a folder of this layout for a migrator; see [`MigrationSet::read`]. The files of other tools are checked
+    /// at once, because what is sent of them depends on their statements.
     ///
     /// # Errors
     ///
@@ -126,7 +125,9 @@ impl Layout {
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
         for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
             let twice = assemble::twice(&pair[1].up.path, &pair[0].up.path);
-            findings.push(twice.help(format!("rename the one that no database has: {self} knows it by its version")));
+            findings.push(twice.help(format!(
+                "rename the one that is not applied to any database: {self} identifies migrations by version"
+            )));
         }
         let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();
         match findings.is_empty() {
@@ -148,7 +149,7 @@ impl Layout {
     }
 }
 
-/// Whether a file has the name of a way up in a layout that keeps ups in files of their own.
+/// Whether a file has the name of an up script in a layout with separate up scripts.
 pub(super) fn named_like(layout: Layout, name: &str) -> bool {
     let found = match layout {
         Layout::Flyway => files::flyway(name),
@@ -171,7 +172,7 @@ impl FromStr for Layout {
     }
 }
 
-/// A migration as a layout found it.
+/// A migration as found by a layout.
 struct Draft {
     version: Version,
     name: String,
@@ -179,7 +180,7 @@ struct Draft {
     down: Option<Part>,
 }
 
-/// One direction of it: the text that is sent, at the places where it stands in the file.
+/// One direction of it: the text that is sent, at the same positions as in the file.
 pub(super) struct Part {
     pub(super) path: PathBuf,
     pub(super) text: String,
@@ -205,7 +206,7 @@ fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
     text.map_err(|finding| findings.push(finding)).ok().map(|text| text.to_string())
 }
 
-/// The entries of a folder, sorted by name. One whose name cannot be shown is a finding.
+/// The entries of a folder, sorted by name. An entry whose name cannot be displayed is a finding.
 fn entries(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, PathBuf)>> {
     let entries = fs::read_dir(folder).map_err(|error| load::no_folder(folder, &error))?;
     let mut is_plain = |entry: &fs::DirEntry| {
