@@ -38,7 +38,7 @@ fn a_wrong_address_is_explained() {
         let arguments = with(&url);
         check(&project, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), exit, code, part);
     }
-    check(&project, &["status", "--database", &format!("mysql://u:{SECRET}@h/d")], 2, "database-url", "no database");
+    check(&project, &["status", "--database", &format!("mysql://u:{SECRET}@h/d")], 2, "database-url", "not a database");
     project.end();
 }
 

@@ -208,7 +208,7 @@ fn a_receiver_that_asks_for_a_pause_is_left_alone() {
     let receiver = Receiver::new(&[Answer::Tomorrow, Answer::Status(200)]);
     let project = project("[notify.team]\nurl = \"env:HOOK\"\n");
     let said = run(&project, &receiver.url(), &ROLLBACK).ok();
-    assert!(remarks(&said).contains("answers 429"), "{said:?}");
+    assert!(remarks(&said).contains("responded with 429"), "{said:?}");
     assert_eq!(receiver.events(), ["success"]);
     project.end();
 }
@@ -294,7 +294,7 @@ fn hooks_can_be_tried() {
     assert!((refused.code, refused.out.contains("403 Forbidden")) == (1, true), "{refused:?}");
     assert_eq!(receiver.heard()[1].body["command"], "notify test");
     let unknown = run(&project, "", &["notify", "test", "tam"]);
-    assert!((unknown.code, unknown.err.contains("there are other, team")) == (2, true), "{unknown:?}");
+    assert!((unknown.code, unknown.err.contains("the webhooks are other, team")) == (2, true), "{unknown:?}");
     project.end();
 }
 

@@ -94,7 +94,7 @@ fn a_server_that_others_use_is_not_given_roles() {
     let refused = said(command.env("ROUNDTRIP_TEST_SERVER", project.url()).output().unwrap());
     assert_ne!(refused.code, 0);
     assert!(
-        refused.err.contains("the whole server shares") && refused.err.contains("ROUNDTRIP_TEST_SERVER"),
+        refused.err.contains("objects of a whole server") && refused.err.contains("ROUNDTRIP_TEST_SERVER"),
         "{refused:?}"
     );
     assert_eq!(project.query("SELECT count(*) FROM pg_roles WHERE rolname = 'rt_setup_refused'"), ["0"]);
