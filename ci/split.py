@@ -2,7 +2,7 @@
 
 Usage: python split.py SPLITTER COUNT [SEED]
 
-SPLITTER is the executable of migrate-core/examples/split.rs. Needs pglast, which contains the scanner and the grammar of
+SPLITTER is the executable of migrate-base/examples/split.rs. Needs pglast, which contains the scanner and the grammar of
 PostgreSQL. Most scripts are valid, and the grammar says where their statements are. For scripts that the grammar refuses,
 the scanner says it, unless they contain the body of a function, which only the grammar understands. Scripts that the
 scanner refuses as well are left out. Exits with 1 at the first differences, and prints the scripts, shortened as far as

@@ -13,5 +13,5 @@ if ! "$python" -c 'import pglast' 2>/dev/null; then
     python3 -m venv "$tools/split"
     "$tools/split/bin/pip" install --quiet 'pglast>=8,<9'
 fi
-cargo build --quiet -p migrate-core --example split
+cargo build --quiet -p migrate-base --example split
 "$python" ci/split.py "${CARGO_TARGET_DIR:-target}/debug/examples/split" "$count" "${3:-1}"

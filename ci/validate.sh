@@ -27,7 +27,7 @@ if [ ! -f "$schema" ]; then
     (cd "$tools/sarif" && cargo vendor --quiet >config.toml)
 fi
 # One of its patterns is not valid in the JavaScript dialect, which is the default.
-"$check" --regex-variant python --schemafile "$schema" xtask/src/report/sample/report.sarif
+"$check" --regex-variant python --schemafile "$schema" migrate-cli/src/report/sample/report.sarif
 
 # GitHub reads its list of versions from a file; GitLab cannot, so compare the two.
 if ! tr -d '[:space:]' <ci/gitlab-ci.yml | grep -qF "POSTGRES:$(tr -d '[:space:]' <ci/postgres-versions.json)"; then

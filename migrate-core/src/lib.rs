@@ -19,50 +19,16 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
 )]
 
-// Basic types that everything else uses.
-pub mod config;
-pub mod duration;
-pub mod error;
-pub mod finding;
-pub mod hint;
-pub mod ident;
-pub mod lock_mode;
-mod parallel;
-pub mod regular;
-pub mod suggest;
-mod template;
-pub mod visible;
-
-// Text processing without I/O.
-pub mod source;
-pub mod sql;
-
-// The schema of a database, and common changes to it.
-pub mod draft;
-pub mod schema;
-
-// Server.
-pub mod db;
-pub mod ledger;
-
-// Engine.
-pub mod runner;
-
-// Features for teams.
 pub mod audit;
-pub mod consumer;
 pub mod drift;
-#[cfg(feature = "lint")]
-pub mod effect;
-pub mod evidence;
 pub mod kept;
-#[cfg(feature = "lint")]
-pub mod lint;
-#[cfg(feature = "lint")]
-pub mod locks;
+pub mod ledger;
+pub mod ours;
+pub mod runner;
+pub mod source;
 
-pub use db::{Database, PgConnection};
-pub use error::{Error, ErrorKind, Result};
+pub use migrate_base::db::{Database, PgConnection};
+pub use migrate_base::error::{Error, ErrorKind, Result};
 pub use runner::{
     Cancel, CodeError, CodeMigration, CodeMigrations, Migrator, Options, Plan, Policy, RunReport, Target,
 };

@@ -142,3 +142,15 @@ impl ServerError {
         }
     }
 }
+
+/// Why nothing could be proven.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProofError {
+    /// There is no server, or it refuses.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The chain before the first checked migration cannot be applied, or the server is gone.
+    #[error(transparent)]
+    Core(#[from] migrate_core::Error),
+}

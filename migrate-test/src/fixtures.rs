@@ -24,9 +24,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use migrate_core::config::Config;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_review::config::Config;
 use rstest::fixture;
 
 use crate::ephemeral::{EphemeralServer, Setup, TestDatabase, migrated};

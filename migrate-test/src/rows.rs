@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use migrate_core::ident::{QualifiedName, ident};
+use migrate_base::ident::{QualifiedName, ident};
 use migrate_core::runner::{Rehearsal, Touched};
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_schema::{Id, Kind, Object, Schema};
 
 /// A table by its schema and name, as in the catalog.
 pub(crate) type TableName = (String, String);
@@ -21,6 +21,21 @@ pub(crate) struct Table {
 /// The rows of all tables.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rows(BTreeMap<TableName, Arc<Table>>);
+
+/// A table that had no rows, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithoutRows {
+    /// The table: `public.users`.
+    pub table: String,
+    /// The server's message for the last row that it refused.
+    pub why: String,
+}
+
+impl fmt::Display for WithoutRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} got no rows: {}", self.table, self.why)
+    }
+}
 
 /// A loss in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]

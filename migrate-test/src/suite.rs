@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use migrate_core::config::{Config, RowsWanted};
+use migrate_base::visible;
 use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, MigrationSet, visible};
+use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_review::config::{Config, RowsWanted};
 
 use crate::Setup;
 use crate::proof::{self, Proof, ProofError, Report};

@@ -4,5 +4,5 @@
 mod migrations;
 
 fn main() -> std::process::ExitCode {
-    xtask::main(migrations::all())
+    migrate_cli::main(migrations::all())
 }

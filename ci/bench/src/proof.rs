@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use migrate_core::{CodeMigrations, Database, MigrationSet, schema};
+use migrate_core::{CodeMigrations, Database, MigrationSet};
+use migrate_schema as schema;
 use migrate_test::{EphemeralServer, TestDatabase, migrated};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 

@@ -1,9 +1,10 @@
 //! Lists the recorded commands, with those that our own runs executed.
 
+use migrate_base::db::Reader;
+use migrate_base::error::Result;
+use migrate_base::ident::{QualifiedName, literal};
+
 use super::table;
-use crate::db::Reader;
-use crate::error::Result;
-use crate::ident::{QualifiedName, literal};
 
 /// A DDL command, and one object of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

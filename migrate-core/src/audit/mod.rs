@@ -6,11 +6,11 @@
 
 mod list;
 
-use crate::db::{Database, Failure, Session};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
-use crate::ident::{QualifiedName, ident, literal};
-use crate::template::fill;
+use migrate_base::db::{Database, Failure, Session};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+use migrate_base::ident::{QualifiedName, ident, literal};
+use migrate_base::template::fill;
 
 pub use list::{Filter, Record, list};
 

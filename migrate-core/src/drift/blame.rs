@@ -1,8 +1,9 @@
 //! Finds the recorded command that caused a difference.
 
+use migrate_schema::{Id, Kind};
+
 use super::{Difference, What};
 use crate::audit::Record;
-use crate::schema::{Id, Kind};
 
 /// The command that caused a difference, if the audit shows it for certain: a command about the object itself, a
 /// command about its parent whose text mentions it, or a command that changed a name or privileges. Commands of

@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use migrate_base::ident::plain;
+use migrate_base::sql::tokens;
+use migrate_schema::ddl::{Ddl, Hazard, Statement, in_two_steps};
+use migrate_schema::{Described, Id, Kind, Object, Schema};
+
 use super::update::Update;
-use crate::ident::plain;
-use crate::schema::ddl::{Ddl, Hazard, Statement, in_two_steps};
-use crate::schema::{Described, Id, Kind, Object, Schema};
-use crate::sql::tokens;
 
 /// Inserts, before each statement after which a column rejects rows without a value, a statement that sets the value:
 /// the migrations' own (`own` are their statements that change rows), or the default of the column, which is then set

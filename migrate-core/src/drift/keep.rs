@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::ident::catalog_name;
+use migrate_base::sql::tokens;
+use migrate_schema::ddl::{Hazard, Statement};
+use migrate_schema::{Id, Kind};
+
 use super::fill::{Filling, about};
 use super::steps::undecided;
 use super::update::Update;
-use crate::ident::catalog_name;
-use crate::schema::ddl::{Hazard, Statement};
-use crate::schema::{Id, Kind};
-use crate::sql::tokens;
 
 impl Filling<'_> {
     /// Places statements that read rows before the statements that drop these rows. A statement that writes to a column

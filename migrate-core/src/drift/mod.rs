@@ -16,8 +16,8 @@ mod update;
 
 use std::sync::Arc;
 
-use crate::schema::ddl::unowned;
-use crate::schema::{Change, Id, Object, Schema, Sides};
+use migrate_schema::ddl::unowned;
+use migrate_schema::{Change, Id, Object, Schema, Sides};
 
 pub use blame::who;
 pub use fill::fill;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use migrate_base::ident::{literal, literals, plain};
+use migrate_schema::ddl::Renaming;
+use migrate_schema::{Id, Kind, Schema};
+
 use super::pending::{Done, Part};
-use crate::ident::{literal, literals, plain};
-use crate::schema::ddl::Renaming;
-use crate::schema::{Id, Kind, Schema};
 
 /// The renames of pending migrations, by their state in the database.
 #[derive(Debug, Clone, Default)]

@@ -1,8 +1,9 @@
 //! Finds whether a conflicting or missing object was created or removed by somebody else; only if that is certain.
 
+use migrate_schema::{Id, Kind};
+
 use super::blame::{adds, identity, mentions};
 use crate::audit::Record;
-use crate::schema::{Id, Kind};
 use crate::source::Migration;
 
 /// Whether an object exists unexpectedly or is missing.

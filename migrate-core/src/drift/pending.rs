@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use migrate_schema::ddl::unowned;
+use migrate_schema::{Change, Fact, Id, Object, Schema, Sides};
+
 use super::belongs;
-use crate::schema::ddl::unowned;
-use crate::schema::{Change, Fact, Id, Object, Schema, Sides};
 
 /// How much of a migration's change to an object is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::schema::{Id, Kind, Object};
-use crate::suggest;
+use migrate_base::suggest;
+use migrate_schema::{Id, Kind, Object};
 
 /// Objects that do not count as drift: a kind, or any kind, and a name with its schema, in which `*` stands for any
 /// characters.

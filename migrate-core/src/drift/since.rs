@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use migrate_schema::ddl::unowned;
+use migrate_schema::{FORM, Fact, Id, Object, Schema};
+
 use super::Difference;
 use crate::ledger::HistoryEntry;
-use crate::schema::ddl::unowned;
-use crate::schema::{FORM, Fact, Id, Object, Schema};
 
 /// The period in which something happened, in UTC, as RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use migrate_base::sql::lex::words;
+use migrate_base::sql::{Class, is_local_setting, tokens};
+use migrate_schema::Schema;
+use migrate_schema::ddl::{Hazard, Stage, Statement};
+
 use super::update::Update;
-use crate::schema::Schema;
-use crate::schema::ddl::{Hazard, Stage, Statement};
 use crate::source::{Migration, Script};
-use crate::sql::lex::words;
-use crate::sql::{Class, is_local_setting, tokens};
 
 /// A statement of a pending migration, or a migration in Rust as a whole.
 #[derive(Debug, Clone)]

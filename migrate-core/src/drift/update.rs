@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::ident::{catalog_name, plain};
-use crate::schema::{Id, Kind, Object, Schema};
-use crate::sql::lex::words;
+use migrate_base::ident::{catalog_name, plain};
+use migrate_base::sql::lex::words;
+use migrate_schema::{Id, Kind, Object, Schema};
 
 /// A parsed `UPDATE`.
 pub(super) struct Update<'a> {

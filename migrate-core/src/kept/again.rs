@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::ident::catalog_name;
+use migrate_base::ident::catalog_name;
+use migrate_base::sql::{Class, quoted, tokens};
+
 use crate::source::Script;
-use crate::sql::{Class, quoted, tokens};
 
 /// What is known about an up script before it is tried.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Reports how much of the data that rollbacks kept was restored, in sentences for the user who applied the migrations
 //! again.
 
+use migrate_base::ident::{QualifiedName, literal, plain};
+
 use super::registry;
-use crate::ident::{QualifiedName, literal, plain};
 
 /// One copy, and how much of it was restored.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! Lists the kept data, from the registry.
 
+use migrate_base::db::Database;
+use migrate_base::error::Result;
+use migrate_base::ident::{QualifiedName, ident, literal};
+
 use super::registry;
-use crate::db::Database;
-use crate::error::Result;
-use crate::ident::{QualifiedName, ident, literal};
 
 /// What a rollback copied from one table or sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,10 @@ mod list;
 
 use std::collections::BTreeSet;
 
-use crate::ident::{QualifiedName, literal, nullable};
+use migrate_base::ident::{QualifiedName, literal, nullable};
+use migrate_base::template::fill;
+
 use crate::source::Version;
-use crate::template::fill;
 
 pub(crate) use again::Again;
 pub use list::{Kept, list};
@@ -42,7 +43,7 @@ pub(crate) fn registry(ledger: &QualifiedName) -> QualifiedName {
 }
 
 /// Whether a table is the registry of a ledger, or one of its copies.
-pub(crate) fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool {
+pub fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool {
     let rest = table.strip_prefix(ledger.name()).and_then(|rest| rest.strip_prefix("_kept"));
     let is_number = |rest: &str| rest.strip_prefix('_').is_some_and(|n| n.parse::<u64>().is_ok());
     schema == ledger.schema() && rest.is_some_and(|rest| rest.is_empty() || is_number(rest))

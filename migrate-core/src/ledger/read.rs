@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::db::{Failure, Row, Session};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+use migrate_base::ident::{QualifiedName, literal};
+
 use super::rights::{self, Wanted};
 use super::{HistoryEntry, LedgerEntry};
-use crate::db::{Failure, Row, Session};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
-use crate::ident::{QualifiedName, literal};
 use crate::source::{Checksum, Version};
 
 /// The rows that determine the present state, oldest first, and the number of the newest row of any kind; `None` if

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use migrate_base::db::MARKER;
+use migrate_base::ident::{QualifiedName, literal, nullable};
+use migrate_base::template::fill;
+
 use super::{Actor, Direction, Event};
-use crate::db::MARKER;
-use crate::ident::{QualifiedName, literal, nullable};
 use crate::source::Migration;
-use crate::template::fill;
 
 /// The content of a new row; the actor is the same for a whole run.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,7 @@
 //! The privileges of a role on the ledger, and the statement that grants missing ones.
 
-use crate::db::Session;
-use crate::ident::{QualifiedName, literal, plain};
+use migrate_base::db::Session;
+use migrate_base::ident::{QualifiedName, literal, plain};
 
 /// The required access to an existing ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

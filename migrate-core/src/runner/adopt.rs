@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+
 use super::{Migrator, State, obstacle};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
 use crate::ledger::{Direction, Event, Record};
 use crate::source::{Migration, Version};
 

@@ -1,8 +1,9 @@
 //! Runs one statement of a script by itself on a shadow database, for a script that somebody stopped halfway.
 
+use migrate_base::error::Result;
+
 use super::rehearse::Rehearsal;
 use super::singly;
-use crate::error::Result;
 use crate::source::Script;
 
 impl Rehearsal {

@@ -3,17 +3,18 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::db::{Failure, Session};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::literal;
+use migrate_base::sql::{Class, tokens};
+
 use super::execute::Executor;
 use super::plan::{Plan, Step, Work};
 use super::{Migrator, Options, explain};
-use crate::db::{Failure, Session};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::ident::literal;
 use crate::kept::{self, Again, Aside, Purge};
 use crate::ledger::Direction;
 use crate::source::{Script, Version};
-use crate::sql::{Class, tokens};
 
 impl Executor<'_> {
     /// Sends SQL that changes kept data, and ends the run.

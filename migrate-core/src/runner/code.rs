@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use migrate_base::db::{Failure, PgConnection};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
 
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
@@ -14,9 +17,6 @@ use super::locate::Where;
 use super::plan::Step;
 use super::pulse::Course;
 use super::{aside, explain, obstacle};
-use crate::db::{Failure, PgConnection};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
 use crate::ledger::{Direction, Event, Record, Since};
 use crate::source::Version;
 

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use migrate_base::db::{Advance, Failure, Fence, Guard, Holder, Limits, Look, Refused, Reply, Seen, Session, Verdict};
+use migrate_base::error::Result as Outcome;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::options::{LEAVING, Options, Progress};
 use super::pulse::{Course, Pulse};
-use crate::db::{Advance, Failure, Fence, Guard, Holder, Limits, Look, Refused, Reply, Seen, Session, Verdict};
-use crate::error::Result as Outcome;
 
 /// How a message failed.
 #[derive(Debug)]

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use migrate_base::db::{Failure, Fence, Marker, Reply, pooler};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::sql::outlives_reset;
 use tokio::time::sleep;
 
 use super::drive::{Broken, Lines};
@@ -12,13 +15,11 @@ use super::message::{Message, Settings, own_timeouts};
 use super::options::{Done, Options, Progress, RunReport};
 use super::plan::{Plan, Step, Work};
 use super::pulse::Course;
+use super::untouched::{leaves_session, may_make_event_triggers};
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::db::{Failure, Fence, Marker, Reply, pooler};
-use crate::error::{Error, ErrorKind, Result};
 use crate::kept::Aside;
 use crate::ledger::{Direction, Event, Record, Writer};
 use crate::source::{Script, Version};
-use crate::sql::{leaves_session, may_make_event_triggers, outlives_reset};
 
 /// A run in progress.
 pub(super) struct Executor<'a> {
@@ -300,7 +301,7 @@ fn jittered(pause: Duration) -> Duration {
 }
 
 fn lock_lost() -> Error {
-    use crate::finding::Finding;
+    use migrate_base::finding::Finding;
     Error::new(
         ErrorKind::Lock,
         Finding::error("lock-lost", "the migration lock was lost during the run, so the run stopped")

@@ -1,16 +1,17 @@
 //! Explains a statement that the server refused: file, line, caret, reason, next step.
 
+use migrate_base::db::Failure;
+use migrate_base::error::{Error, ErrorKind};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::catalog_name;
+use migrate_base::sql::lex::words;
+
 use super::drive::Broken;
 use super::locate::{At, Where};
 use super::plan::{Step, Work};
 use super::singly;
-use crate::db::Failure;
-use crate::error::{Error, ErrorKind};
-use crate::finding::{Finding, Place};
-use crate::ident::catalog_name;
 use crate::ledger::Direction;
 use crate::source::Script;
-use crate::sql::lex::words;
 
 /// Creates the error for a script that failed.
 pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {

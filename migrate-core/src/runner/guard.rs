@@ -1,8 +1,8 @@
 //! Refuses what a rehearsal does to a server with other users, before it is committed.
 
-use crate::db::Failure;
-use crate::error::{Error, ErrorKind};
-use crate::finding::Finding;
+use migrate_base::db::Failure;
+use migrate_base::error::{Error, ErrorKind};
+use migrate_base::finding::Finding;
 
 /// A query that fails if its transaction wrote to an object that is shared by the whole server, such as roles. What a
 /// transaction does to its own database is not checked. The query runs after each script, so it identifies catalogs by

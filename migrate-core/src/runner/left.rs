@@ -3,6 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::db::{Failure, Row};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::{QualifiedName, literal};
+use migrate_base::sql::{self, Class, IndexName};
+
 use super::execute::Executor;
 use super::explain;
 use super::locate::Where;
@@ -10,12 +16,7 @@ use super::options::Progress;
 use super::plan::Step;
 use super::pulse::Course;
 use super::singly::{self, PATIENTLY};
-use crate::db::{Failure, Row};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::ident::{QualifiedName, literal};
 use crate::source::{Script, Version};
-use crate::sql::{self, Class, IndexName};
 
 /// In the note of a failure, precedes what the statement left half done.
 pub(super) const LEFT_BEHIND: &str = "; left behind: ";

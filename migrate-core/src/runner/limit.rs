@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
+use migrate_base::db::{Answer, Database, Failure, Refusal, Session};
+use migrate_base::duration::display;
+use migrate_base::error::Error;
 use tokio::time::timeout;
 
-use crate::db::{Answer, Database, Failure, Refusal, Session};
-use crate::duration::display;
-use crate::error::Error;
 use crate::source::Script;
 
 /// How much later than the server the client gives up, and how long a cancelled statement may take to end.

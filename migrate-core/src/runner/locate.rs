@@ -4,10 +4,11 @@
 //! not the wrong one: the position decides. For all other errors the position only refines what the answers tell, and
 //! if the two disagree, it is not shown.
 
+use migrate_base::db::{Failure, InnerPosition};
+use migrate_base::sql::byte_of_position;
+
 use super::message::Message;
-use crate::db::{Failure, InnerPosition};
 use crate::source::Script;
-use crate::sql::byte_of_position;
 
 /// Which part of a migration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

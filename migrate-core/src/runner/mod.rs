@@ -33,13 +33,15 @@ mod singly;
 mod state;
 mod status;
 mod stepwise;
+mod untouched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::db::{self, Database, LockKeys, Reader, Session, pooler};
-use crate::error::{Error, ErrorKind, Result};
+use migrate_base::db::{self, Database, LockKeys, Reader, Session, pooler};
+use migrate_base::error::{Error, ErrorKind, Result};
+
 use crate::ledger::{self, HistoryEntry};
 use crate::source::{MigrationSet, Version};
 
@@ -51,7 +53,7 @@ pub use paced::{Pace, Paced};
 pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
 pub use rehearse::{Rehearsal, Rows, Touched};
 pub use resolve::{Reality, Resolution, Unresolved};
-pub use runbook::{Runbook, page};
+pub use runbook::{Contact, Runbook, page};
 pub use state::{Applied, State, Unfinished};
 pub use status::{AppliedStatus, PendingStatus, Status};
 
@@ -75,7 +77,8 @@ const STALE: (u32, u32) = (100, 3);
 impl Again {
     /// Whether the error of a plan is a reason to plan again.
     pub fn may(&mut self, plan: &Plan, error: &Error) -> bool {
-        let is_stale = error.kind() == ErrorKind::Stale && error.report().is_none_or(|report| report.done.is_empty());
+        let is_stale =
+            error.kind() == ErrorKind::Stale && RunReport::of(error).is_none_or(|report| report.done.is_empty());
         self.tries += 1;
         self.seen = if self.seen.0 == plan.newest() { (plan.newest(), self.seen.1 + 1) } else { (plan.newest(), 1) };
         is_stale && self.tries < STALE.0 && self.seen.1 < STALE.1
@@ -294,7 +297,7 @@ impl Migrator {
         match outcome.and(released) {
             Ok(()) => Ok(report),
             Err(error) => {
-                let error = refusal::told(error.with_report(report), plan, &self.options, &self.database);
+                let error = refusal::told(error.carrying(report), plan, &self.options, &self.database);
                 Err(self.tell_of_others(error).await)
             }
         }

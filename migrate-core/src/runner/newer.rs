@@ -1,9 +1,10 @@
 //! A database that is newer than the folder: an older program finds it after a deploy was rolled back.
 
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::{QualifiedName, plain};
+
 use super::obstacle::applied_then;
 use super::state::{Applied, State};
-use crate::finding::{Finding, Place};
-use crate::ident::{QualifiedName, plain};
 use crate::source::{MigrationSet, Version};
 
 /// Another possible reason for a migration in the ledger that is unknown here.

@@ -1,10 +1,11 @@
 //! The findings for everything that can prevent the files and the ledger from reaching a target.
 
+use migrate_base::db::Holder;
+use migrate_base::finding::{Finding, Place};
+
 use super::newer;
 use super::plan::DownFrom;
 use super::state::{Applied, State, Unfinished};
-use crate::db::Holder;
-use crate::finding::{Finding, Place};
 use crate::ledger::Direction;
 use crate::source::{Migration, MigrationSet, Script, Version};
 
@@ -294,7 +295,7 @@ pub(super) fn undoes_never_run(applied: &Applied) -> Finding {
 }
 
 fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> Option<&'a str> {
-    crate::suggest::nearest(version.as_str(), known.map(Version::as_str))
+    migrate_base::suggest::nearest(version.as_str(), known.map(Version::as_str))
 }
 
 pub(super) fn no_code(set: &MigrationSet, version: &Version) -> Finding {

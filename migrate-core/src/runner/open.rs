@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use migrate_base::db::{Database, Session, wait};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+
 use super::explain;
 use super::options::{Cancel, Options, Progress};
 use super::state::State;
-use crate::db::{Database, Session, wait};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
 use crate::ledger::LedgerEntry;
 
 /// Connects according to the options.

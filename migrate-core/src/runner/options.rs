@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::db::{Database, Holder};
+use migrate_base::error::Error;
+use migrate_base::ident::QualifiedName;
+use migrate_schema::Schema;
 use tokio::sync::watch;
 
 use super::plan::Step;
-use crate::db::{Database, Holder};
-use crate::ident::QualifiedName;
 use crate::ledger::{Actor, Direction};
-use crate::schema::Schema;
 
 /// The options of a run; the defaults are meant for production.
 #[derive(Clone)]
@@ -148,6 +149,13 @@ pub struct RunReport {
     pub elapsed: Duration,
     /// The schema after the last commit, without the ledger, if its fingerprint was recorded.
     pub schema: Option<Schema>,
+}
+
+impl RunReport {
+    /// What was applied or rolled back, and committed, before a run failed with this error.
+    pub fn of(error: &Error) -> Option<&Self> {
+        error.carried()
+    }
 }
 
 /// Cancels a run from elsewhere, for example from a signal handler.

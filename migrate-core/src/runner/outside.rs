@@ -6,14 +6,16 @@
 
 use std::time::Duration;
 
+use migrate_base::db::{Database, Reader};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::ident::{QualifiedName, literal};
+use migrate_schema::{self as schema, Id, Schema};
+
 use super::{Migrator, State};
 use crate::audit::{self, Filter, Record};
-use crate::db::{Database, Reader};
 use crate::drift::{self, Bounds, Difference, Fault, Named, Seen, What};
-use crate::error::{Error, ErrorKind, Result};
-use crate::ident::{QualifiedName, literal};
 use crate::ledger::HistoryEntry;
-use crate::schema::{self, Id, Schema};
+use crate::ours;
 use crate::source::{Body, Migration};
 
 /// How long the investigation of a failure may take.
@@ -146,7 +148,7 @@ fn bounds(fault: Fault, id: Option<&Id>, schema: &Schema, history: &[HistoryEntr
 async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Result<Scene> {
     let recording = audit::recording(database, ledger).await?;
     let mut reader = Reader::open(database).await?;
-    let schema = schema::read_with(&mut reader).await?.without(ledger);
+    let schema = ours::without(schema::read_with(&mut reader).await?, ledger);
     let records = match recording.has_records && recording.readable {
         true => audit::list(&mut reader, ledger, &Filter::recent()).await?,
         false => Vec::new(),

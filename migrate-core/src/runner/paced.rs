@@ -6,6 +6,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use migrate_base::db::{Answer, Failure, PgConnection};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::sql::lex::words;
+use migrate_base::sql::{Class, Statement, quoted};
+
 use super::code;
 use super::execute::needs_fresh_session;
 use super::explain;
@@ -15,12 +20,8 @@ use super::message::own_timeouts;
 use super::plan::{Step, Work};
 use super::rehearse::{Rehearsal, Rows, broken, rows, step};
 use super::singly::OURSELVES;
-use crate::db::{Answer, Failure, PgConnection};
-use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Direction;
 use crate::source::{Migration, Script};
-use crate::sql::lex::words;
-use crate::sql::{Class, Statement, quoted};
 
 /// A migration that has started, and waits before each of its statements.
 ///

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+use migrate_base::sql::Class;
+
 use super::obstacle;
 use super::state::{Applied, State, Unfinished};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
 use crate::ledger::Direction;
 use crate::source::{Body, Migration, MigrationSet, Script, Version};
-use crate::sql::Class;
 
 /// How far to go.
 #[derive(Debug, Clone, PartialEq, Eq)]

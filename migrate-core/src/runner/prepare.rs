@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::db::{Database, Failure, Fence, Guard, IDENTITY, LockKeys, Process, Session, pooler};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+use migrate_base::ident::{QualifiedName, ident, literal};
+use migrate_schema as schema;
 use tokio::time::timeout;
 
 use super::drive::Lines;
@@ -9,14 +14,10 @@ use super::execute::Executor;
 use super::message::Settings;
 use super::options::{LEAVING, Options, Progress, RunReport};
 use super::{Migrator, aside, explain, obstacle};
-use crate::db::{Database, Failure, Fence, Guard, IDENTITY, LockKeys, Process, Session, pooler};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::Finding;
-use crate::ident::{QualifiedName, ident, literal};
 use crate::ledger::rights::{self, Wanted};
 use crate::ledger::{self, Direction, Writer};
 use crate::source::Version;
-use crate::{kept, schema};
+use crate::{kept, ours};
 
 impl Migrator {
     /// Takes the lock, sets the fence, checks the ledger again, and creates it if there is none.
@@ -143,7 +144,7 @@ impl Executor<'_> {
 
     /// Records the fingerprint of the present schema.
     async fn observe(&mut self) -> std::result::Result<(), Failure> {
-        let schema = schema::read_on(&mut self.lines.worker).await?.without(&self.options.ledger);
+        let schema = ours::without(schema::read_on(&mut self.lines.worker).await?, &self.options.ledger);
         let observe = self.writer.observe(&schema.fingerprint());
         self.report.schema = Some(schema);
         self.lines.worker.send(&observe).await

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use migrate_base::db::Advance;
+use migrate_base::ident::QualifiedName;
 use tokio::time::Instant;
 
 use super::options::{Observer, Options, Progress, Running};
 use super::plan::{Step, Work};
-use crate::db::Advance;
-use crate::ident::QualifiedName;
 
 /// What was sent to the server.
 #[derive(Debug, Clone, Copy)]

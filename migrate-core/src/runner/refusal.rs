@@ -1,10 +1,11 @@
 //! Adds what a run knows beyond the server's error: the role, and timeouts that conflict.
 
+use migrate_base::db::Database;
+use migrate_base::error::Error;
+use migrate_base::ident::plain;
+
 use super::options::Options;
 use super::plan::{Plan, Step, Work};
-use crate::db::Database;
-use crate::error::Error;
-use crate::ident::plain;
 
 /// Adds facts from the options and the database to an error of a run.
 pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {

@@ -5,6 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::QualifiedName;
+use migrate_base::sql::split;
+
 use super::code::CodeMigrations;
 use super::drive::Broken;
 use super::execute::needs_fresh_session;
@@ -15,14 +21,9 @@ use super::message::{Message, Settings, own_timeouts};
 use super::paced::Paced;
 use super::plan::{Step, Work};
 use super::{explain, locate};
-use crate::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::ident::QualifiedName;
 use crate::kept::Aside;
 use crate::ledger::Direction;
 use crate::source::{Body, Migration, Script};
-use crate::sql::split;
 
 /// Runs migrations on a shadow database.
 #[derive(Debug)]

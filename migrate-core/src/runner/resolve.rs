@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use migrate_base::db::{Row, Session};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::QualifiedName;
+use migrate_base::sql::{Class, IndexName};
+
 use super::left::{self, Left};
 use super::plan::{self, Plan, Step, Work};
 use super::state::{State, Unfinished};
 use super::{Migrator, RunReport, obstacle, singly};
-use crate::db::{Row, Session};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::ident::QualifiedName;
 use crate::ledger::{Direction, Event, Record};
 use crate::source::{Body, Migration, Script};
-use crate::sql::{Class, IndexName};
 
 /// How to resolve an unfinished migration.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::db::{Failure, Part, pooler};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::regular;
+use migrate_base::sql::{self, Statement};
+
 use super::pulse::Pulse;
 use super::{Migrator, locate};
-use crate::db::{Failure, Part, pooler};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::regular;
 use crate::source::normalise;
-use crate::sql::{self, Statement};
 
 /// Runs a script of development data, completely or not at all, and returns how many statements it has.
 ///

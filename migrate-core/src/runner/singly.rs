@@ -1,6 +1,8 @@
 //! Creates the messages of a migration without a transaction, without I/O: a run sends them, and a runbook contains
 //! them.
 
+use migrate_base::sql::{Class, is_local_setting};
+
 use super::execute::outcome;
 use super::left;
 use super::message::{Settings, own_timeouts};
@@ -9,7 +11,6 @@ use super::plan::Step;
 use crate::kept::Aside;
 use crate::ledger::{Direction, Event, Record, Since, Writer};
 use crate::source::{Checksum, Script};
-use crate::sql::{Class, is_local_setting};
 
 /// Switches to the role that logged in for the rest of the transaction, because the ledger is written by that role.
 pub(super) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::db::Holder;
+use migrate_base::db::Holder;
+
 use crate::ledger::{Direction, Event, LedgerEntry};
 use crate::source::{Checksum, Migration, Version};
 

@@ -1,8 +1,9 @@
 //! Compares files and ledger, for display.
 
+use migrate_base::finding::{Finding, Severity};
+
 use super::obstacle;
 use super::state::{State, Unfinished};
-use crate::finding::{Finding, Severity};
 use crate::source::{MigrationSet, Version};
 
 /// The status of a chain.

@@ -7,6 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::sql::{Class, IndexName, Statement};
+
 use super::drive::Broken;
 use super::execute::{Executor, record_done};
 use super::explain;
@@ -17,11 +21,8 @@ use super::plan::Step;
 use super::pulse::Course;
 use super::singly::{self, OURSELVES, PATIENTLY};
 use super::{aside, obstacle};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
 use crate::ledger::{Event, Record};
 use crate::source::Script;
-use crate::sql::{Class, IndexName, Statement};
 
 /// Runs a script statement by statement, from where it stopped.
 pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<()> {

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use migrate_base::finding::{Finding, Place};
+
 use super::files::Part;
 use super::load::{Piece, Text};
 use super::script::version_of;
 use super::{Body, Checksum, Migration, Script, Version};
-use crate::finding::{Finding, Place};
 
 /// The files of one version.
 struct Found<'n> {

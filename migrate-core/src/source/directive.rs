@@ -12,12 +12,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::duration;
+use migrate_base::finding::{Finding, Place};
+use migrate_base::sql::lex::lex;
 use squawk_lexer::TokenKind;
 
 use super::Version;
-use crate::duration;
-use crate::finding::{Finding, Place};
-use crate::sql::lex::lex;
 
 /// The directives of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -137,7 +137,7 @@ fn time(name: &str, text: &str) -> Result<Duration, Finding> {
 
 fn unknown(name: &str) -> Finding {
     let finding = Finding::error("directive-unknown", format!("there is no directive `{name}`"));
-    match crate::suggest::nearest(name, NAMES) {
+    match migrate_base::suggest::nearest(name, NAMES) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
         None => finding.help(format!("the directives are {}", NAMES.join(", "))),
     }

@@ -1,8 +1,9 @@
 //! File names: which migration a file belongs to, and in which role.
 
+use migrate_base::finding::{Finding, Place};
+use migrate_base::suggest;
+
 use super::Version;
-use crate::finding::{Finding, Place};
-use crate::suggest;
 
 /// The role of a file in its migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

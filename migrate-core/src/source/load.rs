@@ -7,12 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::{parallel, regular};
+
 use super::files::{self, Part};
 use super::script::Script;
 use super::{Checksum, Layout, Migration, MigrationSet, Version, assemble, normalise, odd};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::{parallel, regular};
 
 /// An embedded file: its name without a folder, and its bytes.
 pub type EmbeddedFile = (&'static str, &'static [u8]);
@@ -227,7 +228,7 @@ fn is_migration(name: &str) -> bool {
 }
 
 /// The text of a file, normalised; the finding points at bytes that cannot be sent to a server.
-pub(crate) fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
+pub fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Finding>> {
     let wrong = |at: usize, what: &str, help: &str| {
         let text: Arc<str> = String::from_utf8_lossy(bytes).into();
         let before = String::from_utf8_lossy(&bytes[..at]).len();

@@ -16,15 +16,15 @@ mod version;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::parallel;
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::parallel;
 
 pub use checksum::{Checksum, normalise};
 pub use directive::Directives;
 pub use layout::{Layout, NotALayout};
 pub use load::EmbeddedFile;
-pub(crate) use load::decode;
+pub use load::decode;
 pub use script::Script;
 pub use version::{NotAVersion, Version};
 

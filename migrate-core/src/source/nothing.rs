@@ -5,9 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use migrate_base::finding::{Finding, Place};
+
 use super::layout::named_like;
 use super::{Layout, files};
-use crate::finding::{Finding, Place};
 
 /// How many names are shown, and how many entries of a folder are examined.
 const SHOWN: usize = 5;

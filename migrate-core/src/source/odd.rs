@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::finding::{Finding, Place};
-use crate::visible::escape;
+use migrate_base::finding::{Finding, Place};
+use migrate_base::visible::escape;
 
 /// The finding for a name that is not one line of visible text, with the name in a displayable form.
 pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use migrate_base::finding::{Finding, Place};
+use migrate_base::sql::{self, Class, FlawKind, Statement};
+
 use super::layout::Part;
 use super::{Checksum, Directives, directive};
-use crate::finding::{Finding, Place};
-use crate::sql::{self, Class, FlawKind, Statement};
 
 /// One SQL file.
 ///

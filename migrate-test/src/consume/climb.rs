@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::consumer::{Answer, differences, meaning, needs_value};
-use migrate_core::ident::literal;
+use migrate_base::ident::literal;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Change, Id, Kind, Object, Schema, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
+use migrate_review::consumer::{Answer, differences, meaning, needs_value};
+use migrate_schema::{Change, Id, Kind, Object, Schema, Watcher};
 
 use super::constants::{self, News};
 use super::describe::{Asker, describe, text};
@@ -17,7 +17,7 @@ use super::touched::{OfType, Touched, UNNAMED, referred};
 use super::written::Written;
 use super::{Asked, Step, plans, reach, through};
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// A privilege of a role: the role, the schema, the table, and the privilege.
 type Right = [String; 4];

@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use migrate_base::ident::plain;
+use migrate_base::sql;
 use migrate_core::Database;
-use migrate_core::ident::plain;
-use migrate_core::schema::{Change, Id, Kind, Object, Schema};
-use migrate_core::sql;
+use migrate_schema::{Change, Id, Kind, Object, Schema};
 
 use super::describe::{Asker, refusal, text};
 use super::news::{key, rules};
 use super::written::{Row, Value, Written, is_null};
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// Constants that a query writes, and that are refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,7 +209,7 @@ fn condition(definition: &str) -> &str {
 
 /// The columns that a check refers to, if all of them are constant in a row.
 fn used(schema: &Schema, table: &Object, row: &Row, definition: &str) -> Option<Row> {
-    let words: Vec<&str> = sql::words(definition);
+    let words: Vec<&str> = sql::tokens(definition);
     let names = columns(schema, table).map(|(column, _)| column.id.name.to_string());
     let meant = names.filter(|name| words.iter().any(|word| **word == plain(name)));
     let used: Option<Row> = meant.map(|name| Some((name.clone(), row.get(&name)?.clone()))).collect();
@@ -246,7 +246,7 @@ fn unless_changed(schema: &Schema, table: &Object, written: &Written) -> Refused
 /// Whether a trigger can change a row before it is written, or a rule writes another row.
 fn changes_rows(object: &Object, event: &str) -> bool {
     let is_on = !matches!(object.fact("enabled"), Some("no" | "replica"));
-    let words = sql::words(object.fact("definition").unwrap_or_default());
+    let words = sql::tokens(object.fact("definition").unwrap_or_default());
     let has = |word: &str| words.contains(&word);
     match object.id.kind {
         // `CREATE TRIGGER name BEFORE …`

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use migrate_core::sql;
+use migrate_base::sql;
 
 /// The query that is checked for a text: for `COPY t (a, b) FROM` an INSERT into the same columns, for
 /// `COPY … TO` a SELECT. Any other text is checked as it is.
@@ -12,7 +12,7 @@ pub(super) fn asked_as(text: &str) -> Cow<'_, str> {
 }
 
 fn copied(text: &str) -> Option<String> {
-    let words = sql::words(text);
+    let words = sql::tokens(text);
     let is = |at: usize, word: &str| words.get(at).is_some_and(|one| one.eq_ignore_ascii_case(word));
     if !is(0, "copy") {
         return None;

@@ -3,18 +3,18 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use migrate_base::ident::QualifiedName;
+use migrate_base::sql::byte_of_position;
 use migrate_core::Database;
-use migrate_core::consumer::{Answer, Column, Refusal, Shape};
-use migrate_core::ident::QualifiedName;
-use migrate_core::sql::byte_of_position;
+use migrate_review::consumer::{Answer, Column, Refusal, Shape};
 use sqlx::postgres::{PgColumn, PgDatabaseError, PgErrorPosition, PgStatement, PgTypeInfo};
 use sqlx::{
     AssertSqlSafe, Column as _, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _, TypeInfo,
 };
 
 use super::copied::asked_as;
+use crate::error::ProofError;
 use crate::error::ServerError;
-use crate::proof::ProofError;
 
 /// How many statements stay prepared before the server is told to forget them.
 const KEPT: usize = 250;

@@ -21,14 +21,14 @@ mod written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::consumer::{Answer, Difference, Reach, Refusal};
-use migrate_core::schema::{Change, Id};
+use climb::Climb;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
+use migrate_review::consumer::{Answer, Difference, Reach, Refusal};
+use migrate_schema::{Change, Id};
 
 use crate::ephemeral::{migrated, suited};
-use crate::proof::ProofError;
-use climb::Climb;
+use crate::error::ProofError;
 
 pub use constants::{RefusedConstant, RefusedWhen};
 pub use news::rules;

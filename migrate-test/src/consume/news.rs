@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ident::catalog_name;
-use migrate_core::schema::{Change, Id, Kind, Object};
-use migrate_core::sql;
+use migrate_base::ident::catalog_name;
+use migrate_base::sql;
+use migrate_schema::{Change, Id, Kind, Object};
 
 /// The constraints and unique indexes with a new rule, each with that rule. If a constraint was renamed,
 /// validated or commented, its rule is the same as before, and so is that of a unique index that becomes a
@@ -47,9 +47,9 @@ pub(super) fn key(object: &Object) -> Option<BTreeSet<String>> {
         Kind::Index if is_any(&["CREATE UNIQUE INDEX "]) => definition.split_once(" USING ")?.1,
         _ => return None,
     };
-    let is_partial = sql::words(list).iter().any(|word| word.eq_ignore_ascii_case("where"));
+    let is_partial = sql::tokens(list).iter().any(|word| word.eq_ignore_ascii_case("where"));
     let (_, rest) = list.split_once('(').filter(|_| !is_partial)?;
-    let words = sql::words(rest);
+    let words = sql::tokens(rest);
     let end = words.iter().position(|word| *word == ")").filter(|end| !words[..*end].contains(&"("))?;
     let column = |words: &[&str]| {
         let with = words.iter().position(|word| word.eq_ignore_ascii_case("with"));

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_core::Database;
-use migrate_core::consumer::{Answer, Refusal};
+use migrate_review::consumer::{Answer, Refusal};
 use sqlx::AssertSqlSafe;
 
 use super::copied::asked_as;
 use super::describe::{Asker, refusal, text};
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// The planner's result for a query: the indexes that it uses, or why there is no plan.
 pub(super) type Planned = Result<BTreeSet<String>, Refusal>;

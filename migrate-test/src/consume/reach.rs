@@ -7,16 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use migrate_base::ident::QualifiedName;
 use migrate_core::Database;
-use migrate_core::consumer::{Answer, Reach, Touch};
-use migrate_core::ident::QualifiedName;
+use migrate_review::consumer::{Answer, Reach, Touch};
 use sqlx::AssertSqlSafe;
 
 use super::copied::asked_as;
 use super::describe::{Asker, list, refusal, text};
 use super::through::Views;
 use super::values::{Values, values};
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// Objects with smaller oids belong to PostgreSQL itself.
 const FIRST_OF_USERS: u32 = 16384;

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use migrate_base::ident::literal;
 use migrate_core::Database;
-use migrate_core::ident::literal;
 
 use super::describe::{Asker, list, text};
 use super::values::shown;
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// The target of writes to a view: its table, and for each column of the view the column of the table, by
 /// number.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::schema::{Change, Id, Kind, Object};
+use migrate_schema::{Change, Id, Kind, Object};
 
 /// The queries that a change can affect.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::consumer::Reach;
-use migrate_core::ident::{QualifiedName, literal};
+use migrate_base::ident::{QualifiedName, literal};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
+use migrate_review::consumer::Reach;
 
 use super::describe::{Asker, describe, text};
 use super::reach::reach;
 use crate::ephemeral::migrated;
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// What queries use on one schema, and what depends on a table or column there.
 #[derive(Debug, Clone, Default)]

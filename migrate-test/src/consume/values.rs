@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use migrate_core::consumer::Written;
+use migrate_review::consumer::Written;
 
 /// A node of a tree in the server's text form.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use migrate_core::lint::Named;
-use migrate_core::schema::{Id, Kind, Object, Schema};
-use migrate_core::sql::{self, parse};
+use migrate_base::sql;
+use migrate_review::parse::parse;
+use migrate_review::tree::Named;
+use migrate_schema::{Id, Kind, Object, Schema};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, Stmt};
 
@@ -77,7 +78,7 @@ impl Written {
         let set = |one: ast::SetSingleColumn| {
             let text = one.syntax().text().to_string();
             // Otherwise it is a part of a column.
-            let is_whole = sql::words(&text).get(1) == Some(&"=");
+            let is_whole = sql::tokens(&text).get(1) == Some(&"=");
             let column = names(one.syntax()).into_iter().next().filter(|_| is_whole)?;
             let value = one.syntax().children().find_map(ast::SetExpr::cast)?;
             let expr = Expr::cast(value.syntax().clone());
@@ -153,7 +154,7 @@ fn domain<'a>(schema: &'a Schema, column: &Object) -> Option<&'a Object> {
 
 /// Whether a constant is NULL, also with a cast.
 pub(super) fn is_null(constant: &str) -> bool {
-    let words = sql::words(constant);
+    let words = sql::tokens(constant);
     let first = words.iter().find(|word| !word.eq_ignore_ascii_case("cast") && **word != "(");
     first.is_some_and(|word| word.eq_ignore_ascii_case("null"))
 }
@@ -165,7 +166,7 @@ fn named(node: &SyntaxNode) -> Option<Named> {
 /// The columns of a list; `None` if it contains parts of columns.
 fn columns(list: &SyntaxNode) -> Option<Vec<String>> {
     let text = list.text().to_string();
-    let has_parts = sql::words(&text).iter().any(|word| matches!(*word, "." | "["));
+    let has_parts = sql::tokens(&text).iter().any(|word| matches!(*word, "." | "["));
     (!has_parts).then(|| names(list))
 }
 

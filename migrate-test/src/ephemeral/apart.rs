@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
+use migrate_base::sql::{ServerUse, named_database, server_use};
 use migrate_core::source::{Body, Migration, Script};
-use migrate_core::sql::{ServerUse, named_database, server_use};
 
 use super::server;
 use super::setup::Setup;
+use crate::error::ProofError;
 use crate::error::ServerError;
-use crate::proof::ProofError;
 
 /// How the databases of a chain are created.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

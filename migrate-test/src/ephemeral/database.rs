@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use migrate_base::ident::{ident, literal};
 use migrate_core::Database;
-use migrate_core::ident::{ident, literal};
 use migrate_core::source::Migration;
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;

@@ -20,9 +20,9 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use migrate_core::config::DatabaseSource;
 use migrate_core::runner::Rehearsal;
 use migrate_core::{CodeMigrations, Database};
+use migrate_review::config::DatabaseSource;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::OnceCell;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use migrate_core::ident::ident;
+use migrate_base::ident::ident;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 

@@ -5,7 +5,7 @@
 //! sweeps. A database that was kept on purpose has an expiry time in its comment, and a database that somebody
 //! is connected to is never dropped.
 
-use migrate_core::ident::{ident, literal};
+use migrate_base::ident::{ident, literal};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{OnceCell, oneshot};

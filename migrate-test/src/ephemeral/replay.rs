@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use migrate_core::ident::{ident, literal, quoted};
+use migrate_base::ident::{ident, literal, quoted};
 use migrate_core::{Database, Error};
 
 /// The settings of an environment that decide what its migrations create, and where.

@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use migrate_core::config::Config;
-use migrate_core::finding::{Finding, Place};
-use migrate_core::ident::{ident, literal};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::{ident, literal};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
+use migrate_review::config::Config;
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgConnectOptions;
 
@@ -32,13 +32,13 @@ impl Setup {
     /// psql can run.
     pub fn load(config: &Config) -> Result<Self, Error> {
         let read = |path: &PathBuf| {
-            let text = migrate_core::regular::read_to_string(path).map_err(|error| {
+            let text = migrate_base::regular::read_to_string(path).map_err(|error| {
                 let finding = Finding::error("shadow-setup", format!("{} cannot be read: {error}", path.display()))
                     .at(config.path.as_ref().map(Place::file))
                     .help("`setup` in [shadow] names SQL files, relative to migrate.toml");
                 Error::new(ErrorKind::Configuration, finding)
             })?;
-            Ok((path.clone(), migrate_core::sql::schema_script(path, &text)?))
+            Ok((path.clone(), migrate_base::sql::schema_script(path, &text)?))
         };
         let scripts = config.shadow.setup.iter().map(read).collect::<Result<_, Error>>()?;
         let settings = config.shadow.settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect();

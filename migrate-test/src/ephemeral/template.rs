@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use migrate_core::ident::{ident, literal};
+use migrate_base::ident::{ident, literal};
 use migrate_core::runner::Rehearsal;
 use migrate_core::source::{Body, Migration};
 use migrate_core::{CodeMigrations, Database, Error};
@@ -23,8 +23,8 @@ use super::saved;
 use super::setup::Setup;
 use super::shared::Lease;
 use super::{rehearsal, server};
+use crate::error::ProofError;
 use crate::error::ServerError;
-use crate::proof::ProofError;
 
 /// The prefix of the names of all templates; the number changes when their contents do.
 const PREFIX: &str = "roundtrip_1_";

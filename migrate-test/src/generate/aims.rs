@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ident::{catalog_name, ident, literal};
+use migrate_base::ident::{catalog_name, ident, literal};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, SelectVariant};
 

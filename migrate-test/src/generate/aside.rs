@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ident::QualifiedName;
+use migrate_base::ident::QualifiedName;
 use migrate_core::runner::Touched;
 
 use super::draw::Row;

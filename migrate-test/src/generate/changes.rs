@@ -1,7 +1,7 @@
 //! Values that an operation changes: the conditions on a row under which `replace(a, 'x', 'y')` differs from
 //! `a`.
 
-use migrate_core::ident::{ident, literal};
+use migrate_base::ident::{ident, literal};
 
 use super::expr::{Case, Expr, Form};
 use super::json::path;

@@ -148,8 +148,8 @@ impl<'a> Claims<'a> {
         let items: Vec<Expr> = match list.bare().form() {
             Form::Array(items) => items.clone(),
             Form::Text(text) => {
-                let items = migrate_core::schema::array_items(text).into_iter().flatten();
-                items.filter_map(|item| Expr::parse(&migrate_core::ident::literal(&item))).collect()
+                let items = migrate_schema::array_items(text).into_iter().flatten();
+                items.filter_map(|item| Expr::parse(&migrate_base::ident::literal(&item))).collect()
             }
             // A subquery: a value that none of its rows has.
             Form::Other(_) => {

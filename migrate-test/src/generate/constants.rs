@@ -1,10 +1,9 @@
 //! The constants that scripts compare columns with or write into them: values that a row needs for the
 //! comparison to matter.
 
+use migrate_base::ident::catalog_name;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
-
-use migrate_core::ident::catalog_name;
 
 use super::dice::Dice;
 use super::expr::{Case, Expr, Form};

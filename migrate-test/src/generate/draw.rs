@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::literal;
-use migrate_core::schema::Schema;
+use migrate_base::ident::literal;
+use migrate_schema::Schema;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 

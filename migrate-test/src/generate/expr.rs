@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use migrate_core::sql::parse;
+use migrate_review::parse::parse;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 

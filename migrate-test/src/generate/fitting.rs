@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use migrate_core::ident::{QualifiedName, ident};
+use migrate_base::ident::{QualifiedName, ident};
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_schema::{Id, Kind, Object, Schema};
 
 use super::spec::{ForeignKey, Table};
 use super::{TRY, attempt};

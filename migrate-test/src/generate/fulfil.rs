@@ -192,7 +192,7 @@ impl Wish {
 
     /// Whether a value, as a literal, is one of the required ones.
     pub(super) fn admits(&self, value: &str) -> bool {
-        self.exactly.is_empty() || self.exactly.iter().any(|one| migrate_core::ident::literal(one) == value)
+        self.exactly.is_empty() || self.exactly.iter().any(|one| migrate_base::ident::literal(one) == value)
     }
 
     /// Whether no requirement excludes a value, as far as that can be determined.

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::ident;
-use migrate_core::schema::{Object, Schema};
+use migrate_base::ident::ident;
+use migrate_schema::{Object, Schema};
 
 use super::aims::Aim;
 use super::draw::Row;

@@ -1,10 +1,9 @@
 //! What a statement reads together: the tables in its FROM, USING and subqueries, and the conditions that their
 //! rows must satisfy. Only with the schema is it known which table a column name belongs to.
 
+use migrate_base::ident::ident;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, BinOp, SelectVariant};
-
-use migrate_core::ident::ident;
 
 use super::changes::changes;
 use super::expr::{Expr, Form};

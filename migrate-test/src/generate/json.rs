@@ -60,7 +60,7 @@ pub(super) fn path(expr: &Expr) -> Option<Path> {
 /// A path, extended by the steps in an array: `{a,b}`.
 pub(super) fn within((column, mut steps): Path, more: &Expr) -> Option<Path> {
     let constant = more.as_constant()?;
-    let items = migrate_core::schema::array_items(&constant).into_iter().flatten();
+    let items = migrate_schema::array_items(&constant).into_iter().flatten();
     steps.extend(items.map(|item| Some(item).filter(|item| item.parse::<u32>().is_err())));
     Some((column, steps))
 }

@@ -40,16 +40,16 @@ mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::QualifiedName;
-use migrate_core::runner::{Rehearsal, Touched};
-use migrate_core::schema::{Kind, Object, Schema};
-use proptest::test_runner::TestRunner;
-
-use crate::proof::WithoutRows;
-use crate::rows::{Rows, TableName, holders, table_name};
 use dice::Decks;
 use draw::{Constants, Draft, Row, draw};
 use expr::Expr;
+use migrate_base::ident::QualifiedName;
+use migrate_core::runner::{Rehearsal, Touched};
+use migrate_schema::{Kind, Object, Schema};
+use proptest::test_runner::TestRunner;
+
+use crate::rows::WithoutRows;
+use crate::rows::{Rows, TableName, holders, table_name};
 pub(crate) use fitting::Required;
 pub(crate) use names::of_type;
 pub(crate) use narrow::{Narrow, Narrowed};

@@ -1,7 +1,7 @@
 //! Names as the server writes them in definitions.
 
-use migrate_core::ident::first_name;
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_base::ident::first_name;
+use migrate_schema::{Id, Kind, Object, Schema};
 use squawk_syntax::SyntaxNode;
 
 /// Names separated by commas, up to a closing parenthesis, and the text after that.

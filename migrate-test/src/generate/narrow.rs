@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_schema::{Id, Kind, Object, Schema};
 
 use super::typical::Reach;
 use crate::rows::{TableName, holders, table_name};

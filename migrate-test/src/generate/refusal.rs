@@ -1,6 +1,6 @@
 //! Statements that are tried, and the server's objections to them.
 
-use migrate_core::ident::literal;
+use migrate_base::ident::literal;
 
 use super::Row;
 use super::spec::Table;

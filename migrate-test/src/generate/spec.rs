@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::ident::{QualifiedName, first_name, ident};
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_base::ident::{QualifiedName, first_name, ident};
+use migrate_schema::{Id, Kind, Object, Schema};
 
 use super::draw::Row;
 use super::expr::{Expr, Form, VALUE};
@@ -210,7 +210,7 @@ pub(super) fn alternatives(expr: &Expr) -> usize {
         Form::Or(sides) => sides.len(),
         Form::Call(word, list) if word == "any" => match list.first().map(|list| list.bare().form()) {
             Some(Form::Array(items)) => items.len(),
-            Some(Form::Text(text)) => migrate_core::schema::array_items(text).len(),
+            Some(Form::Text(text)) => migrate_schema::array_items(text).len(),
             _ => 0,
         },
         _ => 0,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ident::QualifiedName;
+use migrate_base::ident::QualifiedName;
 use migrate_core::runner::Touched;
-use migrate_core::schema::Object;
+use migrate_schema::Object;
 
 use super::Place;
 use super::group::Group;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use migrate_core::ident::literal;
+use migrate_base::ident::literal;
 use migrate_core::{CodeMigrations, Database};
 use proptest::prelude::*;
 use proptest::sample::select;

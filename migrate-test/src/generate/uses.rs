@@ -5,9 +5,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::catalog_name;
-use migrate_core::schema::{Id, Kind, Object, Schema};
-use migrate_core::sql::parse;
+use migrate_base::ident::catalog_name;
+use migrate_review::parse::parse;
+use migrate_schema::{Id, Kind, Object, Schema};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 

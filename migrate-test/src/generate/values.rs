@@ -1,7 +1,7 @@
 //! Values of every type, as texts that the server can parse: ordinary ones, and awkward ones.
 
-use migrate_core::ident::literals;
-use migrate_core::schema::{Kind, Object, Schema};
+use migrate_base::ident::literals;
+use migrate_schema::{Kind, Object, Schema};
 use proptest::prelude::*;
 use proptest::sample::select;
 

@@ -1,6 +1,6 @@
 //! Other values in an existing row, for a table that accepts no more rows.
 
-use migrate_core::ident::{QualifiedName, ident};
+use migrate_base::ident::{QualifiedName, ident};
 
 use super::draw::Row;
 use super::spec::Table;

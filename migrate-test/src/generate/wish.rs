@@ -316,5 +316,5 @@ fn lower(bound: &mut Option<(f64, bool)>, number: f64, included: bool) {
 }
 
 fn items(constant: &str) -> Vec<String> {
-    migrate_core::schema::array_items(constant).into_iter().flatten().collect()
+    migrate_schema::array_items(constant).into_iter().flatten().collect()
 }

@@ -147,7 +147,7 @@ impl Managed {
     pub async fn ensure_database(&self, endpoint: &Endpoint, name: &str) -> Result<bool, ServerError> {
         let refused = |error: sqlx::Error| ServerError::refused(format!("create database {name}"), &error);
         let mut connection = PgConnection::connect_with(&endpoint.options("postgres")).await.map_err(refused)?;
-        let create = format!("CREATE DATABASE {}", migrate_core::ident::ident(name));
+        let create = format!("CREATE DATABASE {}", migrate_base::ident::ident(name));
         let made = sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut connection).await;
         // Closing is a courtesy; nothing depends on it.
         let _ = connection.close().await;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use migrate_core::lock_mode::LockMode;
+use migrate_base::lock_mode::LockMode;
 use migrate_core::runner::Rehearsal;
 use migrate_core::{CodeMigrations, Database, Result};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use migrate_core::lock_mode::LockMode;
+use migrate_base::lock_mode::LockMode;
 
 use super::look::{Oid, World};
 

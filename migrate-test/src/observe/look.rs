@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use migrate_core::ident::QualifiedName;
-use migrate_core::lock_mode::LockMode;
+use migrate_base::ident::QualifiedName;
+use migrate_base::lock_mode::LockMode;
 use migrate_core::runner::{Rehearsal, Rows};
 
 /// The oid of an object in the catalogs.

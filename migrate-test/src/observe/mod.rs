@@ -19,14 +19,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use migrate_core::ident::QualifiedName;
+use migrate_base::ident::QualifiedName;
+use migrate_base::lock_mode::LockMode;
 use migrate_core::ledger::Direction;
-use migrate_core::lock_mode::LockMode;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Error, MigrationSet};
 
 use crate::ephemeral::watched;
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// What was observed for one migration in one direction.
 #[derive(Debug)]

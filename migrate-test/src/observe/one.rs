@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use migrate_base::sql::{Class, Statement};
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Pace, Paced, Rehearsal};
 use migrate_core::source::{Migration, Script};
-use migrate_core::sql::{Class, Statement};
 use migrate_core::{Error, ErrorKind};
 
 use super::Observation;

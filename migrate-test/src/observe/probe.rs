@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use migrate_core::lock_mode::LockMode;
+use migrate_base::lock_mode::LockMode;
+use migrate_base::sql::Class;
 use migrate_core::runner::Rehearsal;
-use migrate_core::sql::Class;
 use migrate_core::{CodeMigrations, Database, Result};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::bar::{Bar, Gap, Seen};
 use super::look::{Oid, World};
 use super::tally::Tally;
-use crate::proof::ProofError;
+use crate::error::ProofError;
 
 /// Sessions that block a third one and watch it.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use migrate_core::ident::QualifiedName;
-use migrate_core::lock_mode::LockMode;
+use migrate_base::ident::QualifiedName;
+use migrate_base::lock_mode::LockMode;
 
 use super::look::{Look, Oid, Stored, World};
 use super::{Lock, Observed, Rewritten, Scanned};

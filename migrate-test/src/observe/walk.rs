@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Schema, Watcher};
 use migrate_core::source::{Body, Migration};
 use migrate_core::{CodeMigrations, Error};
+use migrate_schema::{Schema, Watcher};
 
 use super::Observation;
 use super::one::{Nerve, observe};

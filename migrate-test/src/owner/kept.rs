@@ -10,7 +10,7 @@ use migrate_core::source::Migration;
 
 use super::{Estate, Owned};
 use crate::ephemeral::{keep_owned, owned};
-use crate::proof::ProofError;
+use crate::error::ProofError;
 use crate::shape::{leads_to, remaining};
 
 /// Tests the migrations after the first ones, if those are kept. `None` if they are not kept, or if there is a

@@ -14,15 +14,15 @@ mod kept;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::ident::{ident, literal};
+use migrate_base::ident::{ident, literal};
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{self, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, MigrationSet};
+use migrate_schema::{self as schema, Schema};
 
 use crate::ephemeral::{ROLE, TestDatabase, keeps_owned, rehearsal, suited};
-use crate::proof::ProofError;
+use crate::error::ProofError;
 use crate::random;
 use crate::shape::remaining;
 

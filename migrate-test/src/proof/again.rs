@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::ident::{QualifiedName, ident, literal};
+use migrate_base::ident::{QualifiedName, ident, literal};
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Change, Fact, Kind, Object, Schema};
+use migrate_schema::{Change, Fact, Kind, Object, Schema};
 
 use crate::generate::{TRY, attempt};
 use crate::rows::{Rows, TableName, holder_name, holders, table_name};

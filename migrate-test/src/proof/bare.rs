@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use migrate_core::Error;
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Fact, Object, Schema, Sides};
+use migrate_schema::{Change, Fact, Object, Schema, Sides};
 
 use super::counted;
 use super::stage::{Ground, Stage};

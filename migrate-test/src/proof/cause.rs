@@ -1,6 +1,6 @@
 //! Decides which broken law is the cause of another one, so that each fault is reported once.
 
-use migrate_core::schema::{Change, Id, Kind};
+use migrate_schema::{Change, Id, Kind};
 
 use super::full::Sight;
 use super::{Law, Proven, Story, Verdict};

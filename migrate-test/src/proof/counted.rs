@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ident::{QualifiedName, literal};
+use migrate_base::ident::{QualifiedName, literal};
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Id, Kind, Object, Schema, Sides, Wanted};
+use migrate_schema::{Change, Id, Kind, Object, Schema, Sides, Wanted};
 
 use super::stage::{Stage, positioned};
 use super::{ProofError, Prover};

@@ -1,10 +1,10 @@
 //! The law of declarations: a migration is lossy or irreversible only if it says so.
 
-use migrate_core::effect::Effects;
-use migrate_core::ident::literals;
-use migrate_core::schema::ddl::has_values_of;
-use migrate_core::schema::{Change, Kind, Object};
+use migrate_base::ident::literals;
 use migrate_core::source::Migration;
+use migrate_review::effect::Effects;
+use migrate_schema::ddl::has_values_of;
+use migrate_schema::{Change, Kind, Object};
 
 use super::full::Seen;
 use super::refused::is_of_data;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::ident::{QualifiedName, literals};
+use migrate_base::ident::{QualifiedName, literals};
 use migrate_core::runner::Touched;
-use migrate_core::schema::{Change, Id, Kind, Object, Schema};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
+use migrate_schema::{Change, Id, Kind, Object, Schema};
 use proptest::test_runner::TestRunner;
 
 use super::how::{How, read, read_for_up};

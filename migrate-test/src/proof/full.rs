@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use migrate_core::effect::changes_rows;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Touched;
-use migrate_core::schema::{Change, Schema};
 use migrate_core::source::Migration;
 use migrate_core::{Error, ErrorKind};
+use migrate_review::effect::changes_rows;
+use migrate_schema::{Change, Schema};
 
 use super::cause::one_cause;
 use super::filled::Filled;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::schema::Schema;
 use migrate_core::source::{Migration, Script};
+use migrate_schema::Schema;
 
 use crate::generate::{Narrowed, Reach, Uses};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use migrate_core::finding::Finding;
+use migrate_base::finding::Finding;
 use migrate_core::ledger::Direction;
 
 use crate::rows::Loss;

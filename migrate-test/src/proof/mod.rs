@@ -31,21 +31,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use migrate_core::schema::{Change, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_schema::{Change, Schema};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use thiserror::Error;
 
 use crate::ephemeral::{statements, watched};
-use crate::error::ServerError;
 
+pub use crate::error::ProofError;
+pub use crate::rows::WithoutRows;
 pub use declared::COULD_HAVE_ONE;
 pub(crate) use filled::Filled;
 pub(crate) use how::How;
 pub use law::{Fault, Law, Story, Verdict};
 pub use proven::{Proven, Report};
-pub use rests::{Rests, WithoutRows};
+pub use rests::Rests;
 pub(crate) use scope::Scope;
 pub(crate) use stage::{Ground, Stage};
 
@@ -64,18 +64,6 @@ pub struct Proof {
     pub lead: usize,
     /// Whether a database on which a law is broken is kept for inspection.
     pub keep: bool,
-}
-
-/// Why nothing could be proven.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ProofError {
-    /// There is no server, or it refuses.
-    #[error(transparent)]
-    Server(#[from] ServerError),
-    /// The chain before the first checked migration cannot be applied, or the server is gone.
-    #[error(transparent)]
-    Core(#[from] migrate_core::Error),
 }
 
 impl Default for Proof {

@@ -1,9 +1,9 @@
 //! Migrations that write rows and refused the existing ones: what they would have filled is derived from their
 //! statements.
 
-use migrate_core::effect::Writes;
-use migrate_core::schema::{Kind, Schema};
 use migrate_core::source::Migration;
+use migrate_review::effect::Writes;
+use migrate_schema::{Kind, Schema};
 
 use super::again::required;
 

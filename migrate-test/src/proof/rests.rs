@@ -1,10 +1,8 @@
 //! The basis of a verdict: a proof over no rows is not a proof.
 
-use std::fmt;
+use migrate_schema::Schema;
 
-use migrate_core::schema::Schema;
-
-use crate::rows::{Rows, holders, table_name};
+use crate::rows::{Rows, WithoutRows, holders, table_name};
 
 /// The basis of the law of data (the tables as they were when the up script ran) and of the law of the path
 /// (steps of walks).
@@ -26,15 +24,6 @@ pub struct Rests {
     pub own: Vec<String>,
     /// How many steps of walks, up or down, included the migration.
     pub moves: usize,
-}
-
-/// A table that had no rows, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WithoutRows {
-    /// The table: `public.users`.
-    pub table: String,
-    /// The server's message for the last row that it refused.
-    pub why: String,
 }
 
 impl Rests {
@@ -85,11 +74,5 @@ impl Rests {
             1 => Some("1 step".to_owned()),
             moves => Some(format!("{moves} steps")),
         }
-    }
-}
-
-impl fmt::Display for WithoutRows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} got no rows: {}", self.table, self.why)
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::effect;
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{self, Schema};
 use migrate_core::source::Migration;
+use migrate_review::effect;
+use migrate_schema::{self as schema, Schema};
 
 use super::full::{Full, Sight};
 use super::how::{self, How, Names, Redraw};

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::effect;
-use migrate_core::ident::QualifiedName;
-use migrate_core::schema::{Change, Kind, Object, Schema};
+use migrate_base::ident::QualifiedName;
 use migrate_core::source::Migration;
+use migrate_review::effect;
+use migrate_schema::{Change, Kind, Object, Schema};
 
 use super::refused::changes_rows;
 use crate::generate;

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use migrate_base::sql::Positioned;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, Touched};
-use migrate_core::schema::{Change, Positions, Schema, Surroundings, Watcher};
 use migrate_core::source::Migration;
-use migrate_core::sql::Positioned;
 use migrate_core::{CodeMigrations, Database, Error};
+use migrate_schema::{Change, Positions, Schema, Surroundings, Watcher};
 
 use super::ProofError;
 use super::again::{self, Counters};

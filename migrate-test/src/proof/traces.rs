@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::effect::{Writes, names};
-use migrate_core::schema::{Id, Kind, Object, Schema};
+use migrate_base::sql::tokens;
 use migrate_core::source::Migration;
-use migrate_core::sql::words;
+use migrate_review::effect::{Writes, names};
+use migrate_schema::{Id, Kind, Object, Schema};
 
 use super::refused::definition;
 use crate::rows::{Loss, holders};
@@ -62,7 +62,7 @@ fn named(migration: &Migration, schema: &Schema) -> Option<BTreeSet<String>> {
 fn all_names(definition: &str) -> BTreeSet<String> {
     let mut all = names(definition);
     // The body is dollar-quoted; its arguments and their defaults may contain dollar quotes too.
-    let tokens = words(definition);
+    let tokens = tokens(definition);
     let bodies = tokens.iter().filter(|token| token.len() > 2 && token.starts_with('$') && token.ends_with('$'));
     let bodies = bodies.filter_map(|quoted| {
         let quote = quoted[1..].find('$').map(|end| end + 2)?;

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Kind, Sides};
 use migrate_core::source::Migration;
+use migrate_schema::{Change, Kind, Sides};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -5,9 +5,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::Described;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_schema::Described;
 
 use super::{Shadow, leads_to};
 use crate::ephemeral::{migrated, suited};

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::finding::Finding;
-use migrate_core::ident::{literal, plain};
-use migrate_core::schema::ddl::{Ddl, Statement, Style, between, roles};
-use migrate_core::schema::{Change, Described, Kind, Schema};
+use migrate_base::finding::Finding;
+use migrate_base::ident::{literal, plain};
 use migrate_core::{Error, ErrorKind, drift};
+use migrate_schema::ddl::{Ddl, Statement, Style, between, roles};
+use migrate_schema::{Change, Described, Kind, Schema};
 
 use super::capture::{Capture, LeftOut, failed};
 use super::complete::Completion;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_core::ident::{first_name, ident, plain};
+use migrate_base::ident::{first_name, ident, plain};
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::ddl::Statement;
-use migrate_core::schema::{Described, Id, Kind, Object};
+use migrate_schema::ddl::Statement;
+use migrate_schema::{Described, Id, Kind, Object};
 
 use super::data::names;
 use crate::proof::ProofError;

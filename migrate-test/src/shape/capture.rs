@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use migrate_core::schema::ddl::{Ddl, Statement, unowned};
-use migrate_core::schema::{Change, Described, Fact, Id, Object, Schema};
+use migrate_schema::ddl::{Ddl, Statement, unowned};
+use migrate_schema::{Change, Described, Fact, Id, Object, Schema};
 
 use super::Shadow;
 use crate::proof::ProofError;

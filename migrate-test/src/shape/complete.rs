@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::schema::ddl::{Ddl, Statement, Style};
+use migrate_schema::ddl::{Ddl, Statement, Style};
 
 use super::Shadow;
 use super::capture::Capture;

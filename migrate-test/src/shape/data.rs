@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use migrate_core::finding::Finding;
-use migrate_core::ident::{QualifiedName, ident, literal, plain};
+use migrate_base::finding::Finding;
+use migrate_base::ident::{QualifiedName, ident, literal, plain};
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{Described, Id, Kind, Object};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
+use migrate_schema::{Described, Id, Kind, Object};
 
 use crate::proof::ProofError;
 
@@ -83,7 +83,7 @@ fn find<'a>(source: &'a Described, name: &str) -> Result<&'a Object, Error> {
     match (found.next(), found.next()) {
         (Some(table), None) => Ok(table),
         (None, _) => {
-            let near = migrate_core::suggest::nearest(name, tables.iter().map(|table| &*table.id.name));
+            let near = migrate_base::suggest::nearest(name, tables.iter().map(|table| &*table.id.name));
             let finding = Finding::error("no-such-table", format!("there is no table {name}"));
             Err(Error::new(
                 ErrorKind::Configuration,
@@ -145,7 +145,7 @@ fn key(source: &Described, table: &Object) -> Vec<String> {
 /// The names in a list, up to the closing parenthesis.
 pub(super) fn names(list: &str) -> Vec<String> {
     let (mut rest, mut names) = (list, Vec::new());
-    while let Some((name, after)) = migrate_core::ident::first_name(rest) {
+    while let Some((name, after)) = migrate_base::ident::first_name(rest) {
         names.push(name);
         rest = after.strip_prefix(", ").unwrap_or("");
     }

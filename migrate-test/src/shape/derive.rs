@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, renames_back};
-use migrate_core::schema::{Described, Kind, Schema};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Error, MigrationSet};
+use migrate_schema::ddl::{Ddl, Stage, Statement, Style, between, renames_back};
+use migrate_schema::{Described, Kind, Schema};
 
 use super::Shadow;
 use super::came::Keys;
@@ -124,7 +124,7 @@ async fn way_back(
     let at = chain.iter().position(|migration| migration.version() == version).unwrap_or(chain.len());
     let Some(migration) = chain.get(at).cloned() else {
         let finding =
-            migrate_core::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
+            migrate_base::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
         return Err(Error::new(migrate_core::ErrorKind::Plan, finding).into());
     };
     let mut shadow = before_it(&chain[..at], code).await?;
@@ -201,8 +201,8 @@ fn gone(before: &Described, after: &Schema) -> Vec<String> {
         .schema
         .objects()
         .filter(|one| one.id.kind == Kind::Column && one.fact("generated").is_none() && after.get(&one.id).is_none());
-    let of_table = |one: &&Arc<migrate_core::schema::Object>| {
-        let table = migrate_core::schema::Id {
+    let of_table = |one: &&Arc<migrate_schema::Object>| {
+        let table = migrate_schema::Id {
             kind: Kind::Table,
             parent: "".into(),
             name: one.id.parent.clone(),
@@ -238,7 +238,7 @@ async fn prove(set: &MigrationSet, code: &CodeMigrations, version: &Version) -> 
     let steps = report.moves;
     report.migrations.into_iter().next().map(|proven| (proven, steps)).ok_or_else(|| {
         let finding =
-            migrate_core::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
+            migrate_base::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
         Error::new(migrate_core::ErrorKind::Plan, finding).into()
     })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_core::drift;
-use migrate_core::schema::ddl::{Ddl, Stage, Statement, Style, between, owners, roles};
-use migrate_core::schema::{Described, Id, Schema};
+use migrate_schema::ddl::{Ddl, Stage, Statement, Style, between, owners, roles};
+use migrate_schema::{Described, Id, Schema};
 
 use super::baseline::{Baseline, baseline};
 use super::capture::{Capture, LeftOut, reason};

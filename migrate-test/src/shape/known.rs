@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use migrate_core::CodeMigrations;
-use migrate_core::schema::Described;
 use migrate_core::source::{Body, Migration};
+use migrate_schema::Described;
 use tokio::sync::OnceCell;
 
 use super::Shadow;

@@ -19,12 +19,12 @@ mod translate;
 
 use std::collections::BTreeSet;
 
-use migrate_core::db::Reader;
+use migrate_base::db::Reader;
+use migrate_base::sql::{ServerUse, server_use};
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::ddl::{Ddl, Stage, Statement};
-use migrate_core::schema::{self, Change, Described, Schema, Sides, ddl};
-use migrate_core::sql::{ServerUse, server_use};
 use migrate_core::{CodeMigrations, Database, Error};
+use migrate_schema::ddl::{Ddl, Stage, Statement};
+use migrate_schema::{self as schema, Change, Described, Schema, Sides, ddl};
 
 use crate::ephemeral::{TestDatabase, own_where, rehearsal};
 use crate::proof::ProofError;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
 use migrate_core::drift::{Names, Step};
-use migrate_core::schema::ddl::{Ddl, Renaming, Statement, owned_back, renames, renames_back, renamings};
-use migrate_core::schema::{Described, Id, Schema};
 use migrate_core::source::Migration;
+use migrate_schema::ddl::{Ddl, Renaming, Statement, owned_back, renames, renames_back, renamings};
+use migrate_schema::{Described, Id, Schema};
 
 use super::Shadow;
 use super::steps::take;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Change, Id, Schema, Watcher};
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database};
+use migrate_schema::{Change, Id, Schema, Watcher};
 
 use super::Shadow;
 use crate::ephemeral::{TestDatabase, is_large, migrated, suited};

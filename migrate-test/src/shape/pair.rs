@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::schema::ddl::Uncovered;
-use migrate_core::schema::{Described, Id, Schema};
+use migrate_schema::ddl::Uncovered;
+use migrate_schema::{Described, Id, Schema};
 
 use super::capture::{Capture, KEPT_OWN, LeftOut};
 

@@ -1,10 +1,10 @@
 //! Renames that the user specifies, because a difference cannot detect them.
 
-use migrate_core::finding::Finding;
-use migrate_core::ident::{first_name, plain};
-use migrate_core::schema::Described;
-use migrate_core::schema::ddl::{Ddl, Statement, roles};
+use migrate_base::finding::Finding;
+use migrate_base::ident::{first_name, plain};
 use migrate_core::{Error, ErrorKind};
+use migrate_schema::Described;
+use migrate_schema::ddl::{Ddl, Statement, roles};
 
 use super::{Shadow, baseline, for_roles, role_guard};
 use crate::proof::ProofError;

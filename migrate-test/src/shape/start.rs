@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use migrate_core::schema::{Described, Id, Kind, Object, Schema};
+use migrate_schema::{Described, Id, Kind, Object, Schema};
 use tokio::sync::Mutex;
 
 use super::Shadow;

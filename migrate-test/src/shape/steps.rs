@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use migrate_core::drift::Step;
 use migrate_core::ledger::Direction;
-use migrate_core::schema::{Schema, Watcher};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
+use migrate_schema::{Schema, Watcher};
 
 use super::Shadow;
 use crate::ephemeral::{migrated, suited};

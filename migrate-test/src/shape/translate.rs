@@ -1,8 +1,8 @@
 //! A schema that another version of PostgreSQL described, in the form that this version would use.
 
 use migrate_core::Database;
-use migrate_core::schema::Described;
-use migrate_core::schema::ddl::roles;
+use migrate_schema::Described;
+use migrate_schema::ddl::roles;
 
 use super::baseline::{self, Likeness};
 use super::{LeftOut, for_roles, server_version};

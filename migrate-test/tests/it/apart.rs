@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::schema::{self, Change, Surroundings, Watcher, ddl};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
+use migrate_schema::{self as schema, Change, Surroundings, Watcher, ddl};
 use migrate_test::proof::{Law, Proof, Proven, Report, Verdict, prove};
 use migrate_test::{TestDatabase, migrated};
 use sqlx::{Connection, PgConnection};

@@ -1,6 +1,6 @@
 //! Which statements cannot run in a transaction block, according to the server and according to a run.
 
-use migrate_core::sql::{Class, split};
+use migrate_base::sql::{Class, split};
 use migrate_core::{Policy, Target};
 use migrate_test::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor};

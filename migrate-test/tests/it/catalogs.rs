@@ -1,7 +1,7 @@
 //! Every row of every catalog is in the model, or the list says why it is not, so that no kind is overlooked.
 
 use migrate_core::Database;
-use migrate_core::schema::{self, Object, Schema};
+use migrate_schema::{self as schema, Object, Schema};
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 

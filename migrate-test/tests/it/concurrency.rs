@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use migrate_core::RunReport;
 use migrate_core::{Cancel, ErrorKind, Options, Policy, Target};
 use migrate_test::TestDatabase;
 
@@ -150,7 +151,7 @@ async fn an_interrupted_run_keeps_what_was_committed_and_cancels_the_rest() {
     let (outcome, ()) = tokio::join!(runner.run(&Target::Latest, Policy::default()), press);
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
-    assert_eq!(error.report().unwrap().done.len(), 3);
+    assert_eq!(RunReport::of(&error).unwrap().done.len(), 3);
     assert_eq!(events(&mut db).await, ["applied 0", "applied 1", "applied 2"]);
     let left = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
     assert_eq!(column(&mut db, left).await, ["0"]);
@@ -166,7 +167,7 @@ async fn a_run_whose_session_is_ended_says_what_is_safe() {
     let mut runner = migrator(&database, &chain, quick()).await;
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
-    assert_eq!(error.report().unwrap().done.len(), 2);
+    assert_eq!(RunReport::of(&error).unwrap().done.len(), 2);
     assert_eq!(runner.state().await.unwrap().applied().count(), 2);
     database.drop_now().await.unwrap();
 }

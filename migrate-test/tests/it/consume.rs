@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use migrate_core::consumer::Answer;
 use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_review::consumer::Answer;
 use migrate_test::consume::{Asked, Course, follow};
 
 /// Writes a chain of up scripts, and follows these queries along all but the first of them.

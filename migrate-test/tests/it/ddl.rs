@@ -13,12 +13,12 @@ use std::path::Path;
 
 use futures_util::StreamExt;
 use migrate_core::Database;
-use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
-use migrate_core::schema::{self, Change, Described, Kind, Schema, Sides};
+use migrate_schema::ddl::{self, Ddl, Stage, Style};
+use migrate_schema::{self as schema, Change, Described, Kind, Schema, Sides};
 use migrate_test::TestDatabase;
+use seat::Seats;
 
 use crate::support::{connect, execute};
-use seat::Seats;
 
 const EVERYTHING: &str = include_str!("schema/everything.sql");
 const CHANGES: &str = include_str!("schema/changes.txt");

@@ -1,6 +1,6 @@
 //! Up, down and up again: the resulting objects, the ledger, and what was not touched.
 
-use migrate_core::ident::QualifiedName;
+use migrate_base::ident::QualifiedName;
 use migrate_core::runner::DownFrom;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use migrate_base::db::Reader;
+use migrate_base::ident::QualifiedName;
 use migrate_core::Database;
-use migrate_core::db::Reader;
-use migrate_core::evidence::{self, Count, Counted};
-use migrate_core::ident::QualifiedName;
+use migrate_review::evidence::{self, Count, Counted};
 use migrate_test::TestDatabase;
 use sqlx::Connection;
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use migrate_core::RunReport;
 use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
 use migrate_test::TestDatabase;
 use rstest::rstest;
@@ -24,7 +25,7 @@ async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
     let place = finding.place.as_ref().unwrap();
     assert!(place.path().ends_with(format!("{}_bad.up.sql", version(2))), "{place}");
     assert_eq!(error.kind(), ErrorKind::Statement);
-    assert_eq!(error.report().unwrap().done.len(), 1, "the good one is kept");
+    assert_eq!(RunReport::of(&error).unwrap().done.len(), 1, "the good one is kept");
     let mut db = connect(&database).await;
     assert_eq!(events(&mut db).await, ["applied 1"]);
     // Once more: a failure leaves nothing behind that the next attempt fails on.
@@ -210,7 +211,7 @@ async fn role(database: &TestDatabase, rights: &str) -> (String, Database) {
 }
 
 /// What a role is refused, as the finding of a run.
-async fn refused_to(database: Database, chain: &Chain) -> migrate_core::finding::Finding {
+async fn refused_to(database: Database, chain: &Chain) -> migrate_base::finding::Finding {
     let opened = Migrator::open(database, chain.set(), CodeMigrations::none(), quick()).await;
     let error = match opened {
         Ok(mut runner) => runner.run(&Target::Latest, Policy::default()).await.unwrap_err(),

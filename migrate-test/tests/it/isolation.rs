@@ -1,6 +1,7 @@
 //! What one migration sets never reaches the next one, whether they run together or one by one.
 
-use migrate_core::{Policy, Target, ident};
+use migrate_base::ident;
+use migrate_core::{Policy, Target};
 use migrate_test::TestDatabase;
 
 use crate::support::{Chain, column, connect, events, execute, migrator, quick};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use migrate_base::ident;
 use migrate_core::ledger::Actor;
-use migrate_core::{ErrorKind, Options, Policy, Target, ident};
+use migrate_core::{ErrorKind, Options, Policy, Target};
 use migrate_test::TestDatabase;
 use sqlx::AssertSqlSafe;
 

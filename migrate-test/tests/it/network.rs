@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use migrate_core::db::{Keepalive, Reader};
+use migrate_base::db::{Keepalive, Reader};
+use migrate_core::RunReport;
 use migrate_core::runner::{BoxFuture, Rehearsal};
 use migrate_core::{
     Cancel, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, Policy, Target, Version,
@@ -116,7 +117,7 @@ async fn a_run_that_gets_no_answer_any_more_ends_and_says_so(#[case] silent: Sil
     assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
     let text = format!("{:?}", error.findings());
     assert!(text.contains("20250101000002_slow") && text.contains("ledger") && text.contains("xtask status"), "{text}");
-    assert!(error.report().unwrap().done.len() <= 1, "what is known to be committed");
+    assert!(RunReport::of(&error).unwrap().done.len() <= 1, "what is known to be committed");
     assert!(took < Duration::from_secs(20), "{took:?}");
     let committed: &[&str] = if seconds < 600 { &["applied 1", "applied 2"] } else { &["applied 1"] };
     assert_eq!(events, committed, "the ledger tells");

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
 use migrate_core::runner::BoxFuture;
-use migrate_core::schema::{Id, Kind};
 use migrate_core::source::Migration;
 use migrate_core::{CodeError, CodeMigration, CodeMigrations, PgConnection, Version};
+use migrate_schema::{Id, Kind};
 use migrate_test::shape::{leads_to, origins};
 
 use crate::support::{Chain, version};

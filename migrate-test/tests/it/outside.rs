@@ -1,6 +1,6 @@
 //! What a failed run says about others: who interfered with it, if that is certain, and nothing otherwise.
 
-use migrate_core::ident::QualifiedName;
+use migrate_base::ident::QualifiedName;
 use migrate_core::{Database, Error, Options, Policy, Target, audit};
 use migrate_test::TestDatabase;
 

@@ -1,7 +1,8 @@
 //! The location of an error: whatever ran before it and however the script is sent, the file, the line, the
 //! column and the number of the statement are correct, and nothing else is blamed.
 
-use migrate_core::finding::Finding;
+use migrate_base::finding::Finding;
+use migrate_core::RunReport;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, Resolution};
 use migrate_core::{CodeMigrations, Database, Error, Migrator, Policy, Target};
@@ -134,7 +135,7 @@ async fn a_text_that_the_server_cannot_read_is_found_among_others() {
     let mut runner = migrator(&database, &chain, quick()).await;
     let error = refused(&mut runner, &Target::Latest).await;
     let finding = &error.findings()[0];
-    assert_eq!(error.report().unwrap().done.len(), 1, "{finding:?}");
+    assert_eq!(RunReport::of(&error).unwrap().done.len(), 1, "{finding:?}");
     assert!(finding.place.as_ref().unwrap().path().ends_with(format!("{}_bad.up.sql", version(2))), "{finding:?}");
     assert!(!finding.notes.join("\n").contains("kept data"), "{finding:?}");
     database.drop_now().await.unwrap();

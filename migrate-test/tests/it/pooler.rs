@@ -1,6 +1,6 @@
 //! A pooler between us and the server: one with session pooling is accepted, others are refused.
 
-use migrate_core::db::Reader;
+use migrate_base::db::Reader;
 use migrate_core::{CodeMigrations, Database, ErrorKind, Migrator, Policy, Target};
 use migrate_test::TestDatabase;
 use rstest::rstest;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::config::DatabaseSource;
 use migrate_core::{CodeMigrations, Policy, Target};
+use migrate_review::config::DatabaseSource;
 use migrate_test::{EphemeralServer, TestDatabase, migrated};
 use sqlx::{Connection, PgConnection};
 

@@ -36,7 +36,11 @@ const TEXT: &str = "CREATE TABLE t (id int PRIMARY KEY, x text);";
 async fn a_key_to_what_is_new_is_tried_on_null(#[case] base: &str, #[case] up: &str, #[case] down: &str) {
     holds(base, up, down).await;
     let proven = proven(base, up, down, 0).await;
-    assert!(proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not meet")), "{}", shown(&proven));
+    assert!(
+        proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not meet")),
+        "{}",
+        shown(&proven)
+    );
 }
 
 /// If NULL is not allowed, no row fits, and the migration cannot be applied to any rows.

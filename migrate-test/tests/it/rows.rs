@@ -366,7 +366,11 @@ async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] of: &str, #[
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
     let proven = &report.migrations[0];
     assert!(matches!(proven.laws[&Law::Data], Verdict::Holds), "{:?}", proven.laws[&Law::Data]);
-    assert!(proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not meet")), "{:?}", proven.notes);
+    assert!(
+        proven.notes.iter().any(|note| note.starts_with("it fails on rows that do not meet")),
+        "{:?}",
+        proven.notes
+    );
 }
 
 /// With every seed, some row is blank, empty or as long as possible, and some row has what the up script

@@ -2,8 +2,8 @@
 
 use futures_util::StreamExt;
 use migrate_core::Database;
-use migrate_core::schema::ddl::{self, Stage, Style};
-use migrate_core::schema::{self, Change, Schema, Sides};
+use migrate_schema::ddl::{self, Stage, Style};
+use migrate_schema::{self as schema, Change, Schema, Sides};
 use migrate_test::TestDatabase;
 use migrate_test::provider::binaries::Binaries;
 

@@ -2,7 +2,7 @@
 //! reads, never in time.
 
 use migrate_core::Database;
-use migrate_core::schema::{Surroundings, Watcher};
+use migrate_schema::{Surroundings, Watcher};
 use migrate_test::TestDatabase;
 use sqlx::{Connection, PgConnection};
 

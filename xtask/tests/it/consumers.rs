@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use migrate_core::config::Config;
-use migrate_core::consumer;
+use migrate_review::config::Config;
+use migrate_review::consumer;
 use migrate_test::provider::{account::Account, binaries::Binaries, cluster::Cluster};
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
@@ -62,7 +62,7 @@ fn the_consumer_of_this_repository_asks_what_the_newest_schema_answers() {
     let project = Project::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     project.run(&["migrate", "--migrations", root.join("migrations").to_str().unwrap()]).ok();
-    let loaded = consumer::load(root, &Config::load(None, root).unwrap());
+    let loaded = consumer::load(root, &Config::load(None, root).unwrap().consumers);
     assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
     let queries = &loaded.consumers[0].queries;
     assert_eq!((loaded.consumers[0].name.as_str(), queries.len()), ("billing", 8));

@@ -42,7 +42,7 @@ fn leaves(command: &Command, name: &str, all: &mut Vec<String>) {
 
 fn commands() -> Vec<String> {
     let mut all = Vec::new();
-    leaves(&xtask::Cli::command(), "", &mut all);
+    leaves(&migrate_cli::Cli::command(), "", &mut all);
     all.retain(|name| !HANDS_OVER.contains(&name.as_str()));
     assert!(all.len() > 30 && all.iter().any(|name| name == "db url"), "{all:?}");
     all

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use migrate_core::lint;
+use migrate_review::lint;
 
-use crate::support::said;
+use crate::support::{said, sources};
 
 /// The calls that take a code, and the position of that argument. A function in a file with a parameter
 /// `code: &'static str` is another such call, in that file.
@@ -314,8 +314,8 @@ pub(crate) fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
 /// Every code that the sources can report, except those of the rules for SQL.
 fn codes() -> (BTreeSet<String>, Vec<String>) {
     let mut files = Vec::new();
-    for krate in ["migrate-core", "migrate-test", "xtask"] {
-        rust_files(&root().join(krate).join("src"), &mut files);
+    for folder in sources() {
+        rust_files(&folder, &mut files);
     }
     let mut only_tests = Vec::new();
     let sources: Vec<Source> = files
@@ -345,13 +345,13 @@ fn every_code_is_explained_and_every_explanation_has_a_code() {
     let entries = entries();
     let explained: BTreeSet<&str> = entries.iter().map(code_of).collect();
     let missing: Vec<&String> = codes.iter().filter(|code| !explained.contains(code.as_str())).collect();
-    assert!(missing.is_empty(), "no file in xtask/src/explain has an entry for {missing:?}");
+    assert!(missing.is_empty(), "no file in migrate-cli/src/explain has an entry for {missing:?}");
     let rules = rules();
     let stale: Vec<&&str> = explained
         .iter()
         .filter(|code| !codes.contains(**code) && !rules.contains(**code) && !WITHOUT_SOURCE.contains(code))
         .collect();
-    assert!(stale.is_empty(), "nothing reports {stale:?} any more: remove their entries in xtask/src/explain");
+    assert!(stale.is_empty(), "nothing reports {stale:?} any more: remove their entries in migrate-cli/src/explain");
     assert!(rules.iter().all(|rule| explained.contains(rule)));
 }
 

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
-use migrate_core::hint;
+use migrate_base::hint;
 
 use crate::explain::{Token, root, rust_files, tokens};
-use crate::support::{Project, SECRET, Said, said};
+use crate::support::{Project, SECRET, Said, said, sources};
 
 /// Possible replacements for a value in a text.
 const VALUES: [&str; 5] = ["20250101000000", "name", "", "--env name", "status"];
@@ -73,7 +73,7 @@ fn is_command(command: &str, may_mention: bool) -> bool {
     let incomplete = [ErrorKind::MissingRequiredArgument, ErrorKind::MissingSubcommand, ErrorKind::InvalidValue];
     filled(command).iter().any(|command| {
         let arguments = [vec!["xtask".to_owned()], words(command)].concat();
-        match xtask::Cli::command().try_get_matches_from(arguments) {
+        match migrate_cli::Cli::command().try_get_matches_from(arguments) {
             Ok(_) => true,
             Err(error) => (may_mention && incomplete.contains(&error.kind())) || error.kind() == ErrorKind::DisplayHelp,
         }
@@ -93,13 +93,13 @@ fn files(folder: &Path, ending: &str, all: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_command_in_a_text_is_one() {
-    let (mut sources, mut pages) = (Vec::new(), vec![root().join("README.md"), root().join("CONTRIBUTING.md")]);
-    for krate in ["migrate-core/src", "migrate-test/src", "xtask/src"] {
-        rust_files(&root().join(krate), &mut sources);
-        files(&root().join(krate), "md", &mut pages);
+    let (mut files_of_code, mut pages) = (Vec::new(), vec![root().join("README.md"), root().join("CONTRIBUTING.md")]);
+    for folder in sources() {
+        rust_files(&folder, &mut files_of_code);
+        files(&folder, "md", &mut pages);
     }
     files(&root().join("docs"), "md", &mut pages);
-    let texts = sources.iter().flat_map(|path| {
+    let texts = files_of_code.iter().flat_map(|path| {
         let all = tokens(&fs::read_to_string(path).unwrap());
         let texts = all.into_iter().filter_map(|token| match token {
             Token::Text(text) => Some(unescaped(&text)),
@@ -108,7 +108,8 @@ fn every_command_in_a_text_is_one() {
         texts.map(move |text| (path.clone(), text))
     });
     // Files with their own tests name commands that do not exist.
-    let is_test = |path: &Path| path.ends_with("migrate-core/src/hint.rs") || path.ends_with("xtask/src/invocation.rs");
+    let is_test =
+        |path: &Path| path.ends_with("migrate-base/src/hint.rs") || path.ends_with("migrate-cli/src/invocation.rs");
     let all: Vec<(PathBuf, String)> = texts
         .filter(|(path, _)| !is_test(path))
         .chain(pages.iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())))
@@ -232,7 +233,7 @@ fn an_address_is_repeated_without_its_password() {
     let other = url.replacen("postgres://", "postgresql://", 1);
     let shown = project.run_bare(&["kept", "--database", &other]).ok();
     let bare = project.database.url().replacen("postgres://", "postgresql://", 1);
-    let expected = format!("rollback --keep-data --database {}`", migrate_core::hint::quote(&bare));
+    let expected = format!("rollback --keep-data --database {}`", migrate_base::hint::quote(&bare));
     assert!(shown.out.contains(&expected), "{shown:?} {expected}");
     project.end();
 }

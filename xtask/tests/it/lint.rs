@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use migrate_core::config::{Lint, Weight};
-use migrate_core::db::Reader;
-use migrate_core::finding::Severity;
+use migrate_base::db::Reader;
+use migrate_base::finding::Severity;
 use migrate_core::ledger::Direction;
-use migrate_core::lint::{self, Block, Rule, Sample, Subject};
-use migrate_core::schema::{self, Described};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, MigrationSet};
+use migrate_review::config::{Lint, Weight};
+use migrate_review::lint::{self, Block, Rule, Sample, Subject};
+use migrate_schema::{self as schema, Described};
 use migrate_test::TestDatabase;
 use migrate_test::shape::Shadow;
 use tokio::task::JoinSet;

@@ -6,16 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::config::Lint;
-use migrate_core::effect;
-use migrate_core::ident::QualifiedName;
+use migrate_base::ident::QualifiedName;
+use migrate_base::lock_mode::LockMode;
 use migrate_core::ledger::Direction;
-use migrate_core::lint::{self, Subject};
-use migrate_core::lock_mode::LockMode;
-use migrate_core::locks::{Wanted, Work};
-use migrate_core::schema::{self, Described, Id, Kind};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, MigrationSet};
+use migrate_review::config::Lint;
+use migrate_review::effect;
+use migrate_review::lint::{self, Subject};
+use migrate_review::locks::{Wanted, Work};
+use migrate_schema::{self as schema, Described, Id, Kind};
 use migrate_test::TestDatabase;
 use migrate_test::observe::{Observed, observe};
 use migrate_test::shape::Shadow;
@@ -315,7 +315,7 @@ fn what_a_block_does_is_found_at_its_place() {
 async fn the_lists_of_functions_and_types_are_those_of_the_server() {
     let (mut shadow, _, major) = ground().await;
     let list = |name: &str| {
-        let path = format!("{}/../migrate-core/src/locks/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../migrate-review/src/locks/{name}.txt", env!("CARGO_MANIFEST_DIR"));
         std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<BTreeSet<String>>()
     };
     let mut ask = async |query: &str| {

@@ -45,6 +45,7 @@ mod shapes;
 mod standby;
 mod support;
 mod terminal;
+mod tidy;
 mod tls;
 mod unnamed;
 mod verify;

@@ -1,9 +1,10 @@
 //! What the dry run says about several pending migrations, and what it assumes.
 
-use migrate_core::db::Reader;
-use migrate_core::ident::plain;
-use migrate_core::locks::Work;
-use migrate_core::{CodeMigrations, Database, effect};
+use migrate_base::db::Reader;
+use migrate_base::ident::plain;
+use migrate_core::{CodeMigrations, Database};
+use migrate_review::effect;
+use migrate_review::locks::Work;
 use migrate_test::TestDatabase;
 use migrate_test::shape::Shadow;
 

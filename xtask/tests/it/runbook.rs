@@ -5,8 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use migrate_core::schema::{self, Change, Schema, Sides};
-use migrate_core::{Database, ident};
+use migrate_base::ident;
+use migrate_core::Database;
+use migrate_core::ours;
+use migrate_schema::{self as schema, Change, Schema, Sides};
 use rstest::rstest;
 
 use crate::support::{Project, Said, said};
@@ -39,7 +41,7 @@ fn schema(project: &Project, ledger: &str) -> Schema {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ledger = ident::QualifiedName::parse(ledger).unwrap();
     let database = Database::from(project.database.options());
-    runtime.block_on(schema::read(&database)).unwrap().without(&ledger)
+    ours::without(runtime.block_on(schema::read(&database)).unwrap(), &ledger)
 }
 
 fn ledger(project: &Project, ledger: &str) -> Vec<String> {

@@ -15,6 +15,17 @@ pub(crate) const SECRET: &str = "hunter2-s3cret";
 /// How the command line names the test's database.
 const DATABASE: [&str; 2] = ["--database", "env:TEST_DATABASE_URL"];
 
+/// The sources of all crates of this repository.
+pub(crate) fn sources() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<PathBuf> =
+        folders.filter(|folder| folder.join("Cargo.toml").is_file()).map(|folder| folder.join("src")).collect();
+    all.sort();
+    assert!(all.len() > 4 && all.iter().all(|one| one.is_dir()), "{all:?}");
+    all
+}
+
 /// A folder with migrations and, if wanted, a migrate.toml.
 pub(crate) struct Project {
     folder: TempDir,

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::db::Holder;
+
 use super::*;
-use crate::db::Holder;
 use crate::ledger::{Event, LedgerEntry};
 use crate::source::Checksum;
 
@@ -224,5 +225,5 @@ fn a_plan_is_made_again_while_the_ledger_goes_on() {
     let (version, name, elapsed) = ("1".to_owned(), "m1".to_owned(), std::time::Duration::ZERO);
     let done = vec![Done { direction: Direction::Up, version, name, elapsed }];
     let done = RunReport { done, ..RunReport::default() };
-    assert!(!Again::default().may(&at(1), &error(ErrorKind::Stale).with_report(done)));
+    assert!(!Again::default().may(&at(1), &error(ErrorKind::Stale).carrying(done)));
 }

@@ -11,20 +11,21 @@ mod psql;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use migrate_base::db::{Failure, LockKeys};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::ident::QualifiedName;
+
 use super::message::Settings;
 use super::plan::{Plan, Step, Work};
 use super::prepare::schema_exists;
 use super::state::State;
 use super::{Migrator, aside, explain};
-use crate::db::{Failure, LockKeys};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::ident::QualifiedName;
 use crate::kept;
 use crate::ledger::{Actor, Direction};
 use crate::source::Version;
 
-pub use page::page;
+pub use page::{Contact, page};
 use parts::Parts;
 
 /// A script for `psql` that does exactly what a plan says.

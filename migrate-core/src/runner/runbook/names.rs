@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::ident::{catalog_name, literal};
-use crate::sql::{quoted, tokens};
+use migrate_base::ident::{catalog_name, literal};
+use migrate_base::sql::{quoted, tokens};
 
 /// Every word of a script as a name: in lower case, or as quoted.
 pub(super) fn of(text: &str) -> BTreeSet<String> {

@@ -1,11 +1,20 @@
 //! The page for the team on call, with the names and numbers of one environment.
 
-use crate::config::Contact;
-use crate::db::LockKeys;
-use crate::hint::quote;
-use crate::ident::{QualifiedName, literal, plain};
+use migrate_base::db::LockKeys;
+use migrate_base::hint::quote;
+use migrate_base::ident::{QualifiedName, literal, plain};
+use migrate_base::template::fill;
+
 use crate::kept;
-use crate::template::fill;
+
+/// A person or a rota, and how to reach them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The name.
+    pub name: String,
+    /// How to reach them.
+    pub reach: String,
+}
 
 /// The page of an environment, in Markdown. Its SQL can be pasted into psql.
 pub fn page(environment: &str, ledger: &QualifiedName, contacts: &[Contact]) -> String {

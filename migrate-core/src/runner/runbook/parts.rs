@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::ident::QualifiedName;
+use migrate_base::sql::{Class, IndexName};
+
 use super::{There, names};
-use crate::ident::QualifiedName;
 use crate::ledger::{Actor, Direction, Event, Writer};
 use crate::runner::execute::{needs_fresh_session, outcome};
 use crate::runner::message::{Message, Settings};
@@ -12,7 +14,6 @@ use crate::runner::plan::{Plan, Step, Work};
 use crate::runner::prepare::creation;
 use crate::runner::{aside, singly};
 use crate::source::Script;
-use crate::sql::{Class, IndexName};
 
 /// Everything that is sent, in order.
 #[derive(Debug, Clone, Default)]

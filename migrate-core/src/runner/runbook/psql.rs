@@ -5,13 +5,14 @@
 
 use std::fmt::Write as _;
 
+use migrate_base::ident::{ident, literal};
+use migrate_base::template::fill;
+use migrate_base::visible;
+
 use super::Runbook;
 use super::names;
 use super::parts::{Item, Save};
-use crate::ident::{ident, literal};
 use crate::ledger::{self, USERS};
-use crate::template::fill;
-use crate::visible;
 
 /// The script of a runbook.
 pub(super) fn write(book: &Runbook) -> String {

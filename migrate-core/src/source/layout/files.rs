@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use migrate_base::error::Result;
+use migrate_base::finding::{Finding, Place};
+
 use super::{Draft, Layout, Part, Version, entries, read};
-use crate::error::Result;
-use crate::finding::{Finding, Place};
 
 /// The parts of a file name.
 pub(super) struct Name {

@@ -13,11 +13,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::regular;
+
 use super::load::{self, decode};
 use super::{Body, Migration, MigrationSet, Script, Version, assemble, odd};
-use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Place};
-use crate::regular;
 
 /// The tool whose files a folder contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,7 +1,7 @@
 //! The result of creating a schema from nothing, beyond what its facts say.
 
-use migrate_core::schema::ddl::Style;
-use migrate_core::schema::{Change, Fact};
+use migrate_schema::ddl::Style;
+use migrate_schema::{Change, Fact};
 use migrate_test::{TestDatabase, shape};
 
 use super::{describe, leads};

@@ -1,6 +1,6 @@
 //! Hazards of a script are noted above the statement, and what it keeps is kept.
 
-use migrate_core::schema::ddl::{self, Stage, Style};
+use migrate_schema::ddl::{self, Stage, Style};
 use migrate_test::TestDatabase;
 
 use super::{apply, describe};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
-use migrate_core::schema::{Change, Described};
+use migrate_schema::ddl::{self, Ddl, Stage, Style};
+use migrate_schema::{Change, Described};
 use migrate_test::shape;
 use sqlx::{AssertSqlSafe, Row};
 
@@ -104,7 +104,7 @@ impl Seat {
         if statements.is_empty() {
             return Vec::new();
         }
-        let literal = |text: &String| format!("({})", migrate_core::ident::literal(text));
+        let literal = |text: &String| format!("({})", migrate_base::ident::literal(text));
         let list: Vec<String> = statements.iter().map(literal).collect();
         let query = format!("SELECT pg_temp.try(statement) FROM (VALUES {}) AS v (statement)", list.join(", "));
         let rows = sqlx::raw_sql(AssertSqlSafe(query)).fetch_all(&mut self.session).await.unwrap();

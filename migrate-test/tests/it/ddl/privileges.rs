@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use migrate_core::schema::ddl::{self, Stage, Style};
-use migrate_core::schema::{Change, Described, Kind, Schema};
 use migrate_core::source::Migration;
+use migrate_schema::ddl::{self, Stage, Style};
+use migrate_schema::{Change, Described, Kind, Schema};
 use migrate_test::TestDatabase;
 use migrate_test::shape;
 

@@ -3,10 +3,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use migrate_base::db::Reader;
 use migrate_core::Database;
-use migrate_core::db::Reader;
-use migrate_core::schema::ddl::{self, Ddl, Stage, Style};
-use migrate_core::schema::{self, Change, Described, Watcher};
+use migrate_schema::ddl::{self, Ddl, Stage, Style};
+use migrate_schema::{self as schema, Change, Described, Watcher};
 use migrate_test::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 

@@ -1,0 +1,36 @@
+//! Communication with a server: addresses, sessions, answers, and the lock.
+//!
+//! A session is a separate connection, never one from a pool, and uses only the simple query protocol: several
+//! statements are sent in one message, and nothing is prepared that a `DEALLOCATE ALL` in a migration could remove. The
+//! callers decide what is sent.
+
+mod ask;
+mod connect;
+pub mod conninfo;
+mod database;
+mod failure;
+mod holder;
+mod keepalive;
+mod lock;
+pub mod pooler;
+mod progress;
+mod reply;
+mod session;
+mod silence;
+mod url;
+pub mod wait;
+
+pub use ask::{Answered, Reader};
+pub use conninfo::without_password;
+pub use database::Database;
+pub use keepalive::Keepalive;
+pub use sqlx::PgConnection;
+
+pub use holder::Holder;
+
+pub use failure::{Failure, InnerPosition, Refusal};
+pub use lock::{Fence, Guard, LockKeys, Look, at_work};
+pub use progress::Advance;
+pub use reply::{MARKER, Marker, Reply};
+pub use session::{Answer, Cell, IDENTITY, Part, Row, Session, kept};
+pub use silence::{Limits, Process, Refused, Seen, Verdict};

@@ -1,0 +1,22 @@
+//! What every part of Roundtrip is built on: names and how they are quoted, findings and errors, the lexer of SQL, and the
+//! connection to a server.
+//!
+//! It prints nothing, and knows neither migrations nor schemas.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
+)]
+
+pub mod db;
+pub mod duration;
+pub mod error;
+pub mod finding;
+pub mod hint;
+pub mod ident;
+pub mod lock_mode;
+pub mod parallel;
+pub mod regular;
+pub mod sql;
+pub mod suggest;
+pub mod template;
+pub mod visible;

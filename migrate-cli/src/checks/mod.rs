@@ -1,0 +1,174 @@
+//! The checks that a change has to pass, one file each. `check`, `lint` and `ci` combine them.
+
+pub(crate) mod changed;
+pub(crate) mod consumers;
+mod edited;
+mod files;
+mod lint;
+mod locks;
+mod proof;
+mod released;
+mod role;
+mod sizes;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use migrate_base::finding::{Finding, Severity};
+use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
+use migrate_schema::Described;
+use tokio::sync::OnceCell;
+
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::released::Released;
+use crate::report::Check;
+use crate::shadow;
+
+pub(crate) use consumers::consumers;
+pub(crate) use edited::edited;
+pub(crate) use files::files;
+pub(crate) use lint::lint;
+pub(crate) use locks::{fill, locks};
+pub(crate) use proof::{blame, faults, fragile, proof, proof_until, without_rows};
+pub(crate) use released::released;
+pub(crate) use role::{of_broken_downs, role};
+
+/// The input of all checks.
+pub(crate) struct Ground<'a> {
+    pub(crate) context: &'a Context<'a>,
+    pub(crate) code: CodeMigrations,
+    /// The migrations, or what is wrong with the files.
+    pub(crate) set: std::result::Result<MigrationSet, Error>,
+    /// The migrations on the base branch, or why there is nothing to compare with.
+    pub(crate) released: std::result::Result<Released, String>,
+    /// The migrations that are not on the base branch in this form; all, if there is no base branch.
+    pub(crate) new: BTreeSet<Version>,
+    /// The schema of the base branch, once a check has asked for it.
+    schema: OnceCell<Option<Arc<Described>>>,
+}
+
+impl<'a> Ground<'a> {
+    /// Reads the files, and finds the base branch.
+    pub(crate) fn survey(
+        context: &'a Context<'a>,
+        code: CodeMigrations,
+        base: Option<&str>,
+        all: bool,
+    ) -> Result<Self> {
+        let set = context.layout.load(&context.migrations).and_then(|set| match set.is_empty() {
+            true => Err(Error::new(ErrorKind::Files, set.why_empty())),
+            false => Ok(set),
+        });
+        let released = Released::find(&context.migrations, base, context.config.base.as_deref())?;
+        let new = match (&set, &released) {
+            (Ok(set), Ok(released)) if !all => released.new_versions(set),
+            (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
+            (Err(_), _) => BTreeSet::new(),
+        };
+        Ok(Self { context, code, set, released, new, schema: OnceCell::new() })
+    }
+
+    /// The schema of the base branch; objects that are not in it are not in use. `None` if there is no base branch, or
+    /// if its migrations do not apply.
+    ///
+    /// # Errors
+    ///
+    /// The connection to the server is lost.
+    pub(crate) async fn released_schema(&self) -> Result<Option<Arc<Described>>> {
+        let read = async || {
+            let Some(base) = self.released.as_ref().ok().and_then(|released| released.set(self.context.layout).ok())
+            else {
+                return Ok(None);
+            };
+            match shadow::migrations(&base, &self.code, None).await {
+                Ok(described) => Ok(Some(described)),
+                Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => Ok(None),
+                Err(failure) => Err(failure),
+            }
+        };
+        self.schema.get_or_try_init(read).await.cloned()
+    }
+
+    /// The base of the comparison, in words.
+    pub(crate) fn base(&self) -> Option<String> {
+        self.released.as_ref().ok().map(|released| released.base.title())
+    }
+}
+
+/// The code for something that could not be checked.
+const COULD_NOT_LOOK: &str = "could-not-look";
+
+/// The finding for a check that could not run.
+fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
+    let place = error.findings().iter().find_map(|finding| finding.place.clone());
+    let finding = Finding::error("could-not-look", format!("{name} could not run: {why}")).at(place);
+    let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
+    finding.help("fix the cause: `cargo xtask verify --all` shows it, and keeps the database")
+}
+
+/// If another finding reports the cause, a check that could not run because of it is only skipped: one cause gives one
+/// finding.
+pub(crate) fn told_elsewhere(checks: &mut [Check]) {
+    let cause = |finding: &Finding| match &finding.place {
+        Some(place) => place.to_string(),
+        None => finding.notes.join(" "),
+    };
+    let is_blind = |finding: &Finding| finding.code == COULD_NOT_LOOK && finding.severity == Severity::Error;
+    let proof = checks.iter().filter(|check| check.name == "proof").flat_map(|check| &check.findings);
+    let mut told: BTreeSet<String> =
+        proof.filter(|one| one.severity == Severity::Error && !is_blind(one)).map(cause).collect();
+    for check in checks {
+        let before = check.findings.len();
+        check.findings.retain(|finding| !is_blind(finding) || told.insert(cause(finding)));
+        if check.findings.len() < before && check.findings.is_empty() {
+            check.skipped = Some(std::mem::take(&mut check.summary));
+        }
+    }
+}
+
+/// A running check.
+struct Clock {
+    name: &'static str,
+    begin: Instant,
+}
+
+impl Clock {
+    fn start(name: &'static str) -> Self {
+        Self { name, begin: Instant::now() }
+    }
+
+    fn done(self, summary: impl Into<String>, findings: Vec<Finding>) -> Check {
+        let (summary, elapsed) = (summary.into(), self.begin.elapsed());
+        Check { name: self.name, summary, skipped: None, lost: false, findings, elapsed }
+    }
+
+    /// The check could not be completed; what it found before counts.
+    fn lost(self, summary: &str, mut findings: Vec<Finding>, why: &[Finding]) -> Check {
+        findings.extend_from_slice(why);
+        Check { lost: true, ..self.done(format!("{summary}; not completed"), findings) }
+    }
+
+    /// The check could not run, which is not a success. `error` is the cause.
+    fn could_not_look(self, why: &str, error: &Error) -> Check {
+        let finding = could_not_look(self.name, why, error);
+        self.done(format!("not checked: {why}"), vec![finding])
+    }
+
+    fn skipped(self, why: impl Into<String>) -> Check {
+        Check {
+            name: self.name,
+            summary: String::new(),
+            skipped: Some(why.into()),
+            lost: false,
+            findings: Vec::new(),
+            elapsed: self.begin.elapsed(),
+        }
+    }
+}
+
+/// A check that did not run or was not completed, because the server was lost or the command was interrupted.
+pub(crate) fn broken_off(name: &'static str, findings: Vec<Finding>) -> Check {
+    Check { lost: true, ..Clock::start(name).done("not completed", findings) }
+}

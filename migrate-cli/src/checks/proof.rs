@@ -1,0 +1,265 @@
+//! `proof`: check the five laws for each new migration.
+
+use std::collections::BTreeSet;
+
+use migrate_base::finding::{Finding, Place, Severity};
+use migrate_core::MigrationSet;
+use migrate_core::ledger::Direction;
+use migrate_core::source::{Layout, Migration};
+use migrate_review::config::RowsWanted;
+use migrate_test::proof::{self, Fault, Law, Proof, Proven, Report, Story, Verdict};
+
+use super::{Clock, Ground};
+use crate::context::Context;
+use crate::exit::{Failure, Result};
+use crate::output::style;
+use crate::report::Check;
+
+/// Proves the new migrations; the report has the result for each.
+///
+/// # Errors
+///
+/// The connection to the server was lost before anything was proven.
+pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) -> Result<(Check, Report)> {
+    let clock = Clock::start("proof");
+    let Ok(set) = &ground.set else {
+        return Ok((clock.skipped("the files cannot be read as migrations"), Report::default()));
+    };
+    if ground.new.is_empty() {
+        return Ok((clock.done("no new migrations", Vec::new()), Report::default()));
+    }
+    let options = Proof { only: Some(ground.new.clone()), keep: false, ..Proof::default() };
+    // What was proven before the server was lost is still reported.
+    let mut heard: Vec<Proven> = Vec::new();
+    let mut both = |proven: &Proven| {
+        hear(proven);
+        heard.push(proven.clone());
+    };
+    let outcome = proof::prove(set, &ground.code, &options, &mut both).await;
+    let (report, lost) = match outcome {
+        Ok(report) => (report, None),
+        Err(proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
+            let findings = error.findings().to_vec();
+            return Ok((clock.done("the migrations before the new ones do not apply", findings), Report::default()));
+        }
+        Err(error) => (Report { migrations: heard, ..Report::default() }, Some(Failure::from(error))),
+    };
+    let (summary, findings) = (summary(ground.new.len(), &report), found(ground.context, set, &report));
+    let check = match lost {
+        Some(failure) => clock.lost(&summary, findings, &failure.findings()),
+        None => clock.done(summary, findings),
+    };
+    Ok((check, report))
+}
+
+/// The check if it was interrupted after this much was proven.
+pub(crate) fn proof_until(ground: &Ground<'_>, report: &Report, why: Finding) -> Check {
+    let findings = ground.set.as_ref().map(|set| found(ground.context, set, report)).unwrap_or_default();
+    Clock::start("proof").lost(&summary(ground.new.len(), report), findings, &[why])
+}
+
+fn summary(new: usize, report: &Report) -> String {
+    let holds = report.migrations.iter().filter(|proven| proven.holds()).count();
+    let summary = format!("{holds} of {} proven", style::count(new, "new migration"));
+    match report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
+        Some(why) => format!("{summary}; {} not checked: {why}", report.unreached()),
+        None => summary,
+    }
+}
+
+/// All findings of a proof.
+fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
+    let one = |proven: &Proven| {
+        faults(context, set, proven)
+            .into_iter()
+            .chain(up_only(set, proven))
+            .chain(fragile(context, set, proven))
+            .map(|finding| match finding.severity {
+                Severity::Error => {
+                    finding.help(format!("`cargo xtask verify {}` shows it, and keeps the database", proven.version))
+                }
+                _ => finding,
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut findings: Vec<Finding> = report.migrations.iter().flat_map(one).collect();
+    findings.extend(without_rows(context, set, report));
+    findings
+}
+
+/// The tables without rows, each reported once, with the first migration that was proven without rows in it.
+pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
+    let mut named = BTreeSet::new();
+    let mut findings = Vec::new();
+    for proven in &report.migrations {
+        let new: Vec<_> = proven.rests.without.iter().filter(|one| named.insert(one.table.clone())).collect();
+        let Some(migration) = set.get(&proven.version).filter(|_| !new.is_empty()) else { continue };
+        let words = proven.rests.words().unwrap_or_default();
+        let message = match proven.laws.get(&Law::Data) {
+            Some(Verdict::Skipped(_)) => format!("the data law was not checked, and only {words}"),
+            _ => format!("the data law was checked, but only {words}"),
+        };
+        let finding = match context.config.policy.rows {
+            RowsWanted::All => Finding::error("tables-without-rows", message),
+            RowsWanted::Any => Finding::warning("tables-without-rows", message),
+        };
+        let finding = new.iter().map(ToString::to_string).fold(finding, Finding::note);
+        let finding = finding.at(Place::file(migration.path()));
+        findings.push(match fixture(context, migration) {
+            Some(file) => {
+                finding.help(format!("write rows for them into {file}, which the proof runs before the up script"))
+            }
+            None => finding,
+        });
+    }
+    findings
+}
+
+/// The file for rows that must exist before a migration; folders of other tools have none.
+fn fixture(context: &Context<'_>, migration: &Migration) -> Option<String> {
+    let path = migration.path().to_str()?;
+    let stem = path.strip_suffix(".up.sql").filter(|_| context.layout == Layout::Roundtrip)?;
+    Some(format!("{stem}.fixture.sql"))
+}
+
+/// What is wrong with a migration, one finding for each cause.
+pub(crate) fn faults(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
+    let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
+    proven.faults().iter().map(|fault| judge.finding(fault)).collect()
+}
+
+/// A note that a migration without a down script could have one. Nothing declares that it has one, so it is not an
+/// error.
+fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
+    let migration = set.get(&proven.version).filter(|migration| migration.is_up_only())?;
+    proven.notes.iter().any(|note| note == proof::COULD_HAVE_ONE).then_some(())?;
+    let finding = Finding::error("up-only", format!("{}: {}", title(proven), proof::COULD_HAVE_ONE));
+    Some(Finding { severity: Severity::Note, ..finding }.at(Place::file(migration.path())))
+}
+
+/// A warning that a down script fails on values that the up script accepts: with such a value, it cannot be rolled
+/// back.
+pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Option<Finding> {
+    let story = proven.fragile.as_deref()?;
+    let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
+    let Finding { place, notes, help, .. } = judge.script(story, Direction::Down);
+    let why = story.findings.first().map(|said| format!(": {}", said.message)).unwrap_or_default();
+    let message = format!("the down script of {} fails on values that the up script accepts{why}", title(proven));
+    let finding = Finding { place, notes, help, ..Finding::warning("down-fails-on-values", message) };
+    Some(finding.note("it runs with other values, and all laws were checked with those"))
+}
+
+fn title(proven: &Proven) -> String {
+    format!("{}_{}", proven.version, proven.name)
+}
+
+/// One migration, and the result of its proof.
+struct Judge<'a> {
+    migration: Option<&'a Migration>,
+    proven: &'a Proven,
+    context: &'a Context<'a>,
+}
+
+impl Judge<'_> {
+    fn finding(&self, fault: &Fault<'_>) -> Finding {
+        let overdue = fault.story.findings.iter().find(|finding| finding.code == "rehearsal-timeout");
+        if let Some(finding) = overdue {
+            return finding.clone();
+        }
+        let finding = match fault.story.fails {
+            Some(direction) => self.script(fault.story, direction),
+            None => self.law(fault),
+        };
+        let also = fault.also.iter().map(|(law, story)| {
+            let said = story.findings.first().map(|finding| format!(": {}", finding.message)).unwrap_or_default();
+            format!("the {law} law is broken for the same reason: {}{said}", story.summary)
+        });
+        let finding = also.fold(finding, Finding::note);
+        match self.can_be_derived(fault) {
+            true => {
+                let version = &self.proven.version;
+                finding.help(format!("`cargo xtask derive {version} --dry-run` derives a down script and proves it"))
+            }
+            false => finding,
+        }
+    }
+
+    /// A script that the server refused, with its message and the place.
+    fn script(&self, story: &Story, direction: Direction) -> Finding {
+        let title = title(self.proven);
+        let said = story.findings.first();
+        let why = said.map_or_else(|| story.summary.clone(), |said| said.message.clone());
+        let finding = match direction {
+            Direction::Up => Finding::error("up-fails", format!("the up script of {title} fails: {why}")),
+            Direction::Down => Finding::error("down-fails", format!("the down script of {title} fails: {why}")),
+        };
+        let Some(said) = said else { return finding.at(self.file(None)) };
+        let finding = finding.at(said.place.clone().or_else(|| self.file(None))).note(story.summary.clone());
+        // Notes about what a run would have kept do not apply to a proof.
+        let notes = said.notes.iter().filter(|note| !note.starts_with("nothing of this migration was kept"));
+        let finding = notes.fold(finding, Finding::note);
+        said.help.iter().fold(finding, Finding::help)
+    }
+
+    fn law(&self, fault: &Fault<'_>) -> Finding {
+        let (story, law) = (fault.story, fault.law.unwrap_or(Law::Identity));
+        let finding = Finding::error(code(law), story.summary.clone());
+        let finding = finding.note(format!("the law that {} breaks: {}", title(self.proven), law.claim()));
+        // A statement that the server refused has its own place.
+        let place = story.findings.iter().find_map(|finding| finding.place.clone());
+        let finding = finding.at(place.or_else(|| self.file(fault.law)));
+        let details = story.details();
+        let finding = details.iter().take(MOST_DETAILS).fold(finding, Finding::note);
+        let finding = match details.len().saturating_sub(MOST_DETAILS) {
+            0 => finding,
+            more => finding.note(format!("and {more} more; `cargo xtask verify --format json` shows all")),
+        };
+        let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
+        let is_lost = story.losses.iter().any(|loss| !loss.came);
+        match law {
+            Law::Data if is_lost => {
+                finding.help("if this data may be lost, put `-- migrate: lossy REASON` at the head of the up script")
+            }
+            Law::Data if !story.losses.is_empty() => {
+                finding.help("make the down script remove the rows that the up script adds")
+            }
+            _ => finding,
+        }
+    }
+
+    /// Whether a derived down script can be the solution: the fault is in the schema, and only in the down script.
+    fn can_be_derived(&self, fault: &Fault<'_>) -> bool {
+        let story = fault.story;
+        let is_of_schema = story.is_of_schema || story.fails == Some(Direction::Down);
+        let is_ours = self.context.layout == Layout::Roundtrip;
+        let is_sql = self.migration.is_some_and(|migration| migration.up_script().is_some());
+        fault.law == Some(Law::Identity) && is_of_schema && is_ours && is_sql
+    }
+
+    fn file(&self, law: Option<Law>) -> Option<Place> {
+        let path = |migration: &Migration| law.map_or(migration.path(), |law| blame(migration, law)).to_owned();
+        self.migration.map(|migration| Place::file(path(migration)))
+    }
+}
+
+/// How many lines of a story are shown at most.
+const MOST_DETAILS: usize = 20;
+
+fn code(law: Law) -> &'static str {
+    match law {
+        Law::Identity => "law-identity",
+        Law::Reapply => "law-reapply",
+        Law::Path => "law-path",
+        Law::Data => "law-data",
+        Law::Declared => "law-declared",
+    }
+}
+
+/// The file to fix: nearly always the down script; if a declaration is wrong, the file with the directive.
+pub(crate) fn blame(migration: &Migration, law: Law) -> &std::path::Path {
+    match (law, migration.down_script()) {
+        (Law::Declared, Some(down)) if down.directives().lossy.is_some() => down.path(),
+        (Law::Identity | Law::Reapply | Law::Path | Law::Data, Some(down)) => down.path(),
+        _ => migration.path(),
+    }
+}

@@ -1,0 +1,188 @@
+//! The command line: every command and every option, with its help.
+
+mod author;
+mod check;
+mod consumers;
+mod drift;
+mod operate;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use migrate_core::Version;
+use migrate_core::source::Layout;
+
+pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
+pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
+pub(crate) use consumers::{Capture, Consumers, ConsumersCheck, ConsumersUses, Export};
+pub(crate) use drift::{Audit, Drift};
+pub(crate) use operate::{
+    Change, Db, DownFrom, Ensure, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
+};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message says what was kept
+  2  wrong usage or configuration; nothing was run
+  3  the command found something: problems, or pending migrations with `status --exit-code`";
+
+/// PostgreSQL schema migrations that can be rolled back, with a ledger and a proof.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The environment, by its name in migrate.toml [default: development, or none where --database gives a URL]
+    // There is no default here: a database given only by --database is not a development database.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// The database, instead of the environment's: auto, local, docker:IMAGE, env:VARIABLE or postgres://…
+    // Parsed later: clap's own error message would repeat the value, and with it a password.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) database: Option<String>,
+    /// The migrations folder, instead of the one in migrate.toml
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) migrations: Option<PathBuf>,
+    /// The tool whose file layout to read: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or
+    /// flyway
+    #[arg(long, global = true, value_name = "TOOL", value_parser = layout)]
+    pub(crate) layout: Option<Layout>,
+    /// The configuration file, instead of the migrate.toml in this folder or in a folder above it
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The output format: text for people, json for programs (docs/FORMATS.md)
+    #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
+    pub(crate) format: Format,
+    /// Wait for a server that is still starting; 30s if TIME is omitted
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_name = "TIME",
+          value_parser = time)]
+    pub(crate) wait: Option<Duration>,
+    /// When to use colours; auto means on a terminal
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub(crate) color: Color,
+    /// Print only problems
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Print more details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create the up and down scripts of a new migration
+    New(New),
+    /// Apply pending migrations
+    Migrate(Migrate),
+    /// Roll back the last applied migrations
+    Rollback(Rollback),
+    /// Roll back the last applied migrations and reapply them
+    Redo(Redo),
+    /// Show which migrations are applied, pending, modified, missing or unfinished
+    Status(Status),
+    /// Fail unless a version is applied: for the startup of an application or a deployment step
+    Ensure(Ensure),
+    /// Show who did what, when, from where, and how long it took
+    History(History),
+    /// Prove that migrations apply, roll back and reapply without losing data
+    Verify(Verify),
+    /// Check for files that are misnamed, misplaced, or edited after they were applied
+    Check(Check),
+    /// Check for dangerous SQL
+    Lint(Lint),
+    /// Run every check that a change has to pass before it is merged
+    Ci(Ci),
+    /// Track the services that share the database, and find the queries that a change breaks
+    Consumers {
+        #[command(subcommand)]
+        command: Consumers,
+    },
+    /// Explain what a finding means, why it matters, and how to fix it
+    Explain(Explain),
+    /// Give new migrations versions newer than those on the base branch
+    Rebase(Rebase),
+    /// List, restore or purge the data that rollbacks kept
+    Kept {
+        #[command(subcommand)]
+        command: Option<Kept>,
+    },
+    /// Test the webhooks that notify the team about runs
+    Notify {
+        #[command(subcommand)]
+        command: Notify,
+    },
+    /// Compare a database with its migrations: show what differs, since when, and who changed it
+    Drift(Drift),
+    /// Record every DDL command in a database, and show the records
+    Audit {
+        #[command(subcommand)]
+        command: Option<Audit>,
+    },
+    /// Finish or undo a migration that stopped halfway
+    Resolve(Resolve),
+    /// Write what `rollback` or `migrate` would run as a psql script that you can run by hand
+    Runbook(Runbook),
+    /// Generate the down script from the up script, and prove it
+    Derive(Derive),
+    /// Show the difference between two schemas, in words, as SQL or as a migration
+    Diff(Diff),
+    /// Capture an existing database as the first migration, proven to be identical
+    Baseline(Baseline),
+    /// Replace the oldest migrations of the chain with one proven baseline
+    Squash(Squash),
+    /// Load seed data into a development database
+    Seed(Seed),
+    /// Start, stop and connect to the managed database server
+    #[command(subcommand)]
+    Db(Db),
+    /// Check the whole setup, and report what is wrong
+    Doctor,
+    /// Print the completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    // People copy `20250217143000_create_orders_table`.
+    let digits = text.split('_').next().unwrap_or(text);
+    digits.parse().map_err(|_| "not a version: write the number at the beginning of the file name".to_owned())
+}
+
+/// A number of migrations; zero would mean nothing to do, so it is refused.
+fn number(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "not a number of migrations: write 1 or more".to_owned())
+}
+
+fn layout(text: &str) -> Result<Layout, String> {
+    text.parse().map_err(|_| format!("not a known tool: write one of {}", Layout::names().join(", ")))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    migrate_base::duration::parse(text)
+        .ok_or_else(|| "not a time: write a number with its unit: 250ms, 3s, 10min, 1h".to_owned())
+}

@@ -1,0 +1,244 @@
+//! `ci`: every check that a change has to pass before it is merged.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use migrate_base::finding::Severity;
+use migrate_core::CodeMigrations;
+use migrate_schema::Described;
+use migrate_test::observe::Observation;
+use migrate_test::proof::{Law, Proven, Verdict};
+
+use crate::checks::{self, Ground, changed};
+use crate::cli::Ci;
+use crate::context::Context;
+use crate::exit::{Exit, Result};
+use crate::output::{Document, render};
+use crate::report::{self, Check, Judged, Mark, Ordered, Report};
+use crate::{explain, files, git, shadow};
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Ci) -> Result<Exit> {
+    let begin = Instant::now();
+    options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
+    let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
+    let mut report = Report {
+        base: ground.base(),
+        new: ground.new.len(),
+        checks: vec![checks::files(&ground)],
+        ..Report::default()
+    };
+    if ground.set.is_ok() {
+        shadow::server(context, true, false).await?;
+        all(&ground, &mut report).await;
+    } else {
+        report.checks.push(checks::edited(&ground).await);
+    }
+    report.elapsed = begin.elapsed();
+    write(context, options, &report)?;
+    Ok(conclude(context, "ci", &report))
+}
+
+/// All checks except `files`, in the order of the report.
+const NAMES: [&str; 7] = ["edited", "lint", "locks", "proof", "released", "role", "consumers"];
+
+/// The results of the checks that are complete. A check that is interrupted later does not discard them.
+#[derive(Default)]
+struct Found {
+    checks: BTreeMap<&'static str, Check>,
+    proven: migrate_test::proof::Report,
+    observed: Vec<Observation>,
+    sides: Option<(Arc<Described>, Arc<Described>)>,
+    orders: Vec<Ordered>,
+}
+
+impl Found {
+    /// Stores the result of a check, or that it could not be completed.
+    fn take<T>(&mut self, name: &'static str, outcome: Result<(Check, T)>) -> Option<T> {
+        match outcome {
+            Ok((check, more)) => {
+                self.checks.insert(name, check);
+                Some(more)
+            }
+            Err(failure) => {
+                self.checks.insert(name, checks::broken_off(name, failure.findings()));
+                None
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Ends all checks that are still running; what was proven so far is kept.
+    fn break_off(&mut self, ground: &Ground<'_>) {
+        let why =
+            || migrate_base::finding::Finding::error("interrupted", "interrupted before all checks were complete");
+        for name in NAMES {
+            let proven = &self.proven;
+            self.checks.entry(name).or_insert_with(|| match name {
+                "proof" => checks::proof_until(ground, proven, why()),
+                _ => checks::broken_off(name, Vec::new()),
+            });
+        }
+    }
+}
+
+/// All checks except `files`, concurrently: each has its own databases and mostly waits for the server.
+async fn all(ground: &Ground<'_>, report: &mut Report) {
+    let found = RefCell::new(Found::default());
+    let plain = |check: Result<Check>| check.map(|check| (check, ()));
+    let every = async {
+        tokio::join!(
+            async {
+                let edited = checks::edited(ground).await;
+                found.borrow_mut().take("edited", Ok((edited, ())));
+            },
+            async {
+                let lint = checks::lint(ground, true).await;
+                found.borrow_mut().take("lint", plain(lint));
+            },
+            async {
+                let locks = checks::locks(ground).await;
+                let mut found = found.borrow_mut();
+                found.observed = found.take("locks", locks).unwrap_or_default();
+            },
+            async {
+                let mut hear = |proven: &Proven| {
+                    super::verify::tell_proven(ground.context, proven);
+                    found.borrow_mut().proven.migrations.push(proven.clone());
+                };
+                let proof = checks::proof(ground, &mut hear).await;
+                let mut found = found.borrow_mut();
+                found.proven = found.take("proof", proof).unwrap_or_default();
+            },
+            async {
+                let released = checks::released(ground).await;
+                let released = released.map(|released| (released.check, released.before.zip(released.after)));
+                let mut found = found.borrow_mut();
+                found.sides = found.take("released", released).flatten();
+            },
+            async {
+                let role = checks::role(ground).await;
+                found.borrow_mut().take("role", plain(role));
+            },
+            async {
+                let consumers = checks::consumers(ground).await;
+                let mut found = found.borrow_mut();
+                found.orders = found.take("consumers", consumers).unwrap_or_default();
+            }
+        )
+    };
+    let interrupted = tokio::select! {
+        _ = every => false,
+        () = super::run::asked_to_stop() => true,
+    };
+    let mut found = found.into_inner();
+    if interrupted {
+        found.break_off(ground);
+    }
+    if let Some(role) = found.checks.get_mut("role") {
+        checks::of_broken_downs(role, &found.proven);
+    }
+    report.checks.extend(NAMES.into_iter().filter_map(|name| found.checks.remove(name)));
+    checks::told_elsewhere(&mut report.checks);
+    report.orders = found.orders;
+    report.migrations = found.proven.migrations.iter().map(judged).collect();
+    if !report.broke_off()
+        && let Err(failure) = checks::fill(ground, &mut report.migrations, &found.observed).await
+    {
+        report.checks.push(checks::broken_off("locks", failure.findings()));
+    }
+    if let Some((before, after)) = &found.sides {
+        report.difference = changed::difference(before, after);
+        report.tables = changed::tables(before, after);
+    }
+}
+
+fn judged(proven: &Proven) -> Judged {
+    let mark = |law: Law| match proven.laws.get(&law) {
+        Some(Verdict::Holds) => Mark::Yes,
+        Some(Verdict::Broken(_)) => Mark::No,
+        Some(Verdict::Declared(..)) => Mark::Declared,
+        _ => Mark::Unknown,
+    };
+    // Whether a migration applies is unknown if the proof did not reach it.
+    let applied = match (&proven.failure, &proven.unreached) {
+        (Some(_), _) => Mark::No,
+        (None, Some(_)) => Mark::Unknown,
+        (None, None) => Mark::Yes,
+    };
+    Judged {
+        version: proven.version.clone(),
+        name: proven.name.clone(),
+        applied,
+        rolled_back: mark(Law::Identity),
+        reapplied: mark(Law::Reapply),
+        data: mark(Law::Data),
+        rests: proven.rests.clone(),
+        lock: None,
+        lock_down: None,
+        rewritten: Vec::new(),
+        elapsed: proven.elapsed,
+    }
+}
+
+/// Writes the reports for other systems: the requested ones and those for GitHub Actions.
+fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
+    let here = std::env::current_dir().unwrap_or_default();
+    let top = git::root(&here).unwrap_or_else(|| here.clone());
+    let report = report.clone().rooted(&top, &here);
+    let cannot =
+        |path: &Path, error: &dyn std::fmt::Display| files::cannot(path, &std::io::Error::other(error.to_string()));
+    let put = |path: &PathBuf, text: String| std::fs::write(path, text).map_err(|error| files::cannot(path, &error));
+    if let Some(path) = &options.junit {
+        put(path, report::junit::render(&report).map_err(|error| cannot(path, &error))?)?;
+    }
+    if let Some(path) = &options.sarif {
+        let describe =
+            |code: &str| explain::find(code).ok().map(|entry| (entry.title.to_owned(), entry.text.to_owned()));
+        let home =
+            context.config.path.as_deref().map_or_else(|| "migrate.toml".to_owned(), |path| path.display().to_string());
+        put(path, report::sarif::render(&report, &describe, &home).map_err(|error| cannot(path, &error))?)?;
+    }
+    if let Some(path) = &options.markdown {
+        put(path, report::markdown::render(&report))?;
+    }
+    if std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true") {
+        if !context.output.is_json() {
+            context.output.commands(&report::github::commands(&report));
+        }
+        if let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) {
+            report::github::append(&path, &report::markdown::render(&report))
+                .map_err(|error| files::cannot(&path, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Shows a report, and returns the exit code.
+pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) -> Exit {
+    let output = context.output;
+    match output.is_quiet() {
+        true => report.findings().for_each(|finding| output.wrong(render(finding))),
+        false => report::text::render(report).lines().for_each(|line| output.line(line)),
+    }
+    // An error makes the command fail, wherever it is in the report.
+    let worst = report.findings().find(|finding| finding.severity == Severity::Error);
+    let found = worst.or_else(|| report.findings().next()).map(|finding| finding.code);
+    match (report.failed(), found) {
+        (true, Some(code)) => {
+            output.next(format!("fix the errors above; `cargo xtask explain {code}` explains the first one"))
+        }
+        _ if report.failed() => output.next(format!("run `cargo xtask {command}` again")),
+        _ if command == "ci" => output.next("`git push`"),
+        _ => output.next("`cargo xtask ci` runs every check that a change has to pass"),
+    }
+    output.document(&Document::new(command, &context.name, report::json::CiJson::from(report)));
+    match (report.broke_off(), report.failed()) {
+        (true, _) => Exit::Failed,
+        (false, true) => Exit::Found,
+        (false, false) => Exit::Done,
+    }
+}

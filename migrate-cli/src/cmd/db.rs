@@ -1,0 +1,161 @@
+//! `db`: the managed server of this project, and connections to the database of any environment.
+
+use std::process::Command;
+
+use migrate_base::db::without_password;
+use migrate_core::Database;
+use migrate_test::Managed;
+use migrate_test::provider::child::{Needs, command};
+use serde::Serialize;
+
+use crate::cli::Db;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::output::Document;
+use crate::output::style::{BOLD, GOOD, paint};
+
+#[derive(Serialize)]
+struct DbJson {
+    running: bool,
+    provider: String,
+    server_version: Option<String>,
+    address: Option<String>,
+    home: String,
+    why: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct UrlJson {
+    /// With its password, because the user asked for it.
+    url: String,
+}
+
+pub(crate) async fn run(context: &Context<'_>, command: &Db) -> Result<Exit> {
+    match command {
+        Db::Up => up(context).await,
+        Db::Down { destroy } => down(context, *destroy).await,
+        Db::Status => status(context).await,
+        Db::Url => url(context).await,
+        Db::Psql { arguments } => psql(context, arguments).await,
+    }
+}
+
+fn managed(context: &Context<'_>) -> Result<Managed> {
+    context.managed()?.ok_or_else(|| {
+        Failure::usage("not-managed", format!("the database of {} is not a managed one", context.name))
+            .help("it has its own address; only databases given as `auto`, `local` or `docker:IMAGE` are managed")
+    })
+}
+
+async fn up(context: &Context<'_>) -> Result<Exit> {
+    let managed = managed(context)?;
+    let endpoint = context.start(&managed).await?;
+    let output = context.output;
+    output.line(format!("{}  {}", paint(GOOD, "running"), endpoint.display()));
+    output.next("`cargo xtask migrate` applies the migrations, `cargo xtask db url` prints the URL for an application");
+    show_json(context, &managed).await?;
+    Ok(Exit::Done)
+}
+
+async fn down(context: &Context<'_>, destroy: bool) -> Result<Exit> {
+    if context.environment.protected {
+        return Err(Failure::usage(
+            "protected",
+            format!("{} is protected; this command does not stop its server", context.name),
+        ));
+    }
+    let managed = managed(context)?;
+    let output = context.output;
+    if destroy {
+        managed.destroy().await?;
+        output.line(format!("stopped, and deleted {}", managed.home().display()));
+    } else if managed.down().await? {
+        output.line("stopped; the data stays");
+        output.next("`cargo xtask db up` starts it again, `cargo xtask db down --destroy` deletes the data");
+    } else {
+        output.line("nothing to do: the server is not running");
+    }
+    show_json(context, &managed).await?;
+    Ok(Exit::Done)
+}
+
+async fn status(context: &Context<'_>) -> Result<Exit> {
+    let managed = managed(context)?;
+    let status = managed.status().await?;
+    let output = context.output;
+    let word = if status.running { paint(GOOD, "running") } else { paint(BOLD, "stopped") };
+    output.line(format!("{word}  {}", status.provider));
+    if let Some(endpoint) = &status.endpoint {
+        output.line(format!("at       {}", endpoint.display()));
+    }
+    output.line(format!("data in  {}", managed.home().display()));
+    for why in &status.why {
+        output.line(format!("         {why}"));
+    }
+    show_json(context, &managed).await?;
+    Ok(Exit::Done)
+}
+
+async fn show_json(context: &Context<'_>, managed: &Managed) -> Result<()> {
+    if context.output.is_json() {
+        let status = managed.status().await?;
+        let document = DbJson {
+            running: status.running,
+            provider: status.provider,
+            server_version: status.endpoint.as_ref().map(|endpoint| endpoint.server_version().to_owned()),
+            address: status.endpoint.as_ref().map(|endpoint| endpoint.display()),
+            home: managed.home().display().to_string(),
+            why: status.why,
+        };
+        context.output.document(&Document::new("db", &context.name, document));
+    }
+    Ok(())
+}
+
+async fn url(context: &Context<'_>) -> Result<Exit> {
+    let url = match context.managed()? {
+        Some(managed) => context.start(&managed).await?.url(&context.name),
+        None => {
+            let url = context.environment.database.url()?.unwrap_or_default();
+            Database::parse(&url)?;
+            url
+        }
+    };
+    match context.output.is_json() {
+        true => context.output.document(&Document::new("db url", &context.name, UrlJson { url })),
+        false => context.output.answer(url),
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs psql. The password is passed in the environment, not in the arguments.
+async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
+    let mut command = command("psql", Needs::Psql);
+    match context.managed()? {
+        Some(managed) => {
+            let endpoint = context.start(&managed).await?;
+            command.envs(endpoint.psql_environment(&context.name));
+            if let Some(psql) = endpoint.psql_program() {
+                command = with_program(command, psql);
+            }
+        }
+        None => {
+            let url = context.environment.database.url()?.unwrap_or_default();
+            Database::parse(&url)?;
+            let (bare, password) = without_password(&url)?;
+            command.arg(bare);
+            command.envs(password.map(|password| ("PGPASSWORD", password)));
+        }
+    }
+    let status = command.args(arguments).status().map_err(|error| {
+        Failure::failed("psql", format!("psql cannot be started: {error}"))
+            .help("install the PostgreSQL client, or use the URL that `cargo xtask db url` prints with another client")
+    })?;
+    Ok(if status.success() { Exit::Done } else { Exit::Failed })
+}
+
+fn with_program(command: Command, program: std::path::PathBuf) -> Command {
+    let mut replaced = self::command(program, Needs::Psql);
+    replaced.envs(command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
+    replaced
+}

@@ -1,0 +1,166 @@
+//! `doctor`: check the whole setup, and report what is wrong.
+
+use migrate_base::finding::{Finding, Severity};
+use migrate_core::CodeMigrations;
+use migrate_test::provider::{binaries::Binaries, docker};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::context::{Context, DEVELOPMENT, Run};
+use crate::exit::{Exit, Failure, Result};
+use crate::git;
+use crate::output::style::{BAD, DIM, GOOD, WARN, paint};
+use crate::output::{Document, FindingJson, Output};
+
+#[derive(Serialize)]
+struct DoctorJson {
+    checks: Vec<CheckJson>,
+}
+
+#[derive(Serialize)]
+struct CheckJson {
+    check: &'static str,
+    state: &'static str,
+    said: String,
+    findings: Vec<FindingJson>,
+}
+
+/// One part of the setup that was checked.
+struct Check {
+    what: &'static str,
+    said: String,
+    /// What is wrong. If none of the findings is an error, they are only for information.
+    findings: Vec<Finding>,
+}
+
+impl Check {
+    fn good(what: &'static str, said: impl Into<String>) -> Self {
+        Self { what, said: said.into(), findings: Vec::new() }
+    }
+
+    fn bad(what: &'static str, failure: &Failure) -> Self {
+        let findings = failure.findings();
+        let said = findings.first().map(|finding| finding.message.clone()).unwrap_or_default();
+        Self { what, said, findings }
+    }
+
+    /// Something optional is missing.
+    fn without(what: &'static str, said: impl Into<String>) -> Self {
+        let said = said.into();
+        let finding = Finding { severity: Severity::Note, ..Finding::error("missing", said.clone()) };
+        Self { what, said, findings: vec![finding] }
+    }
+
+    fn state(&self) -> &'static str {
+        match self.findings.iter().map(|finding| finding.severity).max() {
+            None => "good",
+            // As in `status`, a warning does not fail the command.
+            Some(Severity::Note | Severity::Warning) => "without",
+            Some(_) => "wrong",
+        }
+    }
+}
+
+pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) -> Result<Exit> {
+    let mut checks = Vec::new();
+    let mut name = global.env.clone().unwrap_or_else(|| DEVELOPMENT.to_owned());
+    match Context::new(global, output) {
+        Ok(context) => {
+            name.clone_from(&context.name);
+            let path =
+                context.config.path.as_ref().map_or("none; defaults are used".to_owned(), |p| p.display().to_string());
+            checks.push(Check::good("configuration", path));
+            checks.push(migrations(&context));
+            checks.push(binaries());
+            checks.push(container());
+            checks.push(database(&context, code).await);
+            checks.push(match git::commit(&context.migrations) {
+                Some(commit) => Check::good("git", format!("commit {commit}")),
+                None => Check::without(
+                    "git",
+                    "no commit: the ledger cannot record the commit that migrations were applied from",
+                ),
+            });
+        }
+        Err(failure) => checks.push(Check::bad("configuration", &failure)),
+    }
+    show(output, &checks);
+    let wrong = checks.iter().any(|check| check.state() == "wrong");
+    let checks = checks.iter().map(|check| CheckJson {
+        check: check.what,
+        state: check.state(),
+        said: check.said.clone(),
+        findings: check.findings.iter().map(FindingJson::from).collect(),
+    });
+    output.document(&Document::new("doctor", &name, DoctorJson { checks: checks.collect() }));
+    Ok(if wrong { Exit::Found } else { Exit::Done })
+}
+
+fn show(output: &Output, checks: &[Check]) {
+    for check in checks {
+        let mark = match check.state() {
+            "good" => paint(GOOD, "good   "),
+            "without" => paint(WARN, "without"),
+            _ => paint(BAD, "wrong  "),
+        };
+        output.line(format!("{mark}  {:14}{DIM}{}{DIM:#}", check.what, check.said));
+    }
+    let wrong: Vec<Finding> =
+        checks.iter().filter(|check| check.state() == "wrong").flat_map(|check| check.findings.clone()).collect();
+    if wrong.is_empty() {
+        output.next("`cargo xtask migrate`");
+    }
+    let is_said = |check: &&Check| check.findings.iter().any(|finding| finding.severity == Severity::Warning);
+    let warned = checks.iter().filter(|check| check.state() == "without").filter(is_said);
+    let told: Vec<Finding> = warned.flat_map(|check| check.findings.clone()).chain(wrong).collect();
+    output.findings(&told);
+}
+
+fn migrations(context: &Context<'_>) -> Check {
+    match context.layout.load(&context.migrations) {
+        Ok(set) if set.is_empty() => Check::bad("migrations", &context.no_migrations(&set)),
+        Ok(set) => Check::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
+        Err(error) => Check::bad("migrations", &error.into()),
+    }
+}
+
+fn binaries() -> Check {
+    match Binaries::find(None) {
+        Ok(found) => Check::good("binaries", format!("PostgreSQL {} in {}", found.version, found.folder.display())),
+        Err(why) => Check::without("binaries", why.join("; ")),
+    }
+}
+
+fn container() -> Check {
+    match docker::available() {
+        Ok(()) => Check::good("docker", "the engine responds"),
+        Err(why) => Check::without("docker", why),
+    }
+}
+
+async fn database(context: &Context<'_>, code: CodeMigrations) -> Check {
+    let migrator = match context.migrator(code, Run::reading()).await {
+        Ok(migrator) => Ok(migrator),
+        // Problems in the folder were reported above; this check is about the connection to the database.
+        Err(Failure::Core(error)) if error.kind() == migrate_core::ErrorKind::Files => {
+            return Check::without("database", "not checked, because the migrations have problems");
+        }
+        Err(failure) => Err(failure),
+    };
+    let outcome = match migrator {
+        Ok(mut migrator) => {
+            let status = migrator.status_with(context.policy(false)).await;
+            let database = migrator.database().to_string();
+            migrator.close().await;
+            status.map(|status| (status, database)).map_err(Failure::from)
+        }
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok((status, database)) => {
+            let said = format!("{database}: {} applied, {} pending", status.applied.len(), status.pending.len());
+            Check { what: "database", said, findings: status.problems }
+        }
+        Err(failure) => Check::bad("database", &failure),
+    }
+}

@@ -1,0 +1,99 @@
+//! `drift --adopt`: write changes that were made by hand as a migration.
+
+use migrate_core::CodeMigrations;
+use migrate_schema::ddl::{Statement, Style, roles};
+use migrate_test::shape;
+
+use super::{show, way_on};
+use crate::cmd::diff;
+use crate::context::Context;
+use crate::drift::{Chain, DriftJson, Look, Partly, PendingJson};
+use crate::exit::{Exit, Result};
+use crate::output::Document;
+use crate::output::style::{BOLD, GOOD, WARN, paint};
+use crate::shared_json::sql_json;
+
+/// Writes what the database has beyond its chain as migrations, proven. What pending migrations make anyway is left
+/// out.
+pub(super) async fn adopt(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    chain: &Chain,
+    look: Look,
+    name: &str,
+) -> Result<Exit> {
+    let output = context.output;
+    let mut document = DriftJson::from(&look);
+    show(context, chain, &look);
+    if look.found.is_empty() {
+        let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
+        output.document(&Document::new("drift", &context.name, document));
+        return Ok(exit);
+    }
+    let partly = match chain.pending.is_empty() {
+        true => None,
+        false => Partly::of(context, code, (&chain.with_applied(|_| true), &look.there), &chain.pending).await?,
+    };
+    document.pending = partly.as_ref().map(PendingJson::from);
+    match &partly {
+        Some(partly) => partly.lines().iter().for_each(|line| output.line(line)),
+        None => tell_pending(context, chain),
+    }
+    if let Some(partly) = partly.as_ref().filter(|partly| !partly.can_be_adopted()) {
+        output.remark(match partly.others.is_empty() {
+            true => "nothing was written: the pending migrations already contain all of it",
+            false => "nothing was written: the pending migrations rename objects in it, and have to be finished first",
+        });
+        output.next(way_on(context, partly, &[]));
+        output.document(&Document::new("drift", &context.name, document));
+        return Ok(Exit::Found);
+    }
+    let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there.described), Partly::beyond);
+    let known = roles(&from.schema);
+    let new = roles(&to.schema).difference(&known).cloned().collect();
+    let mut difference = diff::proven(context, from, to, Style::Online).await?;
+    // Granting privileges to a role would fail on a server that does not have the role.
+    let guard = shape::role_guard(&new);
+    if !guard.is_empty() {
+        difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
+    }
+    document.sql = Some(sql_json(&difference));
+    diff::show_sql(context, &difference, false);
+    if difference.is_proven() {
+        document.files = diff::write(context, code, name, &difference.ddl).await?;
+    }
+    for path in &document.files {
+        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
+    }
+    let written = versions(&document);
+    match (difference.is_proven(), &partly) {
+        (true, _) if document.files.is_empty() => {}
+        (true, Some(partly)) => output.next(format!("review the files, then {}", way_on(context, partly, &written))),
+        (true, None) => output.next(format!(
+            "review the files, then `cargo xtask drift {} --mark {}` records them as applied, because the database \
+             already has their changes",
+            context.aim(),
+            written.join(","),
+        )),
+        (false, _) => {
+            output.remark("nothing was written: these statements alone do not produce the schema of the database")
+        }
+    }
+    output.document(&Document::new("drift", &context.name, document));
+    Ok(if written.is_empty() { Exit::Found } else { Exit::Done })
+}
+
+fn tell_pending(context: &Context<'_>, chain: &Chain) {
+    if let Some(first) = chain.pending.first() {
+        let what =
+            format!("{} is pending in {}, and is older than the new migration", first.version(), context.title());
+        context.output.remark(format!("{} {what}: apply it there before you mark this one", paint(WARN, "note")));
+    }
+}
+
+/// The versions of the files that were written.
+fn versions(document: &DriftJson) -> Vec<String> {
+    let names = document.files.iter().filter_map(|path| path.file_name()?.to_str());
+    let ups = names.filter(|name| name.ends_with(".up.sql"));
+    ups.filter_map(|name| Some(name.split('_').next()?.to_owned())).collect()
+}

@@ -1,0 +1,199 @@
+//! `new`: create the files of a new migration, either empty or generated and proven.
+
+use std::fs;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use migrate_base::finding::{Finding, Place};
+use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_review::draft::{Column, Draft};
+use migrate_schema::Schema;
+use serde::Serialize;
+
+use super::derive;
+use crate::cli::New;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::files::{self, next_version, snake_case};
+use crate::output::Document;
+use crate::output::style::{BOLD, DIM, GOOD, paint};
+use crate::released::Released;
+use crate::shadow;
+
+#[derive(Serialize)]
+struct NewJson {
+    version: String,
+    name: String,
+    files: Vec<PathBuf>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drafts: Vec<DraftJson>,
+}
+
+#[derive(Serialize)]
+struct DraftJson {
+    file: String,
+    text: String,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &New) -> Result<Exit> {
+    let name = snake_case(&options.name)?;
+    refuse_future(context)?;
+    let output = context.output;
+    let (drafts, proven) = match is_change(options) {
+        true => (change(context, &code, &name, options).await?, true),
+        false => (empty(context, &name, options.no_transaction)?, false),
+    };
+    for (file, text) in drafts.iter().filter(|_| proven) {
+        output.line(paint(DIM, file));
+        text.lines().for_each(|line| output.quoted(format!("  {line}")));
+        output.line("");
+    }
+    let files = if options.dry_run { Vec::new() } else { files::write(&context.migrations, &drafts)? };
+    for path in &files {
+        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
+    }
+    let version = drafts.first().and_then(|(file, _)| file.split('_').next()).unwrap_or_default().to_owned();
+    output.next(match (proven, options.dry_run) {
+        (_, true) => "run it without --dry-run to write the files".to_owned(),
+        (true, _) => {
+            "review the files, which are proven already; `cargo xtask migrate` applies the migration".to_owned()
+        }
+        _ => format!(
+            "write the up script; `cargo xtask derive {version}` generates the down script, or write both and run \
+             `cargo xtask verify`"
+        ),
+    });
+    let drafts = drafts.into_iter().filter(|_| proven).map(|(file, text)| DraftJson { file, text }).collect();
+    output.document(&Document::new("new", &context.name, NewJson { version, name, files, drafts }));
+    Ok(Exit::Done)
+}
+
+/// Every later migration would have to follow a version in the future, so it is refused. What the base branch already
+/// has is accepted.
+fn refuse_future(context: &Context<'_>) -> Result<()> {
+    let Some(version) = files::ahead(&context.migrations, &files::latest()) else { return Ok(()) };
+    let released = Released::find(&context.migrations, None, context.config.base.as_deref())?;
+    if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
+        return Ok(());
+    }
+    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future"))
+        .help("if no database has applied it yet, `cargo xtask rebase` gives that migration the current time")
+        .help("or rename its files; every later migration would have to come after it"))
+}
+
+fn is_change(options: &New) -> bool {
+    let one = [&options.table, &options.add_column, &options.drop_column, &options.rename_column, &options.add_index];
+    options.derive || one.into_iter().chain([&options.add_foreign_key, &options.add_enum_value]).any(Option::is_some)
+}
+
+/// Two files to write by hand.
+fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<files::Draft>> {
+    let folder = &context.migrations;
+    fs::create_dir_all(folder).map_err(|error| files::cannot(folder, &error))?;
+    let directive = if no_transaction { "-- migrate: no-transaction\n" } else { "" };
+    let up = format!("{directive}-- What changes, and why.\n\n");
+    let down = format!("{directive}-- Undo exactly what the up script does.\n\n");
+    Ok(files::pair(&next_version(folder)?, name, up, down).to_vec())
+}
+
+/// The files of a common change, proven.
+async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, options: &New) -> Result<Vec<files::Draft>> {
+    shadow::server(context, true, false).await?;
+    if options.derive {
+        let mut up = String::new();
+        std::io::stdin().read_to_string(&mut up).map_err(|error| {
+            Failure::usage("up-unreadable", format!("standard input cannot be read: {error}"))
+                .help(format!("`echo 'ALTER TABLE …;' | cargo xtask new {name} --derive`"))
+        })?;
+        return proven(context, code, vec![(name.to_owned(), up)]).await;
+    }
+    // If there is no folder yet, there is no schema yet.
+    let set =
+        if context.migrations.exists() { context.layout.load(&context.migrations)? } else { MigrationSet::default() };
+    let described = shadow::migrations(&set, code, None).await?;
+    let schema = &described.schema;
+    let refused = |finding: Finding| Failure::Here(Exit::Usage, Box::new(finding));
+    let draft = draft(options, schema).map_err(refused)?;
+    let ups = draft.ups(schema).map_err(refused)?;
+    let ups = ups.into_iter().map(|(ending, text)| (format!("{name}{ending}"), text)).collect();
+    proven(context, code, ups).await
+}
+
+/// Migrations with these names and up scripts, one after the other, each with a down script that is derived and proven.
+pub(super) async fn proven(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    ups: Vec<(String, String)>,
+) -> Result<Vec<files::Draft>> {
+    let mut version = next_version(&context.migrations)?;
+    let mut drafts: Vec<files::Draft> = Vec::new();
+    for (name, up) in ups {
+        let [up, (down, _)] = files::pair(&version, &name, up, String::new());
+        drafts.push(up);
+        let derived = derive::down_of(context, code, &version, &down, &drafts).await?;
+        if !derived.is_proven() {
+            derive::show(context, &derived);
+            return Err(Failure::failed("not-proven", format!("no down script that undoes {name} could be derived"))
+                .help("nothing was written; write this migration by hand"));
+        }
+        drafts.push((down, derived.text));
+        version = files::after(&version);
+    }
+    Ok(drafts)
+}
+
+/// The change that the options ask for.
+fn draft(options: &New, schema: &Schema) -> std::result::Result<Draft, Finding> {
+    let list = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
+    if let Some(table) = &options.table {
+        let columns =
+            options.columns.iter().map(|word| Column::parse(word, schema)).collect::<std::result::Result<_, _>>()?;
+        let indexes = options.index.iter().map(|columns| list(columns)).collect();
+        return Ok(Draft::Table { table: table.clone(), columns, timestamps: options.timestamps, indexes });
+    }
+    if let Some(word) = &options.add_column {
+        let name = word.split(':').next().unwrap_or_default();
+        let (table, _) = member(name, word, "users.phone:text:null")?;
+        return Ok(Draft::AddColumn(table.clone(), Column::parse(&word[table.len() + 1..], schema)?));
+    }
+    if let Some(word) = &options.drop_column {
+        let (table, column) = member(word, word, "users.fax")?;
+        return Ok(Draft::DropColumn(table, column));
+    }
+    if let Some(word) = &options.rename_column {
+        let (from, to) = assignment(word, "users.fax=phone")?;
+        let (table, column) = member(from, word, "users.fax=phone")?;
+        return Ok(Draft::RenameColumn(table, column, to.to_owned()));
+    }
+    if let Some(word) = &options.add_index {
+        let (table, columns) = member(word, word, "orders.user_id,status")?;
+        return Ok(Draft::AddIndex(table, list(&columns), options.unique));
+    }
+    if let Some(word) = &options.add_foreign_key {
+        let (from, to) = assignment(word, "orders.user_id=users")?;
+        let (table, column) = member(from, word, "orders.user_id=users")?;
+        return Ok(Draft::AddForeignKey(table, column, to.to_owned()));
+    }
+    let word = options.add_enum_value.as_deref().unwrap_or_default();
+    let (of, label) = assignment(word, "order_status=refunded:paid")?;
+    let (label, after) = label.split_once(':').map_or((label, None), |(label, after)| (label, Some(after.to_owned())));
+    Ok(Draft::AddEnumValue(of.to_owned(), label.to_owned(), after))
+}
+
+/// Splits `table.column`; the table may be schema-qualified.
+fn member(text: &str, word: &str, example: &str) -> std::result::Result<(String, String), Finding> {
+    let split = text.rsplit_once('.').filter(|(table, column)| !table.is_empty() && !column.is_empty());
+    let split = split.map(|(table, column)| (table.to_owned(), column.to_owned()));
+    split.ok_or_else(|| misread(word, 0..text.len(), "not a column of a table", example))
+}
+
+fn assignment<'a>(word: &'a str, example: &str) -> std::result::Result<(&'a str, &'a str), Finding> {
+    let split = word.split_once('=').filter(|(from, to)| !from.is_empty() && !to.is_empty());
+    split.ok_or_else(|| misread(word, 0..word.len(), "one side of `=` is missing", example))
+}
+
+fn misread(word: &str, span: std::ops::Range<usize>, message: &str, example: &str) -> Finding {
+    let text: Arc<str> = word.into();
+    Finding::error("word", message).at(Place::within("command line", text, span)).help(format!("write {example}"))
+}

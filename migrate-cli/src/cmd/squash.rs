@@ -1,0 +1,153 @@
+//! `squash`: replace the oldest migrations of the chain with one proven baseline.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use migrate_core::source::{Body, Layout};
+use migrate_core::{CodeMigrations, Database, MigrationSet, Version};
+use migrate_test::shape::{self, Shadow};
+use serde::Serialize;
+
+use super::baseline;
+use crate::cli::Squash;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::files::{self, Draft};
+use crate::output::Document;
+use crate::output::style::{self, BAD, BOLD, GOOD, WARN, paint};
+use crate::shadow;
+use crate::shared_json::{LeftOutJson, left_out_json};
+
+#[derive(Serialize)]
+struct SquashJson {
+    version: String,
+    proven: bool,
+    squashed: usize,
+    rows: usize,
+    created: Vec<PathBuf>,
+    removed: Vec<PathBuf>,
+    left_out: Vec<LeftOutJson>,
+    remaining: Vec<String>,
+}
+
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Squash) -> Result<Exit> {
+    if context.layout != Layout::default() {
+        return Err(Failure::usage("layout", "migrations can be squashed only in folders with the roundtrip layout"));
+    }
+    let set = context.chain()?;
+    let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
+    let first = refuse(&set, &options.to)?;
+    shadow::server(context, true, false).await?;
+    let database = migrate_test::migrated(&prefix, &code, true).await?;
+    let there = Database::from(database.options());
+    let mut source = Shadow::on(database, code).await?;
+    let described = source.describe().await?;
+    let tables = shape::tables_with_rows(source.rehearsal(), &described).await?;
+    let data = shape::table_data(there, &described, &tables).await?;
+    source.end().await?;
+    let baseline = shape::baseline_with(described, &data).await?;
+    let proven = baseline.is_proven() && baseline.left_behind.is_empty();
+    let of = format!("the migrations up to {}", options.to);
+    let (up, down) = baseline::texts(&of, "squash", Some(&first), &baseline, &data);
+    let mut document = SquashJson {
+        version: options.to.to_string(),
+        proven,
+        squashed: prefix.len(),
+        rows: data.iter().map(|table| table.rows).sum(),
+        created: Vec::new(),
+        removed: Vec::new(),
+        left_out: baseline.left_out.iter().map(left_out_json).collect(),
+        remaining: baseline.remaining.iter().chain(&baseline.left_behind).cloned().collect(),
+    };
+    let name = files::snake_case(&options.name)?;
+    let pair = files::pair(&options.to, &name, up, down);
+    if proven && !options.dry_run {
+        document.removed = files_upto(&context.migrations, &options.to);
+        document.created = replace(&context.migrations, &pair, &document.removed)?;
+    }
+    for one in &baseline.left_out {
+        context.output.line(format!("  {}", baseline::left_out_line(one)));
+    }
+    tell(context, &document, options.dry_run);
+    context.output.document(&Document::new("squash", &context.name, document));
+    Ok(if proven { Exit::Done } else { Exit::Found })
+}
+
+/// The first version, or an error if something cannot be squashed.
+fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
+    if set.get(to).is_none() {
+        return Err(Failure::usage("no-migration", format!("there is no migration {to}"))
+            .help("`cargo xtask status` lists the migrations"));
+    }
+    let mut prefix = set.iter().filter(|one| one.version() <= to);
+    if let Some(code) = prefix.clone().find(|one| matches!(one.body(), Body::Code { .. })) {
+        let message = format!(
+            "migration {} is written in Rust, and a database that has it needs it to roll back",
+            code.version()
+        );
+        return Err(Failure::usage("squash-code", message).help("squash up to the migration before it"));
+    }
+    match (prefix.next(), prefix.next()) {
+        (Some(first), Some(_)) => Ok(first.squashes().unwrap_or(first.version()).clone()),
+        _ => Err(Failure::usage("squash-one", format!("there is no migration before {to} to squash"))),
+    }
+}
+
+fn files_upto(folder: &Path, to: &Version) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_old = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.split('_').next().and_then(|digits| digits.parse::<Version>().ok()).is_some_and(|version| version <= *to)
+    };
+    let mut old: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_old).collect();
+    old.sort();
+    old
+}
+
+/// Writes the new pair beside the old files first, so that nothing is lost if a step fails.
+fn replace(folder: &Path, pair: &[Draft; 2], old: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let hidden = |name: &str| folder.join(format!(".{name}"));
+    for (name, text) in pair {
+        let path = hidden(name);
+        fs::write(&path, text).map_err(|error| files::cannot(&path, &error))?;
+    }
+    for path in old {
+        fs::remove_file(path).map_err(|error| files::cannot(path, &error))?;
+    }
+    let mut created = Vec::new();
+    for (name, _) in pair {
+        let path = folder.join(name);
+        fs::rename(hidden(name), &path).map_err(|error| files::cannot(&path, &error))?;
+        created.push(path);
+    }
+    Ok(created)
+}
+
+fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
+    let output = context.output;
+    for line in &document.remaining {
+        output.line(format!("  {} {line}", paint(BAD, "different:")));
+    }
+    let (migrations, rows) = (style::count(document.squashed, "migration"), style::count(document.rows, "row"));
+    if !document.proven {
+        output.line(format!("\n{}: nothing was written", paint(BAD, format!("{migrations} cannot be squashed"))));
+        output.next("squash up to an earlier version");
+        return;
+    }
+    let proven = match document.left_out.len() {
+        0 => paint(GOOD, "proven"),
+        n => paint(WARN, format!("proven except for {n} left out, which a new database does not get:")),
+    };
+    output.line(format!("  {proven} {migrations} as one baseline, with {rows}"));
+    for path in &document.created {
+        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
+    }
+    output.line(format!("  {}  {}", paint(BAD, "removed"), style::count(document.removed.len(), "file")));
+    output.next(match dry_run {
+        true => "run it without --dry-run to replace the files",
+        false => {
+            "review `git diff --stat`; `cargo xtask status --env NAME` shows that an environment with all of them is \
+             unchanged"
+        }
+    });
+}

@@ -1,0 +1,376 @@
+//! Resolves the arguments: the configuration, the environment, the database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use migrate_base::finding::{Finding, Place};
+use migrate_core::ledger::Actor;
+use migrate_core::runner::{Observer, Progress};
+use migrate_core::source::Layout;
+use migrate_core::{Cancel, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options, Policy};
+use migrate_review::config::{Config, DatabaseSource, Environment};
+use migrate_test::{Endpoint, Managed, Source};
+
+use crate::cli::Global;
+use crate::exit::{Exit, Failure, Result};
+use crate::git;
+use crate::invocation;
+use crate::output::{Output, printer};
+
+/// The application name of our sessions in `pg_stat_activity` and in the ledger.
+pub(crate) const APPLICATION: &str = "roundtrip";
+
+/// The default environment.
+pub(crate) const DEVELOPMENT: &str = "development";
+
+/// One invocation: the environment, and the output.
+pub(crate) struct Context<'a> {
+    /// The name of the environment, or that of the database if no environment is named.
+    pub(crate) name: String,
+    pub(crate) environment: Environment,
+    pub(crate) config: Config,
+    pub(crate) migrations: PathBuf,
+    pub(crate) layout: Layout,
+    /// Whether the database was named on the command line.
+    pub(crate) named_database: bool,
+    /// Whether the database is given only by its address. Its purpose is unknown then, so it is not a development
+    /// database.
+    pub(crate) is_unnamed: bool,
+    /// How long to wait for a server that is starting.
+    wait: Duration,
+    /// The same as given on the command line, if it was given.
+    given_wait: Option<Duration>,
+    pub(crate) output: &'a Output,
+}
+
+impl<'a> Context<'a> {
+    /// Reads the configuration and selects the environment; opens no connection.
+    pub(crate) fn new(global: &Global, output: &'a Output) -> Result<Self> {
+        let folder = std::env::current_dir()
+            .map_err(|error| Failure::usage("folder", format!("the current folder cannot be read: {error}")))?;
+        let config = Config::load(global.config.as_deref(), &folder)?;
+        let database = global.database.as_deref().map(source).transpose()?;
+        let is_address = matches!(database, Some(DatabaseSource::Variable(_) | DatabaseSource::Url(_)));
+        let name = global.env.as_deref().unwrap_or(DEVELOPMENT);
+        let named = config.environment(name);
+        // A name that no configuration file defines does not say what the database is for.
+        let is_explained = named.is_ok() || config.path.is_some();
+        let is_unnamed = is_address && (global.env.is_none() || !is_explained);
+        let mut environment = match (named, &database) {
+            // A database given on the command line needs no environment in a file.
+            (Err(_), Some(_)) if config.path.is_none() => Environment::default(),
+            (named, _) => named?,
+        };
+        match database {
+            Some(database) => environment.database = database,
+            None => refuse_committed_password(&config, name, &environment)?,
+        }
+        let mut name = name.to_owned();
+        if is_unnamed {
+            // The ledger and the timeouts of the project apply; development settings do not.
+            (environment.fingerprint, environment.seed) = (true, None);
+            name = global.env.clone().or_else(|| own_name(&environment.database)).unwrap_or(name);
+        }
+        let wait = global.wait.unwrap_or(environment.connect_wait);
+        let migrations = global.migrations.clone().unwrap_or_else(|| config.migrations.clone());
+        // A path below the current folder is shown as a user would type it.
+        let below = migrations.strip_prefix(&folder).map(PathBuf::from).unwrap_or(migrations);
+        let migrations = if below.as_os_str().is_empty() { PathBuf::from(".") } else { below };
+        let layout = match (global.layout.or(config.layout), &global.migrations) {
+            (Some(layout), _) => layout,
+            // A folder named on the command line may belong to another tool; that of the project has our layout.
+            (None, Some(folder)) => Layout::detect(folder),
+            (None, None) => Layout::default(),
+        };
+        Ok(Self {
+            name,
+            environment,
+            config,
+            migrations,
+            layout,
+            named_database: global.database.is_some(),
+            is_unnamed,
+            wait,
+            given_wait: global.wait,
+            output,
+        })
+    }
+
+    /// Connects, and starts the managed server if there is one and it is not running. Meanwhile, another thread reads
+    /// the migrations.
+    pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: Run) -> Result<Migrator> {
+        let given = run.set.take();
+        let loading = self.load(given.clone());
+        let actor = Actor::from_environment(APPLICATION);
+        let options = Options {
+            ledger: self.environment.ledger.clone(),
+            connect_wait: self.wait,
+            lock_wait: run.lock_wait.unwrap_or(self.environment.lock_wait),
+            lock_timeout: self.environment.lock_timeout,
+            lock_retries: self.environment.lock_retries,
+            statement_timeout: self.environment.statement_timeout,
+            fingerprint: self.environment.fingerprint,
+            keep_data: run.keep_data,
+            restore_kept: !run.leave_kept,
+            reason: run.reason,
+            actor,
+            observer: Arc::new(Announcing { output: self.output.clone(), inner: run.observer }),
+            cancel: run.cancel,
+        };
+        let Some(managed) = self.managed()? else {
+            return Ok(Migrator::open_while(self.database()?, loading, code, options).await?);
+        };
+        if let Some(endpoint) = managed.recorded() {
+            let database = self.patient(endpoint.options(&self.name).into());
+            match Migrator::open_while(database, loading, code.clone(), options.clone()).await {
+                Err(error) if error.kind() == ErrorKind::Connection => {}
+                outcome => return Ok(outcome?),
+            }
+        }
+        let endpoint = self.start(&managed).await?;
+        let database = self.patient(endpoint.options(&self.name).into());
+        Ok(Migrator::open_while(database, self.load(given), code, options).await?)
+    }
+
+    /// Records the commit of the files in what is written from now on. Git is slow because it looks at each file, so it
+    /// runs only if something is about to be written.
+    pub(crate) async fn name_commit(&self, migrator: &mut Migrator) {
+        let folder = self.migrations.clone();
+        if let Ok(Some(commit)) = tokio::task::spawn_blocking(move || git::commit(&folder)).await {
+            migrator.name_commit(commit);
+        }
+    }
+
+    /// The policy of the environment; `allow_newer` is the option on the command line.
+    pub(crate) fn policy(&self, allow_newer: bool) -> Policy {
+        Policy { allow_newer: allow_newer || self.environment.allow_newer, ..Policy::default() }
+    }
+
+    /// The migrations. It is an error if there are none.
+    pub(crate) fn chain(&self) -> Result<MigrationSet> {
+        let set = self.layout.load(&self.migrations)?;
+        if set.is_empty() { Err(self.no_migrations(&set)) } else { Ok(set) }
+    }
+
+    /// The failure for a folder without migrations.
+    pub(crate) fn no_migrations(&self, set: &MigrationSet) -> Failure {
+        Failure::Core(Error::new(ErrorKind::Files, set.why_empty()))
+    }
+
+    /// Reads the migrations on another thread.
+    fn load(&self, given: Option<MigrationSet>) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
+        let (folder, layout) = (self.migrations.clone(), self.layout);
+        let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| layout.read(folder), Ok));
+        async move {
+            // The thread cannot be cancelled, and reading files does not panic.
+            thread.await.unwrap_or_else(|error| {
+                let finding = Finding::error("folder-unreadable", format!("the migrations were not read: {error}"));
+                Err(Error::new(ErrorKind::Files, finding))
+            })
+        }
+    }
+
+    /// Starts the managed server and creates the database of this environment.
+    pub(crate) async fn start(&self, managed: &Managed) -> Result<Endpoint> {
+        let output = self.output;
+        let endpoint = managed.up(&mut |progress| output.server(&progress)).await?;
+        managed.ensure_database(&endpoint, &self.name).await?;
+        Ok(endpoint)
+    }
+
+    /// The managed server, if the database of the environment is a managed one.
+    pub(crate) fn managed(&self) -> Result<Option<Managed>> {
+        let source = match &self.environment.database {
+            DatabaseSource::Auto => Source::Auto,
+            DatabaseSource::Local => Source::Local,
+            DatabaseSource::Docker(image) => Source::Docker(image.clone()),
+            DatabaseSource::Variable(_) | DatabaseSource::Url(_) => return Ok(None),
+        };
+        Ok(Some(Managed::new(&self.config.project, source)?))
+    }
+
+    /// The name of the database in messages: that of its environment, or its own name if it was given on the command
+    /// line.
+    pub(crate) fn title(&self) -> String {
+        let database = self.environment.database.url().ok().flatten().filter(|_| self.named_database);
+        let database = database.and_then(|url| Database::parse(&url).ok());
+        database.map_or_else(|| self.name.clone(), |database| database.name().to_owned())
+    }
+
+    /// The options that another command needs to use the same database. The other options of the command line are added
+    /// when a text is shown: see [`crate::invocation`].
+    pub(crate) fn aim(&self) -> String {
+        let named = if self.named_database { invocation::aim_of_database() } else { None };
+        named.unwrap_or_else(|| format!("--env {}", invocation::quote(&self.name)))
+    }
+
+    /// The database of this environment; a managed server is started.
+    pub(crate) async fn reach(&self) -> Result<Database> {
+        let Some(managed) = self.managed()? else {
+            return self.awaited(self.database()?).await;
+        };
+        let endpoint = self.start(&managed).await?;
+        Ok(self.patient(endpoint.options(&self.name).into()))
+    }
+
+    /// Waits for the server of the database to start, if a wait is configured.
+    pub(crate) async fn awaited(&self, database: Database) -> Result<Database> {
+        if !self.wait.is_zero() {
+            let mut waiting = |why: &str, left: Duration| self.output.unreachable(&database, why, left);
+            database.wait(self.wait, &mut waiting).await?;
+        }
+        Ok(database)
+    }
+
+    /// The context of another environment of the configuration.
+    pub(crate) fn other(&self, name: &str) -> Result<Self> {
+        let environment = self.config.environment(name)?;
+        refuse_committed_password(&self.config, name, &environment)?;
+        let wait = environment.connect_wait;
+        Ok(Self {
+            name: name.to_owned(),
+            environment,
+            config: self.config.clone(),
+            migrations: self.migrations.clone(),
+            layout: self.layout,
+            named_database: false,
+            is_unnamed: false,
+            wait: self.given_wait.unwrap_or(wait),
+            given_wait: self.given_wait,
+            output: self.output,
+        })
+    }
+
+    /// The database of an environment that has a URL.
+    pub(crate) fn database(&self) -> Result<Database> {
+        let url = self.environment.database.url()?.unwrap_or_default();
+        Ok(self.patient(Database::parse(&url)?))
+    }
+
+    fn patient(&self, database: Database) -> Database {
+        database.patience(self.environment.connect_timeout)
+    }
+}
+
+/// The name of a database that is given by its address.
+fn own_name(source: &DatabaseSource) -> Option<String> {
+    let url = source.url().ok()??;
+    Some(Database::parse(&url).ok()?.name().to_owned())
+}
+
+/// Reports the wait for a starting server, and passes all other progress on to the inner observer.
+struct Announcing {
+    output: Output,
+    inner: Arc<dyn Observer>,
+}
+
+impl Observer for Announcing {
+    fn hear(&self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Unreachable(database, why, left) => self.output.unreachable(database, why, *left),
+            _ => self.inner.hear(progress),
+        }
+    }
+}
+
+/// Parses the value of `--database`. The error does not repeat it, because it may contain a password.
+fn source(text: &str) -> Result<DatabaseSource> {
+    text.parse().map_err(|_| {
+        Failure::usage("database-url", "the value of --database is not a database")
+            .help(format!("write {}", DatabaseSource::FORMS))
+    })
+}
+
+/// What a command needs from a migrator.
+pub(crate) struct Run {
+    /// The migrations, if they are not those of the folder.
+    pub(crate) set: Option<MigrationSet>,
+    pub(crate) lock_wait: Option<Duration>,
+    /// Whether the data that a rollback destroys is kept.
+    pub(crate) keep_data: bool,
+    /// Whether kept data is left alone when its migration is reapplied.
+    pub(crate) leave_kept: bool,
+    /// The reason, for the ledger.
+    pub(crate) reason: Option<String>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) cancel: Cancel,
+}
+
+impl Run {
+    /// For a command that only reads.
+    pub(crate) fn reading() -> Self {
+        let observer = Arc::new(migrate_core::runner::Silent);
+        let (keep_data, leave_kept, cancel) = (false, false, Cancel::new());
+        Self { set: None, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel }
+    }
+}
+
+/// Refuses a password in a file that git tracks.
+fn refuse_committed_password(config: &Config, name: &str, environment: &Environment) -> Result<()> {
+    let Some(path) = config.path.as_deref().filter(|_| environment.database.holds_password()) else { return Ok(()) };
+    if !git::tracks(path) {
+        return Ok(());
+    }
+    let variable = format!("{}_DATABASE_URL", name.to_uppercase());
+    let finding = Finding::error(
+        "password-in-git",
+        format!("the password for the database of {name} is in a file that git tracks"),
+    )
+    .at(Place::file(path))
+    .help(format!("write `database = \"env:{variable}\"`, set the variable, and change the password"));
+    Err(Failure::Core(Error::new(ErrorKind::Configuration, finding)))
+}
+
+/// Asks for confirmation before a protected environment is changed.
+pub(crate) fn confirm(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
+    let is_meant = yes || !context.environment.protected;
+    if is_meant { Ok(()) } else { ask(context, &format!("{} is protected", context.name), what) }
+}
+
+/// Asks for confirmation before data is permanently destroyed.
+pub(crate) fn confirm_loss(context: &Context<'_>, yes: bool, what: &str) -> Result<()> {
+    confirm_loss_of(context, yes, true, what)
+}
+
+/// Asks for confirmation before data is permanently destroyed, in a protected environment and in a database whose
+/// purpose is unknown.
+///
+/// `is_certain` says whether data is certainly destroyed, or only may be.
+pub(crate) fn confirm_loss_of(context: &Context<'_>, yes: bool, is_certain: bool, what: &str) -> Result<()> {
+    if yes || !context.is_unnamed {
+        return confirm(context, yes, what);
+    }
+    let word = if is_certain { "destroys" } else { "may destroy" };
+    ask(context, &format!("this {word} data in {}", context.name), what)
+}
+
+/// Asks for confirmation before something is assumed that could not be checked, in every environment.
+pub(crate) fn confirm_unseen(context: &Context<'_>, yes: bool, unseen: &str, what: &str) -> Result<()> {
+    if yes { Ok(()) } else { ask(context, unseen, what) }
+}
+
+fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {
+    use std::io::{BufRead, IsTerminal};
+    let name = &context.name;
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
+        let failure = Failure::usage("needs-yes", format!("{why}, and there is no terminal to ask for confirmation"));
+        let failure = failure.help(match invocation::can_look_first() {
+            true => "check it with --dry-run, then confirm with --yes",
+            false => "confirm with --yes",
+        });
+        return Err(match context.is_unnamed {
+            true => failure.help("if it is a development database, add `--env development`"),
+            false => failure,
+        });
+    }
+    let mut answer = String::new();
+    printer::ask(&format!("{why}. {what} Type {name} to continue: "));
+    // A terminal that cannot be read gives no answer, and no answer means no.
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    if answer.trim() == name {
+        return Ok(());
+    }
+    let finding = Finding::error("not-confirmed", "not confirmed; nothing was run");
+    Err(Failure::Here(Exit::Usage, Box::new(finding)))
+}

@@ -1,0 +1,123 @@
+//! Exit codes, and the failures that a command can end with.
+
+use std::process::ExitCode;
+
+use migrate_base::finding::Finding;
+use migrate_core::Error;
+use migrate_test::ServerError;
+use migrate_test::proof::ProofError;
+
+/// How a command ended. The numbers are documented in `--help` and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The command succeeded.
+    Done = 0,
+    /// The command failed; the message says what was kept.
+    Failed = 1,
+    /// Wrong usage or configuration; nothing was run.
+    Usage = 2,
+    /// The command found something: problems, or pending migrations with `--exit-code`.
+    Found = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An error of the library.
+    Core(Error),
+    /// No server was available.
+    Server(ServerError),
+    /// An error of this command line.
+    Here(Exit, Box<Finding>),
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// Wrong usage, with a message that says what is wrong.
+    pub(crate) fn usage(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Here(Exit::Usage, Box::new(Finding::error(code, message)))
+    }
+
+    /// A failure of this command line.
+    pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Self {
+        Self::Here(Exit::Failed, Box::new(Finding::error(code, message)))
+    }
+
+    /// Adds a next step.
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
+        match self {
+            Self::Here(exit, finding) => Self::Here(exit, Box::new(finding.help(help))),
+            Self::Core(error) => Self::Core(error.help(help)),
+            server @ Self::Server(_) => server,
+        }
+    }
+
+    /// The exit code for it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Here(exit, _) => *exit,
+            Self::Server(_) => Exit::Failed,
+            Self::Core(error) => {
+                let code = error.kind().exit_code();
+                [Exit::Usage, Exit::Found].into_iter().find(|exit| *exit as u8 == code).unwrap_or(Exit::Failed)
+            }
+        }
+    }
+
+    /// What it is, as a word for programs.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Core(error) => error.kind().as_str(),
+            Self::Server(_) => "server",
+            Self::Here(Exit::Usage, _) => "usage",
+            Self::Here(..) => "failed",
+        }
+    }
+
+    /// The findings that describe the failure.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        match self {
+            Self::Core(error) => error.findings().to_vec(),
+            Self::Here(_, finding) => vec![(**finding).clone()],
+            Self::Server(error) => {
+                let finding = Finding::error("server", error.to_string());
+                vec![error.help().into_iter().fold(finding, Finding::help)]
+            }
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Core(error)
+    }
+}
+
+impl From<ProofError> for Failure {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::Server(error) => error.into(),
+            ProofError::Core(error) => Self::Core(error),
+            other => Self::failed("proof", other.to_string()),
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Given(error) | ServerError::Setup(error) | ServerError::ChangesServer(error) => {
+                Self::Core(error)
+            }
+            error => Self::Server(error),
+        }
+    }
+}

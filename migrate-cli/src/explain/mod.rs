@@ -1,0 +1,103 @@
+//! The explanation of every code: what was found, why it matters, and how to fix it.
+//!
+//! The pages of the rules for SQL are in migrate-review. The texts of all other codes are here, by theme, in Markdown: a
+//! heading with the code, a line with the title, and the text. The terminal, JSON and docs/CODES.md use the same texts.
+
+use migrate_base::finding::Severity;
+use migrate_base::suggest;
+use migrate_review::lint::{self, Class};
+
+/// The explanation of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// The code of the finding.
+    pub(crate) code: &'static str,
+    /// The theme that it belongs to.
+    pub(crate) theme: &'static str,
+    /// Its severity; `None` for a rule that is off.
+    pub(crate) weight: Option<Severity>,
+    /// The title, in one line.
+    pub(crate) title: &'static str,
+    /// The text, in Markdown.
+    pub(crate) text: &'static str,
+}
+
+/// The themes, in the order of the document, each with its texts.
+const THEMES: [(&str, &str); 12] = [
+    ("Files and directives", include_str!("files.md")),
+    ("Released and edited", include_str!("released.md")),
+    ("The proof", include_str!("proof.md")),
+    ("Locks on a shadow database", include_str!("locks.md")),
+    ("Runs and the ledger", include_str!("runs.md")),
+    ("Production", include_str!("production.md")),
+    ("Drift, and the audit of DDL", include_str!("drift.md")),
+    ("Runbooks", include_str!("runbook.md")),
+    ("Consumers", include_str!("consumers.md")),
+    ("What breaks a consumer", include_str!("consumer_checks.md")),
+    ("Connections and servers", include_str!("servers.md")),
+    ("Commands and configuration", include_str!("commands.md")),
+];
+
+/// Every code by theme, the rules for SQL first.
+pub(crate) fn all() -> impl Iterator<Item = Entry> {
+    let rules = lint::rules().map(|rule| {
+        let page = rule.page();
+        Entry { code: rule.code, theme: class(rule.class), weight: rule.weight, title: page.title, text: page.text }
+    });
+    let mut rules: Vec<Entry> = rules.collect();
+    rules.sort_by_key(|entry| CLASSES.iter().position(|(_, theme)| *theme == entry.theme));
+    rules.into_iter().chain(THEMES.iter().flat_map(|(theme, texts)| entries(theme, texts)))
+}
+
+const CLASSES: [(Class, &str); 4] = [
+    (Class::Locks, "SQL rules: locks"),
+    (Class::Breaks, "SQL rules: breaking changes"),
+    (Class::Design, "SQL rules: design"),
+    (Class::Security, "SQL rules: security"),
+];
+
+fn class(class: Class) -> &'static str {
+    CLASSES.iter().find(|(known, _)| *known == class).map_or("", |(_, theme)| theme)
+}
+
+fn entries(theme: &'static str, texts: &'static str) -> impl Iterator<Item = Entry> {
+    let sections = texts.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'));
+    sections.map(move |(head, body)| {
+        let (code, weight) = head.split_once(" (").unwrap_or((head, "error)"));
+        let weight = match weight.trim_end_matches(')') {
+            "note" => Severity::Note,
+            "warning" => Severity::Warning,
+            _ => Severity::Error,
+        };
+        let (title, text) = body.trim_start().split_once('\n').unwrap_or((body.trim(), ""));
+        Entry { code: code.trim(), theme, weight: Some(weight), title: title.trim(), text: text.trim() }
+    })
+}
+
+/// The entry of a code, or the most similar code.
+pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
+    all().find(|entry| entry.code == code).ok_or_else(|| {
+        let codes: Vec<&'static str> = all().map(|entry| entry.code).collect();
+        suggest::nearest(code, codes.iter().copied())
+    })
+}
+
+/// All entries as one document.
+pub(crate) fn document() -> String {
+    let mut text = String::from(
+        "# Codes\n\nEvery finding has a code that never changes. `cargo xtask explain CODE` shows the section of a \
+         code. This page is written by `cargo xtask explain --markdown`.\n\nTo change the severity of a rule for SQL, \
+         write `ban-drop-column = \"warning\"` under `[lint]` in `migrate.toml`. If a migration breaks a rule for a \
+         good reason, say so at the top of the file: `-- migrate: allow RULE REASON`.\n",
+    );
+    let mut theme = "";
+    for entry in all() {
+        if entry.theme != theme {
+            theme = entry.theme;
+            text += &format!("\n## {theme}\n");
+        }
+        let weight = entry.weight.map_or("off", Severity::as_str);
+        text += &format!("\n### {}\n\n**{}.** ({weight})\n\n{}\n", entry.code, entry.title, entry.text);
+    }
+    text
+}

@@ -1,0 +1,67 @@
+//! The command line of Roundtrip, as a library: `cargo xtask …`.
+//!
+//! It parses arguments, finds the database, calls `migrate-core`, and shows the results.
+//! `migrate-core` decides what a command does; this crate only provides the commands and their output.
+//!
+//! Another workspace can use it with an `xtask` of three lines:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     migrate_cli::main(migrate_core::CodeMigrations::none())
+//! }
+//! ```
+
+mod brief;
+mod checks;
+mod cli;
+mod cmd;
+mod context;
+mod drift;
+mod drill;
+mod exit;
+mod explain;
+mod files;
+mod git;
+mod invocation;
+mod notify;
+mod output;
+mod record;
+mod released;
+mod report;
+mod shadow;
+mod shared_json;
+mod usage;
+
+use std::process::ExitCode;
+
+use migrate_core::CodeMigrations;
+
+pub use cli::Cli;
+pub use exit::Exit;
+
+/// Runs the command line of this process; `code` has the migrations that are written in Rust.
+pub fn main(code: CodeMigrations) -> ExitCode {
+    let exit = run(code);
+    // If the result could not be printed completely, the command failed.
+    if output::printer::is_incomplete() { Exit::Failed.into() } else { exit }
+}
+
+fn run(code: CodeMigrations) -> ExitCode {
+    let cli = match usage::parse(std::env::args_os().collect()) {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
+    let output = output::Output::new(&cli.global);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(cmd::run(&cli, code, &output)),
+        Err(error) => Err(exit::Failure::usage("runtime", format!("this process cannot start a runtime: {error}"))),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit().into()
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The output of the command line: text for people, JSON for programs.
+//!
+//! Results go to standard output; progress, remarks and errors go to standard error. With `--format json`, an error is
+//! a JSON document on standard output.
+
+pub(crate) mod clean;
+mod event;
+mod finding;
+mod json;
+mod phases;
+pub(crate) mod printer;
+mod progress;
+pub(crate) mod style;
+mod table;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event::Event;
+use migrate_core::Database;
+use migrate_core::RunReport;
+use serde::Serialize;
+
+use crate::cli::{Color, Format, Global};
+use crate::exit::Failure;
+pub(crate) use finding::render;
+pub(crate) use json::{Document, ErrorJson, FindingJson};
+pub(crate) use phases::Phases;
+use progress::Voice;
+pub(crate) use progress::{Bar, Display};
+pub(crate) use table::Table;
+
+/// The output of this invocation.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    pub(crate) verbose: bool,
+}
+
+impl Output {
+    /// Creates it from the options; the colour choice applies to the whole process.
+    pub(crate) fn new(global: &Global) -> Self {
+        match global.color {
+            Color::Auto => {}
+            Color::Always => anstream::ColorChoice::Always.write_global(),
+            Color::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Self { format: global.format, quiet: global.quiet, verbose: global.verbose > 0 }
+    }
+
+    /// JSON output, for options that could not be parsed.
+    pub(crate) fn for_programs() -> Self {
+        Self { format: Format::Json, quiet: false, verbose: false }
+    }
+
+    /// Whether only problems are printed.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether the output is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a line of a text result; JSON has a document instead.
+    pub(crate) fn line(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            printer::out(text.as_ref());
+        }
+    }
+
+    /// Prints lines of a text result all at once, because there may be thousands.
+    pub(crate) fn lines(&self, lines: &[String]) {
+        if !lines.is_empty() {
+            self.line(lines.join("\n"));
+        }
+    }
+
+    /// Prints a problem in a text result; `--quiet` does not suppress it.
+    pub(crate) fn wrong(&self, text: impl AsRef<str>) {
+        if !self.is_json() {
+            printer::out(text.as_ref());
+        }
+    }
+
+    /// Prints a line of a list. A line break in a name is escaped, because it would look like two lines.
+    pub(crate) fn item(&self, text: impl AsRef<str>) {
+        self.line(text.as_ref().replace('\n', "\\n"));
+    }
+
+    /// Prints SQL or other text of the user as part of a result; commands in it are not rewritten.
+    pub(crate) fn quoted(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            printer::quoted(text.as_ref());
+        }
+    }
+
+    /// Prints a line that is the requested result itself, such as a URL; `--quiet` does not suppress it.
+    pub(crate) fn answer(&self, text: impl AsRef<str>) {
+        printer::quoted(text.as_ref());
+    }
+
+    /// Prints a document that is the requested result itself, whatever the format is.
+    pub(crate) fn written(&self, document: &str) {
+        printer::json(document);
+    }
+
+    /// Prints lines that the runner of a CI system reads as commands.
+    pub(crate) fn commands(&self, text: &str) {
+        printer::commands(text);
+    }
+
+    /// Prints a text that is the requested result and goes to a file, so nothing in it may change, not even a control
+    /// character.
+    pub(crate) fn verbatim(&self, text: &str) {
+        printer::verbatim(text);
+    }
+
+    /// Prints a remark on standard error.
+    pub(crate) fn remark(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            printer::err(text.as_ref());
+        }
+    }
+
+    /// Prints the next step, at the end.
+    pub(crate) fn next(&self, text: impl AsRef<str>) {
+        self.line(format!("\n{}next{:#} {}", style::GOOD, style::GOOD, text.as_ref()));
+    }
+
+    /// Prints the JSON document of the result.
+    pub(crate) fn document<T: Serialize>(&self, document: &Document<'_, T>) {
+        if self.is_json() {
+            match serde_json::to_string_pretty(document) {
+                Ok(text) => printer::json(&text),
+                Err(error) => printer::err(&format!("error: the result cannot be written as JSON: {error}")),
+            }
+        }
+    }
+
+    /// Prints a part of the result for programs as soon as it is known: a line on standard error.
+    pub(crate) fn event<T: Serialize>(&self, progress: &'static str, body: T) {
+        #[derive(Serialize)]
+        struct Line<T> {
+            format: u32,
+            progress: &'static str,
+            #[serde(flatten)]
+            body: T,
+        }
+        if self.is_json()
+            && !self.quiet
+            && let Ok(line) = serde_json::to_string(&Line { format: json::FORMAT, progress, body })
+        {
+            printer::event(&line);
+        }
+    }
+
+    /// Prints findings that do not fail the command, such as warnings of a plan.
+    pub(crate) fn findings(&self, findings: &[migrate_base::finding::Finding]) {
+        if !self.is_json() {
+            for finding in findings {
+                printer::err(&render(finding));
+            }
+        }
+    }
+
+    /// Prints why the command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.is_json() {
+            return printer::json(&json::failure(failure));
+        }
+        let findings = failure.findings();
+        for finding in &findings {
+            printer::err(&format!("{}\n", render(finding)));
+        }
+        if findings.len() > 1 {
+            printer::err(&format!("{} problems", findings.len()));
+        }
+        if let Failure::Core(error) = failure
+            && let Some(report) = RunReport::of(error)
+            && !report.done.is_empty()
+        {
+            let count = style::count(report.done.len(), "migration");
+            printer::err(&format!("{count} committed before the failure; `cargo xtask status` shows what is applied"));
+        }
+    }
+
+    /// An observer that shows the progress of a run.
+    pub(crate) fn display(&self) -> Arc<Display> {
+        Arc::new(Display::new(self.voice()))
+    }
+
+    fn voice(&self) -> Voice {
+        match (self.quiet, self.format) {
+            (true, _) => Voice::Silent,
+            (false, Format::Json) => Voice::Json,
+            (false, Format::Text) => Voice::Text,
+        }
+    }
+
+    /// Reports that a server is not reachable yet, and that the command waits for it.
+    pub(crate) fn unreachable(&self, database: &Database, why: &str, left: Duration) {
+        if self.quiet {
+            return;
+        }
+        if self.is_json() {
+            return Event::waits(database, why, left).print();
+        }
+        self.remark(format!(
+            "{} for {database}: {why} ({} left)",
+            style::paint(style::WARN, "waiting"),
+            style::time(left)
+        ));
+    }
+
+    /// A progress bar for this number of steps on a terminal; elsewhere, nothing.
+    pub(crate) fn bar(&self, steps: usize) -> Bar {
+        Bar::new(self.quiet || self.is_json(), steps)
+    }
+
+    /// Shows the phases of work whose result is shown at the end.
+    pub(crate) fn phases(&self) -> Phases {
+        Phases::new(self.voice())
+    }
+
+    /// Reports what a managed server is doing.
+    pub(crate) fn server(&self, progress: &migrate_test::Progress) {
+        self.remark(format!("{}{progress}{:#}", style::DIM, style::DIM));
+    }
+}

@@ -1,0 +1,126 @@
+//! What is released, and what this checkout adds or changes: new migrations, and edited old ones.
+//!
+//! The files of the base branch come from git, the applied migrations from the ledgers; the decisions read nothing.
+
+mod edited;
+mod environments;
+mod order;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use migrate_core::source::{Layout, Version, normalise};
+use migrate_core::{MigrationSet, Result as CoreResult};
+
+use crate::exit::{Failure, Result};
+use crate::git::{self, Base, Files, Found};
+
+pub(crate) use edited::edited;
+pub(crate) use environments::{Standing, environments};
+pub(crate) use order::{ahead, misplaced, stems_of, twice};
+
+/// The base branch with the files of its migrations folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Released {
+    /// The branch.
+    pub(crate) base: Base,
+    /// The files at the commit where this branch began.
+    pub(crate) fork: Files,
+    /// The files at its newest commit.
+    pub(crate) tip: Files,
+    /// The migrations at the fork, once they have been asked for.
+    set: OnceLock<(Layout, MigrationSet)>,
+}
+
+impl Released {
+    /// Finds the base and reads its files; the inner `Err` says why there is nothing to compare with.
+    pub(crate) fn find(
+        folder: &Path,
+        named: Option<&str>,
+        configured: Option<&str>,
+    ) -> Result<std::result::Result<Self, String>> {
+        // A folder that does not exist yet is in the checkout of its parent.
+        let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
+        let base = match git::find(there, named, configured)? {
+            Found::Base(base) => base,
+            Found::Nothing(why) => return Ok(Err(why)),
+        };
+        let read = |commit: &str| if there == folder { git::files(folder, commit) } else { Some(Files::new()) };
+        let fork = read(&base.fork);
+        let tip = if base.tip == base.fork { fork.clone() } else { read(&base.tip) };
+        match (fork, tip) {
+            (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip, set: OnceLock::new() })),
+            _ => Err(Failure::usage("no-base", format!("git cannot read the migrations of {}", base.name))
+                .help("`git fsck` shows whether the clone is complete, `git fetch` gets what is missing")),
+        }
+    }
+
+    /// The migrations of the commit where this branch began.
+    ///
+    /// # Errors
+    ///
+    /// The errors of loading the folder as it was.
+    pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
+        if let Some((_, set)) = self.set.get().filter(|(known, _)| *known == layout) {
+            return Ok(set.clone());
+        }
+        let set = set_of(&self.fork, layout)?;
+        Ok(self.set.get_or_init(|| (layout, set.clone())).1.clone())
+    }
+
+    /// Whether the base branch has a migration with this version and name.
+    pub(crate) fn has(&self, version: &Version, words: &str) -> bool {
+        let stem = format!("{version}_{words}.");
+        self.tip.keys().chain(self.fork.keys()).any(|name| name.starts_with(&stem))
+    }
+
+    /// The newest version that the base branch has.
+    pub(crate) fn newest(&self) -> Option<Version> {
+        self.tip.keys().filter_map(|name| name.split('_').next()?.parse::<Version>().ok()).max()
+    }
+
+    /// The versions whose files are new or changed.
+    pub(crate) fn new_versions(&self, set: &MigrationSet) -> BTreeSet<Version> {
+        let same = |path: &Path| {
+            let name = path.strip_prefix(set.folder()).unwrap_or(path).to_string_lossy().replace('\\', "/");
+            let here = migrate_base::regular::read(path).ok();
+            here.zip(self.fork.get(&name)).is_some_and(|(here, there)| text(&here) == text(there))
+        };
+        let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| {
+            let down = migration.down_script().map(|script| script.path());
+            !std::iter::once(migration.path()).chain(down).all(same)
+        };
+        set.iter().filter(is_new).map(|migration| migration.version().clone()).collect()
+    }
+}
+
+/// Loads files as if they were in a folder.
+fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
+    if layout == Layout::Roundtrip {
+        let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        return MigrationSet::of_files(Path::new("migrations"), files);
+    }
+    // Only the roundtrip layout can be read from memory.
+    let folder = tempfile::tempdir().map_err(unwritable)?;
+    for (name, bytes) in files {
+        let path = folder.path().join(name);
+        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        made.and_then(|()| std::fs::write(&path, bytes)).map_err(unwritable)?;
+    }
+    layout.load(folder.path())
+}
+
+fn unwritable(error: std::io::Error) -> migrate_core::Error {
+    let finding =
+        migrate_base::finding::Finding::error("temporary-folder", format!("cannot create a temporary folder: {error}"));
+    migrate_core::Error::new(
+        migrate_core::ErrorKind::Configuration,
+        finding.help("check TMPDIR and its free disk space"),
+    )
+}
+
+/// The text of a file without insignificant differences: a byte order mark, line endings.
+fn text(bytes: &[u8]) -> String {
+    normalise(&String::from_utf8_lossy(bytes)).into_owned()
+}

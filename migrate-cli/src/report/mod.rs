@@ -1,0 +1,283 @@
+//! The report of `ci` as plain data, and its formats for people and for other systems.
+//!
+//! Nothing here decides or prints: each format turns a report into a text. The only exception is
+//! [`github::append`], which appends a text to a file.
+
+pub(crate) mod escape;
+pub(crate) mod github;
+pub(crate) mod json;
+pub(crate) mod junit;
+pub(crate) mod markdown;
+mod mermaid;
+mod place;
+#[cfg(test)]
+mod sample;
+pub(crate) mod sarif;
+pub(crate) mod text;
+
+use std::time::Duration;
+
+use migrate_base::finding::{Finding, Severity};
+use migrate_base::lock_mode::LockMode;
+use migrate_core::Version;
+use migrate_review::consumer::Order;
+use migrate_test::proof::Rests;
+
+use crate::output::style;
+
+/// The results of all checks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Report {
+    /// The base of the comparison: `origin/main at 1a2b3c4`; `None` if there is no base branch.
+    pub(crate) base: Option<String>,
+    /// The checks, in the order of the report.
+    pub(crate) checks: Vec<Check>,
+    /// The number of new migrations.
+    pub(crate) new: usize,
+    /// The result for each new migration, the oldest first, if it was checked.
+    pub(crate) migrations: Vec<Judged>,
+    /// In which order each of them and the code of consumers can be deployed, if there are consumers.
+    pub(crate) orders: Vec<Ordered>,
+    /// The changes of the schema, one sentence each.
+    pub(crate) difference: Vec<String>,
+    /// The changed tables.
+    pub(crate) tables: Vec<Table>,
+    /// How long all checks took.
+    pub(crate) elapsed: Duration,
+}
+
+/// The result of one check.
+#[derive(Debug, Clone)]
+pub(crate) struct Check {
+    /// Its name, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`, `consumers`.
+    pub(crate) name: &'static str,
+    /// A summary in a few words: `9 migrations`.
+    pub(crate) summary: String,
+    /// Why the check was skipped, if it was.
+    pub(crate) skipped: Option<String>,
+    /// Whether the check was not completed: the server was lost, or the command was interrupted.
+    pub(crate) lost: bool,
+    /// The findings.
+    pub(crate) findings: Vec<Finding>,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+}
+
+/// The result for one new migration on the shadow database.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    /// Its version.
+    pub(crate) version: Version,
+    /// Its name.
+    pub(crate) name: String,
+    /// Whether it applies.
+    pub(crate) applied: Mark,
+    /// Whether rolling it back leaves the schema as it was.
+    pub(crate) rolled_back: Mark,
+    /// Whether it can be reapplied.
+    pub(crate) reapplied: Mark,
+    /// Whether the rows are still there afterwards.
+    pub(crate) data: Mark,
+    /// The evidence for that: how many tables had rows.
+    pub(crate) rests: Rests,
+    /// The strongest lock of the up script on a table that existed before.
+    pub(crate) lock: Option<Held>,
+    /// The same for the down script.
+    pub(crate) lock_down: Option<Held>,
+    /// The tables that existed before and are rewritten.
+    pub(crate) rewritten: Vec<String>,
+    /// How long the up script took on the shadow database.
+    pub(crate) elapsed: Duration,
+}
+
+/// In which order a new migration and the code of consumers can be deployed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ordered {
+    /// Its version.
+    pub(crate) version: Version,
+    /// Its name.
+    pub(crate) name: String,
+    /// The verdict.
+    pub(crate) order: Order,
+}
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It succeeded.
+    Yes,
+    /// It failed.
+    No,
+    /// It failed, as the migration declares.
+    Declared,
+    /// It was not checked.
+    Unknown,
+}
+
+/// An observed lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The lock.
+    pub(crate) mode: LockMode,
+    /// The table: `public.orders`.
+    pub(crate) table: String,
+}
+
+/// A table in a diagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Table {
+    /// Its name: `public.orders`.
+    pub(crate) name: String,
+    /// What happens to it.
+    pub(crate) fate: Fate,
+    /// Its columns, in their order.
+    pub(crate) columns: Vec<Column>,
+    /// The tables that its foreign keys reference, each with the columns of the key.
+    pub(crate) references: Vec<(String, String)>,
+}
+
+/// A column in a diagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Column {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type.
+    pub(crate) kind: String,
+    /// Whether it is a part of the primary key.
+    pub(crate) is_key: bool,
+    /// What happens to it.
+    pub(crate) fate: Fate,
+}
+
+/// What happens to a part of the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is unchanged.
+    Same,
+    /// It is added.
+    Added,
+    /// It is dropped.
+    Dropped,
+    /// It is changed.
+    Changed,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Nothing has to be fixed.
+    Passed,
+    /// Something is probably wrong, but does not prevent a merge.
+    Warned,
+    /// Something prevents a merge.
+    Failed,
+    /// The check did not run.
+    Skipped,
+}
+
+impl Outcome {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Warned => "warned",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl Check {
+    /// Whether something was found that prevents a merge.
+    pub(crate) fn failed(&self) -> bool {
+        self.lost || self.findings.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    /// How the check ended. Findings count even if the rest was skipped.
+    pub(crate) fn outcome(&self) -> Outcome {
+        match self.findings.iter().map(|finding| finding.severity).max() {
+            _ if self.lost => Outcome::Failed,
+            Some(Severity::Error) => Outcome::Failed,
+            Some(Severity::Warning) => Outcome::Warned,
+            _ if self.skipped.is_some() => Outcome::Skipped,
+            _ => Outcome::Passed,
+        }
+    }
+
+    /// The summary, or why the check was skipped.
+    pub(crate) fn told(&self) -> &str {
+        self.skipped.as_deref().unwrap_or(&self.summary)
+    }
+}
+
+impl Judged {
+    /// The name of its files without the extension: `20250217143000_create_orders_table`.
+    pub(crate) fn title(&self) -> String {
+        format!("{}_{}", self.version, self.name)
+    }
+
+    /// The evidence for the data law: `, 37 of 41 tables had rows`.
+    pub(crate) fn rested(&self) -> String {
+        let words = self.rests.words().filter(|_| self.data != Mark::Unknown);
+        words.map(|words| format!(", {words}")).unwrap_or_default()
+    }
+}
+
+impl Mark {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Declared => "declared",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Fate {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Added => "added",
+            Self::Dropped => "dropped",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+impl Report {
+    /// Whether a merge is prevented.
+    pub(crate) fn failed(&self) -> bool {
+        self.checks.iter().any(Check::failed)
+    }
+
+    /// Whether a check was not completed, so that its result is unknown.
+    pub(crate) fn broke_off(&self) -> bool {
+        self.checks.iter().any(|check| check.lost)
+    }
+
+    /// All findings, in the order of the checks.
+    pub(crate) fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.checks.iter().flat_map(|check| &check.findings)
+    }
+
+    /// `7 checks passed` or `2 errors and 1 warning in 7 checks`, and the number of new migrations.
+    pub(crate) fn counts(&self) -> String {
+        let found = |severity, noun| {
+            let number = self.findings().filter(|finding| finding.severity == severity).count();
+            (number > 0).then(|| style::count(number, noun))
+        };
+        let found: Vec<String> =
+            [found(Severity::Error, "error"), found(Severity::Warning, "warning")].into_iter().flatten().collect();
+        let skipped = self.checks.iter().filter(|check| check.outcome() == Outcome::Skipped).count();
+        let checks = style::count(self.checks.len() - skipped, "check");
+        let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+        let migrations = style::count(self.new, "new migration");
+        match found.is_empty() {
+            true => format!("{checks} passed{skipped}, {migrations}"),
+            false => format!("{} in {checks}{skipped}, {migrations}", found.join(" and ")),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A report with something of everything, and its expected output in each format: the files in the folder beside
+//! this one. `.ci/run` validates the SARIF file against the official schema.
+
+use std::path::Path;
+use std::time::Duration;
+
+use migrate_base::finding::{Finding, Place};
+use migrate_base::lock_mode::LockMode;
+use migrate_review::consumer::Order;
+use migrate_test::proof::{Rests, WithoutRows};
+
+use super::{Check, Column, Fate, Held, Judged, Mark, Ordered, Report, Table};
+
+const UP: &str = "\
+ALTER TABLE orders DROP COLUMN fax;
+ALTER TABLE orders
+    ADD COLUMN \"weird | name\" numeric(12, 2);
+";
+
+/// Compares with the file of this name. `UPDATE_SAMPLES=1` writes it instead.
+#[track_caller]
+pub(super) fn check(name: &str, text: String) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/sample").join(name);
+    let text = text.replace(&format!("\"{}\"", env!("CARGO_PKG_VERSION")), "\"0.0.0\"").trim_end().to_owned() + "\n";
+    if std::env::var_os("UPDATE_SAMPLES").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(text == expected, "{} is not what it was; UPDATE_SAMPLES=1 rewrites it:\n{text}", file.display());
+}
+
+/// A report with one check that found this.
+pub(super) fn with(findings: Vec<Finding>) -> Report {
+    Report { checks: vec![looked("lint", "1 new migration", 3, findings)], ..Report::default() }
+}
+
+pub(super) fn report() -> Report {
+    Report {
+        base: Some("origin/main at 1a2b3c4".to_owned()),
+        checks: vec![
+            looked("files", "11 migrations", 2, vec![]),
+            looked("edited", "9 released migrations are as they were", 14, vec![]),
+            looked("lint", "2 new migrations, 24 rules", 4, findings()),
+            looked("proof", "2 new migrations, 5 laws", 1830, vec![lossy()]),
+            Check {
+                skipped: Some("no environment is named in `[released]`".to_owned()),
+                ..looked("released", "", 0, vec![])
+            },
+            looked("role", "roundtrip may do everything", 21, vec![note()]),
+        ],
+        new: migrations().len(),
+        migrations: migrations(),
+        orders: migrations().into_iter().take(1).map(ordered).collect(),
+        difference: vec![
+            "column public.orders.fax: only before".to_owned(),
+            "column public.orders.weird | name: only after".to_owned(),
+            "table public.parcels: only after".to_owned(),
+        ],
+        tables: vec![orders(), parcels()],
+        elapsed: Duration::from_millis(2411),
+    }
+}
+
+fn looked(name: &'static str, summary: &str, ms: u64, findings: Vec<Finding>) -> Check {
+    Check {
+        name,
+        summary: summary.to_owned(),
+        skipped: None,
+        lost: false,
+        findings,
+        elapsed: Duration::from_millis(ms),
+    }
+}
+
+fn findings() -> Vec<Finding> {
+    let file = "migrations/20260301120000_drop_fax.up.sql";
+    let part = |needle: &str| {
+        let at = UP.find(needle).unwrap();
+        Place::within(file, UP.into(), at..at + needle.len())
+    };
+    vec![
+        Finding::error("drop-column", "the column orders.fax is dropped while <billing> still reads it")
+            .at(part("DROP COLUMN fax").labelled("read by consumers/billing.sql"))
+            .note("SELECT `fax` | `phone`\nFROM orders")
+            .help("stop reading it first, or put `-- migrate: allow drop-column REASON` at the head of the file"),
+        Finding::warning("odd-name", "100% of the callers must quote the name \"weird | name\"")
+            .at(part("ADD COLUMN \"weird | name\" numeric(12, 2)"))
+            .help("call it weird_name"),
+    ]
+}
+
+fn lossy() -> Finding {
+    Finding::error("data", "12 of 12 values of orders.fax are gone after the rollback")
+        .at(Place::file("migrations/20260301120000_drop_fax.down.sql"))
+        .help("declare it: `-- migrate: lossy REASON`")
+}
+
+fn note() -> Finding {
+    Finding {
+        severity: migrate_base::finding::Severity::Note,
+        ..Finding::error("superuser", "roundtrip is a superuser; a deploy needs less")
+    }
+}
+
+fn migrations() -> Vec<Judged> {
+    let held = |mode, table: &str| Some(Held { mode, table: table.to_owned() });
+    vec![
+        Judged {
+            version: "20260301120000".parse().unwrap(),
+            name: "drop_fax".to_owned(),
+            applied: Mark::Yes,
+            rolled_back: Mark::Yes,
+            reapplied: Mark::Yes,
+            data: Mark::No,
+            rests: rests(41, 4),
+            lock: held(LockMode::AccessExclusive, "public.orders"),
+            lock_down: held(LockMode::AccessExclusive, "public.orders"),
+            rewritten: vec!["public.orders".to_owned()],
+            elapsed: Duration::from_micros(12_400),
+        },
+        Judged {
+            version: "20260302080000".parse().unwrap(),
+            name: "create_parcels".to_owned(),
+            applied: Mark::Yes,
+            rolled_back: Mark::Declared,
+            reapplied: Mark::Unknown,
+            data: Mark::Unknown,
+            rests: Rests::default(),
+            lock: held(LockMode::ShareRowExclusive, "public.orders"),
+            lock_down: None,
+            rewritten: vec![],
+            elapsed: Duration::from_micros(3_100),
+        },
+    ]
+}
+
+fn rests(tables: usize, without: usize) -> Rests {
+    let one =
+        |n| WithoutRows { table: format!("public.part_{n}"), why: "violates check constraint \"code\"".to_owned() };
+    Rests { tables, without: (1..=without).map(one).collect(), ..Rests::default() }
+}
+
+fn ordered(judged: Judged) -> Ordered {
+    Ordered { version: judged.version, name: judged.name, order: Order::DeployFirst }
+}
+
+fn column(name: &str, kind: &str, is_key: bool, fate: Fate) -> Column {
+    Column { name: name.to_owned(), kind: kind.to_owned(), is_key, fate }
+}
+
+fn orders() -> Table {
+    Table {
+        name: "public.orders".to_owned(),
+        fate: Fate::Changed,
+        columns: vec![
+            column("id", "bigint", true, Fate::Same),
+            column("placed_at", "timestamp with time zone", false, Fate::Same),
+            column("fax", "text", false, Fate::Dropped),
+            column("weird | name", "numeric(12,2)", false, Fate::Added),
+        ],
+        references: vec![],
+    }
+}
+
+fn parcels() -> Table {
+    Table {
+        name: "public.parcels".to_owned(),
+        fate: Fate::Added,
+        columns: vec![
+            column("id", "uuid", true, Fate::Added),
+            column("order_id", "bigint", false, Fate::Added),
+            column("größe", "integer[]", false, Fate::Added),
+            column("pk", "\"char\"", false, Fate::Added),
+        ],
+        references: vec![("public.orders".to_owned(), "order_id".to_owned())],
+    }
+}

@@ -1,0 +1,33 @@
+//! Who to call when a database is in trouble.
+
+use std::collections::BTreeMap;
+
+use migrate_core::runner::Contact;
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
+
+/// The contacts of a project, in the order of the file; the first one is called first.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Contacts(pub(super) Vec<Contact>);
+
+struct Reach(String);
+
+impl<'de> Deserialize<'de> for Contacts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let entries = BTreeMap::<String, Spanned<Reach>>::deserialize(deserializer)?;
+        let mut entries: Vec<(String, Spanned<Reach>)> = entries.into_iter().collect();
+        entries.sort_by_key(|(_, reach)| reach.span().start);
+        let contacts = entries.into_iter().map(|(name, reach)| Contact { name, reach: reach.into_inner().0 });
+        Ok(Self(contacts.collect()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Reach {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.trim().is_empty() || text.contains('\n') {
+            true => Err(de::Error::custom("a contact is a name and how to reach it, on one line")),
+            false => Ok(Self(text)),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! `migrate.toml`: the location of the migrations, and their environments.
+//!
+//! This module reads the file and the process environment, and opens no connection. The code that provides servers
+//! interprets `auto` and `docker:`.
+
+mod contacts;
+mod drift;
+mod environment;
+mod judgement;
+mod notify;
+mod shadow;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::regular;
+use migrate_base::suggest;
+use migrate_core::runner::Contact;
+use migrate_core::source::Layout;
+use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
+
+use crate::consumer::{Declared, WrittenDeclaration, is_name, misnamed};
+use crate::toml_file::wrong;
+
+pub use crate::database_source::{DatabaseSource, NotASource, redact};
+pub use drift::Drift;
+pub use environment::Environment;
+pub use judgement::{Lint, Policy, RowsWanted, Weight};
+pub use notify::{Address, Form, Hook, Moment};
+pub use shadow::ShadowSetup;
+
+/// The name of the file, which is searched for in the current folder and its parents.
+pub const FILE_NAME: &str = "migrate.toml";
+
+/// The contents of `migrate.toml`, with defaults for missing keys.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// The file, if there is one.
+    pub path: Option<PathBuf>,
+    /// The folder of the project: that of the file, or the current one.
+    pub project: PathBuf,
+    /// The folder of migrations.
+    pub migrations: PathBuf,
+    /// The tool that wrote the files, if configured.
+    pub layout: Option<Layout>,
+    /// The branch with the released migrations, if configured.
+    pub base: Option<String>,
+    /// The severities of the rules for SQL.
+    pub lint: Lint,
+    /// What a migration may do to a database that is in use.
+    pub policy: Policy,
+    /// How long a statement may run on a shadow database, if `[environments.shadow]` sets it; zero means no limit.
+    pub shadow_limit: Option<Duration>,
+    /// What every shadow database starts with.
+    pub shadow: ShadowSetup,
+    /// Who is notified of runs, by name.
+    pub notify: BTreeMap<String, Hook>,
+    /// Differences that do not count as drift.
+    pub drift: Drift,
+    /// Who to call, in order.
+    pub contacts: Vec<Contact>,
+    /// The consumers that share the database, by name.
+    pub consumers: BTreeMap<String, Declared>,
+    environments: BTreeMap<String, Environment>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    migrations: Option<PathBuf>,
+    #[serde(default, deserialize_with = "layout")]
+    layout: Option<Layout>,
+    base: Option<String>,
+    #[serde(default)]
+    lint: Lint,
+    #[serde(default)]
+    policy: Policy,
+    #[serde(default)]
+    notify: BTreeMap<String, Spanned<Hook>>,
+    #[serde(default)]
+    drift: drift::Written,
+    #[serde(default)]
+    contacts: contacts::Contacts,
+    #[serde(default)]
+    consumers: BTreeMap<Spanned<String>, WrittenDeclaration>,
+    #[serde(default)]
+    shadow: ShadowSetup,
+    #[serde(default)]
+    environments: BTreeMap<String, Environment>,
+}
+
+impl Config {
+    /// Reads the given file, or the one found in `folder` or its parents; without a file, all values have their
+    /// defaults.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] with line and column for an invalid file.
+    pub fn load(file: Option<&Path>, folder: &Path) -> Result<Self> {
+        let found = || folder.ancestors().map(|above| above.join(FILE_NAME)).find(|path| path.is_file());
+        let Some(path) = file.map(Path::to_owned).or_else(found) else {
+            let (project, migrations) = (folder.to_owned(), folder.join("migrations"));
+            return Ok(Self { project, migrations, ..Self::default() });
+        };
+        let text = regular::read_to_string(&path).map_err(|error| {
+            let finding = Finding::error("config-unreadable", format!("the configuration cannot be read: {error}"))
+                .at(Place::file(&path))
+                .help("check the path after --config");
+            Error::new(ErrorKind::Configuration, finding)
+        })?;
+        let file: File = toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
+        let File { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, shadow, .. } = file;
+        let mut environments = file.environments;
+        let drift = drift.read(&path, &text)?;
+        let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        for environment in environments.values_mut() {
+            environment.seed = environment.seed.take().map(|seed| project.join(seed));
+            environment.audit = environment.audit.take().map(|folder| project.join(folder));
+        }
+        let shadow_limit =
+            says_limit(&text).then(|| environments.get(SHADOW).map(|shadow| shadow.statement_timeout)).flatten();
+        let migrations = project.join(migrations.unwrap_or_else(|| "migrations".into()));
+        let contacts = contacts.0;
+        let config = Self {
+            migrations,
+            layout,
+            base,
+            lint,
+            policy,
+            shadow_limit,
+            shadow: shadow.below(&project),
+            project,
+            drift,
+            contacts,
+            environments,
+            ..Self::default()
+        };
+        let known = config.names();
+        for hook in notify.values() {
+            let mut heard = hook.get_ref().environments.iter().flatten();
+            if let Some(name) = heard.find(|name| !known.contains(name)) {
+                let finding = Finding::error("no-environment", format!("there is no environment {name}"))
+                    .at(Place::within(&path, redact(&text).into(), hook.span()))
+                    .help(format!("the environments are {}", known.join(", ")));
+                return Err(Error::new(ErrorKind::Configuration, finding));
+            }
+        }
+        let notify = notify.into_iter().map(|(name, hook)| (name, hook.into_inner())).collect();
+        let consumers = named(consumers, &path, &text)?;
+        Ok(Self { path: Some(path), notify, consumers, ..config })
+    }
+
+    /// The environment with this name; `development` and `shadow` always exist.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a name that is not in the file.
+    pub fn environment(&self, name: &str) -> Result<Environment> {
+        if let Some(environment) = self.environments.get(name) {
+            return Ok(environment.clone());
+        }
+        if BUILT_IN.contains(&name) {
+            // Nobody asks who changed the schema on a laptop.
+            return Ok(Environment { fingerprint: false, ..Environment::default() });
+        }
+        let known = self.names();
+        // A URL in the wrong place may contain a password.
+        let shown = if name.contains("//") { "of this name" } else { name };
+        let finding = Finding::error("no-environment", format!("there is no environment {shown}"));
+        let finding = match suggest::nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("the environments are {}", known.join(", "))),
+        };
+        let finding = match &self.path {
+            Some(path) => {
+                finding.at(Place::file(path)).help(format!("add it as [environments.{shown}] with its database"))
+            }
+            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or pass --database URL")),
+        };
+        Err(Error::new(ErrorKind::Configuration, finding))
+    }
+
+    /// The names of all environments.
+    pub fn names(&self) -> Vec<String> {
+        let built_in = BUILT_IN.iter().filter(|name| !self.environments.contains_key(**name));
+        built_in.map(|name| (*name).to_owned()).chain(self.environments.keys().cloned()).collect()
+    }
+}
+
+const SHADOW: &str = "shadow";
+const BUILT_IN: [&str; 2] = ["development", SHADOW];
+
+/// Whether the file itself sets a limit for shadow databases: the default of an environment is not one.
+fn says_limit(text: &str) -> bool {
+    let table: Option<toml::Table> = toml::from_str(text).ok();
+    let shadow = table.as_ref().and_then(|table| table.get("environments")?.get(SHADOW));
+    shadow.is_some_and(|shadow| shadow.get("statement_timeout").is_some())
+}
+
+/// The consumers with the places of their declarations; a name must be a valid folder name.
+fn named(
+    consumers: BTreeMap<Spanned<String>, WrittenDeclaration>,
+    path: &Path,
+    text: &str,
+) -> Result<BTreeMap<String, Declared>> {
+    let shown: std::sync::Arc<str> = redact(text).into();
+    let declared = consumers.into_iter().map(|(name, written)| {
+        let place = Place::within(path, shown.clone(), name.span());
+        let name = name.into_inner();
+        match is_name(&name) {
+            true => Ok((name, written.at(place, &shown))),
+            false => Err(Error::new(ErrorKind::Configuration, misnamed(&name).at(place))),
+        }
+    });
+    declared.collect()
+}
+
+fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Layout>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |_| de::Error::custom(format!("the layouts are {}", Layout::names().join(", ")));
+    text.parse().map(Some).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[track_caller]
+    fn message(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, text).unwrap();
+        let error = Config::load(Some(&path), folder.path()).unwrap_err();
+        let finding = &error.findings()[0];
+        let (line, column) = finding.place.as_ref().unwrap().line_column().unwrap();
+        format!("{line}:{column} {} ({})", finding.message, finding.help.join("; "))
+    }
+
+    #[test]
+    fn mistakes_are_pointed_at() {
+        assert_eq!(
+            message("[environments.staging]\nprotectd = true\n"),
+            "2:1 unknown key `protectd` (did you mean `protected`?)"
+        );
+        assert!(
+            message("[environments.a]\nlock_timeout = \"5\"\n")
+                .starts_with("2:16 write a time as a number with its unit")
+        );
+        assert!(message("[contacts]\nops = \"\"\n").starts_with("2:7 a contact is a name and how to reach it"));
+        assert!(message("[contacts]\nops = 112\n").starts_with("2:7 invalid type"));
+        assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 not a database"));
+        assert!(
+            message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
+        );
+        assert_eq!(message("[consumers.a]\nread = [\"orders\"]\n"), "2:1 unknown key `read` (did you mean `reads`?)");
+        let misnamed = message("base = \"main\"\n[consumers.\"a/b\"]\n");
+        assert!(misnamed.starts_with("2:12 `a/b` cannot be the name of a consumer"), "{misnamed}");
+        let style = message("[consumers.a]\nstyle = \"colons\"\n");
+        assert!(style.starts_with("2:9 the parameter styles are dollar"), "{style}");
+        let nowhere = message("[notify.a]\nurl = \"https://b\"\nenvironments = [\"prod\"]\n");
+        assert!(nowhere.contains("there is no environment prod"), "{nowhere}");
+        assert_eq!(message("[drift]\nignor = []\n"), "2:1 unknown key `ignor` (did you mean `ignore`?)");
+        let misspelt = "[drift]\nignore = [\n  \"schema a\",\n  \"tabel b.c\",\n]\n";
+        assert_eq!(
+            message(misspelt),
+            "4:3 `tabel` is not a kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
+        );
+    }
+
+    #[test]
+    fn contacts_stay_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "[contacts]\n\"on call\" = \"112\"\nann = \"ann@example.org\"\n").unwrap();
+        let config = Config::load(Some(&path), folder.path()).unwrap();
+        assert_eq!(config.contacts.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["on call", "ann"]);
+    }
+
+    #[test]
+    fn a_password_in_a_broken_file_is_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "[environments.a]\ndatabase = \"postgres://u:s3cret@h/d\nx").unwrap();
+        let error = Config::load(Some(&path), folder.path()).unwrap_err();
+        let (text, ..) = error.findings()[0].place.as_ref().unwrap().source().unwrap();
+        assert!(text.contains("postgres://u:******@h/d"), "{text}");
+        assert!(!error.to_string().contains("s3cret"));
+    }
+}

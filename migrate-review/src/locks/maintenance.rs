@@ -1,0 +1,224 @@
+//! Statements for indexes, statistics and storage, and statements that only lock.
+
+use migrate_base::ident::catalog_name;
+use migrate_base::lock_mode::LockMode;
+use migrate_base::sql::tokens;
+use migrate_schema::Kind;
+use squawk_syntax::ast::{self, AlterIndexAction, AstNode, Stmt};
+
+use super::Asked;
+use super::action::is_strong;
+use super::place::Known;
+use super::statement::{on, relations};
+use super::table::Form;
+use super::work::{Work, has_word};
+use crate::tree::Named;
+use crate::tree::named;
+
+/// The locks that such a statement asks for; `None` for other statements.
+pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
+    let asked = match stmt {
+        Stmt::CreateIndex(it) => new_index(stmt, it, known),
+        Stmt::DropIndex(it) => {
+            let form = match it.concurrently_token() {
+                Some(_) => Form::DropIndexConcurrently,
+                None => Form::DropIndex,
+            };
+            of_indexes(known, it.index_refs().filter_map(|name| named(&name)), form)
+        }
+        Stmt::AlterIndex(it) => match it.all_in_tablespace() {
+            Some(all) => moved(&all, known, Stored::Indexes),
+            None => altered_index(it, known),
+        },
+        Stmt::Reindex(it) => reindexed(it, known),
+        Stmt::Vacuum(it) => {
+            let is_full = it.full_token().is_some() || it.vacuum_option_list().is_some_and(|list| is_on(&list, "full"));
+            let (form, work) = if is_full { (Form::VacuumFull, Work::Rewrites) } else { (Form::Vacuum, Work::Nothing) };
+            // Before PostgreSQL 18, children that are not partitions stay as they are.
+            let one = |one: Asked| {
+                let only = known.major.is_some_and(|major| major < 18) && !known.is_partitioned(&one.target);
+                one.only(only)
+            };
+            every(known, relations(stmt, known), form, work).into_iter().map(one).collect()
+        }
+        Stmt::Analyze(it) => {
+            let list = it.table_and_columns_list().into_iter().flat_map(|list| list.table_and_columnss());
+            let names = list.filter_map(|one| known.named(&one.table_relation_name()?.table_name_ref()?)).collect();
+            let one = |one: Asked| match known.is_partitioned(&one.target) {
+                true => one,
+                false => Asked { form: Form::AnalyzeParent, ..one },
+            };
+            every(known, names, Form::Analyze, Work::Nothing).into_iter().map(one).collect()
+        }
+        Stmt::Cluster(_) => {
+            let tables = relations(stmt, known);
+            let all = if tables.is_empty() { clustered(known) } else { tables };
+            all.into_iter().map(|table| Asked::new(Form::Cluster, table).on_all(Work::Rewrites)).collect()
+        }
+        Stmt::Refresh(it) => {
+            let (form, work) = match it.concurrently_token() {
+                Some(_) => (Form::RefreshConcurrently, Work::Reads),
+                None => (Form::Refresh, Work::Rewrites),
+            };
+            let is_empty = has_word(it.syntax(), "no");
+            let work = if is_empty { Work::Nothing } else { work };
+            let sources = |view: &Named| if is_empty { Vec::new() } else { known.sources(view) };
+            let one = |one: Asked| Asked { sources: sources(&one.target), ..one.on_all(work) };
+            on(stmt, known, form).into_iter().map(one).collect()
+        }
+        Stmt::Lock(it) => locked(it, known),
+        _ => return None,
+    };
+    Some(asked)
+}
+
+fn new_index(stmt: &Stmt, create: &ast::CreateIndex, known: &Known<'_>) -> Vec<Asked> {
+    let named_index = create.index().and_then(|name| named(&name));
+    let is_there = create.if_not_exists().is_some()
+        && known.before.is_some()
+        && named_index.is_some_and(|name| known.table_of_index(&name).is_some());
+    let form = match create.concurrently_token() {
+        Some(_) => Form::CreateIndexConcurrently,
+        None => Form::CreateIndex,
+    };
+    let is_only = create.table_relation_name().is_some_and(|name| name.only_token().is_some());
+    let one = |one: Asked| {
+        // Children that are not partitions have their own indexes.
+        let only = is_there || is_only || !known.is_partitioned(&one.target);
+        one.on_all(if is_there { Work::Nothing } else { Work::Reads }).only(only)
+    };
+    on(stmt, known, form).into_iter().map(one).collect()
+}
+
+fn locked(lock: &ast::Lock, known: &Known<'_>) -> Vec<Asked> {
+    // Without a lock mode it takes the strongest.
+    let said = lock.lock_mode_clause().and_then(|clause| clause.lock_mode());
+    let said = said.and_then(|mode| mode.syntax().text().to_string().trim().parse().ok());
+    let said = Some(said.unwrap_or(LockMode::AccessExclusive));
+    let relations = lock.relation_list().into_iter().flat_map(|list| list.relation_names());
+    let one = |name: ast::RelationName| {
+        let only = name.only_token().is_some();
+        let table = name.relation_name_ref().and_then(|name| known.named(&name))?;
+        let all = known.sources_of(&table).into_iter().map(|table| (table, false)).chain([(table.clone(), only)]);
+        Some(all.map(|(table, only)| Asked { said, only, ..Asked::new(Form::Lock, table) }).collect::<Vec<_>>())
+    };
+    relations.filter_map(one).flatten().collect()
+}
+
+/// These tables, or all tables if none is named.
+fn every(known: &Known<'_>, names: Vec<Named>, form: Form, work: Work) -> Vec<Asked> {
+    let all = if names.is_empty() { known.tables() } else { names };
+    all.into_iter().map(|table| Asked::new(form, table).on_all(work)).collect()
+}
+
+/// The tables that have been clustered; a plain `CLUSTER` processes them again.
+fn clustered(known: &Known<'_>) -> Vec<Named> {
+    let has = |table: &Named| {
+        let Some(table) = known.table(table) else { return false };
+        let parts = known.parts(table, Kind::Index).into_iter().chain(known.constraints(table));
+        parts.into_iter().any(|one| one.fact("clustered").is_some())
+    };
+    known.tables().into_iter().filter(has).collect()
+}
+
+/// Whether an option in a list is given and not switched off.
+fn is_on(list: &impl AstNode, option: &str) -> bool {
+    let text = list.syntax().text().to_string();
+    let words: Vec<String> = tokens(&text).iter().map(|word| word.to_ascii_lowercase()).collect();
+    let at = words.iter().position(|word| word == option);
+    let is_off = |word: &String| matches!(word.trim_matches('\''), "false" | "off" | "0");
+    at.is_some_and(|at| !words.get(at + 1).is_some_and(is_off))
+}
+
+fn of_indexes(known: &Known<'_>, names: impl Iterator<Item = Named>, form: Form) -> Vec<Asked> {
+    names.filter_map(|name| known.table_of_index(&name)).map(|table| Asked::new(form, table)).collect()
+}
+
+fn altered_index(alter: &ast::AlterIndex, known: &Known<'_>) -> Vec<Asked> {
+    let names = alter.index_ref().and_then(|name| named(&name)).into_iter();
+    let form = match alter.action() {
+        Some(AlterIndexAction::IndexRenameTo(_)) => Form::RenameIndex,
+        Some(AlterIndexAction::SetOptions(it)) if is_strong(&it) => Form::StrongIndexStorage,
+        Some(AlterIndexAction::ResetOptions(it)) if is_strong(&it) => Form::StrongIndexStorage,
+        Some(AlterIndexAction::SetOptions(_) | AlterIndexAction::ResetOptions(_)) => Form::IndexStorage,
+        Some(AlterIndexAction::AlterSetStatistics(_)) => Form::IndexStorage,
+        Some(AlterIndexAction::AttachIndexPartition(it)) => {
+            let other = it.index_ref().and_then(|name| named(&name)).and_then(|name| known.table_of_index(&name));
+            let other: Vec<Named> = other.into_iter().collect();
+            let all = of_indexes(known, names, Form::AttachIndex);
+            return all.into_iter().map(|one| Asked { other: other.clone(), ..one }).collect();
+        }
+        _ => Form::StrongIndexStorage,
+    };
+    of_indexes(known, names, form)
+}
+
+fn reindexed(reindex: &ast::Reindex, known: &Known<'_>) -> Vec<Asked> {
+    use ast::ReindexTarget as T;
+    let is_concurrent = has_word(reindex.syntax(), "concurrently")
+        && reindex
+            .reindex_option_list()
+            .is_none_or(|list| !has_word(list.syntax(), "concurrently") || is_on(&list, "concurrently"));
+    let form = if is_concurrent { Form::ReindexConcurrently } else { Form::Reindex };
+    let tables = match reindex.reindex_target() {
+        Some(T::ReindexTargetTable(it)) => {
+            it.table_name_ref().and_then(|name| known.named(&name)).into_iter().collect()
+        }
+        Some(T::ReindexTargetIndex(it)) => {
+            let index = it.index_ref().and_then(|name| named(&name));
+            index.and_then(|name| known.table_of_index(&name)).into_iter().collect()
+        }
+        Some(T::ReindexTargetSchema(it)) => {
+            let text = it.syntax().text().to_string();
+            let name = tokens(&text).last().and_then(|word| catalog_name(word));
+            name.map(|name| known.inside(&name)).unwrap_or_default()
+        }
+        Some(T::ReindexTargetDatabase(_)) => known.tables(),
+        // The system catalogs are not user tables.
+        Some(T::ReindexTargetSystem(_)) | None => Vec::new(),
+    };
+    tables.into_iter().map(|table| Asked::new(form, table).on_all(Work::Reads)).collect()
+}
+
+/// The kind of objects in `ALL IN TABLESPACE`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stored {
+    Tables,
+    Views,
+    Indexes,
+}
+
+/// `ALTER … ALL IN TABLESPACE … SET TABLESPACE`: each of them is written to another place.
+pub(super) fn moved(all: &ast::AllInTablespace, known: &Known<'_>, what: Stored) -> Vec<Asked> {
+    let from = all.tablespace_ref().and_then(|name| named(&name)).map(|name| name.name).unwrap_or_default();
+    let owners = all
+        .owned_by_roles()
+        .and_then(|by| by.role_ref_list())
+        .map(|list| list.role_refs().filter_map(|role| named(&role)).map(|role| role.name).collect::<Vec<_>>());
+    let is_there = |one: &migrate_schema::Object| one.fact("tablespace").unwrap_or("pg_default") == from;
+    let is_owned = |one: &migrate_schema::Object| {
+        owners
+            .as_ref()
+            .is_none_or(|owners| one.fact("owner").is_some_and(|owner| owners.iter().any(|name| name == owner)))
+    };
+    let tables = known.those(|one| {
+        let is_meant = match (what, one.id.kind) {
+            (Stored::Tables, Kind::Table) => is_there(one),
+            (Stored::Views, Kind::MaterializedView) => is_there(one),
+            (Stored::Indexes, Kind::Table | Kind::MaterializedView) => {
+                let parts = known.parts(one, Kind::Index).into_iter().chain(known.constraints(one));
+                parts.into_iter().any(|part| {
+                    (part.id.kind == Kind::Index || part.fact("definition").is_some_and(super::place::is_key))
+                        && is_there(part)
+                })
+            }
+            _ => false,
+        };
+        is_meant && is_owned(one)
+    });
+    let one = |table: Named| match what {
+        Stored::Indexes => Asked::new(Form::StrongIndexStorage, table).on_all(Work::Reads),
+        _ => Asked::new(Form::OwnTable, table).on_all(Work::Rewrites),
+    };
+    tables.into_iter().map(one).collect()
+}

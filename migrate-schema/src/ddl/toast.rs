@@ -1,0 +1,31 @@
+//! Settings for TOAST values: the server forgets them as long as no column can have such values.
+
+use super::fate::Fate;
+use super::host::Hosts;
+use super::name::qualified;
+use super::order::{Act, Node};
+use super::{Sides, Statement, alter};
+use crate::depend::Part;
+use crate::object::{Kind, Object};
+
+/// The statements for these settings, once all columns of the table exist.
+pub(super) fn given(sides: &Sides<'_>, table: &Object) -> Vec<Statement> {
+    let Some(now) = table.fact("toast options") else { return Vec::new() };
+    let part = Part::object(&table.id);
+    let old = sides.before.schema.get(&table.id).filter(|_| sides.fates.get(&part) == Fate::Altered);
+    let was = old.map(|old| old.fact("toast options")).filter(|was| *was != Some(now));
+    let what = || format!("TABLE {}", qualified(&table.id));
+    was.and_then(|was| alter::storage(&what(), "toast.", was, Some(now))).unwrap_or_default()
+}
+
+/// The order constraints for that.
+pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+    let tables = sides.after.schema.objects().filter(|table| !given(sides, table).is_empty());
+    let pairs = tables.flat_map(|table| {
+        let columns =
+            sides.after.schema.children(&table.id, Kind::Column).map(|column| hosts.made(&Part::object(&column.id)));
+        let then = (Act::Give, Part::object(&table.id));
+        [(Act::Make, Part::object(&table.id))].into_iter().chain(columns).map(move |first| (first, then.clone()))
+    });
+    pairs.collect()
+}

@@ -1,0 +1,114 @@
+//! From a row of a catalog query to an object.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use migrate_base::db::{Answer, Cell};
+
+use super::acl;
+use super::object::{Fact, Id, Kind, Object};
+
+/// An object identifier of the server.
+pub(super) type Oid = u32;
+
+/// Where an object stands in the catalogs: the catalog, the object in it, the column of that.
+pub(super) type Address = (Oid, Oid, i32);
+
+/// An object that was read, with where it was found.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// The relation, routine or type that it is a part of; 0 for what is a part of none.
+    pub(super) unit: Oid,
+    pub(super) address: Address,
+    pub(super) object: Object,
+}
+
+/// How many columns of a query stand before the facts, and which of them has the kind.
+const HEAD: usize = 9;
+const KIND: usize = 4;
+
+/// The objects in the answers of catalog queries, as the rows come.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    found: Vec<(Found, i32)>,
+    /// The kind of the last one: a query has many of one kind.
+    last: Option<Kind>,
+}
+
+impl Objects {
+    /// Takes a row. One that cannot be understood is of a kind that is not known here.
+    pub(super) fn take(&mut self, columns: &[Arc<str>], row: &[Cell<'_>]) {
+        let word = row.get(KIND).copied().flatten().unwrap_or_default();
+        self.last = self.last.filter(|kind| kind.as_str() == word).or_else(|| Kind::parse(word));
+        self.found.extend(self.last.and_then(|kind| object(kind, columns, row)));
+    }
+
+    /// Takes all rows of an answer.
+    pub(super) fn take_all(&mut self, answer: &Answer) {
+        for row in &answer.rows {
+            let cells: Vec<Cell<'_>> = row.iter().map(Option::as_deref).collect();
+            self.take(&answer.columns, &cells);
+        }
+    }
+
+    /// The objects, when all rows are there: the position of a column is its rank, for numbers of
+    /// dropped columns are never given again.
+    pub(super) fn finish(mut self) -> Vec<Found> {
+        let mut positions: HashMap<Oid, u32> = HashMap::new();
+        self.found.sort_by_key(|(one, position)| (one.unit, *position));
+        for (one, position) in &mut self.found {
+            if *position > 0 {
+                let rank = positions.entry(one.address.1).or_default();
+                *rank += 1;
+                one.object.position = Some(*rank);
+            }
+        }
+        self.found.into_iter().map(|(one, _)| one).collect()
+    }
+}
+
+fn object(kind: Kind, names: &[Arc<str>], row: &[Cell<'_>]) -> Option<(Found, i32)> {
+    let (head, cells) = row.split_at_checked(HEAD)?;
+    let number = |text: Cell<'_>| text?.parse::<i64>().ok();
+    let oid = |text: Cell<'_>| number(text).and_then(|n| Oid::try_from(n).ok());
+    let (unit, class, own) = (oid(head[0])?, oid(head[1])?, oid(head[2])?);
+    let sub = i32::try_from(number(head[3])?).ok()?;
+    let position = number(head[8]).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
+    let text = |at: usize| head[at].unwrap_or_default().into();
+    let mut signature: Box<str> = "".into();
+    let mut facts = Vec::with_capacity(cells.iter().flatten().count());
+    for (name, value) in names[HEAD..].iter().zip(cells) {
+        let Some(value) = *value else { continue };
+        match &**name {
+            "signature" => signature = value.into(),
+            "facts" => facts.extend(from_json(value)),
+            "grants" => facts.extend(acl::grants(value).map(|value| fact(name.clone(), value))),
+            _ => facts.push(Fact { name: name.clone(), value: value.into() }),
+        }
+    }
+    facts.sort_unstable();
+    // They are all that there is of it.
+    if kind == Kind::Privileges && !facts.iter().any(|fact| &*fact.name == "grants") {
+        return None;
+    }
+    let id = Id { kind, schema: text(5), parent: text(6), name: text(7), signature };
+    let object = Object { id: Arc::new(id), facts, position: None };
+    Some((Found { unit, address: (class, own, sub), object }, position))
+}
+
+fn fact(name: Arc<str>, value: String) -> Fact {
+    Fact { name, value: value.into() }
+}
+
+/// The facts of a JSON object; what is null is not told.
+fn from_json(text: &str) -> Vec<Fact> {
+    let Ok(serde_json::Value::Object(map)) = serde_json::from_str(text) else { return Vec::new() };
+    let text = |name: &str, value: serde_json::Value| match value {
+        serde_json::Value::Null => None,
+        serde_json::Value::String(text) if name == "grants" => acl::grants(&text),
+        serde_json::Value::String(text) if name == "first grants" => Some(acl::canonical(&text)),
+        serde_json::Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    map.into_iter().filter_map(|(name, value)| Some(fact(name.as_str().into(), text(&name, value)?))).collect()
+}

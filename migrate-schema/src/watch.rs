@@ -1,0 +1,306 @@
+//! Following a database that changes: after each step only what the step touched is described again.
+//!
+//! A row of a catalog tells by its `xmin` which transaction wrote it, and the count and sum of
+//! a catalog's identifiers tell whether a row is gone. From both follow the *units* (relations,
+//! routines, types) that were touched. When something got another name, the texts of what
+//! depends on it change without a row of theirs being written, so they are described again too.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use migrate_base::db::{Answer, Database, Failure, IDENTITY, Part, Session};
+use migrate_base::error::{Error, ErrorKind, Result};
+
+use super::catalogs::{Catalogs, NO_UNIT, Traces};
+use super::change::{Change, Sided};
+use super::object::Id;
+use super::read::{COMMENTS, CatalogRows, GLOBALS, MEMBERS, PLAIN, QUERIES, assemble, of_units, scoped, set};
+use super::row::{Found, Objects, Oid};
+use super::{Schema, touched};
+
+/// How many units are described one by one, at most: what is asked for a long list has plans that depend on luck.
+const MANY: usize = 200;
+/// A transaction that is older than every other one.
+const EVER: &str = "2";
+
+/// Follows the schema of one database, on a connection of its own.
+#[derive(Debug)]
+pub struct Watcher {
+    session: Session,
+    /// The first transaction that the last look did not see.
+    since: String,
+    schema: Schema,
+    units: HashMap<Oid, Vec<Found>>,
+    catalogs: Catalogs,
+    /// Whether what belongs to no unit may have changed.
+    probed: Option<String>,
+    /// What belongs to extensions: catalog and object.
+    members: HashSet<(Oid, Oid)>,
+    /// The same without the catalogs: units and the objects in traces are known by their numbers alone.
+    member_numbers: HashSet<Oid>,
+}
+
+impl Watcher {
+    /// Connects and reads the whole schema once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+    pub async fn open(database: &Database) -> Result<Self> {
+        let session = Session::connect(database, "roundtrip schema").await?;
+        let schema = Schema { version: session.major_version(), ..Schema::default() };
+        let mut watcher = Self {
+            session,
+            since: EVER.to_owned(),
+            schema,
+            units: HashMap::new(),
+            catalogs: Catalogs::default(),
+            probed: None,
+            members: HashSet::new(),
+            member_numbers: HashSet::new(),
+        };
+        watcher.prepare().await.map_err(unreadable)?;
+        watcher.look().await?;
+        Ok(watcher)
+    }
+
+    /// The schema as it was at the last look.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// Looks at what was committed since the last look, and tells what is different now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
+    pub async fn look(&mut self) -> Result<Change> {
+        self.advance().await.map_err(unreadable)
+    }
+
+    /// Says goodbye to the server.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
+    async fn prepare(&mut self) -> std::result::Result<(), Failure> {
+        let mut message = String::from(
+            "SET search_path TO pg_catalog; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
+             SET default_transaction_read_only TO on;",
+        );
+        message += &format!("PREPARE touched (xid) AS {};", touched::query("$1"));
+        message += &format!("PREPARE probe AS {};", touched::probe());
+        PLAIN.iter().for_each(|setting| message += &format!("{};", setting.replacen(" LOCAL", "", 1)));
+        for query in &QUERIES {
+            let parameter = match query.rows {
+                CatalogRows::OfUnits | CatalogRows::Comments => "(oid[])",
+                CatalogRows::Globals | CatalogRows::Members => "",
+            };
+            message += &format!("PREPARE {} {parameter} AS {};", query.name, scoped(query.sql, Some("$1")));
+        }
+        // What is prepared here belongs to one server process, so that nobody stands between who lends another one.
+        message += &format!("SELECT {IDENTITY}");
+        let rows = self.session.rows(&message).await?;
+        if let Some(process) = rows.last().and_then(|identity| self.session.recognise(identity)) {
+            self.session.keeps(&process);
+        }
+        Ok(())
+    }
+
+    async fn advance(&mut self) -> std::result::Result<Change, Failure> {
+        let message = format!(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296; EXECUTE touched('{}'); \
+             EXECUTE probe;",
+            self.since
+        );
+        let mut answers = self.session.results(&message).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (since, touched, probed) = (cell(next()), next(), cell(next()));
+        self.since = since.unwrap_or_else(|| EVER.to_owned());
+        let mut traces = self.catalogs.take(touched.rows);
+        self.find_gone(&mut traces).await?;
+        let (mut gone, mut found) = (Vec::new(), Vec::new());
+        let mut renamed = Vec::new();
+        if probed.is_none() || self.probed != probed || self.is_of_none(&traces) {
+            renamed = self.globals(&mut traces, &mut gone, &mut found).await?;
+            self.probed = probed;
+        }
+        let mut units = self.units_of(traces);
+        units.extend(self.dependents(&renamed).await?);
+        let (mut seen, mut is_renamed) = (BTreeSet::new(), false);
+        while !units.is_empty() {
+            let described = self.describe(&units).await?;
+            seen.extend(units.iter().copied());
+            let known = self.forget(&units);
+            renamed = self::renamed(&known, &described);
+            is_renamed |= !renamed.is_empty();
+            gone.extend(known);
+            found.extend(described);
+            units = self.dependents(&renamed).await?.difference(&seen).copied().collect();
+        }
+        // What has no unit is told by names as well.
+        if is_renamed {
+            found.retain(|one| one.unit != NO_UNIT);
+            self.globals(&mut Traces::default(), &mut gone, &mut found).await?;
+        }
+        Ok(self.replace(gone, found))
+    }
+
+    /// Looks for the rows that are gone of catalogs that have other ones than are known.
+    async fn find_gone(&mut self, traces: &mut Traces) -> std::result::Result<(), Failure> {
+        let losers = std::mem::take(&mut traces.losers);
+        let lists: String = losers.iter().filter_map(|catalog| touched::keys(catalog)).collect();
+        let lists = if lists.is_empty() { Vec::new() } else { self.session.results(&lists).await? };
+        for (name, list) in losers.iter().zip(lists) {
+            let keys = cell(list).unwrap_or_default();
+            let keys = keys.split(',').filter_map(|key| key.parse().ok()).collect();
+            self.catalogs.keep(name, &keys, traces);
+        }
+        Ok(())
+    }
+
+    /// Whether something of an extension was touched, of which its privileges are told, or a comment on what has no unit.
+    fn is_of_none(&self, traces: &Traces) -> bool {
+        let own: HashSet<Oid> = self.units.get(&NO_UNIT).into_iter().flatten().map(|one| one.address.1).collect();
+        traces.units.iter().any(|unit| self.member_numbers.contains(unit))
+            || traces.commented.iter().any(|object| own.contains(object))
+    }
+
+    /// Reads anew what has no unit, and what belongs to extensions, where what came and what left leaves a trace; returns
+    /// what has another name than before.
+    async fn globals(
+        &mut self,
+        traces: &mut Traces,
+        gone: &mut Vec<Found>,
+        found: &mut Vec<Found>,
+    ) -> std::result::Result<Vec<(Oid, Oid)>, Failure> {
+        let message = format!("EXECUTE {}; EXECUTE {};", GLOBALS.name, MEMBERS.name);
+        let mut answers = self.session.results(&message).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_default();
+        let (globals, members) = (next(), set(&next().rows));
+        traces.commented.extend(self.members.symmetric_difference(&members).map(|(_, object)| *object));
+        self.member_numbers = members.iter().map(|(_, object)| *object).collect();
+        self.members = members;
+        let mut objects = Objects::default();
+        objects.take_all(&globals);
+        let described = self.complete(objects.finish(), true).await?;
+        let known = self.forget(&BTreeSet::from([NO_UNIT]));
+        let renamed = renamed(&known, &described);
+        gone.extend(known);
+        found.extend(described);
+        Ok(renamed)
+    }
+
+    /// The units that left traces. A comment names the object that it is on, which may be a part of a unit.
+    fn units_of(&self, traces: Traces) -> BTreeSet<Oid> {
+        let mut units = traces.units;
+        for object in traces.commented {
+            units.extend(self.catalogs.units_of(object).chain([object]));
+        }
+        units.remove(&NO_UNIT);
+        units
+    }
+
+    /// Describes units, but for those of extensions.
+    async fn describe(&mut self, units: &BTreeSet<Oid>) -> std::result::Result<Vec<Found>, Failure> {
+        let is_own = |unit: &Oid| !self.member_numbers.contains(unit);
+        let units: BTreeSet<Oid> = units.iter().copied().filter(is_own).collect();
+        let queries: String = match units.len() {
+            0 => return Ok(Vec::new()),
+            1..=MANY => of_units().map(|query| format!("EXECUTE {} ('{}');", query.name, array(&units))).collect(),
+            _ => format!("BEGIN; SET LOCAL enable_nestloop TO off; {} COMMIT;", everything()),
+        };
+        let mut objects = Objects::default();
+        let take = |part: Part<'_>| match part {
+            Part::Row(columns, row) => objects.take(columns, row),
+            Part::End(_) => {}
+        };
+        self.session.each(&queries, take).await?;
+        let mut found = objects.finish();
+        found.retain(|one| units.contains(&one.unit));
+        let commented = self.catalogs.have_comments();
+        self.complete(found, commented).await
+    }
+
+    /// Adds the comments, where there may be some, and leaves out what belongs to extensions.
+    async fn complete(&mut self, found: Vec<Found>, commented: bool) -> std::result::Result<Vec<Found>, Failure> {
+        let comments = match commented && !found.is_empty() {
+            true => {
+                let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
+                let message = format!("EXECUTE {} ('{}')", COMMENTS.name, array(&objects));
+                self.session.results(&message).await?.pop().unwrap_or_default().rows
+            }
+            false => Vec::new(),
+        };
+        Ok(assemble(found, &self.members, comments))
+    }
+
+    /// Takes out what is known of these units.
+    fn forget(&mut self, units: &BTreeSet<Oid>) -> Vec<Found> {
+        units.iter().flat_map(|unit| self.units.remove(unit).unwrap_or_default()).collect()
+    }
+
+    /// Replaces what is gone by what was found, all at once: the name of one may now be that of another.
+    fn replace(&mut self, gone: Vec<Found>, found: Vec<Found>) -> Change {
+        let mut sides: BTreeMap<Arc<Id>, Sided> = BTreeMap::new();
+        for one in gone {
+            let old = self.schema.objects.remove(&one.object.id);
+            sides.entry(one.object.id).or_default().0 = old;
+        }
+        for one in found {
+            let object = Arc::new(one.object.clone());
+            self.schema.objects.insert(one.object.id.clone(), object.clone());
+            sides.entry(one.object.id.clone()).or_default().1 = Some(object);
+            self.units.entry(one.unit).or_default().push(one);
+        }
+        let mut change = Change::default();
+        for (id, (before, after)) in sides {
+            change.put(&id, before, after);
+        }
+        change
+    }
+
+    /// The units of what depends on these objects.
+    async fn dependents(&mut self, renamed: &[(Oid, Oid)]) -> std::result::Result<BTreeSet<Oid>, Failure> {
+        if renamed.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let pairs: Vec<String> = renamed.iter().map(|(class, object)| format!("({class}, {object})")).collect();
+        let query = format!(
+            "SELECT DISTINCT d.objid FROM pg_depend d WHERE (d.refclassid, d.refobjid) IN ({}) AND d.objid >= 16384",
+            pairs.join(", ")
+        );
+        let rows = self.session.rows(&query).await?;
+        let mut units = BTreeSet::new();
+        for object in rows.into_iter().flatten().flatten().filter_map(|text| text.parse::<Oid>().ok()) {
+            units.extend(self.catalogs.units_of(object));
+        }
+        units.remove(&NO_UNIT);
+        Ok(units)
+    }
+}
+
+/// The objects that have another name than before.
+fn renamed(known: &[Found], found: &[Found]) -> Vec<(Oid, Oid)> {
+    let known: HashMap<_, &Arc<Id>> = known.iter().map(|one| (one.address, &one.object.id)).collect();
+    let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
+    renamed.map(|one| (one.address.0, one.address.1)).collect()
+}
+
+/// The only cell of an answer.
+fn cell(answer: Answer) -> Option<String> {
+    answer.rows.into_iter().flatten().next().flatten()
+}
+
+/// The queries for all units.
+fn everything() -> String {
+    of_units().map(|query| format!("{};", scoped(query.sql, None))).collect()
+}
+
+fn array(oids: &BTreeSet<Oid>) -> String {
+    format!("{{{}}}", oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+}
+
+fn unreadable(failure: Failure) -> Error {
+    failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema")
+}

@@ -1,0 +1,145 @@
+//! The shape of this repository: which crate may use which, modules without circles, files that fit into a head.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::explain::{Token, root, rust_files, tokens};
+use crate::support::sources;
+
+/// The crates, each above those that it may use.
+const LAYERS: [&str; 7] =
+    ["migrate-base", "migrate-schema", "migrate-core", "migrate-review", "migrate-test", "migrate-cli", "xtask"];
+
+/// What a build script uses, and so stands beside the others.
+const BESIDE: &str = "migrate-embed";
+
+/// The most lines of a file in the sources. Most have far fewer.
+const LONGEST: usize = 460;
+
+/// The crates of ours that a manifest names as dependencies of the library, not of its tests.
+fn uses(manifest: &str) -> Vec<String> {
+    let (_, rest) = manifest.split_once("[dependencies]\n").unwrap();
+    let section = rest.split("\n[").next().unwrap();
+    let names = section.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.filter(|name| name.starts_with("migrate-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_crate_uses_those_below_it() {
+    let crates: BTreeSet<String> = sources()
+        .iter()
+        .map(|source| source.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let known: BTreeSet<String> = LAYERS.into_iter().chain([BESIDE]).map(str::to_owned).collect();
+    assert_eq!(crates, known);
+    for (at, name) in LAYERS.iter().enumerate() {
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
+        for used in uses(&manifest) {
+            assert!(LAYERS[..at].contains(&&*used), "{name} uses {used}, which is not below it");
+        }
+    }
+    let beside = fs::read_to_string(root().join(BESIDE).join("Cargo.toml")).unwrap();
+    assert!(!beside.contains("[dependencies]\n"), "{BESIDE} is what build scripts wait for");
+}
+
+/// The modules at the root of a crate, each with those that its files name with `crate::`, tests aside.
+fn modules(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut files = Vec::new();
+    rust_files(source, &mut files);
+    let module = |path: &Path| {
+        let first = path.strip_prefix(source).unwrap().components().next().unwrap();
+        first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+    };
+    let all: BTreeSet<String> = files.iter().map(|path| module(path)).collect();
+    let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in files.iter().filter(|path| !is_of_tests(path)) {
+        let own = module(path);
+        let named = named(&fs::read_to_string(path).unwrap()).into_iter();
+        modules.entry(own.clone()).or_default().extend(named.filter(|one| *one != own && all.contains(one)));
+    }
+    // What the root itself gathers is no use of it.
+    modules.remove("lib");
+    modules.remove("main");
+    modules
+}
+
+fn is_of_tests(path: &Path) -> bool {
+    path.ends_with("tests.rs")
+}
+
+/// The words behind `crate::` in a text, up to its tests: those in braces as well.
+fn named(text: &str) -> Vec<String> {
+    let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let words: Vec<String> = tokens(text)
+        .into_iter()
+        .filter_map(|token| match token {
+            Token::Word(word) => Some(word),
+            Token::Sign(sign) => Some(sign.to_string()),
+            _ => None,
+        })
+        .collect();
+    let mut named = Vec::new();
+    for at in 0..words.len() {
+        let [first, second, rest @ ..] = &words[at..] else { break };
+        if first != "crate" || second != "::" {
+            continue;
+        }
+        match rest {
+            [brace, inside @ ..] if brace == "{" => {
+                let inside = inside.iter().take_while(|word| *word != "}");
+                let mut begins = true;
+                for word in inside {
+                    if begins {
+                        named.push(word.clone());
+                    }
+                    begins = word == ",";
+                }
+            }
+            [word, ..] => named.push(word.clone()),
+            [] => {}
+        }
+    }
+    named
+}
+
+/// Whether a module is reached from itself.
+fn circle(modules: &BTreeMap<String, BTreeSet<String>>, from: &str) -> bool {
+    let (mut open, mut seen) = (vec![from], BTreeSet::new());
+    while let Some(one) = open.pop() {
+        for next in modules.get(one).into_iter().flatten() {
+            if next == from {
+                return true;
+            }
+            if seen.insert(next) {
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+#[test]
+fn no_modules_of_a_crate_use_one_another_in_a_circle() {
+    let mut edges = 0;
+    for source in sources() {
+        let modules = modules(&source);
+        edges += modules.values().map(BTreeSet::len).sum::<usize>();
+        let in_circles: Vec<&String> = modules.keys().filter(|module| circle(&modules, module)).collect();
+        assert!(in_circles.is_empty(), "{}: {in_circles:?} are in circles", source.display());
+    }
+    assert!(edges > 100, "the sources are not read any more");
+}
+
+#[test]
+fn each_file_says_what_it_is_and_is_not_too_long() {
+    let mut files: Vec<PathBuf> = Vec::new();
+    sources().iter().for_each(|source| rust_files(source, &mut files));
+    assert!(files.len() > 400, "the sources are not read any more");
+    for path in &files {
+        let text = fs::read_to_string(path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say what it is", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST, "{} has {lines} lines: cut it by what its parts are for", path.display());
+    }
+}
