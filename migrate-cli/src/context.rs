@@ -50,6 +50,7 @@ impl<'a> Context<'a> {
         let folder = std::env::current_dir()
             .map_err(|error| Failure::usage("folder", format!("the current folder cannot be read: {error}")))?;
         let config = Config::load(global.config.as_deref(), &folder)?;
+        output.findings(&config.renamed);
         let database = global.database.as_deref().map(source).transpose()?;
         let is_address = matches!(database, Some(DatabaseSource::Variable(_) | DatabaseSource::Url(_)));
         let name = global.env.as_deref().unwrap_or(DEVELOPMENT);

@@ -162,6 +162,9 @@ pub(crate) struct Change {
     pub(crate) reason: Option<String>,
     /// The folder for the run record: the state before, what was done, and the state after
     #[arg(long, value_name = "DIR")]
+    pub(crate) record: Option<PathBuf>,
+    /// The same under its name of before, which one release still understands
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "record")]
     pub(crate) audit: Option<PathBuf>,
 }
 

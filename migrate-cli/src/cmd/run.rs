@@ -9,6 +9,7 @@ use migrate_base::visible;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Again, Step, Work};
 use migrate_core::{Cancel, CodeMigrations, Migrator, Plan, Policy, RunReport, Target};
+use migrate_review::config::renamed;
 use serde::Serialize;
 
 use super::watched::Looked;
@@ -43,13 +44,17 @@ pub(super) struct Wish {
     pub(super) leave_kept: bool,
     pub(super) reason: Option<String>,
     /// The folder for the run record.
-    pub(super) audit: Option<PathBuf>,
+    pub(super) record: Option<PathBuf>,
+    /// The option that has another name now, if it was given.
+    pub(super) renamed: Option<Finding>,
 }
 
 impl From<&Change> for Wish {
     fn from(change: &Change) -> Self {
-        let (lock_wait, reason, audit) = (change.lock_wait, change.reason.clone(), change.audit.clone());
-        Self { lock_wait, reason, audit, keep_data: false, leave_kept: false }
+        let record = change.record.as_ref().or(change.audit.as_ref()).cloned();
+        let renamed = change.audit.as_ref().map(|_| renamed("--audit", "--record"));
+        let (lock_wait, reason) = (change.lock_wait, change.reason.clone());
+        Self { lock_wait, reason, record, renamed, keep_data: false, leave_kept: false }
     }
 }
 
@@ -104,6 +109,7 @@ struct PlanJson {
 impl<'a> Runner<'a> {
     /// Connects. From here on, Ctrl-C and SIGTERM interrupt the run in an orderly way.
     pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: Wish) -> Result<Self> {
+        context.output.findings(wish.renamed.as_slice());
         let keeper = Arc::new(Keeper::new(context.output.display()));
         let cancel = Cancel::new();
         listen(cancel.clone());

@@ -53,12 +53,12 @@ impl Runner<'_> {
     pub(super) fn is_watched(&self) -> bool {
         let Context { config, name, environment, .. } = self.context;
         environment.protected
-            || self.audit_folder().is_some()
+            || self.record_folder().is_some()
             || notify::hooks(config, name, environment.protected).next().is_some()
     }
 
-    fn audit_folder(&self) -> Option<&PathBuf> {
-        self.wish.audit.as_ref().or(self.context.environment.audit.as_ref())
+    fn record_folder(&self) -> Option<&PathBuf> {
+        self.wish.record.as_ref().or(self.context.environment.record.as_ref())
     }
 
     /// Assesses what the plan would do, for the user's decision. A plan that could not be run is an error; a dry run is
@@ -101,7 +101,7 @@ impl Runner<'_> {
             keeps_data: self.wish.keep_data && plan.steps().iter().any(|step| step.direction.as_str() == "down"),
         };
         let record = Record::begin(begin, brief, before);
-        let folder = self.audit_folder().map(|parent| Folder::open(parent, &record)).transpose()?;
+        let folder = self.record_folder().map(|parent| Folder::open(parent, &record)).transpose()?;
         let Context { config, name, environment, .. } = self.context;
         let team = Team::of(config, name, environment.protected, &Moment::OF_A_RUN);
         team.tell(Moment::Start, &Notice::of(&record, Moment::Start, folder.as_ref().map(Folder::path)));
@@ -211,9 +211,9 @@ impl Runner<'_> {
         }
         match &ended.folder {
             Some(folder) => output.line(format!("{BOLD}record{BOLD:#}   {}", folder.join("record.md").display())),
-            None if self.audit_folder().is_none() => {
+            None if self.record_folder().is_none() => {
                 output.line(format!(
-                    "{DIM}no run record was written: name a folder for it with --audit, or with `audit` in \
+                    "{DIM}no run record was written: name a folder for it with --record, or with `record` in \
                      migrate.toml{DIM:#}"
                 ));
             }

@@ -87,5 +87,5 @@ fn plain(name: &str) -> String {
 
 fn refused(parent: &Path, error: &io::Error) -> Failure {
     Failure::failed("audit-unwritable", format!("the run record cannot be written to {}: {error}", parent.display()))
-        .help("nothing was run: name another folder with --audit, or check its permissions and the free disk space")
+        .help("nothing was run: name another folder with --record, or check its permissions and the free disk space")
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use migrate_base::duration;
 use migrate_base::ident::QualifiedName;
 use serde::{Deserialize, Deserializer, de};
+use toml::Spanned;
 
 use super::DatabaseSource;
 
@@ -43,7 +44,10 @@ pub struct Environment {
     /// Whether to record the schema's fingerprint after each run.
     pub fingerprint: bool,
     /// The folder of run records, relative to the file that names it.
-    pub audit: Option<PathBuf>,
+    pub record: Option<PathBuf>,
+    /// The same under its name of before, which one release still understands.
+    #[serde(rename = "audit")]
+    pub(super) old_record: Option<Spanned<PathBuf>>,
     /// Up to how many rows a table is counted for a plan and a run record; larger tables are estimated.
     pub exact_rows: u64,
     /// The file with development data, relative to the file that names it.
@@ -65,7 +69,8 @@ impl Default for Environment {
             allow_newer: false,
             connect_timeout: Duration::from_secs(10),
             fingerprint: options.fingerprint,
-            audit: None,
+            record: None,
+            old_record: None,
             exact_rows: 100_000,
             seed: None,
         }

@@ -65,6 +65,8 @@ pub struct Config {
     pub contacts: Vec<Contact>,
     /// The consumers that share the database, by name.
     pub consumers: BTreeMap<String, Declared>,
+    /// The keys that have another name now, each with its place; they still work.
+    pub renamed: Vec<Finding>,
     environments: BTreeMap<String, Environment>,
 }
 
@@ -117,9 +119,14 @@ impl Config {
         let mut environments = file.environments;
         let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
+        let mut found = Vec::new();
         for environment in environments.values_mut() {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
-            environment.audit = environment.audit.take().map(|folder| project.join(folder));
+            if let Some(old) = environment.old_record.take() {
+                found.push(renamed("audit", "record").at(Place::within(&path, redact(&text).into(), old.span())));
+                environment.record.get_or_insert(old.into_inner());
+            }
+            environment.record = environment.record.take().map(|folder| project.join(folder));
         }
         let shadow_limit =
             says_limit(&text).then(|| environments.get(SHADOW).map(|shadow| shadow.statement_timeout)).flatten();
@@ -137,6 +144,7 @@ impl Config {
             drift,
             contacts,
             environments,
+            renamed: found,
             ..Self::default()
         };
         let known = config.names();
@@ -217,6 +225,13 @@ fn named(
         }
     });
     declared.collect()
+}
+
+/// The finding for a key or an option that has another name now.
+pub fn renamed(old: &str, new: &str) -> Finding {
+    Finding::warning("config-renamed", format!("`{old}` is now called `{new}`"))
+        .note("the old name still works in this release")
+        .help(format!("write `{new}`"))
 }
 
 fn layout<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Layout>, D::Error> {

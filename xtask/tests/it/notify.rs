@@ -101,7 +101,7 @@ fn nobody() -> String {
 /// A protected environment with an applied migration and these hooks.
 fn project(hooks: &str) -> Project {
     let project = Project::new();
-    let live = "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\naudit = \"audit\"\n";
+    let live = "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\nrecord = \"audit\"\n";
     project.write("migrate.toml", live);
     let up = format!("CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders VALUES (1, '{ROW}');");
     project.migration(1, "orders", &up, "DROP TABLE orders;");

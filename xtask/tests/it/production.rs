@@ -21,7 +21,7 @@ pub(crate) fn project(second_down: &str) -> Project {
     project.migration(2, "parcels", up, second_down);
     project.write(
         "migrate.toml",
-        "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\naudit = \"audit\"\nlock_timeout = \"200ms\"\nlock_retries = 0\n",
+        "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\nrecord = \"audit\"\nlock_timeout = \"200ms\"\nlock_retries = 0\n",
     );
     project.run_bare(&["migrate", "--env", "live", "--yes"]).ok();
     project.query("INSERT INTO orders SELECT n, 'new', CASE WHEN n <= 3 THEN 'x' END FROM generate_series(1, 10) n");
@@ -274,7 +274,7 @@ fn a_killed_run_leaves_a_record_that_says_so_and_can_be_given_again() {
 fn where_no_record_can_be_written_nothing_is_run() {
     let project = project(BACK);
     let in_the_way = project.write("a-file", "");
-    let said = rollback(&project, &["--audit", in_the_way.to_str().unwrap()]);
+    let said = rollback(&project, &["--record", in_the_way.to_str().unwrap()]);
     assert_eq!((said.code, said.err.contains("audit-unwritable")), (1, true), "{said:?}");
     assert_eq!(project.query("SELECT count(*) FROM parcel"), ["2"]);
     project.end();
@@ -361,7 +361,7 @@ fn a_restart_of_the_server_is_on_record_and_nothing_is_half_done() {
     );
     let up = "CREATE TABLE parcel (id int); INSERT INTO parcel VALUES (1), (2);";
     project.migration(2, "parcels", up, "DROP TABLE parcel; SELECT pg_sleep(count(*) * 600) FROM orders;");
-    project.write("migrate.toml", "[environments.live]\ndatabase = \"local\"\nprotected = true\naudit = \"audit\"\n");
+    project.write("migrate.toml", "[environments.live]\ndatabase = \"local\"\nprotected = true\nrecord = \"audit\"\n");
     project.run_bare(&["migrate", "--env", "live", "--yes"]).ok();
     let child = project.command(&ROLLBACK).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let url = project.run_bare(&["db", "url", "--env", "live"]).ok().out;
@@ -390,5 +390,29 @@ fn a_restart_of_the_server_is_on_record_and_nothing_is_half_done() {
     let pid: i32 = fs::read_to_string(&file).unwrap().lines().next().unwrap().parse().unwrap();
     kill_process(Pid::from_raw(pid).unwrap(), Signal::INT).unwrap();
     until("it is down", || !file.exists());
+    project.end();
+}
+
+/// The names of before are understood, do the same, and are reported with the new ones.
+#[test]
+fn the_old_names_of_the_run_record_still_work() {
+    let project = Project::new();
+    project.migration(1, "orders", "CREATE TABLE orders ();", "DROP TABLE orders;");
+    let records = |folder: &str| fs::read_dir(project.path().join(folder)).map_or(0, Iterator::count);
+    let live = |key: &str| format!("[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\n{key} = \"records\"\n");
+    let run = |arguments: &[&str]| project.run_bare(&[arguments, &["--env", "live"]].concat()).ok();
+    let (note, at) = ("warning[config-renamed]: `audit` is now called `record`", "migrate.toml:3:9");
+    project.write("migrate.toml", live("audit"));
+    let old = run(&["migrate"]);
+    assert!(old.err.contains(note) && old.err.contains(at) && records("records") == 1, "{old:?}");
+    project.write("migrate.toml", live("record"));
+    let new = run(&["rollback"]);
+    assert!(new.err.is_empty() && records("records") == 2, "{new:?}");
+    let folder = project.path().join("other").display().to_string();
+    let option = run(&["migrate", "--audit", &folder]);
+    let note = "warning[config-renamed]: `--audit` is now called `--record`";
+    assert!(option.err.contains(note) && (records("records"), records("other")) == (2, 1), "{option:?}");
+    let help = project.run_bare(&["migrate", "--help"]).ok();
+    assert!(help.out.contains("--record <DIR>") && !help.out.contains("--audit"), "{help:?}");
     project.end();
 }

@@ -112,7 +112,7 @@ impl Pair {
         let standby = Server::start(second, &project);
         project.write(
             "migrate.toml",
-            "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\naudit = \"audit\"\n\
+            "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\nrecord = \"audit\"\n\
              [environments.open]\ndatabase = \"env:TEST_DATABASE_URL\"\n",
         );
         for (number, name) in [(1, "a"), (2, "b"), (3, "c")] {

@@ -60,8 +60,10 @@ fn coloured(project: &Project, arguments: &[&str]) -> Said {
 #[test]
 fn names_reasons_and_messages_are_shown_in_a_pipe() {
     let project = Project::new();
-    project
-        .write("migrate.toml", "[environments.development]\ndatabase = \"env:TEST_DATABASE_URL\"\naudit = \"audit\"\n");
+    project.write(
+        "migrate.toml",
+        "[environments.development]\ndatabase = \"env:TEST_DATABASE_URL\"\nrecord = \"audit\"\n",
+    );
     project.migration(
         1,
         "table",
