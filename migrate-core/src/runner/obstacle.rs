@@ -1,7 +1,10 @@
 //! The findings for everything that can prevent the files and the ledger from reaching a target.
 
+use std::path::Path;
+
 use migrate_base::db::Holder;
 use migrate_base::finding::{Finding, Place};
+use migrate_base::hint;
 
 use super::newer;
 use super::plan::DownFrom;
@@ -22,7 +25,7 @@ pub(super) fn compare(set: &MigrationSet, state: &State, allow_newer: bool) -> (
             None if is_newer(set, &applied.version) => newer.push(applied),
             None => problems.push(missing(set, applied)),
             Some(migration) => {
-                problems.extend(modified_up(migration, applied));
+                problems.extend(modified_up(migration, applied, before(state, applied)));
                 problems.extend(renamed(migration, applied));
                 warnings.extend(modified_down(migration, applied));
             }
@@ -78,7 +81,7 @@ fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
             "migrate it to {} with a checkout from before the squash, then use this one again",
             one.version()
         ))
-        .help("`git log --diff-filter=D -- migrations` finds the commit"),
+        .help(format!("`git log --diff-filter=D -- {}` finds the commit", shell(set.folder()))),
     )
 }
 
@@ -87,18 +90,31 @@ pub(super) fn applied_then(applied: &Applied) -> String {
     format!("it was {what} at {} by {}", applied.at, applied.by)
 }
 
-fn modified_up(migration: &Migration, applied: &Applied) -> Option<Finding> {
+/// The newest applied version that is older than this one.
+fn before<'a>(state: &'a State, applied: &Applied) -> Option<&'a Version> {
+    state.applied().rfind(|one| one.version < applied.version).map(|one| &one.version)
+}
+
+/// A path as an argument of a command.
+fn shell(path: &Path) -> String {
+    hint::quote(&path.display().to_string())
+}
+
+fn modified_up(migration: &Migration, applied: &Applied, before: Option<&Version>) -> Option<Finding> {
     let recorded = applied.up_checksum.as_ref()?;
     (recorded != migration.up_checksum()).then(|| {
         Finding::error("modified", MODIFIED)
             .at(Place::file(migration.path()))
             .note(applied_then(applied))
             .note(format!("recorded {recorded}, now {}", migration.up_checksum()))
-            .help("put the file back as it was (`git log` shows its versions) and write a new migration")
             .help(format!(
-                "or, if the data may change again: restore the file, run `cargo xtask rollback --to VERSION` with the \
-                 version before {}, edit the file, and migrate",
-                applied.version
+                "put the file back as it was (`git log -- {}` shows its versions) and write a new migration",
+                shell(migration.path())
+            ))
+            .help(format!(
+                "or, if the data may change again: restore the file, run `cargo xtask rollback {}`, edit the file, \
+                 and migrate",
+                before.map_or("--all".to_owned(), |before| format!("--to {before}"))
             ))
     })
 }
@@ -128,17 +144,15 @@ fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
 }
 
 fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
-    let file = format!("{}_{}.up.sql", applied.version, applied.name);
+    let file = set.folder().join(format!("{}_{}.up.sql", applied.version, applied.name));
+    let commits = format!("`git log --diff-filter=D -- {}` finds its commit", shell(&file));
     Finding::error(
         "missing-file",
         format!("the file of applied migration {}_{} is missing", applied.version, applied.name),
     )
-    .at(Place::file(set.folder().join(file)))
+    .at(Place::file(file))
     .note(applied_then(applied))
-    .help(
-        "was the file removed, or is it on another branch? then restore it: `git log --diff-filter=D -- PATH` finds \
-         its commit",
-    )
+    .help(format!("was the file removed, or is it on another branch? then restore it: {commits}"))
     .help(newer::OTHER_SERVICE)
 }
 
@@ -279,9 +293,8 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
         0 => finding,
         above => finding.help(format!("`cargo xtask rollback -n {above}` rolls back what was run after it")),
     };
-    let before = state.applied().rfind(|one| one.version < *version);
-    finding.help(match before {
-        Some(before) => format!("to roll it back anyway, say how far: `cargo xtask rollback --to {}`", before.version),
+    finding.help(match before(state, applied) {
+        Some(before) => format!("to roll it back anyway, say how far: `cargo xtask rollback --to {before}`"),
         None => "to roll it back anyway: `cargo xtask rollback --all`".to_owned(),
     })
 }
