@@ -143,3 +143,52 @@ fn each_file_says_what_it_is_and_is_not_too_long() {
         assert!(lines <= LONGEST, "{} has {lines} lines: cut it by what its parts are for", path.display());
     }
 }
+
+/// The names of the facts that the catalog queries return: columns, and keys of JSON.
+fn facts() -> BTreeSet<String> {
+    let folder = root().join("migrate-schema/src/catalog");
+    let mut folders = vec![folder];
+    let mut facts = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).unwrap();
+            let columns = text.split(" AS ").skip(1).map(|rest| match rest.strip_prefix('"') {
+                Some(quoted) => quoted.split('"').next().unwrap(),
+                None => rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap(),
+            });
+            facts.extend(columns.map(str::to_owned));
+            facts.extend(text.split('\'').skip(1).step_by(2).map(str::to_owned));
+        }
+    }
+    facts
+}
+
+#[test]
+fn each_fact_that_is_asked_for_is_one_that_a_query_returns() {
+    let facts = facts();
+    let mut files = Vec::new();
+    sources().iter().for_each(|source| rust_files(source, &mut files));
+    let mut asked = 0;
+    for path in files {
+        let tokens = tokens(&fs::read_to_string(&path).unwrap());
+        for part in tokens.windows(4) {
+            let [Token::Word(word), Token::Sign(open), Token::Text(name), Token::Sign(close)] = part else { continue };
+            if word != "fact" || open != "(" || close != ")" {
+                continue;
+            }
+            asked += 1;
+            // Collations and publications are described with the columns of their catalogs.
+            let is_column = ["coll", "pub"].iter().any(|begin| name.starts_with(begin)) && !name.contains(' ');
+            assert!(
+                is_column || facts.contains(name),
+                "{}: no query of the catalogs returns a fact `{name}`",
+                path.display()
+            );
+        }
+    }
+    assert!(asked > 200, "the sources are not read any more");
+}
