@@ -10,6 +10,7 @@
 //!     migrate_cli::main(migrate_core::CodeMigrations::none())
 //! }
 //! ```
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod brief;
 mod checks;

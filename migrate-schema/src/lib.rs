@@ -3,6 +3,10 @@
 //! A [`Schema`] is read from the catalogs in one message of ten queries, whatever its size. It does not depend on
 //! object identifiers, and an extension stands for everything that belongs to it. A [`Change`] is the difference
 //! between two schemas, in sentences. A [`Watcher`] follows a database that changes, and reads only what has changed.
+#![cfg_attr(
+    not(test),
+    warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
+)]
 
 mod acl;
 mod around;

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use migrate_base::db::Holder;
+use migrate_base::error::{Error, ErrorKind};
 
 use super::*;
 use crate::ledger::{Event, LedgerEntry};
-use crate::source::Checksum;
+use crate::runner::obstacle;
+use crate::source::{Checksum, MigrationSet};
 
 /// The version that a case calls `7` is this one, ending in 7.
 const EPOCH: u64 = 20_250_101_000_000;
