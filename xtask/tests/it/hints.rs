@@ -93,7 +93,8 @@ fn files(folder: &Path, ending: &str, all: &mut Vec<PathBuf>) {
 
 #[test]
 fn every_command_in_a_text_is_one() {
-    let (mut files_of_code, mut pages) = (Vec::new(), ["README.md", "CONTRIBUTING.md", "HACKING.md"].map(|page| root().join(page)).to_vec());
+    let (mut files_of_code, mut pages) =
+        (Vec::new(), ["README.md", "CONTRIBUTING.md", "HACKING.md"].map(|page| root().join(page)).to_vec());
     for folder in sources() {
         rust_files(&folder, &mut files_of_code);
         files(&folder, "md", &mut pages);
