@@ -1,7 +1,7 @@
-//! What every part of Roundtrip is built on: names and how they are quoted, findings and errors, the lexer of SQL, and the
+//! The foundation of all parts of Roundtrip: names and their quoting, findings and errors, the SQL lexer, and the
 //! connection to a server.
 //!
-//! It prints nothing, and knows neither migrations nor schemas.
+//! It prints nothing, and knows nothing about migrations or schemas.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)

@@ -6,7 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, available_parallelism, scope};
 
-/// Up to this many items, one thread does the work alone, because another thread costs more than it saves.
+/// Up to this many items, one thread does all the work, because another thread would cost more than it saves.
 const FEW: usize = 128;
 
 /// The maximum number of threads: the work waits for memory and the file system, not only for a processor.
@@ -15,7 +15,7 @@ const MOST: usize = 8;
 /// How many items a thread takes at a time: a thread that gets little processor time leaves the rest to the others.
 const PIECE: usize = 32;
 
-/// The results of `each` for all items, in their order.
+/// The results of `each` for all items, in the order of the items.
 pub fn map<'a, T: Sync, R: Send>(all: &'a [T], each: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     let threads = match all.len() {
         0..=FEW => 1,
@@ -30,7 +30,7 @@ pub fn map<'a, T: Sync, R: Send>(all: &'a [T], each: impl Fn(&'a T) -> R + Sync)
         iter::from_fn(take).map(|(at, piece)| (at, piece.iter().map(&each).collect())).collect()
     };
     let mut pieces: Vec<(usize, Vec<R>)> = scope(|scope| {
-        // If the system has no thread left, the existing threads do its part as well.
+        // If the system cannot start another thread, the existing threads do its share as well.
         let others: Vec<_> = (1..threads).filter_map(|_| Builder::new().spawn_scoped(scope, work).ok()).collect();
         let own: Vec<_> = work();
         let others = others.into_iter().flat_map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));

@@ -1,4 +1,4 @@
-//! What in a schema is ours: ledgers, and the tables beside them.
+//! The parts of a schema that belong to Roundtrip: ledgers, and the tables beside them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use migrate_schema::{Kind, Object, Schema};
 use crate::{audit, kept, ledger};
 
 /// The schema without this ledger and any other ledgers in it, because services can share a database: the table,
-/// what belongs to it, the kept data, the record of DDL, and the schema if it contains nothing else.
+/// what belongs to it, the kept data, the audit, and the schema if it contains nothing else.
 pub fn without(schema: Schema, ledger: &QualifiedName) -> Schema {
     let others = ledgers(&schema);
     others.iter().filter(|other| *other != ledger).fold(without_one(schema, ledger), without_one)
@@ -36,7 +36,7 @@ fn without_one(mut schema: Schema, ledger: &QualifiedName) -> Schema {
             || (id.kind == Kind::EventTrigger && audit::is_our_trigger(ledger, &id.name));
         !of_ledger && !of_kept && !of_audit
     });
-    // Every database has this schema from the start, whoever put a ledger into it.
+    // Every database has this schema from the start, even if someone puts a ledger into it.
     let used = ledger.schema() == "public" || schema.objects().any(|object| *object.id.schema == *ledger.schema());
     schema.retain(|id| used || id.kind != Kind::Schema || *id.name != *ledger.schema());
     schema

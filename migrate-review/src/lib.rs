@@ -1,7 +1,7 @@
-//! What Roundtrip judges before a migration is merged or run: the rules for SQL, the locks that statements take, what a
-//! script takes away, the services that share the database, and the configuration of a project that says what matters.
+//! What Roundtrip checks before a migration is merged or run: the rules for SQL, the locks that statements take, what a
+//! script removes, the services that share the database, and the project configuration that says what matters.
 //!
-//! It reads files, and a database where somebody asks what is in it. It changes nothing and prints nothing.
+//! It reads files and, on request, a database. It changes nothing and prints nothing.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)

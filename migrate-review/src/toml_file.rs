@@ -1,4 +1,4 @@
-//! What the TOML files of a project have in common: how their mistakes are reported.
+//! What the TOML files of a project have in common: how errors in them are reported.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use migrate_base::suggest;
 
 use crate::database_source::redact;
 
-/// The error for an invalid file, with the place and, for a misspelt key, the right one.
+/// The error for an invalid file, with the place and, for a misspelt key, the correct key.
 pub(crate) fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let message = error.message().trim().replace('\n', ", ");
     let (what, help) = match message.split_once(", expected ") {

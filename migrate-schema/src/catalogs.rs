@@ -1,4 +1,4 @@
-//! What is known of the rows of the catalogs that are watched: which there are, and what each is a part of.
+//! The known rows of the watched catalogs, and what each row is a part of.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -7,10 +7,10 @@ use migrate_base::db::Row;
 use super::row::Oid;
 use super::touched::{COMMENTED, CONSTRAINTS, INDEXES};
 
-/// The unit of what belongs to no relation, routine or type.
+/// The unit of objects that belong to no relation, routine or type.
 pub(super) const NO_UNIT: Oid = 0;
 
-/// The rows of all catalogs that are watched.
+/// The rows of all watched catalogs.
 #[derive(Debug, Default)]
 pub(super) struct Catalogs(BTreeMap<String, Catalog>);
 
@@ -21,18 +21,18 @@ struct Catalog {
     sum: i128,
 }
 
-/// What a look found.
+/// The result of a look.
 #[derive(Debug, Default)]
 pub(super) struct Traces {
-    /// The units of the rows that came, changed or went.
+    /// The units of the rows that were added, changed or removed.
     pub(super) units: BTreeSet<Oid>,
-    /// The objects of which something else was said.
+    /// The objects whose comments, or what is read in the same way, changed.
     pub(super) commented: BTreeSet<Oid>,
-    /// The catalogs that have fewer rows, or others, than are known.
+    /// The catalogs that have fewer rows than are known, or different ones.
     pub(super) losers: Vec<String>,
 }
 
-/// What the server told about one catalog.
+/// What the server returned about one catalog.
 struct Told {
     catalog: String,
     count: usize,
@@ -40,7 +40,7 @@ struct Told {
     rows: Vec<Part>,
 }
 
-/// A row: its key, what it is a part of, and the constraint whose table counts in place of that.
+/// A row: its key, what it is a part of, and the constraint whose table is used instead.
 struct Part {
     key: i64,
     unit: Oid,
@@ -48,7 +48,7 @@ struct Part {
 }
 
 impl Catalogs {
-    /// Takes what the query of [`touched`](super::touched) answered.
+    /// Takes the answer to the query of [`touched`](super::touched).
     pub(super) fn take(&mut self, rows: Vec<Row>) -> Traces {
         let mut traces = Traces::default();
         for told in rows.into_iter().filter_map(told) {
@@ -68,12 +68,12 @@ impl Catalogs {
         }
     }
 
-    /// The units of which an object is a part.
+    /// The units that an object is a part of.
     pub(super) fn units_of(&self, object: Oid) -> impl Iterator<Item = Oid> {
         self.0.values().filter_map(move |catalog| catalog.rows.get(&i64::from(object)).copied())
     }
 
-    /// Whether any object has a comment, or something else that is read as one.
+    /// Whether any object has a comment, or something else that is read in the same way.
     pub(super) fn have_comments(&self) -> bool {
         COMMENTED.iter().any(|name| self.0.get(*name).is_some_and(|catalog| !catalog.rows.is_empty()))
     }
@@ -96,7 +96,7 @@ impl Traces {
 }
 
 impl Catalog {
-    /// Adds rows, of which those that are known may have changed; returns their units.
+    /// Adds rows; known rows among them may have changed. Returns the units of all.
     fn add(&mut self, rows: Vec<(i64, Oid)>) -> Vec<Oid> {
         for (key, unit) in rows.iter().filter(|(key, _)| *key != 0) {
             if self.rows.insert(*key, *unit).is_none() {
@@ -110,7 +110,7 @@ impl Catalog {
         self.rows.len() != count || self.sum != sum
     }
 
-    /// Keeps only these rows; returns the units of those that are gone.
+    /// Keeps only these rows; returns the units of the rows that are gone.
     fn keep(&mut self, keys: &HashSet<i64>) -> Vec<Oid> {
         let gone: Vec<i64> = self.rows.keys().copied().filter(|key| !keys.contains(key)).collect();
         self.sum -= gone.iter().map(|key| i128::from(*key)).sum::<i128>();

@@ -1,4 +1,4 @@
-//! Objects of a schema as plain data: what they are called, and the facts about each.
+//! Objects of a schema as plain data: their names and the facts about each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::query::{are_same_statistics, same_but_for_order};
 use super::spread::spread;
 
-/// Makes the kinds of objects and their words from one list, so that none is without a word.
+/// Defines the kinds of objects and their words in one list, so that every kind has a word.
 macro_rules! kinds {
     (schema { $($own:ident = $word:literal,)* } around { $($other:ident = $said:literal,)* }) => {
         /// What an object is.
         ///
-        /// The order is that of a listing: what others stand on comes first.
+        /// The order is that of a listing: objects come after those that they depend on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[expect(missing_docs, reason = "the names are PostgreSQL's own words")]
@@ -23,11 +23,11 @@ macro_rules! kinds {
             $($other,)*
         }
 
-        /// Those that a schema has, and those of what is around it.
+        /// The kinds inside a schema, and the kinds around it.
         const KINDS: [&[Kind]; 2] = [&[$(Kind::$own),*], &[$(Kind::$other),*]];
 
         impl Kind {
-            /// The word for it: `table`, `materialized view`.
+            /// The word for the kind: `table`, `materialized view`.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$own => $word,)*
@@ -80,10 +80,10 @@ kinds! {
         Publication = "publication",
         Subscription = "subscription",
         DefaultPrivileges = "default privileges",
-        // Those on what an extension or the system itself has, where they are not those that it came with.
+        // Privileges on objects of an extension or of the system, if they differ from the initial ones.
         Privileges = "privileges",
     }
-    // What is around a schema; a [`Schema`](super::Schema) has none of these.
+    // Objects around a schema; a [`Schema`](super::Schema) contains none of these.
     around {
         Database = "database",
         Role = "role",
@@ -100,17 +100,17 @@ kinds! {
 }
 
 impl Kind {
-    /// The words for all of them that a schema has.
+    /// The words for all kinds inside a schema.
     pub fn words() -> impl Iterator<Item = &'static str> {
         KINDS[0].iter().map(|kind| kind.as_str())
     }
 
-    /// Whether a schema has objects of this kind, and statements lead from one to another.
+    /// Whether a schema contains objects of this kind, and statements lead from one state to another.
     pub fn is_of_schema(self) -> bool {
         KINDS[0].contains(&self)
     }
 
-    /// The kind that a word means.
+    /// The kind for a word.
     pub fn parse(word: &str) -> Option<Self> {
         KINDS.into_iter().flatten().find(|kind| kind.as_str() == word).copied()
     }
@@ -119,26 +119,26 @@ impl Kind {
 /// What identifies an object: its kind and its names. Texts that do not apply are empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id {
-    /// What it is.
+    /// The kind of object.
     pub kind: Kind,
     /// The schema that it is in.
     pub schema: Box<str>,
     /// The table, type or server that it belongs to.
     pub parent: Box<str>,
-    /// Its own name, as it stands in the catalog.
+    /// Its own name, as in the catalog.
     pub name: Box<str>,
-    /// What tells it apart from others of its name: the argument types of a function.
+    /// What distinguishes it from others with its name: the argument types of a function.
     pub signature: Box<str>,
 }
 
 impl Id {
-    /// An object that its kind, schema and name identify.
+    /// An object that is identified by its kind, schema and name.
     pub fn named(kind: Kind, schema: &str, name: &str) -> Self {
         Self { kind, schema: schema.into(), parent: "".into(), name: name.into(), signature: "".into() }
     }
 }
 
-/// Writes it as people do: `column public.orders.total`, `function public.touch(integer)`.
+/// Writes it in readable form: `column public.orders.total`, `function public.touch(integer)`.
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.kind == Kind::Database && self.name.is_empty() {
@@ -163,7 +163,7 @@ impl fmt::Display for Id {
     }
 }
 
-/// A name in quotes only where it needs them to be read.
+/// A name, in quotes only if it needs them to be readable.
 fn shown(name: &str) -> std::borrow::Cow<'_, str> {
     let plain = |c: char| c.is_lowercase() || c == '_' || c.is_ascii_digit() || c == '$';
     match name.chars().all(plain) && !name.starts_with(|c: char| c.is_ascii_digit()) {
@@ -175,26 +175,26 @@ fn shown(name: &str) -> std::borrow::Cow<'_, str> {
 /// One fact about an object: `type` is `numeric(10,2)`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fact {
-    /// What it is about; the name of a property in SQL's words.
+    /// The name of the property, in the words of SQL.
     pub name: Arc<str>,
-    /// What it is. A fact that is as it always is, is not told at all.
+    /// The value. A fact with the default value is left out.
     pub value: Box<str>,
 }
 
-/// The facts that are expressions, or have some in them, as the server writes them.
+/// The facts that are or contain expressions, as the server writes them.
 const EXPRESSIONS: [&str; 7] = ["definition", "default", "generated", "using", "check", "partition key", "tables"];
 
 /// An object with everything that is known about it.
 ///
-/// Two objects are equal when their names and facts are; the position of a column is no fact, and the order of the
-/// columns of a view or of statistics is none either. Nor is it how a cast of an array is written, which a restore changes.
+/// Two objects are equal if their names and facts are equal. These are not facts: the position of a column, the order
+/// of the columns of a view or of statistics, and how the cast of an array is written, which a restore changes.
 #[derive(Debug, Clone)]
 pub struct Object {
-    /// What it is called.
+    /// Its identity.
     pub id: Arc<Id>,
     /// The facts, by name.
     pub facts: Vec<Fact>,
-    /// For a column or attribute: which one of its table it is, from 1, dropped ones not counted.
+    /// For a column or attribute: its position in the table, from 1, without dropped columns.
     pub position: Option<u32>,
 }
 
@@ -204,12 +204,12 @@ impl Object {
         self.facts.iter().find(|fact| &*fact.name == name).map(|fact| &*fact.value)
     }
 
-    /// The tables that a table inherits from, or is a partition of, in their order.
+    /// The tables that a table inherits from or is a partition of, in order.
     pub fn parents(&self) -> Vec<QualifiedName> {
         self.fact("parents").map(qualified_names).unwrap_or_default()
     }
 
-    /// Whether a fact of another object of this name is a different one.
+    /// Whether a fact differs from that of another object with the same name.
     pub fn differs_in(&self, other: &Self, name: &str) -> bool {
         match (self.fact(name), other.fact(name)) {
             (Some(one), Some(two)) => self.differs(name, one, two),
@@ -217,8 +217,8 @@ impl Object {
         }
     }
 
-    /// Whether two values of a fact are different ones, and not the same expression before and after a restore, or the same
-    /// columns in another order.
+    /// Whether two values of a fact differ. The same expression before and after a restore is no difference, and
+    /// neither are the same columns in another order.
     fn differs(&self, name: &str, one: &str, two: &str) -> bool {
         if one == two || !EXPRESSIONS.contains(&name) {
             return one != two;
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_word_of_its_own_and_a_query_that_finds_it() {
-        // A row whose word is no kind would be left out.
+        // A row whose word names no kind would be left out.
         let own = super::super::read::QUERIES.map(|query| query.sql);
         let queries = [own.concat(), super::super::around::QUERIES.concat()];
         for (kinds, queries) in KINDS.into_iter().zip(&queries) {

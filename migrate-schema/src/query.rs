@@ -1,25 +1,25 @@
-//! Whether two queries of views, or two lists of statistics, differ in nothing but the order of their columns.
+//! Whether two queries of views, or two lists of statistics, differ only in the order of their columns.
 //!
-//! The texts are those that the server writes: `*` is spelled out, and every column whose name is not that of what it
-//! returns has an alias. So the columns of a query can be put into the order of their names, in each branch of a UNION
-//! alike, and then the texts can be compared. The order of a derived table counts where a whole row is used, which the
+//! The texts are in the form that the server writes: `*` is expanded, and every column whose name differs from that of
+//! its expression has an alias. So the columns of a query can be sorted by name, in the same way in each branch of a
+//! UNION, and then the texts can be compared. The order of a derived table matters if a whole row is used, which the
 //! server writes as `s.*`.
 
 use std::ops::Range;
 
 use migrate_base::sql::lex::words;
 
-/// Whether two queries return the same columns of the same rows, perhaps in another order.
+/// Whether two queries return the same columns of the same rows, possibly in another order.
 pub(super) fn same_but_for_order(one: &str, other: &str) -> bool {
     one == other || canonical(one) == canonical(other)
 }
 
-/// Whether two statements make the same statistics. The server lists the columns in the order of the table.
+/// Whether two statements create the same statistics. The server lists the columns in the order of the table.
 pub(super) fn are_same_statistics(one: &str, other: &str) -> bool {
     one == other || statistics(one) == statistics(other)
 }
 
-/// A `CREATE STATISTICS` with what it is about in the order of the texts.
+/// A `CREATE STATISTICS` with its columns and expressions sorted by their texts.
 fn statistics(text: &str) -> Vec<Vec<&str>> {
     let tokens: Vec<&str> = words(text).map(|(_, span)| &text[span]).collect();
     let place = |word: &str| tokens.iter().position(|token| is(token, word));
@@ -43,14 +43,14 @@ fn statistics(text: &str) -> Vec<Vec<&str>> {
     items
 }
 
-/// A query with its columns in the order of their names.
+/// A query with its columns sorted by name.
 fn canonical(text: &str) -> Vec<String> {
     let tokens: Vec<&str> = words(text).map(|(_, span)| &text[span]).filter(|token| *token != ";").collect();
     let uses_whole_row = tokens.windows(2).any(|pair| pair == [".", "*"]);
     ordered(&tokens, !uses_whole_row)
 }
 
-/// The words before which the list of columns ends.
+/// The words that end the list of columns.
 pub(super) const ENDS: [&str; 13] = [
     "FROM",
     "WHERE",
@@ -67,13 +67,13 @@ pub(super) const ENDS: [&str; 13] = [
     "FOR",
 ];
 
-/// The tokens with the columns in order; those of the queries inside as well, where it is `deep`.
+/// The tokens with the columns sorted; if `deep`, those of inner queries as well.
 fn ordered(tokens: &[&str], deep: bool) -> Vec<String> {
     let lists = lists(tokens);
     let Some(first) = lists.first() else { return plain(tokens, 0..tokens.len(), deep) };
     let mut places: Vec<usize> = (0..first.len()).collect();
     places.sort_by_key(|at| name(&tokens[first[*at].clone()]));
-    // A column that is named by its number, and branches that do not match, keep their order.
+    // If columns are referred to by number, or if branches do not match, the columns keep their order.
     if names_by_number(tokens) || lists.iter().any(|list| list.len() != first.len()) {
         return plain(tokens, 0..tokens.len(), deep);
     }
@@ -92,7 +92,7 @@ fn ordered(tokens: &[&str], deep: bool) -> Vec<String> {
     made
 }
 
-/// These tokens, with queries in them whose columns are only named put into order as well.
+/// These tokens, in which inner queries are sorted as well if their columns are referred to only by name.
 fn plain(tokens: &[&str], range: Range<usize>, deep: bool) -> Vec<String> {
     let mut made = Vec::new();
     let mut at = range.start;
@@ -113,7 +113,7 @@ fn plain(tokens: &[&str], range: Range<usize>, deep: bool) -> Vec<String> {
     made
 }
 
-/// The place of the parenthesis that closes the one here.
+/// The position of the parenthesis that closes the one at `at`.
 fn closing(tokens: &[&str], at: usize) -> Option<usize> {
     (tokens.get(at) == Some(&"(")).then_some(())?;
     let mut depth = 0_usize;
@@ -128,7 +128,7 @@ fn closing(tokens: &[&str], at: usize) -> Option<usize> {
     None
 }
 
-/// Whether the parentheses hold a query of FROM or WITH whose columns have no list of names of their own.
+/// Whether the parentheses contain a query of FROM or WITH that has no list of column names.
 fn is_source(tokens: &[&str], open: usize, close: usize) -> bool {
     let word = |at: Option<usize>, word: &str| at.and_then(|at| tokens.get(at)).is_some_and(|one| is(one, word));
     let before = |n: usize| open.checked_sub(n);
@@ -144,7 +144,7 @@ fn is_source(tokens: &[&str], open: usize, close: usize) -> bool {
     is_query && ((is_derived && !is_listed) || is_common)
 }
 
-/// The columns of each SELECT that is not inside of parentheses, each with its tokens.
+/// The columns of each SELECT that is not inside parentheses, as ranges of tokens.
 fn lists(tokens: &[&str]) -> Vec<Vec<Range<usize>>> {
     let mut lists: Vec<Vec<Range<usize>>> = Vec::new();
     let mut open: Option<usize> = None;
@@ -201,7 +201,7 @@ fn after_distinct(tokens: &[&str], at: usize) -> usize {
     }
 }
 
-/// What a column is called: its alias, or the last part of the name that it has.
+/// The name of a column: its alias, or the last part of its own name.
 fn name<'a>(column: &[&'a str]) -> &'a str {
     column.last().copied().unwrap_or_default()
 }

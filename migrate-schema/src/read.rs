@@ -1,4 +1,4 @@
-//! Reading a whole schema, in one message.
+//! Reads a whole schema with one message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -14,15 +14,15 @@ use super::row::{Address, Found, Objects, Oid};
 /// A query that reads the catalogs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CatalogQuery {
-    /// What it is called where it is prepared.
+    /// The name of its prepared statement.
     pub(super) name: &'static str,
-    /// Its text, for [`scoped`].
+    /// Its text, to be passed to [`scoped`].
     pub(super) sql: &'static str,
-    /// What its rows are.
+    /// What its rows contain.
     pub(super) rows: CatalogRows,
 }
 
-/// What the rows of a [`CatalogQuery`] are.
+/// What the rows of a [`CatalogQuery`] contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CatalogRows {
     /// Objects of units: relations, routines, types.
@@ -31,11 +31,11 @@ pub(super) enum CatalogRows {
     Globals,
     /// Which objects belong to extensions.
     Members,
-    /// Comments on objects of all the queries before.
+    /// Comments on the objects of all earlier queries.
     Comments,
 }
 
-/// Takes the text of a query from the file of its name.
+/// Reads the text of a query from the file with its name.
 macro_rules! catalog_query {
     ($name:literal, $rows:ident) => {
         CatalogQuery { name: $name, sql: include_str!(concat!("catalog/", $name, ".sql")), rows: CatalogRows::$rows }
@@ -60,17 +60,17 @@ pub(super) const QUERIES: [CatalogQuery; 10] = [
     COMMENTS,
 ];
 
-/// The queries that are asked about units.
+/// The queries about units.
 pub(super) fn of_units() -> impl Iterator<Item = &'static CatalogQuery> {
     QUERIES.iter().filter(|query| query.rows == CatalogRows::OfUnits)
 }
 
-/// Who asks.
+/// The role that reads the schema.
 const ROLE: &str = "SELECT current_user";
 
-/// A transaction in which names come out qualified, nothing is compiled at run time, and catalogs
-/// that were never analysed are joined by hashing: the planner takes them to be nearly empty. A view is only described
-/// when its tables are not locked: that is not waited for without end.
+/// A transaction in which names are qualified and JIT compilation is off. Catalogs that were never analysed are joined
+/// by hashing, because the planner takes them for nearly empty. A view can only be described while its tables are not
+/// locked; the lock timeout limits the wait for that.
 const BEGIN: [&str; 9] = [
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
     "SET LOCAL search_path TO pg_catalog",
@@ -83,7 +83,7 @@ const BEGIN: [&str; 9] = [
     PLAIN[3],
 ];
 
-/// The settings that decide how a text is written, as they usually are: a database or a role can have others.
+/// The default values of the settings that affect how a text is written: a database or a role can have other values.
 pub(super) const PLAIN: [&str; 4] = [
     "SET LOCAL quote_all_identifiers TO off",
     "SET LOCAL intervalstyle TO postgres",
@@ -91,11 +91,11 @@ pub(super) const PLAIN: [&str; 4] = [
     "SET LOCAL extra_float_digits TO 1",
 ];
 
-/// Reads the schema of a database, on a connection of its own. Nothing is written.
+/// Reads the schema of a database on a separate connection. Writes nothing.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+/// [`ErrorKind::Connection`] if the server cannot be reached or rejects a query.
 pub async fn read(database: &Database) -> Result<Schema> {
     let mut reader = Reader::open(database).await?;
     let schema = read_with(&mut reader).await;
@@ -103,7 +103,7 @@ pub async fn read(database: &Database) -> Result<Schema> {
     schema
 }
 
-/// The same, on a connection that is there.
+/// The same as [`read`], on an existing connection.
 ///
 /// # Errors
 ///
@@ -113,23 +113,23 @@ pub async fn read_with(reader: &mut Reader) -> Result<Schema> {
     schema.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))
 }
 
-/// A schema, and what in it stands on what.
+/// A schema and the dependencies between its objects.
 #[derive(Debug, Clone, Default)]
 pub struct Described {
     /// The objects.
     pub schema: Schema,
-    /// What each of them stands on.
+    /// What each object depends on.
     pub dependencies: Dependencies,
-    /// Where each of them stands in the catalogs; a name can change, this does not.
+    /// The address of each object in the catalogs. A name can change, an address cannot.
     addresses: HashMap<Address, Arc<Id>>,
-    /// The same by name, made when somebody asks.
+    /// The addresses by name, computed on first use.
     places: OnceLock<HashMap<Arc<Id>, Address>>,
-    /// The role to which belongs what migrations make, as far as can be seen.
+    /// The role that owns what migrations create, as far as can be determined.
     maker: String,
 }
 
 impl Described {
-    /// What has another name in the same database later: before, and after.
+    /// The objects that have another name in a later state of the same database: the old and the new name.
     pub fn renamed(&self, later: &Self) -> Vec<(Arc<Id>, Arc<Id>)> {
         let pairs = self.addresses.iter().filter_map(|(address, id)| Some((id, later.addresses.get(address)?)));
         let mut renamed: Vec<_> = pairs
@@ -140,36 +140,36 @@ impl Described {
         renamed
     }
 
-    /// What stands on an object, as far as the server knows.
+    /// The objects that depend on an object, as far as the server knows.
     pub fn users<'a>(&'a self, id: &'a Id) -> impl Iterator<Item = &'a Arc<Id>> {
         self.dependencies.users(id)
     }
 
-    /// What an object is called in the same database later.
+    /// The name of an object in a later state of the same database.
     pub fn later<'a>(&self, later: &'a Self, id: &Id) -> Option<&'a Arc<Id>> {
         let places = || self.addresses.iter().map(|(address, id)| (id.clone(), *address)).collect();
         later.addresses.get(self.places.get_or_init(places).get(id)?)
     }
 
-    /// Whether what migrations make would not belong to this role.
+    /// Whether this role is not the one that owns what migrations create.
     pub(super) fn is_of_another(&self, owner: &str) -> bool {
         !self.maker.is_empty() && owner != self.maker
     }
 
-    /// The roles to which objects belong, other than the one to which belongs what migrations make.
+    /// The roles that own objects, except the one that owns what migrations create.
     pub fn owners(&self) -> BTreeSet<String> {
         let all = self.schema.objects().filter_map(|object| object.fact("owner"));
         all.filter(|owner| self.is_of_another(owner) && !owner.starts_with("pg_")).map(str::to_owned).collect()
     }
 
-    /// Another schema of objects that are here or in one of the `others`.
+    /// Replaces the schema with another one, whose objects are in this one or in one of the `others`.
     pub fn with_schema(mut self, schema: Schema, others: &[&Self]) -> Self {
         others.iter().for_each(|other| self.dependencies.take_in(&other.dependencies));
         self.schema = schema;
         self
     }
 
-    /// Leaves out one fact of an object; where that is all there is of it, the object.
+    /// Leaves out one fact of an object, or the whole object if it consists of nothing else.
     pub fn leave_out_part(&mut self, id: &Id, part: &str) {
         if matches!(id.kind, Kind::DefaultPrivileges | Kind::Privileges) {
             self.leave_out(id);
@@ -178,19 +178,19 @@ impl Described {
         }
     }
 
-    /// Leaves out the privileges that servers of this major version do not know.
+    /// Leaves out the privileges that servers of this major version do not have.
     pub fn fit_privileges(&mut self, version: u32) {
         self.schema = super::ddl::known_privileges(&self.schema, version);
     }
 
-    /// What these objects stand on.
+    /// What these objects depend on.
     pub fn grounds(&self, of: &BTreeSet<Arc<Id>>) -> BTreeSet<Arc<Id>> {
         let pairs = self.dependencies.pairs().filter(|(user, _)| of.contains(&user.id));
         pairs.map(|(_, on)| on.id.clone()).collect()
     }
 
-    /// Leaves an object out, with everything that stands on it; returns what was left out. A table
-    /// with a column that goes is left out as a whole.
+    /// Leaves out an object and everything that depends on it; returns what was left out. If a column of a table has to
+    /// go, the whole table is left out.
     pub fn leave_out(&mut self, id: &Id) -> Vec<Arc<Id>> {
         let mut gone: Vec<Arc<Id>> = Vec::new();
         let mut queue: Vec<Arc<Id>> = self.schema.get(id).map(|object| object.id.clone()).into_iter().collect();
@@ -209,7 +209,7 @@ impl Described {
     }
 }
 
-/// Reads the schema of a database and what in it stands on what, on a connection of its own.
+/// Reads the schema of a database and the dependencies between its objects, on a separate connection.
 ///
 /// # Errors
 ///
@@ -221,7 +221,7 @@ pub async fn describe(database: &Database) -> Result<Described> {
     described
 }
 
-/// The same, on a connection that is there.
+/// The same as [`describe`], on an existing connection.
 ///
 /// # Errors
 ///
@@ -244,7 +244,7 @@ pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
     Ok(Described { schema: schema(found, version), dependencies, addresses, places: OnceLock::new(), maker })
 }
 
-/// The role that migrations run as: the one that asks, or, where that owns nothing, the one that owns most.
+/// The role that migrations run as: the current role or, if that owns nothing, the role that owns the most objects.
 fn maker(found: &[Found], role: String) -> String {
     let mut owned: BTreeMap<&str, usize> = BTreeMap::new();
     let owners = found.iter().filter_map(|one| one.object.fact("owner"));
@@ -255,7 +255,7 @@ fn maker(found: &[Found], role: String) -> String {
     }
 }
 
-/// Reads the schema on a session that is in no transaction.
+/// Reads the schema on a session that is not in a transaction.
 pub async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
     fetch(session, &[], |_, _| {}, None).await.map(|(found, version)| schema(found, version))
 }
@@ -264,11 +264,11 @@ fn schema(found: Vec<Found>, version: u32) -> Schema {
     Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect(), version }
 }
 
-/// What a message for a schema answers: the objects, and the major version of the server.
+/// The result of reading a schema: the objects, and the major version of the server.
 type Fetched = (Vec<Found>, u32);
 
-/// Sends the queries and some more in the same transaction, whose rows are given on as they come, each with the number of
-/// its query; those that are `planned` are not sent again.
+/// Sends the queries, and `more` queries in the same transaction. The rows of those are passed to `take` as they
+/// arrive, each with the number of its query. Queries that are already `planned` are not sent again.
 async fn fetch(
     session: &mut Session,
     more: &[&str],
@@ -299,14 +299,15 @@ async fn fetch(
         if failure.is_lock_timeout() {
             return Err(failure.with_holders(session.in_the_way(None).await));
         }
-        // The transaction failed; what the server said about it is what counts.
+        // The transaction failed; report the error that the server gave for that.
         let _ = session.send("ROLLBACK").await;
         return Err(failure);
     }
     Ok((assemble(objects.finish(), &set(&members), comments), session.major_version()))
 }
 
-/// Lets the server plan queries under the settings of [`BEGIN`], but for those that it has planned; returns what runs them.
+/// Prepares queries under the settings of [`BEGIN`], except those already planned; returns the statements that run
+/// them.
 async fn plan(
     session: &mut Session,
     queries: Vec<String>,
@@ -327,7 +328,7 @@ async fn plan(
         .collect())
 }
 
-/// A query for everything, or for the units that a parameter lists.
+/// A query for all units, or for the units in the list that a parameter holds.
 ///
 /// A query marks the expressions that name the unit with braces: `{c.oid}`.
 pub(super) fn scoped(query: &str, parameter: Option<&str>) -> String {
@@ -347,7 +348,7 @@ pub(super) fn scoped(query: &str, parameter: Option<&str>) -> String {
     scoped + rest
 }
 
-/// Finishes what was found: comments become facts, members of extensions go.
+/// Completes the objects that were found: adds comments as facts and removes members of extensions.
 pub(super) fn assemble(mut found: Vec<Found>, members: &HashSet<(Oid, Oid)>, comments: Vec<Row>) -> Vec<Found> {
     let part_of_member = |unit| members.contains(&(PG_CLASS, unit)) || members.contains(&(PG_TYPE, unit));
     found.retain(|one| !members.contains(&(one.address.0, one.address.1)) && !part_of_member(one.unit));
@@ -364,11 +365,11 @@ pub(super) fn assemble(mut found: Vec<Found>, members: &HashSet<(Oid, Oid)>, com
     found
 }
 
-/// `pg_class` and `pg_type` have had these identifiers for ever; drivers are built on them.
+/// The identifiers of `pg_class` and `pg_type` have never changed; drivers depend on them.
 const PG_CLASS: Oid = 1259;
 const PG_TYPE: Oid = 1247;
 
-/// What belongs to extensions: catalog and object.
+/// The members of extensions: catalog and object.
 pub(super) fn set(rows: &[Row]) -> HashSet<(Oid, Oid)> {
     let number = |cell: &Option<String>| cell.as_ref()?.parse().ok();
     rows.iter().filter_map(|row| Some((number(row.first()?)?, number(row.get(1)?)?))).collect()

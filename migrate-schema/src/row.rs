@@ -1,4 +1,4 @@
-//! From a row of a catalog query to an object.
+//! Turns a row of a catalog query into an object.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,32 +11,32 @@ use super::object::{Fact, Id, Kind, Object};
 /// An object identifier of the server.
 pub(super) type Oid = u32;
 
-/// Where an object stands in the catalogs: the catalog, the object in it, the column of that.
+/// The address of an object in the catalogs: the catalog, the object in it, and the column of the object.
 pub(super) type Address = (Oid, Oid, i32);
 
-/// An object that was read, with where it was found.
+/// An object that was read, and where it was found.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    /// The relation, routine or type that it is a part of; 0 for what is a part of none.
+    /// The relation, routine or type that it is a part of; 0 if it is a part of none.
     pub(super) unit: Oid,
     pub(super) address: Address,
     pub(super) object: Object,
 }
 
-/// How many columns of a query stand before the facts, and which of them has the kind.
+/// The number of columns before the facts in a query, and the index of the column with the kind.
 const HEAD: usize = 9;
 const KIND: usize = 4;
 
-/// The objects in the answers of catalog queries, as the rows come.
+/// Collects the objects in the answers to catalog queries, row by row.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     found: Vec<(Found, i32)>,
-    /// The kind of the last one: a query has many of one kind.
+    /// The kind of the last row: a query returns many rows of one kind.
     last: Option<Kind>,
 }
 
 impl Objects {
-    /// Takes a row. One that cannot be understood is of a kind that is not known here.
+    /// Takes a row. A row that cannot be understood has a kind that is not known here.
     pub(super) fn take(&mut self, columns: &[Arc<str>], row: &[Cell<'_>]) {
         let word = row.get(KIND).copied().flatten().unwrap_or_default();
         self.last = self.last.filter(|kind| kind.as_str() == word).or_else(|| Kind::parse(word));
@@ -51,8 +51,8 @@ impl Objects {
         }
     }
 
-    /// The objects, when all rows are there: the position of a column is its rank, for numbers of
-    /// dropped columns are never given again.
+    /// The objects, after all rows have arrived. The position of a column is its rank, because the numbers of dropped
+    /// columns are never reused.
     pub(super) fn finish(mut self) -> Vec<Found> {
         let mut positions: HashMap<Oid, u32> = HashMap::new();
         self.found.sort_by_key(|(one, position)| (one.unit, *position));
@@ -87,7 +87,7 @@ fn object(kind: Kind, names: &[Arc<str>], row: &[Cell<'_>]) -> Option<(Found, i3
         }
     }
     facts.sort_unstable();
-    // They are all that there is of it.
+    // The object consists of its grants only.
     if kind == Kind::Privileges && !facts.iter().any(|fact| &*fact.name == "grants") {
         return None;
     }
@@ -100,7 +100,7 @@ fn fact(name: Arc<str>, value: String) -> Fact {
     Fact { name, value: value.into() }
 }
 
-/// The facts of a JSON object; what is null is not told.
+/// The facts of a JSON object; null values are left out.
 fn from_json(text: &str) -> Vec<Fact> {
     let Ok(serde_json::Value::Object(map)) = serde_json::from_str(text) else { return Vec::new() };
     let text = |name: &str, value: serde_json::Value| match value {

@@ -1,19 +1,20 @@
-//! Which rows of which catalogs transactions touched, as queries.
+//! Queries that find the catalog rows that transactions touched.
 //!
-//! Each catalog is read once, without a join, so that no look depends on what the planner believes of catalogs that grow and were
-//! never analysed: as a whole, or, where most rows are PostgreSQL's own, only the others, which an index leads to. What belongs
-//! to what is looked up by whoever asks.
+//! Each catalog is read once and without a join, so that no look depends on the planner's estimates for catalogs that
+//! grow and were never analysed. A catalog is read as a whole or, if most of its rows are PostgreSQL's own, only the
+//! other rows, through an index. The caller looks up which row belongs to which object.
 
-/// A catalog, how its rows are identified, and the object that each is a part of.
+/// A catalog, how its rows are identified, and the object that each row is a part of.
 struct Watched {
     name: &'static str,
-    /// Which rows are watched. A cast keeps the index on identifiers out of the plan where most rows are those of users.
+    /// Which rows are watched. A cast keeps the planner from using the index on identifiers if most rows belong to
+    /// users.
     rows: &'static str,
-    /// A number that no other row has; none where rows only go together with a row of another catalog.
+    /// A number that identifies a row. `None` if rows only disappear together with a row of another catalog.
     key: Option<&'static str>,
-    /// The relation, routine or type that a row is a part of; an index stands for its table.
+    /// The relation, routine or type that a row is a part of; for an index, its table.
     unit: &'static str,
-    /// The constraint whose table counts in place of that, where there is one.
+    /// The constraint whose table is used instead, if there is one.
     via: Option<&'static str>,
 }
 
@@ -21,7 +22,7 @@ const fn watched(name: &'static str, rows: &'static str, key: Option<&'static st
     Watched { name, rows, key, unit, via: None }
 }
 
-/// Indexes and constraints come first: the others are looked up in them.
+/// Indexes and constraints come first because the others are looked up in them.
 const CATALOGS: [Watched; 18] = [
     watched(INDEXES, "r.indexrelid::bigint >= 16384", Some("r.indexrelid::bigint"), "r.indrelid"),
     watched(
@@ -35,10 +36,10 @@ const CATALOGS: [Watched; 18] = [
     watched("pg_inherits", "true", Some("(r.inhrelid::bigint << 31) # r.inhparent::bigint"), "r.inhrelid"),
     watched("pg_sequence", "true", None, "r.seqrelid"),
     watched("pg_foreign_table", "true", None, "r.ftrelid"),
-    // Scripts delete labels from the catalog, for there is no statement that drops one.
+    // Scripts delete labels from the catalog, because no statement drops one.
     watched("pg_enum", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
     watched("pg_attrdef", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.adrelid"),
-    // Those of a foreign key are on both of its tables, and say how it is checked.
+    // The triggers of a foreign key are on both of its tables, and say how it is checked.
     Watched { via: Some("r.tgconstraint"), ..watched("pg_trigger", "true", Some("r.oid::bigint"), "r.tgrelid") },
     watched("pg_rewrite", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.ev_class"),
     watched("pg_policy", "true", Some("r.oid::bigint"), "r.polrelid"),
@@ -52,7 +53,7 @@ const CATALOGS: [Watched; 18] = [
     ),
     watched(COMMENTED[0], "r.objoid >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
     watched(COMMENTED[1], "r.objoid::bigint >= 16384", Some("r.objoid::bigint * 2048 + r.objsubid"), "r.objoid"),
-    // Only what goes with an extension: nothing else says so.
+    // Only the dependencies on an extension, because no other catalog records them.
     watched(
         COMMENTED[2],
         "r.deptype = 'x' AND r.objid::bigint >= 16384",
@@ -63,11 +64,11 @@ const CATALOGS: [Watched; 18] = [
 
 pub(super) const INDEXES: &str = "pg_index";
 pub(super) const CONSTRAINTS: &str = "pg_constraint";
-/// The catalogs whose rows say something of an object that they name, and are read as its comments are.
+/// The catalogs whose rows describe an object that they name; they are read in the same way as its comments.
 pub(super) const COMMENTED: [&str; 3] = ["pg_description", "pg_seclabel", "pg_depend"];
 
-/// For each catalog: how many rows it has, the sum of their keys, and key and unit of the rows
-/// that came or changed since transaction `since`. Count and sum tell whether a row is gone.
+/// For each catalog: the number of its rows, the sum of their keys, and the key and unit of each row that is new or has
+/// changed since the transaction `since`. Count and sum show whether a row is gone.
 pub(super) fn query(since: &str) -> String {
     let part = |catalog: &Watched| {
         let Watched { name, rows, key, unit, via } = catalog;
@@ -92,7 +93,7 @@ pub(super) fn keys(catalog: &str) -> Option<String> {
     Some(format!("SELECT string_agg(({})::text, ',') FROM {name} r WHERE {rows};", (*key)?))
 }
 
-/// The catalogs of what belongs to no relation, routine or type, and which of their rows count.
+/// The catalogs of objects that belong to no relation, routine or type, and which of their rows count.
 const OTHERS: [(&str, &str); 30] = [
     ("pg_namespace", "true"),
     ("pg_extension", "true"),
@@ -120,19 +121,19 @@ const OTHERS: [(&str, &str); 30] = [
     ("pg_event_trigger", "true"),
     ("pg_default_acl", "true"),
     ("pg_init_privs", "true"),
-    // Privileges on what the system brings.
+    // Privileges on the system's own objects.
     ("pg_class", "r.oid::bigint < 16384 AND r.relacl IS NOT NULL"),
     ("pg_attribute", "r.attacl IS NOT NULL AND (r.attrelid::bigint < 16384 OR r.attnum < 0)"),
     ("pg_proc", "r.oid::bigint < 16384 AND r.proacl IS NOT NULL"),
     ("pg_type", "r.oid::bigint < 16384 AND r.typacl IS NOT NULL"),
 ];
 
-/// What says the same without a transaction: views, and what not every role may read as a whole.
+/// Sources for the same purpose without a transaction id: views, and catalogs that not every role may read completely.
 const TEXTS: [&str; 5] = [
     "FROM pg_user_mappings r",
     "FROM (SELECT s.oid, s.subname, s.subowner, s.subenabled, s.subpublications, s.subslotname, s.subsynccommit, \
      s.subbinary, s.substream, s.subtwophasestate, s.subdisableonerr FROM pg_subscription s) r",
-    // The roles by whose names objects of this database are told.
+    // The roles whose names appear in the descriptions of objects of this database.
     "FROM (SELECT u.oid, u.rolname FROM pg_roles u WHERE u.oid = 10 OR u.oid IN (SELECT d.refobjid FROM pg_shdepend d \
      WHERE d.dbid = (SELECT b.oid FROM pg_database b WHERE b.datname = current_database()) \
      AND d.refclassid = 'pg_authid'::regclass)) r",
@@ -141,10 +142,10 @@ const TEXTS: [&str; 5] = [
     "FROM (SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') r",
 ];
 
-/// One text that is another one as soon as anything changed that belongs to no relation, routine or type, but for names of
-/// those that it mentions, and comments.
+/// One text that changes whenever something changes that belongs to no relation, routine or type. The names of
+/// relations, routines and types that it refers to, and comments, are not covered.
 pub(super) fn probe() -> String {
-    // What `initdb` wrote is of no age; all others are counted from the first transaction, round and round.
+    // Rows that `initdb` wrote have no age. All other ages are counted from the first transaction, with wraparound.
     let newest = "coalesce(((SELECT age('3'::xid))::bigint - nullif(min(age(r.xmin)), 2147483647) \
                   + 4294967296) % 4294967296, 0)";
     let rows = OTHERS

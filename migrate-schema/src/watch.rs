@@ -1,9 +1,9 @@
-//! Following a database that changes: after each step only what the step touched is described again.
+//! Follows a database that changes: after each step, only what the step touched is described again.
 //!
-//! A row of a catalog tells by its `xmin` which transaction wrote it, and the count and sum of
-//! a catalog's identifiers tell whether a row is gone. From both follow the *units* (relations,
-//! routines, types) that were touched. When something got another name, the texts of what
-//! depends on it change without a row of theirs being written, so they are described again too.
+//! The `xmin` of a catalog row shows which transaction wrote it. The count and the sum of a catalog's identifiers show
+//! whether a row is gone. Together they give the *units* (relations, routines, types) that were touched. When an object
+//! is renamed, the texts of its dependents change although none of their rows is written, so the dependents are
+//! described again too.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use super::read::{COMMENTS, CatalogRows, GLOBALS, MEMBERS, PLAIN, QUERIES, assem
 use super::row::{Found, Objects, Oid};
 use super::{Schema, touched};
 
-/// How many units are described one by one, at most: what is asked for a long list has plans that depend on luck.
+/// The maximum number of units to ask for by a list: with a long list, it depends on luck which plan a query gets.
 const MANY: usize = 200;
-/// A transaction that is older than every other one.
+/// A transaction that is older than all others.
 const EVER: &str = "2";
 
-/// Follows the schema of one database, on a connection of its own.
+/// Follows the schema of one database on a separate connection.
 #[derive(Debug)]
 pub struct Watcher {
     session: Session,
@@ -32,11 +32,11 @@ pub struct Watcher {
     schema: Schema,
     units: HashMap<Oid, Vec<Found>>,
     catalogs: Catalogs,
-    /// Whether what belongs to no unit may have changed.
+    /// The last answer of the probe: another one means that objects without a unit may have changed.
     probed: Option<String>,
-    /// What belongs to extensions: catalog and object.
+    /// The members of extensions: catalog and object.
     members: HashSet<(Oid, Oid)>,
-    /// The same without the catalogs: units and the objects in traces are known by their numbers alone.
+    /// The same without the catalogs: traces identify units and objects by their numbers alone.
     member_numbers: HashSet<Oid>,
 }
 
@@ -45,7 +45,7 @@ impl Watcher {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
+    /// [`ErrorKind::Connection`] if the server cannot be reached or rejects a query.
     pub async fn open(database: &Database) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let schema = Schema { version: session.major_version(), ..Schema::default() };
@@ -69,16 +69,16 @@ impl Watcher {
         &self.schema
     }
 
-    /// Looks at what was committed since the last look, and tells what is different now.
+    /// Looks at what was committed since the last look, and returns what changed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Connection`] when the server is gone, or refuses a query.
+    /// [`ErrorKind::Connection`] if the connection is lost or the server rejects a query.
     pub async fn look(&mut self) -> Result<Change> {
         self.advance().await.map_err(unreadable)
     }
 
-    /// Says goodbye to the server.
+    /// Closes the connection.
     pub async fn close(self) {
         self.session.close().await;
     }
@@ -98,7 +98,7 @@ impl Watcher {
             };
             message += &format!("PREPARE {} {parameter} AS {};", query.name, scoped(query.sql, Some("$1")));
         }
-        // What is prepared here belongs to one server process, so that nobody stands between who lends another one.
+        // Prepared statements belong to one server process, so no pooler may switch the session to another process.
         message += &format!("SELECT {IDENTITY}");
         let rows = self.session.rows(&message).await?;
         if let Some(process) = rows.last().and_then(|identity| self.session.recognise(identity)) {
@@ -138,7 +138,7 @@ impl Watcher {
             found.extend(described);
             units = self.dependents(&renamed).await?.difference(&seen).copied().collect();
         }
-        // What has no unit is told by names as well.
+        // Descriptions of objects without a unit contain names as well.
         if is_renamed {
             found.retain(|one| one.unit != NO_UNIT);
             self.globals(&mut Traces::default(), &mut gone, &mut found).await?;
@@ -146,7 +146,7 @@ impl Watcher {
         Ok(self.replace(gone, found))
     }
 
-    /// Looks for the rows that are gone of catalogs that have other ones than are known.
+    /// Finds the rows that are gone from the catalogs whose rows no longer match the known ones.
     async fn find_gone(&mut self, traces: &mut Traces) -> std::result::Result<(), Failure> {
         let losers = std::mem::take(&mut traces.losers);
         let lists: String = losers.iter().filter_map(|catalog| touched::keys(catalog)).collect();
@@ -159,15 +159,16 @@ impl Watcher {
         Ok(())
     }
 
-    /// Whether something of an extension was touched, of which its privileges are told, or a comment on what has no unit.
+    /// Whether a member of an extension was touched, because its privileges are described, or a comment on an object
+    /// without a unit.
     fn is_of_none(&self, traces: &Traces) -> bool {
         let own: HashSet<Oid> = self.units.get(&NO_UNIT).into_iter().flatten().map(|one| one.address.1).collect();
         traces.units.iter().any(|unit| self.member_numbers.contains(unit))
             || traces.commented.iter().any(|object| own.contains(object))
     }
 
-    /// Reads anew what has no unit, and what belongs to extensions, where what came and what left leaves a trace; returns
-    /// what has another name than before.
+    /// Reads the objects without a unit and the members of extensions again. An object that joined or left an extension
+    /// leaves a trace. Returns the objects whose names changed.
     async fn globals(
         &mut self,
         traces: &mut Traces,
@@ -191,7 +192,7 @@ impl Watcher {
         Ok(renamed)
     }
 
-    /// The units that left traces. A comment names the object that it is on, which may be a part of a unit.
+    /// The units that left traces. A comment names the object that it is on, which can be a part of a unit.
     fn units_of(&self, traces: Traces) -> BTreeSet<Oid> {
         let mut units = traces.units;
         for object in traces.commented {
@@ -201,7 +202,7 @@ impl Watcher {
         units
     }
 
-    /// Describes units, but for those of extensions.
+    /// Describes units, except those of extensions.
     async fn describe(&mut self, units: &BTreeSet<Oid>) -> std::result::Result<Vec<Found>, Failure> {
         let is_own = |unit: &Oid| !self.member_numbers.contains(unit);
         let units: BTreeSet<Oid> = units.iter().copied().filter(is_own).collect();
@@ -222,7 +223,7 @@ impl Watcher {
         self.complete(found, commented).await
     }
 
-    /// Adds the comments, where there may be some, and leaves out what belongs to extensions.
+    /// Adds the comments, if there can be any, and leaves out the members of extensions.
     async fn complete(&mut self, found: Vec<Found>, commented: bool) -> std::result::Result<Vec<Found>, Failure> {
         let comments = match commented && !found.is_empty() {
             true => {
@@ -235,12 +236,12 @@ impl Watcher {
         Ok(assemble(found, &self.members, comments))
     }
 
-    /// Takes out what is known of these units.
+    /// Removes and returns what is known about these units.
     fn forget(&mut self, units: &BTreeSet<Oid>) -> Vec<Found> {
         units.iter().flat_map(|unit| self.units.remove(unit).unwrap_or_default()).collect()
     }
 
-    /// Replaces what is gone by what was found, all at once: the name of one may now be that of another.
+    /// Replaces what is gone with what was found, in one step: a new object can have the name of an old one.
     fn replace(&mut self, gone: Vec<Found>, found: Vec<Found>) -> Change {
         let mut sides: BTreeMap<Arc<Id>, Sided> = BTreeMap::new();
         for one in gone {
@@ -260,7 +261,7 @@ impl Watcher {
         change
     }
 
-    /// The units of what depends on these objects.
+    /// The units of the objects that depend on these objects.
     async fn dependents(&mut self, renamed: &[(Oid, Oid)]) -> std::result::Result<BTreeSet<Oid>, Failure> {
         if renamed.is_empty() {
             return Ok(BTreeSet::new());
@@ -280,14 +281,14 @@ impl Watcher {
     }
 }
 
-/// The objects that have another name than before.
+/// The objects whose names changed.
 fn renamed(known: &[Found], found: &[Found]) -> Vec<(Oid, Oid)> {
     let known: HashMap<_, &Arc<Id>> = known.iter().map(|one| (one.address, &one.object.id)).collect();
     let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
     renamed.map(|one| (one.address.0, one.address.1)).collect()
 }
 
-/// The only cell of an answer.
+/// The single cell of an answer.
 fn cell(answer: Answer) -> Option<String> {
     answer.rows.into_iter().flatten().next().flatten()
 }

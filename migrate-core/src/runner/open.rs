@@ -1,4 +1,4 @@
-//! Connects for a run, if necessary waiting for a server that is starting, and reads the ledger; both can be cancelled.
+//! Connects for a run, waits if necessary for a server that is starting, and reads the ledger. Both can be cancelled.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) async fn connect(database: &Database, options: &Options) -> Result<Se
     }
 }
 
-/// The state according to these rows of the ledger, unless reading them takes too long after cancellation.
+/// The state according to these rows of the ledger; fails if reading them takes too long after a cancellation.
 pub(super) async fn look(
     reading: impl Future<Output = Result<Option<(Vec<LedgerEntry>, i64)>>>,
     cancel: &Cancel,

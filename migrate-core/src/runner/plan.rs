@@ -1,4 +1,4 @@
-//! The plan: what will be run, and for which state of the ledger.
+//! The plan: what to run, and for which state of the ledger.
 
 mod planner;
 
@@ -47,7 +47,7 @@ pub struct Policy {
     /// Which down script to run if there are two.
     pub down_from: DownFrom,
     /// Accept a database with migrations that are newer than everything in the folder: this program is older than the
-    /// database. Nothing newer is changed; an older migration that is missing is still an error.
+    /// database. Nothing newer is changed. A missing older migration is still an error.
     pub allow_newer: bool,
     /// Accept a folder without migrations.
     pub allow_empty: bool,
@@ -86,7 +86,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step that starts from its beginning.
+    /// A step that starts at the beginning of its script.
     pub(super) fn new(
         direction: Direction,
         (version, name): (Version, String),
@@ -117,7 +117,7 @@ impl Plan {
         &self.warnings
     }
 
-    /// The migrations that it rolls back although they were never run here, but only recorded as applied.
+    /// The migrations that it rolls back although they were never run here, only recorded as applied.
     pub fn never_run(&self) -> &[Version] {
         &self.never_run
     }
@@ -142,7 +142,7 @@ impl Plan {
         self.has_ledger
     }
 
-    /// A plan of these steps for this state, made by `resolve` outside the usual rules.
+    /// A plan with these steps for this state, made by `resolve` outside the usual rules.
     pub(super) fn of(steps: Vec<Step>, state: &State) -> Self {
         let (newest, has_ledger, version) = (state.newest(), state.has_ledger(), state.version().cloned());
         Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger, version }

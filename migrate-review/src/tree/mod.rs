@@ -1,4 +1,4 @@
-//! Parsed statements: the names of the objects that they are about, the statements inside blocks and routines, and what
+//! Parsed statements: the names of the objects that they refer to, the statements inside blocks and routines, and what
 //! a script itself undoes.
 
 mod body;
@@ -30,7 +30,7 @@ pub struct Named {
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A table, a view, or what is used like one.
+    /// A table, a view, or an object that is used like one.
     Relation(Named),
     /// An index, which is in use if its table is in use.
     Index(Named),
@@ -80,7 +80,7 @@ pub(crate) fn relation_names(stmt: &Stmt) -> impl Iterator<Item = Named> {
     targets(stmt).into_iter().filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
 }
 
-/// What a statement is about; empty if it is about nothing that could exist already.
+/// What a statement is about; empty if it is about nothing that could already exist.
 pub(crate) fn targets(stmt: &Stmt) -> Vec<Target> {
     relations(stmt).or_else(|| indexes(stmt)).unwrap_or_else(|| others(stmt))
 }

@@ -1,4 +1,4 @@
-//! The shape of this repository: which crate may use which, modules without circles, files that fit into a head.
+//! The structure of this repository: which crate may use which, modules without cycles, and files of limited length.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use crate::explain::{Token, root, rust_files, tokens};
 use crate::support::sources;
 
-/// The crates, each above those that it may use.
+/// The crates, each listed after those that it may use.
 const LAYERS: [&str; 7] =
     ["migrate-base", "migrate-schema", "migrate-core", "migrate-review", "migrate-test", "migrate-cli", "xtask"];
 
-/// What a build script uses, and so stands beside the others.
+/// What a build script uses; it is therefore outside this order.
 const BESIDE: &str = "migrate-embed";
 
-/// The most lines of a file in the sources. Most have far fewer.
+/// The maximum number of lines of a source file. Most files have far fewer.
 const LONGEST: usize = 460;
 
-/// The crates of ours that a manifest names as dependencies of the library, not of its tests.
+/// Our own crates that a manifest names as dependencies of the library, not of its tests.
 fn uses(manifest: &str) -> Vec<String> {
     let (_, rest) = manifest.split_once("[dependencies]\n").unwrap();
     let section = rest.split("\n[").next().unwrap();
@@ -43,7 +43,7 @@ fn each_crate_uses_those_below_it() {
     assert!(!beside.contains("[dependencies]\n"), "{BESIDE} is what build scripts wait for");
 }
 
-/// The modules at the root of a crate, each with those that its files name with `crate::`, tests aside.
+/// The modules at the root of a crate, each with those that its files name with `crate::`, without tests.
 fn modules(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut files = Vec::new();
     rust_files(source, &mut files);
@@ -58,7 +58,7 @@ fn modules(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
         let named = named(&fs::read_to_string(path).unwrap()).into_iter();
         modules.entry(own.clone()).or_default().extend(named.filter(|one| *one != own && all.contains(one)));
     }
-    // What the root itself gathers is no use of it.
+    // What the root itself collects does not count as use.
     modules.remove("lib");
     modules.remove("main");
     modules
@@ -68,7 +68,7 @@ fn is_of_tests(path: &Path) -> bool {
     path.ends_with("tests.rs")
 }
 
-/// The words behind `crate::` in a text, up to its tests: those in braces as well.
+/// The words after `crate::` in a text, including those in braces, up to its tests.
 fn named(text: &str) -> Vec<String> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
     let words: Vec<String> = tokens(text)
@@ -103,7 +103,7 @@ fn named(text: &str) -> Vec<String> {
     named
 }
 
-/// Whether a module is reached from itself.
+/// Whether a module can be reached from itself.
 fn circle(modules: &BTreeMap<String, BTreeSet<String>>, from: &str) -> bool {
     let (mut open, mut seen) = (vec![from], BTreeSet::new());
     while let Some(one) = open.pop() {

@@ -31,7 +31,7 @@ fn what_is_planned_is_what_the_cases_say() {
     }
 }
 
-/// A case with its present outcome.
+/// A case with its actual outcome.
 fn planned(case: &str) -> String {
     let given: Vec<&str> = case.lines().filter(|line| !line.starts_with('>')).collect();
     let value = |key: &str| given.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).unwrap_or("");
@@ -87,7 +87,7 @@ fn words(file: &str) -> (&str, Vec<&str>) {
     (number, words.split(' ').collect())
 }
 
-/// The files of a migration, as name and text: the present ones if `now`, otherwise those at the time when it was
+/// The files of a migration, as name and text: the present files if `now`, otherwise the files at the time when it was
 /// applied.
 fn texts(file: &str, now: bool) -> Vec<(String, String)> {
     let (number, words) = words(file);
@@ -172,7 +172,7 @@ fn stored(state: &State, without: &str) -> BTreeMap<Version, Arc<str>> {
     let has_down = known.filter(|(_, down)| down.is_some()).map(|(version, _)| version);
     let of = |version: &Version| {
         let number = version.as_str().trim_start_matches("2025010100000").to_owned();
-        // It does not matter which of the texts it was if only the checksum is known.
+        // If only the checksum is known, it does not matter which of the texts it was.
         let plain = texts(&number, false).remove(1).1;
         (number != without).then(|| (version.clone(), plain.into()))
     };
@@ -210,7 +210,7 @@ fn findings(kind: &str, findings: &[Finding]) -> String {
     findings.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-/// A stale plan is repeated as long as another run makes progress, but not if none does or if something was already
+/// A stale plan is made again as long as another run makes progress, but not if no run does or if something was already
 /// done.
 #[test]
 fn a_plan_is_made_again_while_the_ledger_goes_on() {

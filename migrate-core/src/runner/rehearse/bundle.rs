@@ -1,4 +1,4 @@
-//! Many migrations in few messages.
+//! Runs many migrations in few messages.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Rehearsal {
     ///
     /// # Errors
     ///
-    /// Those of [`Rehearsal::run`]; the migrations before the failed one are done.
+    /// Those of [`Rehearsal::run`]; the migrations before the failed one stay applied.
     pub async fn climb(&mut self, migrations: &[Arc<Migration>]) -> Result<()> {
         self.run_all(migrations.iter(), Direction::Up).await.map_err(|(_, error)| error)
     }
@@ -34,7 +34,7 @@ impl Rehearsal {
     ///
     /// # Errors
     ///
-    /// Those of [`Rehearsal::run`], with how many were done before.
+    /// Those of [`Rehearsal::run`], with the number of migrations that were run before.
     pub async fn run_all(
         &mut self,
         migrations: impl Iterator<Item = &Arc<Migration>>,
@@ -69,8 +69,8 @@ impl Rehearsal {
         self.bundled(&mut bundle, done).await.map(drop)
     }
 
-    /// Runs a bundle and empties it; returns how many migrations it had. A message with a syntax error is refused
-    /// before anything of it runs, so the rest is then sent script by script, which shows the failing one.
+    /// Runs a bundle and empties it; returns how many migrations it had. The server rejects a message with a syntax
+    /// error before it runs any of it. The rest is then sent script by script, which shows the failing one.
     async fn bundled(
         &mut self,
         bundle: &mut Vec<(Step, Arc<Script>)>,
@@ -116,7 +116,7 @@ impl Rehearsal {
         let scripts: Vec<&Script> = steps.iter().map(|(_, script)| &***script).collect();
         let located = locate::in_message(&failure, &message, &scripts, running, answers.len() - before);
         let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
-        // If this fails too, the session is gone, and the next one is new.
+        // If this fails too, the session is lost and the next one is new.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
         if let Some(error) = guard::of_server(&failure) {
             return Err((running, error.at(Place::file(scripts[running].path()))));
