@@ -25,7 +25,7 @@ pub(super) fn compare(set: &MigrationSet, state: &State, allow_newer: bool) -> (
             None if is_newer(set, &applied.version) => newer.push(applied),
             None => problems.push(missing(set, applied)),
             Some(migration) => {
-                problems.extend(modified_up(migration, applied, before(state, applied)));
+                problems.extend(modified_up(migration, state, applied));
                 problems.extend(renamed(migration, applied));
                 warnings.extend(modified_down(migration, applied));
             }
@@ -90,17 +90,12 @@ pub(super) fn applied_then(applied: &Applied) -> String {
     format!("it was {what} at {} by {}", applied.at, applied.by)
 }
 
-/// The newest applied version that is older than this one.
-fn before<'a>(state: &'a State, applied: &Applied) -> Option<&'a Version> {
-    state.applied().rfind(|one| one.version < applied.version).map(|one| &one.version)
-}
-
 /// A path as an argument of a command.
 fn shell(path: &Path) -> String {
     hint::quote(&path.display().to_string())
 }
 
-fn modified_up(migration: &Migration, applied: &Applied, before: Option<&Version>) -> Option<Finding> {
+fn modified_up(migration: &Migration, state: &State, applied: &Applied) -> Option<Finding> {
     let recorded = applied.up_checksum.as_ref()?;
     (recorded != migration.up_checksum()).then(|| {
         Finding::error("modified", MODIFIED)
@@ -114,7 +109,7 @@ fn modified_up(migration: &Migration, applied: &Applied, before: Option<&Version
             .help(format!(
                 "or, if the data may change again: restore the file, run `cargo xtask rollback {}`, edit the file, \
                  and migrate",
-                before.map_or("--all".to_owned(), |before| format!("--to {before}"))
+                state.before(&applied.version).map_or("--all".to_owned(), |before| format!("--to {before}"))
             ))
     })
 }
@@ -293,7 +288,7 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
         0 => finding,
         above => finding.help(format!("`cargo xtask rollback -n {above}` rolls back what was run after it")),
     };
-    finding.help(match before(state, applied) {
+    finding.help(match state.before(version) {
         Some(before) => format!("to roll it back anyway, say how far: `cargo xtask rollback --to {before}`"),
         None => "to roll it back anyway: `cargo xtask rollback --all`".to_owned(),
     })

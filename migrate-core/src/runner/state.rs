@@ -147,6 +147,11 @@ impl State {
         self.applied.get(version)
     }
 
+    /// The newest applied version that is older than this one.
+    pub(super) fn before(&self, version: &Version) -> Option<&Version> {
+        self.applied.range(..version).next_back().map(|(version, _)| version)
+    }
+
     /// Whether the ledger records that a migration was applied with exactly these files.
     pub(super) fn knows(&self, migration: &Migration) -> bool {
         let is = |recorded: &Option<Checksum>, now: Option<&Checksum>| now.is_none() || recorded.as_ref() == now;
