@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
+use std::process::ExitCode;
 
 use crate::finding::Finding;
 
@@ -40,6 +41,25 @@ pub enum ErrorKind {
     Behind,
 }
 
+/// How a command ended. The numbers are documented in `--help` and never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The command succeeded.
+    Done = 0,
+    /// The command failed; the message says what was kept.
+    Failed = 1,
+    /// Wrong usage or configuration; nothing was run.
+    Usage = 2,
+    /// The command found something: problems, or pending migrations with `--exit-code`.
+    Found = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
 impl ErrorKind {
     /// The name of the kind, as in JSON: `statement`.
     pub fn as_str(self) -> &'static str {
@@ -58,19 +78,18 @@ impl ErrorKind {
         }
     }
 
-    /// The exit code of a program that ends with this error: 1 if it failed, 2 for wrong usage or configuration, 3 if
-    /// it found problems and ran nothing.
-    pub fn exit_code(self) -> u8 {
+    /// How a program that fails with it ends.
+    pub fn exit(self) -> Exit {
         match self {
-            Self::Configuration => 2,
-            Self::Files | Self::Plan | Self::Behind => 3,
+            Self::Configuration => Exit::Usage,
+            Self::Files | Self::Plan | Self::Behind => Exit::Found,
             Self::Connection
             | Self::Stale
             | Self::Lock
             | Self::Statement
             | Self::Code
             | Self::Ledger
-            | Self::Cancelled => 1,
+            | Self::Cancelled => Exit::Failed,
         }
     }
 }

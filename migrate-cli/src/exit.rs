@@ -1,31 +1,10 @@
 //! Exit codes, and the failures that a command can end with.
 
-use std::process::ExitCode;
-
+pub use migrate_base::error::Exit;
 use migrate_base::finding::Finding;
 use migrate_core::Error;
 use migrate_test::ServerError;
 use migrate_test::proof::ProofError;
-
-/// How a command ended. The numbers are documented in `--help` and never change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Exit {
-    /// The command succeeded.
-    Done = 0,
-    /// The command failed; the message says what was kept.
-    Failed = 1,
-    /// Wrong usage or configuration; nothing was run.
-    Usage = 2,
-    /// The command found something: problems, or pending migrations with `--exit-code`.
-    Found = 3,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -65,10 +44,7 @@ impl Failure {
         match self {
             Self::Here(exit, _) => *exit,
             Self::Server(_) => Exit::Failed,
-            Self::Core(error) => {
-                let code = error.kind().exit_code();
-                [Exit::Usage, Exit::Found].into_iter().find(|exit| *exit as u8 == code).unwrap_or(Exit::Failed)
-            }
+            Self::Core(error) => error.kind().exit(),
         }
     }
 

@@ -163,7 +163,7 @@ pub(crate) struct Change {
     /// The folder for the run record: the state before, what was done, and the state after
     #[arg(long, value_name = "DIR")]
     pub(crate) record: Option<PathBuf>,
-    /// The same under its name of before, which one release still understands
+    /// The old name of --record, which this release still accepts
     #[arg(long, value_name = "DIR", hide = true, conflicts_with = "record")]
     pub(crate) audit: Option<PathBuf>,
 }

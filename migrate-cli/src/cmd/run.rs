@@ -45,7 +45,7 @@ pub(super) struct Wish {
     pub(super) reason: Option<String>,
     /// The folder for the run record.
     pub(super) record: Option<PathBuf>,
-    /// The option that has another name now, if it was given.
+    /// The finding for an option that was given by its old name.
     pub(super) renamed: Option<Finding>,
 }
 

@@ -220,28 +220,31 @@ impl From<LedgerEntry> for Unfinished {
 pub(super) mod tests {
     use super::*;
 
-    /// A ledger in shorthand: `applied 1 up`, `progress 2 up 1`; the number at the end is the statement.
-    pub(crate) fn state(rows: &[&str]) -> State {
-        let entries = rows.iter().zip(1..).map(|(row, id)| {
-            let mut words = row.split(' ');
-            let event = words.next().unwrap().parse().unwrap();
-            let version: Version = words.next().unwrap().parse().unwrap();
-            let direction = if words.next() == Some("down") { Direction::Down } else { Direction::Up };
-            LedgerEntry {
-                id,
-                event,
-                direction,
-                name: format!("m{version}"),
-                version,
-                statement: words.next().map(|n| n.parse().unwrap()),
-                up_checksum: None,
-                down_checksum: None,
-                at: String::new(),
-                by: String::new(),
-                note: None,
-            }
-        });
-        State::derive(Some((entries.collect(), rows.len() as i64)))
+    /// A row of a ledger in shorthand: `applied 1`, `progress 2 up 1`, `failed 2 down 1`; the number at the end is the
+    /// statement.
+    pub(in crate::runner) fn entry(row: &str, id: i64) -> LedgerEntry {
+        let mut words = row.split(' ');
+        let event: Event = words.next().unwrap().parse().unwrap();
+        let version: Version = words.next().unwrap().parse().unwrap();
+        let is_down = words.next() == Some("down") || event == Event::RolledBack;
+        LedgerEntry {
+            id,
+            event,
+            direction: if is_down { Direction::Down } else { Direction::Up },
+            name: format!("m{version}"),
+            version,
+            statement: words.next().map(|n| n.parse().unwrap()),
+            up_checksum: None,
+            down_checksum: None,
+            at: String::new(),
+            by: String::new(),
+            note: None,
+        }
+    }
+
+    fn state(rows: &[&str]) -> State {
+        let entries = rows.iter().zip(1..).map(|(row, id)| entry(row, id)).collect();
+        State::derive(Some((entries, rows.len() as i64)))
     }
 
     fn versions(state: &State) -> Vec<&str> {

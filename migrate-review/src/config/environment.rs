@@ -45,7 +45,7 @@ pub struct Environment {
     pub fingerprint: bool,
     /// The folder of run records, relative to the file that names it.
     pub record: Option<PathBuf>,
-    /// The same under its name of before, which one release still understands.
+    /// The same by its old name, which this release still accepts.
     #[serde(rename = "audit")]
     pub(super) old_record: Option<Spanned<PathBuf>>,
     /// Up to how many rows a table is counted for a plan and a run record; larger tables are estimated.

@@ -65,7 +65,7 @@ pub struct Config {
     pub contacts: Vec<Contact>,
     /// The consumers that share the database, by name.
     pub consumers: BTreeMap<String, Declared>,
-    /// The keys that have another name now, each with its place; they still work.
+    /// A finding for each key that was renamed and is given by its old name, which still works.
     pub renamed: Vec<Finding>,
     environments: BTreeMap<String, Environment>,
 }
@@ -227,7 +227,7 @@ fn named(
     declared.collect()
 }
 
-/// The finding for a key or an option that has another name now.
+/// The finding for a key or an option that was renamed.
 pub fn renamed(old: &str, new: &str) -> Finding {
     Finding::warning("config-renamed", format!("`{old}` is now called `{new}`"))
         .note("the old name still works in this release")

@@ -78,7 +78,7 @@ impl Declared {
     ///
     /// [`migrate_base::error::ErrorKind::Configuration`] with line and column for an invalid file.
     pub fn read(path: &Path, text: &str) -> Result<Self> {
-        let written: Written = toml::from_str(text).map_err(|error| wrong(path, text, &error))?;
+        let written: WrittenDeclaration = toml::from_str(text).map_err(|error| wrong(path, text, &error))?;
         Ok(written.at(Place::file(path), &redact(text).into()))
     }
 }
@@ -86,7 +86,7 @@ impl Declared {
 /// The keys as in the file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct Written {
+pub(crate) struct WrittenDeclaration {
     sql: Vec<Spanned<String>>,
     sqlx: Option<Spanned<String>>,
     role: Option<Spanned<String>>,
@@ -96,7 +96,7 @@ pub(crate) struct Written {
     style: Option<Style>,
 }
 
-impl Written {
+impl WrittenDeclaration {
     /// Adds the places in the file.
     pub(crate) fn at(self, place: Place, text: &Arc<str>) -> Declared {
         let said = |one: Spanned<String>| {

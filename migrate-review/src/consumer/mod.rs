@@ -29,7 +29,7 @@ use migrate_base::ident::QualifiedName;
 pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch, Written};
 pub use capture::{Captured, capture};
 pub use compare::{Difference, Weight, differences, meaning};
-pub(crate) use declared::Written as WrittenDeclaration;
+pub(crate) use declared::WrittenDeclaration;
 pub use declared::{Declared, Said, Style};
 pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};
 pub use load::{Consumers, FOLDER, load, read};

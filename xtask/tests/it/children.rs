@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::support::{Project, SECRET, Said, said, sources};
+use crate::support::{Project, SECRET, Said, root, said, sources};
 
 /// A process and all its descendants, by parent pid.
 fn family(of: &[u32]) -> BTreeSet<u32> {
@@ -84,7 +84,7 @@ fn servers_of_binaries_know_none_of_our_secrets() {
 
 #[test]
 fn only_one_place_starts_processes() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     let mut folders = sources();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {

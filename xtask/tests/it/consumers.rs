@@ -2,7 +2,6 @@
 //! reported.
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use migrate_review::config::Config;
@@ -11,7 +10,7 @@ use migrate_test::provider::{account::Account, binaries::Binaries, cluster::Clus
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnectOptions;
 
-use crate::support::{Project, SECRET};
+use crate::support::{Project, SECRET, root};
 
 /// A project whose migrate.toml has this text, and files.
 fn project(config: &str, files: &[(&str, &str)]) -> Project {
@@ -60,7 +59,7 @@ fn billing() -> Project {
 #[test]
 fn the_consumer_of_this_repository_asks_what_the_newest_schema_answers() {
     let project = Project::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     project.run(&["migrate", "--migrations", root.join("migrations").to_str().unwrap()]).ok();
     let loaded = consumer::load(root, &Config::load(None, root).unwrap().consumers);
     assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);

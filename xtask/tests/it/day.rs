@@ -5,17 +5,12 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{Project, SECRET};
+use crate::support::{Project, SECRET, root};
 
 /// The name of the database in the page.
 const SHOWN: &str = "deploy@db.example.org/shop";
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// A part of the page.
 enum Piece<'a> {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use migrate_review::lint;
 
-use crate::support::{said, sources};
+use crate::support::{root, said, sources};
 
 /// The calls that take a code, and the position of that argument. A function in a file with a parameter
 /// `code: &'static str` is another such call, in that file.
@@ -38,10 +38,6 @@ pub(crate) enum Token {
 struct Source {
     path: PathBuf,
     tokens: Vec<Token>,
-}
-
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn explain(arguments: &[&str]) -> String {

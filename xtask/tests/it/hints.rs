@@ -9,8 +9,8 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use migrate_base::hint;
 
-use crate::explain::{Token, root, rust_files, tokens};
-use crate::support::{Project, SECRET, Said, said, sources};
+use crate::explain::{Token, rust_files, tokens};
+use crate::support::{Project, SECRET, Said, root, said, sources};
 
 /// Possible replacements for a value in a text.
 const VALUES: [&str; 5] = ["20250101000000", "name", "", "--env name", "status"];

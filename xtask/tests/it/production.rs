@@ -393,7 +393,7 @@ fn a_restart_of_the_server_is_on_record_and_nothing_is_half_done() {
     project.end();
 }
 
-/// The names of before are understood, do the same, and are reported with the new ones.
+/// The old names are accepted, do the same, and are reported with the new ones.
 #[test]
 fn the_old_names_of_the_run_record_still_work() {
     let project = Project::new();

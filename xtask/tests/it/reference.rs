@@ -1,13 +1,11 @@
 //! The reference set of this repository: up, down with its data, and up again.
 
-use std::path::Path;
-
-use crate::support::Project;
+use crate::support::{Project, root};
 
 #[test]
 fn it_goes_up_is_seeded_goes_down_and_up_again() {
     let project = Project::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     let (migrations, seed) = (root.join("migrations"), root.join("seeds/development.sql"));
     let folder = ["--migrations", migrations.to_str().unwrap()];
     let run = |arguments: &[&str]| project.run(&[arguments, &folder].concat()).ok();

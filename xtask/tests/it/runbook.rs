@@ -11,7 +11,7 @@ use migrate_core::ours;
 use migrate_schema::{self as schema, Change, Schema, Sides};
 use rstest::rstest;
 
-use crate::support::{Project, Said, said};
+use crate::support::{Project, Said, root, said};
 
 /// The psql that belongs to the server of the tests, or the one of this machine.
 pub(crate) fn psql(project: &Project, arguments: &[&str]) -> Command {
@@ -113,7 +113,7 @@ fn copy(from: &Path, project: &Project, without: &str) {
 
 #[test]
 fn the_reference_set_goes_up_and_down_by_hand() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = root();
     let (command, hand) = twins(|project| copy(&root.join("migrations"), project, ".rs"));
     command.run(&["migrate"]).ok();
     by_hand(&hand, &["--for", "migrate"]).ok();
@@ -357,7 +357,7 @@ fn data_are_kept_and_brought_back_by_hand() {
 #[test]
 fn what_cannot_be_written_down_is_said() {
     let project = Project::new();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("migrations"), &project, "mod.rs");
+    copy(&root().join("migrations"), &project, "mod.rs");
     project.run(&["migrate"]).ok();
     let said = project.run(&["runbook", "-n", "4"]);
     assert!(said.code == 3 && said.err.contains("runbook-code") && said.out.is_empty(), "{said:?}");

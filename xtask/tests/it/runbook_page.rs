@@ -3,11 +3,10 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use crate::runbook::{psql, tables, three, version};
-use crate::support::{Project, Said, said};
+use crate::support::{Project, Said, root, said};
 
 /// The blocks of the page by name, and which of them were run.
 struct Page {
@@ -36,10 +35,6 @@ impl Page {
         project.write("page.sql", names.iter().map(block).collect::<String>());
         said(psql(project, &["-At", "-v", "ON_ERROR_STOP=1", "-f", "page.sql"]).output().unwrap())
     }
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn set(number: u64) -> String {

@@ -15,10 +15,14 @@ pub(crate) const SECRET: &str = "hunter2-s3cret";
 /// How the command line names the test's database.
 const DATABASE: [&str; 2] = ["--database", "env:TEST_DATABASE_URL"];
 
+/// The folder of this repository.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
 /// The sources of all crates of this repository.
 pub(crate) fn sources() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let folders = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let folders = fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
     let mut all: Vec<PathBuf> =
         folders.filter(|folder| folder.join("Cargo.toml").is_file()).map(|folder| folder.join("src")).collect();
     all.sort();

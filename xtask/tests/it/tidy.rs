@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::explain::{Token, root, rust_files, tokens};
-use crate::support::sources;
+use crate::explain::{Token, rust_files, tokens};
+use crate::support::{root, sources};
 
 /// The crates, each listed after those that it may use.
 const LAYERS: [&str; 7] =

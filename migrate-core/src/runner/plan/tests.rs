@@ -12,6 +12,7 @@ use migrate_base::error::{Error, ErrorKind};
 use super::*;
 use crate::ledger::{Event, LedgerEntry};
 use crate::runner::obstacle;
+use crate::runner::state::tests::entry;
 use crate::source::{Checksum, MigrationSet};
 
 /// The version that a case calls `7` is this one, ending in 7.
@@ -131,29 +132,19 @@ fn folder(files: &[String]) -> MigrationSet {
 /// files.
 fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> State {
     let entries = rows.iter().zip(1..).map(|(row, id)| {
-        let mut words = row.split(' ');
-        let event: Event = words.next().unwrap().parse().unwrap();
-        let number = words.next().unwrap();
-        let file = files.iter().find(|file| self::words(file).0 == number).cloned();
-        let texts = texts(&file.unwrap_or_else(|| number.to_owned()), false);
+        let plain = entry(row, id);
+        let number = plain.version.to_string();
+        let file = files.iter().find(|file| words(file).0 == number).unwrap_or(&number);
+        let texts = texts(file, false);
         let checksum = |at: usize| texts.get(at).map(|(_, text)| Checksum::of(text));
-        let direction = match words.next() {
-            Some("down") => Direction::Down,
-            _ if event == Event::RolledBack => Direction::Down,
-            _ => Direction::Up,
-        };
         LedgerEntry {
-            id,
-            event,
-            direction,
-            version: version(number),
-            name: format!("m{number}"),
-            statement: words.next().map(|statement| statement.parse().unwrap()),
+            version: version(&number),
             up_checksum: checksum(0),
             down_checksum: checksum(1),
             at: "noon".to_owned(),
             by: "ann".to_owned(),
-            note: (event == Event::Failed).then(|| "division by zero".to_owned()),
+            note: (plain.event == Event::Failed).then(|| "division by zero".to_owned()),
+            ..plain
         }
     });
     let mut state = State::derive((!is_missing).then(|| (entries.collect(), rows.len() as i64)));
