@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, Row, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -120,15 +121,18 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     let seconds = PATIENCE.as_secs();
-    let error =
-        failure.explain(ErrorKind::Ledger, "ledger-locked", &format!("read the ledger {ledger} within {seconds} s"));
+    let error = failure.explain(
+        ErrorKind::Ledger,
+        codes::LEDGER_LOCKED,
+        &format!("read the ledger {ledger} within {seconds} s"),
+    );
     error.note(
         "a migration run never takes such a lock on the ledger; VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
     )
 }
 
 fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
-    let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
+    let error = failure.explain(ErrorKind::Ledger, codes::LEDGER_UNREADABLE, &format!("read the ledger {ledger}"));
     match lacking {
         Some((told, grant)) => error.note(told).help_instead(format!("grant the missing rights: {grant}")),
         None => error,
@@ -138,7 +142,7 @@ fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, Str
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
     Error::new(
         ErrorKind::Ledger,
-        Finding::error("ledger-unreadable", format!("the ledger {ledger} has an invalid row: {what}"))
+        Finding::new(codes::LEDGER_UNREADABLE, format!("the ledger {ledger} has an invalid row: {what}"))
             .help("a newer version of Roundtrip may have written it: use that version")
             .help("is the table really a Roundtrip ledger? `ledger` in migrate.toml names it"),
     )

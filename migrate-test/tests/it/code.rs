@@ -94,6 +94,6 @@ async fn an_executable_without_it_says_so_before_anything_runs() {
     let database = TestDatabase::create().await.unwrap();
     let error =
         runner(&database, CodeMigrations::none()).await.run(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Plan, "no-code"));
+    assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Plan, "no-code"));
     database.drop_now().await.unwrap();
 }
