@@ -2,53 +2,9 @@
 //!
 //! `migrate-cli/src/explain` has a page for each. The rules for SQL have codes of their own, beside each rule.
 
-use std::fmt;
-
 use crate::finding::Severity;
 
-/// A stable identifier of what was found, such as `file-name`; scripts may match on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code {
-    name: &'static str,
-    severity: Severity,
-}
-
-impl Code {
-    /// A code with this name. Findings with it have this severity unless they say otherwise.
-    ///
-    /// Only this table and the rules for SQL make codes: anything else would have no page.
-    pub const fn new(name: &'static str, severity: Severity) -> Self {
-        Self { name, severity }
-    }
-
-    /// The code as a word: `file-name`.
-    pub const fn as_str(self) -> &'static str {
-        self.name
-    }
-
-    /// The severity of findings with this code.
-    pub const fn severity(self) -> Severity {
-        self.severity
-    }
-}
-
-impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name)
-    }
-}
-
-impl PartialEq<str> for Code {
-    fn eq(&self, other: &str) -> bool {
-        self.name == other
-    }
-}
-
-impl PartialEq<&str> for Code {
-    fn eq(&self, other: &&str) -> bool {
-        self.name == *other
-    }
-}
+pub use crate::finding::Code;
 
 macro_rules! codes {
     ($($name:ident: $severity:ident $text:literal;)*) => {

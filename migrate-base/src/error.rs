@@ -96,9 +96,9 @@ impl ErrorKind {
 }
 
 /// A failure: its kind, the findings that explain it, and what was done before it happened.
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorImpl>);
 
-struct Inner {
+struct ErrorImpl {
     kind: ErrorKind,
     findings: Vec<Finding>,
     sqlstate: Option<String>,
@@ -114,7 +114,7 @@ impl Error {
 
     /// Creates a failure with several findings.
     pub fn of(kind: ErrorKind, findings: Vec<Finding>) -> Self {
-        Self(Box::new(Inner { kind, findings, sqlstate: None, carried: None, source: None }))
+        Self(Box::new(ErrorImpl { kind, findings, sqlstate: None, carried: None, source: None }))
     }
 
     /// Attaches the error that caused this one.

@@ -8,8 +8,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::codes::Code;
-
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -29,6 +27,50 @@ impl Severity {
             Self::Warning => "warning",
             Self::Error => "error",
         }
+    }
+}
+
+/// A stable identifier of what was found, such as `file-name`; scripts may match on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code {
+    name: &'static str,
+    severity: Severity,
+}
+
+impl Code {
+    /// A code with this name. Findings with it have this severity unless they say otherwise.
+    ///
+    /// Only this table and the rules for SQL make codes: anything else would have no page.
+    pub const fn new(name: &'static str, severity: Severity) -> Self {
+        Self { name, severity }
+    }
+
+    /// The code as a word: `file-name`.
+    pub const fn as_str(self) -> &'static str {
+        self.name
+    }
+
+    /// The severity of findings with this code.
+    pub const fn severity(self) -> Severity {
+        self.severity
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+impl PartialEq<str> for Code {
+    fn eq(&self, other: &str) -> bool {
+        self.name == other
+    }
+}
+
+impl PartialEq<&str> for Code {
+    fn eq(&self, other: &&str) -> bool {
+        self.name == *other
     }
 }
 
@@ -100,12 +142,12 @@ impl fmt::Display for Finding {
 #[derive(Debug, Clone)]
 pub struct Place {
     path: PathBuf,
-    part: Option<Part>,
+    part: Option<SourceSpan>,
 }
 
 /// The text of a file and the relevant byte range.
 #[derive(Debug, Clone)]
-pub struct Part {
+pub struct SourceSpan {
     text: Arc<str>,
     span: Range<usize>,
     label: String,
@@ -124,7 +166,7 @@ impl Place {
     pub fn within(path: impl Into<PathBuf>, text: Arc<str>, span: Range<usize>) -> Self {
         let start = text.floor_char_boundary(span.start.min(text.len()));
         let end = text.ceil_char_boundary(span.end.clamp(start, text.len()));
-        Self { path: path.into(), part: Some(Part { text, span: start..end, label: String::new() }) }
+        Self { path: path.into(), part: Some(SourceSpan { text, span: start..end, label: String::new() }) }
     }
 
     /// Sets the label next to the caret.

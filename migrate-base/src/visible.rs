@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 /// Whether a character is invisible or has an effect: control characters, direction changes, marks without width.
 ///
-/// Line breaks and tabs are not included: see [`line`].
+/// Line breaks and tabs are not included: see [`line()`].
 pub fn is_hidden(char: char) -> bool {
     match char {
         '\n' | '\t' | ' '..='~' => false,

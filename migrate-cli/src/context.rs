@@ -9,15 +9,17 @@ use migrate_base::finding::{Finding, Place};
 use migrate_core::ledger::Actor;
 use migrate_core::runner::{Observer, Progress};
 use migrate_core::source::Layout;
-use migrate_core::{Cancel, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options, Policy};
+use migrate_core::{
+    CancelHandle, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options, RunPolicy,
+};
 use migrate_review::config::{Config, DatabaseSource, Environment};
-use migrate_test::{Endpoint, Managed, Source};
+use migrate_test::{Endpoint, ManagedServer, ProviderChoice};
 
-use crate::cli::Global;
+use crate::cli::GlobalArgs;
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
 use crate::invocation;
-use crate::output::{Output, printer};
+use crate::output::{CliOutput, printer};
 
 /// The application name of our sessions in `pg_stat_activity` and in the ledger.
 pub(crate) const APPLICATION: &str = "roundtrip";
@@ -42,12 +44,12 @@ pub(crate) struct Context<'a> {
     wait: Duration,
     /// The same as given on the command line, if it was given.
     given_wait: Option<Duration>,
-    pub(crate) output: &'a Output,
+    pub(crate) output: &'a CliOutput,
 }
 
 impl<'a> Context<'a> {
     /// Reads the configuration and selects the environment; opens no connection.
-    pub(crate) fn new(global: &Global, output: &'a Output) -> Result<Self> {
+    pub(crate) fn new(global: &GlobalArgs, output: &'a CliOutput) -> Result<Self> {
         let folder = std::env::current_dir()
             .map_err(|error| Failure::usage(codes::FOLDER, format!("the current folder cannot be read: {error}")))?;
         let config = Config::load(global.config.as_deref(), &folder)?;
@@ -101,7 +103,7 @@ impl<'a> Context<'a> {
 
     /// Connects, and starts the managed server if there is one and it is not running. Meanwhile, another thread reads
     /// the migrations.
-    pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: Run) -> Result<Migrator> {
+    pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: MigratorOptions) -> Result<Migrator> {
         let given = run.set.take();
         let loading = self.load(given.clone());
         let actor = Actor::from_environment(APPLICATION);
@@ -117,7 +119,7 @@ impl<'a> Context<'a> {
             restore_kept: !run.leave_kept,
             reason: run.reason,
             actor,
-            observer: Arc::new(Announcing { output: self.output.clone(), inner: run.observer }),
+            observer: Arc::new(WaitObserver { output: self.output.clone(), inner: run.observer }),
             cancel: run.cancel,
         };
         let Some(managed) = self.managed()? else {
@@ -145,8 +147,8 @@ impl<'a> Context<'a> {
     }
 
     /// The policy of the environment; `allow_newer` is the option on the command line.
-    pub(crate) fn policy(&self, allow_newer: bool) -> Policy {
-        Policy { allow_newer: allow_newer || self.environment.allow_newer, ..Policy::default() }
+    pub(crate) fn policy(&self, allow_newer: bool) -> RunPolicy {
+        RunPolicy { allow_newer: allow_newer || self.environment.allow_newer, ..RunPolicy::default() }
     }
 
     /// The migrations. It is an error if there are none.
@@ -174,7 +176,7 @@ impl<'a> Context<'a> {
     }
 
     /// Starts the managed server and creates the database of this environment.
-    pub(crate) async fn start(&self, managed: &Managed) -> Result<Endpoint> {
+    pub(crate) async fn start(&self, managed: &ManagedServer) -> Result<Endpoint> {
         let output = self.output;
         let endpoint = managed.up(&mut |progress| output.server(&progress)).await?;
         managed.ensure_database(&endpoint, &self.name).await?;
@@ -182,14 +184,14 @@ impl<'a> Context<'a> {
     }
 
     /// The managed server, if the database of the environment is a managed one.
-    pub(crate) fn managed(&self) -> Result<Option<Managed>> {
+    pub(crate) fn managed(&self) -> Result<Option<ManagedServer>> {
         let source = match &self.environment.database {
-            DatabaseSource::Auto => Source::Auto,
-            DatabaseSource::Local => Source::Local,
-            DatabaseSource::Docker(image) => Source::Docker(image.clone()),
+            DatabaseSource::Auto => ProviderChoice::Auto,
+            DatabaseSource::Local => ProviderChoice::Local,
+            DatabaseSource::Docker(image) => ProviderChoice::Docker(image.clone()),
             DatabaseSource::Variable(_) | DatabaseSource::Url(_) => return Ok(None),
         };
-        Ok(Some(Managed::new(&self.config.project, source)?))
+        Ok(Some(ManagedServer::new(&self.config.project, source)?))
     }
 
     /// The name of the database in messages: that of its environment, or its own name if it was given on the command
@@ -262,12 +264,12 @@ fn own_name(source: &DatabaseSource) -> Option<String> {
 }
 
 /// Reports the wait for a starting server, and passes all other progress on to the inner observer.
-struct Announcing {
-    output: Output,
+struct WaitObserver {
+    output: CliOutput,
     inner: Arc<dyn Observer>,
 }
 
-impl Observer for Announcing {
+impl Observer for WaitObserver {
     fn hear(&self, progress: &Progress<'_>) {
         match progress {
             Progress::Unreachable(database, why, left) => self.output.unreachable(database, why, *left),
@@ -285,7 +287,7 @@ fn source(text: &str) -> Result<DatabaseSource> {
 }
 
 /// What a command needs from a migrator.
-pub(crate) struct Run {
+pub(crate) struct MigratorOptions {
     /// The migrations, if they are not those of the folder.
     pub(crate) set: Option<MigrationSet>,
     pub(crate) lock_wait: Option<Duration>,
@@ -296,14 +298,14 @@ pub(crate) struct Run {
     /// The reason, for the ledger.
     pub(crate) reason: Option<String>,
     pub(crate) observer: Arc<dyn Observer>,
-    pub(crate) cancel: Cancel,
+    pub(crate) cancel: CancelHandle,
 }
 
-impl Run {
+impl MigratorOptions {
     /// For a command that only reads.
     pub(crate) fn reading() -> Self {
-        let observer = Arc::new(migrate_core::runner::Silent);
-        let (keep_data, leave_kept, cancel) = (false, false, Cancel::new());
+        let observer = Arc::new(migrate_core::runner::SilentObserver);
+        let (keep_data, leave_kept, cancel) = (false, false, CancelHandle::new());
         Self { set: None, lock_wait: None, keep_data, leave_kept, reason: None, observer, cancel }
     }
 }

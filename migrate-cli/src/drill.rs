@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::ours;
-use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options, Policy, Target, Version};
-use migrate_schema::{self as schema, Change, Schema, Sides};
-use migrate_test::provider::child::{Needs, command};
-use migrate_test::{Replay, TestDatabase, statement_limit};
+use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options, RunPolicy, Target, Version};
+use migrate_schema::{self as schema, Schema, SchemaChange, SideNames};
+use migrate_test::provider::child::{ChildEnvironment, command};
+use migrate_test::{ReplaySettings, TestDatabase, statement_limit};
 
 use crate::exit::{Failure, Result};
 
@@ -34,7 +34,7 @@ pub(crate) struct Exercise {
     /// The version of the environment.
     pub(crate) from: Option<Version>,
     pub(crate) target: Target,
-    pub(crate) policy: Policy,
+    pub(crate) policy: RunPolicy,
 }
 
 impl Exercise {
@@ -43,7 +43,7 @@ impl Exercise {
         loop {
             match self.once().await {
                 // The chain itself creates a schema that the environment already has.
-                Err(Failure::Core(error)) if Replay::give_way(&error) => {}
+                Err(Failure::Core(error)) if ReplaySettings::give_way(&error) => {}
                 outcome => return outcome,
             }
         }
@@ -96,8 +96,8 @@ impl Exercise {
 
     async fn schemas(&self, hand: &TestDatabase, command: &TestDatabase) -> Result<Vec<String>> {
         let (by_hand, by_command) = (self.schema(hand).await?, self.schema(command).await?);
-        let change = Change::between(&by_command, &by_hand);
-        Ok(change.sentences(Sides { before: "by the command", after: "by hand" }))
+        let change = SchemaChange::between(&by_command, &by_hand);
+        Ok(change.sentences(SideNames { before: "by the command", after: "by hand" }))
     }
 
     async fn schema(&self, database: &TestDatabase) -> Result<Schema> {
@@ -119,7 +119,7 @@ fn psql(url: &str, script: &str) -> Result<()> {
     let file = tempfile::NamedTempFile::new().map_err(|error| cannot("the script cannot be written", error))?;
     std::fs::write(file.path(), script).map_err(|error| cannot("the script cannot be written", error))?;
     let (address, password) = migrate_base::db::without_password(url)?;
-    let mut psql = command("psql", Needs::Nothing);
+    let mut psql = command("psql", ChildEnvironment::Nothing);
     psql.args(["-X", "-d", &address, "-f"]).arg(file.path()).stdin(Stdio::null());
     psql.envs(password.map(|password| ("PGPASSWORD", password)));
     let output = psql.output().map_err(|error| {

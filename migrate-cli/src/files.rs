@@ -12,15 +12,15 @@ use migrate_core::Version;
 use crate::exit::{Failure, Result};
 
 /// A file that is not yet written: its name and its text.
-pub(crate) type Draft = (String, String);
+pub(crate) type FileDraft = (String, String);
 
 /// The two files of a migration.
-pub(crate) fn pair(version: &Version, name: &str, up: String, down: String) -> [Draft; 2] {
+pub(crate) fn pair(version: &Version, name: &str, up: String, down: String) -> [FileDraft; 2] {
     [(format!("{version}_{name}.up.sql"), up), (format!("{version}_{name}.down.sql"), down)]
 }
 
 /// Writes files into the migrations folder, which is created if it is missing.
-pub(crate) fn write(folder: &Path, drafts: &[Draft]) -> Result<Vec<PathBuf>> {
+pub(crate) fn write(folder: &Path, drafts: &[FileDraft]) -> Result<Vec<PathBuf>> {
     fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
     let mut written = Vec::new();
     for (name, text) in drafts {

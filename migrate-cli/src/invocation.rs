@@ -36,12 +36,12 @@ const AIMS: [&str; 5] = ["env", "database", "migrations", "layout", "config"];
 pub(crate) struct Invocation {
     program: String,
     matches: ArgMatches,
-    aims: Vec<Aim>,
+    aims: Vec<TargetOption>,
 }
 
 /// An option that selects what a command works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Aim {
+struct TargetOption {
     id: &'static str,
     /// The value as it was given.
     value: String,
@@ -51,7 +51,7 @@ struct Aim {
 
 /// Sets how this process was called. Only the first call counts.
 pub(crate) fn set(program: &str, matches: &ArgMatches) {
-    let aims = AIMS.into_iter().filter_map(|id| Aim::of(id, matches)).collect();
+    let aims = AIMS.into_iter().filter_map(|id| TargetOption::of(id, matches)).collect();
     let _ = INVOCATION.set(Invocation { program: program.to_owned(), matches: matches.clone(), aims });
 }
 
@@ -142,7 +142,7 @@ fn is_on_path(typed: &Path, name: &OsStr) -> bool {
     first.and_then(|file| same(&file)).unwrap_or(false)
 }
 
-impl Aim {
+impl TargetOption {
     /// The option, if it was given.
     fn of(id: &'static str, matches: &ArgMatches) -> Option<Self> {
         if matches.value_source(id).is_none_or(|source| source == ValueSource::DefaultValue) {
@@ -250,7 +250,7 @@ mod tests {
     fn called(program: &str, arguments: &[&str]) -> Invocation {
         let matches = Cli::command().get_matches_from([&["xtask"], arguments].concat());
         Cli::from_arg_matches(&matches).unwrap();
-        let aims = AIMS.into_iter().filter_map(|id| Aim::of(id, &matches)).collect();
+        let aims = AIMS.into_iter().filter_map(|id| TargetOption::of(id, &matches)).collect();
         Invocation { program: program.to_owned(), matches, aims }
     }
 

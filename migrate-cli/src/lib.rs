@@ -53,7 +53,7 @@ fn run(code: CodeMigrations) -> ExitCode {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
-    let output = output::Output::new(&cli.global);
+    let output = output::CliOutput::new(&cli.global);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(cmd::run(&cli, code, &output)),

@@ -8,9 +8,9 @@ use migrate_base::finding::{Finding, Place};
 use migrate_core::ours;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
 use migrate_review::config::DatabaseSource;
-use migrate_schema::{self as schema, Described, Fact, Id, Kind, Object};
-use migrate_test::shape::{self, Shadow};
-use migrate_test::{Replay, Setup};
+use migrate_schema::{self as schema, Fact, Id, Kind, Object, SchemaDescription};
+use migrate_test::shape::{self, ShadowDatabase};
+use migrate_test::{ReplaySettings, Setup};
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
@@ -56,7 +56,7 @@ async fn configured(context: &Context<'_>) -> Result<()> {
 
 /// From now on, replays chains under the settings of the database that they are compared with.
 pub(crate) async fn replay(database: &Database) -> Result<()> {
-    Replay::of(database).await?.begin();
+    ReplaySettings::of(database).await?.begin();
     Ok(())
 }
 
@@ -65,12 +65,12 @@ pub(crate) async fn replay(database: &Database) -> Result<()> {
 /// default one.
 ///
 /// What `[shadow]` sets up is also taken over from the environment, unless the chain changed it.
-pub(crate) async fn as_placed_in(mut made: Described, there: &Described) -> Result<Described> {
+pub(crate) async fn as_placed_in(mut made: SchemaDescription, there: &SchemaDescription) -> Result<SchemaDescription> {
     if let Some(start) = shape::start().await? {
         let untouched = made.schema.clone();
         made.schema = made.schema.as_in(&there.schema, |object| start.is_untouched(object, &untouched));
     }
-    let schemas = Replay::schemas();
+    let schemas = ReplaySettings::schemas();
     let is_plain = |object: &Object| object.fact("grants").is_none() && object.fact("comment").is_none();
     let touched: Vec<Arc<Id>> =
         made.schema.objects().filter(|object| !is_plain(object)).map(|object| object.id.clone()).collect();
@@ -80,7 +80,7 @@ pub(crate) async fn as_placed_in(mut made: Described, there: &Described) -> Resu
             && !touched.contains(&object.id)
     };
     made.schema = made.schema.as_in(&there.schema, taken);
-    if let Some(tablespace) = Replay::tablespace() {
+    if let Some(tablespace) = ReplaySettings::tablespace() {
         let stored = |object: &&Arc<Object>| {
             let other = there.schema.get(&object.id).and_then(|other| other.fact("tablespace"));
             object.fact("tablespace").is_none() && other == Some(&*tablespace)
@@ -98,12 +98,12 @@ pub(crate) async fn as_placed_in(mut made: Described, there: &Described) -> Resu
 }
 
 /// The schema of an environment, without the ledger. Nothing is written.
-pub(crate) async fn environment(context: &Context<'_>) -> Result<Described> {
+pub(crate) async fn environment(context: &Context<'_>) -> Result<SchemaDescription> {
     database(&context.reach().await?, context).await
 }
 
 /// The schema of a database, without the ledger of this environment. Nothing is written.
-pub(crate) async fn database(database: &Database, context: &Context<'_>) -> Result<Described> {
+pub(crate) async fn database(database: &Database, context: &Context<'_>) -> Result<SchemaDescription> {
     let mut described = schema::describe(database).await?;
     described.schema = ours::without(described.schema, &context.environment.ledger);
     Ok(described)
@@ -114,19 +114,19 @@ pub(crate) async fn migrations(
     set: &MigrationSet,
     code: &CodeMigrations,
     upto: Option<&Version>,
-) -> Result<Arc<Described>> {
+) -> Result<Arc<SchemaDescription>> {
     let migrations: Vec<_> = set.iter().filter(|one| upto.is_none_or(|upto| one.version() <= upto)).cloned().collect();
     Ok(shape::leads_to(&migrations, code).await?)
 }
 
 /// The schema that a script creates in an empty database.
-pub(crate) async fn file(path: &Path) -> Result<Described> {
+pub(crate) async fn file(path: &Path) -> Result<SchemaDescription> {
     let text = migrate_base::regular::read_to_string(path).map_err(|error| {
         Failure::usage(codes::SCHEMA_UNREADABLE, format!("{} cannot be read: {error}", path.display()))
             .help("write `file:` followed by an SQL file that creates the whole schema")
     })?;
     let text = migrate_base::sql::schema_script(path, &text)?;
-    let mut shadow = Shadow::for_script(&text).await?;
+    let mut shadow = ShadowDatabase::for_script(&text).await?;
     if let Err(error) = shadow.rehearsal().set_up(path, &text).await {
         if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
             return Err(Failure::Core(error.note(format!("the statement is in {}", path.display()))));

@@ -1,9 +1,9 @@
 //! Parts of JSON documents that several commands have in common.
 
-use migrate_core::audit::Record;
-use migrate_schema::ddl::Stage;
-use migrate_test::proof::Rests;
-use migrate_test::shape::{Difference, LeftOut};
+use migrate_core::audit::DdlRecord;
+use migrate_schema::ddl::DdlStage;
+use migrate_test::proof::ProofBasis;
+use migrate_test::shape::{DifferenceScript, LeftOut};
 use serde::Serialize;
 
 /// The evidence behind the data law and the path law.
@@ -24,8 +24,8 @@ struct WithoutRowsJson {
     why: String,
 }
 
-impl From<&Rests> for RestsJson {
-    fn from(rests: &Rests) -> Self {
+impl From<&ProofBasis> for RestsJson {
+    fn from(rests: &ProofBasis) -> Self {
         let without = rests.without.iter();
         let without = without.map(|one| WithoutRowsJson { table: one.table.clone(), why: one.why.clone() }).collect();
         Self {
@@ -61,21 +61,21 @@ pub(crate) fn left_out_json(one: &LeftOut) -> LeftOutJson {
 #[derive(Serialize)]
 pub(crate) struct SqlJson {
     pub(crate) proven: bool,
-    statements: Vec<StatementJson>,
+    statements: Vec<SqlStatementJson>,
     uncovered: Vec<String>,
     left_out: Vec<LeftOutJson>,
     remaining: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct StatementJson {
+struct SqlStatementJson {
     stage: &'static str,
     sql: String,
     hazards: Vec<String>,
 }
 
-pub(crate) fn sql_json(difference: &Difference) -> SqlJson {
-    let statements = difference.ddl.statements.iter().map(|one| StatementJson {
+pub(crate) fn sql_json(difference: &DifferenceScript) -> SqlJson {
+    let statements = difference.ddl.statements.iter().map(|one| SqlStatementJson {
         stage: stage(one.stage),
         sql: one.text.clone(),
         hazards: one.hazards.iter().map(|hazard| format!("{}: {}", hazard.parts().0, hazard.parts().1)).collect(),
@@ -92,7 +92,7 @@ pub(crate) fn sql_json(difference: &Difference) -> SqlJson {
 
 /// A record as JSON.
 #[derive(Serialize)]
-pub(crate) struct RecordJson {
+pub(crate) struct DdlRecordJson {
     at: String,
     transaction: u64,
     session_role: String,
@@ -107,8 +107,8 @@ pub(crate) struct RecordJson {
     migration: Option<String>,
 }
 
-impl From<Record> for RecordJson {
-    fn from(record: Record) -> Self {
+impl From<DdlRecord> for DdlRecordJson {
+    fn from(record: DdlRecord) -> Self {
         Self {
             at: record.at,
             transaction: record.transaction,
@@ -126,10 +126,10 @@ impl From<Record> for RecordJson {
     }
 }
 
-fn stage(stage: Stage) -> &'static str {
+fn stage(stage: DdlStage) -> &'static str {
     match stage {
-        Stage::Main => "main",
-        Stage::Concurrent => "concurrent",
-        Stage::Validate => "validate",
+        DdlStage::Main => "main",
+        DdlStage::Concurrent => "concurrent",
+        DdlStage::Validate => "validate",
     }
 }

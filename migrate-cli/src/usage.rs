@@ -11,7 +11,7 @@ use migrate_base::hint;
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 use crate::invocation;
-use crate::output::{Output, clean, printer, style};
+use crate::output::{CliOutput, clean, printer, style};
 
 /// Parses the arguments; the first one is the program.
 ///
@@ -59,7 +59,7 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
         let (message, rest) = message.split_once("\n\n").unwrap_or((message, ""));
         let failure = Failure::usage(codes::USAGE, message);
         let rest = rest.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
-        return Output::for_programs().failure(&rest.fold(failure, Failure::help));
+        return CliOutput::for_programs().failure(&rest.fold(failure, Failure::help));
     }
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => printer::help_beside(&help()),

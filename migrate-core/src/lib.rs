@@ -30,7 +30,7 @@ pub mod source;
 pub use migrate_base::db::{Database, PgConnection};
 pub use migrate_base::error::{Error, ErrorKind, Result};
 pub use runner::{
-    Cancel, CodeError, CodeMigration, CodeMigrations, Migrator, Options, Plan, Policy, RunReport, Target,
+    CancelHandle, CodeError, CodeMigration, CodeMigrations, Migrator, Options, Plan, RunPolicy, RunReport, Target,
 };
 pub use source::{MigrationSet, Version};
 

@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_base::codes;
-use migrate_base::db::{Answer, Database, Failure, Row, Session};
+use migrate_base::db::{Database, Session, SessionFailure, StatementAnswer, TextRow};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::ident::QualifiedName;
 
-use super::change::Change;
+use super::change::SchemaChange;
 use super::object::{Fact, Id, Kind, Object};
 use super::read::PLAIN;
-use super::row::Objects;
+use super::row::ObjectCollector;
 
 const PROBES: [&str; 2] = [
     concat!(include_str!("catalog/around/probe.sql"), include_str!("catalog/around/given_away.sql"), "))"),
@@ -35,7 +35,7 @@ const SEQUENCES: &str = "SELECT n.nspname, c.relname, t.relname, a.attname \
      LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
      WHERE c.relkind = 'S' AND c.oid >= 16384 AND c.relpersistence <> 't' ORDER BY 1, 2;";
 
-type Seen = BTreeMap<Arc<Id>, Arc<Object>>;
+type ObjectMap = BTreeMap<Arc<Id>, Arc<Object>>;
 
 /// Follows the surroundings of the schema of one database, on its own connection.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub struct Surroundings {
     /// How many of the queries are sent: a server that others use too is not read.
     queries: usize,
     probed: Vec<Option<String>>,
-    seen: Seen,
+    seen: ObjectMap,
 }
 
 /// The positions of the sequences of a database.
@@ -68,7 +68,7 @@ impl Surroundings {
     pub async fn open(database: &Database, of_server: bool) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let queries = if of_server { 2 } else { 1 };
-        let mut around = Self { session, queries, probed: Vec::new(), seen: Seen::new() };
+        let mut around = Self { session, queries, probed: Vec::new(), seen: ObjectMap::new() };
         around.prepare().await.map_err(unreadable)?;
         around.look().await?;
         Ok(around)
@@ -79,7 +79,7 @@ impl Surroundings {
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] if the server is gone, or refuses a query.
-    pub async fn look(&mut self) -> Result<Change> {
+    pub async fn look(&mut self) -> Result<SchemaChange> {
         self.advance().await.map_err(unreadable)
     }
 
@@ -89,7 +89,7 @@ impl Surroundings {
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] if the server is gone, or refuses a query.
-    pub async fn positions(&mut self, wanted: impl Fn(&Wanted<'_>) -> bool) -> Result<Positions> {
+    pub async fn positions(&mut self, wanted: impl Fn(&SequenceName<'_>) -> bool) -> Result<Positions> {
         self.read_positions(&wanted).await.map_err(unreadable)
     }
 
@@ -98,7 +98,7 @@ impl Surroundings {
         self.session.close().await;
     }
 
-    async fn prepare(&mut self) -> std::result::Result<(), Failure> {
+    async fn prepare(&mut self) -> std::result::Result<(), SessionFailure> {
         let mut message = String::from(
             "SET search_path TO pg_catalog; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
              SET default_transaction_read_only TO on; SET datestyle TO 'ISO'; SET timezone TO 'UTC';",
@@ -110,11 +110,11 @@ impl Surroundings {
         self.session.send(&message).await
     }
 
-    async fn advance(&mut self) -> std::result::Result<Change, Failure> {
+    async fn advance(&mut self) -> std::result::Result<SchemaChange, SessionFailure> {
         let probe: String = (0..self.queries).map(|n| format!("EXECUTE p{n};")).collect();
         let probed: Vec<Option<String>> = self.session.rows(&probe).await?.into_iter().flatten().collect();
         if probed == self.probed {
-            return Ok(Change::default());
+            return Ok(SchemaChange::default());
         }
         let all: String = (0..self.queries).map(|n| format!("EXECUTE a{n};")).collect();
         let seen = objects(self.session.results(&all).await?);
@@ -125,19 +125,19 @@ impl Surroundings {
 
     async fn read_positions(
         &mut self,
-        wanted: &dyn Fn(&Wanted<'_>) -> bool,
-    ) -> std::result::Result<Positions, Failure> {
+        wanted: &dyn Fn(&SequenceName<'_>) -> bool,
+    ) -> std::result::Result<Positions, SessionFailure> {
         let all = self.session.rows(SEQUENCES).await?.into_iter().filter_map(|row| {
             let mut cells = row.into_iter();
             let name = QualifiedName::new(cells.next()??, cells.next()??);
             let of = cells.next().flatten().zip(cells.next().flatten());
-            let is_wanted = wanted(&Wanted { schema: name.schema(), name: name.name(), of: pair(of.as_ref()) });
+            let is_wanted = wanted(&SequenceName { schema: name.schema(), name: name.name(), of: pair(of.as_ref()) });
             is_wanted.then_some((name, of))
         });
-        let all: Vec<Named> = all.collect();
+        let all: Vec<SequenceRow> = all.collect();
         let query: String = all.iter().map(|(name, _)| format!("SELECT last_value, is_called FROM {name};")).collect();
         let rows = if all.is_empty() { Vec::new() } else { self.session.rows(&query).await? };
-        let position = |((name, of), row): (Named, Row)| {
+        let position = |((name, of), row): (SequenceRow, TextRow)| {
             let id = Arc::new(Id::named(Kind::SequencePosition, name.schema(), name.name()));
             let cells = ["is called", "last value"].into_iter().zip(row.into_iter().rev());
             let facts = cells.map(|(name, value)| Fact { name: name.into(), value: value.unwrap_or_default().into() });
@@ -149,11 +149,11 @@ impl Surroundings {
 }
 
 /// A sequence, and the table and the column that own it.
-type Named = (QualifiedName, Option<(String, String)>);
+type SequenceRow = (QualifiedName, Option<(String, String)>);
 
 /// A sequence whose position may be wanted.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct SequenceName<'a> {
     /// Its schema.
     pub schema: &'a str,
     /// Its name.
@@ -168,8 +168,8 @@ fn pair(of: Option<&(String, String)>) -> Option<(&str, &str)> {
 
 impl Positions {
     /// What has changed later, in the sequences that exist both times.
-    pub fn until(&self, later: &Self) -> Change {
-        let mut change = Change::default();
+    pub fn until(&self, later: &Self) -> SchemaChange {
+        let mut change = SchemaChange::default();
         for (id, before) in &self.0 {
             if let Some(after) = later.0.get(id) {
                 change.put(id, Some(before.object.clone()), Some(after.object.clone()));
@@ -179,28 +179,28 @@ impl Positions {
     }
 
     /// The sequences.
-    pub fn sequences(&self) -> impl Iterator<Item = Wanted<'_>> {
-        self.0.iter().map(|(id, one)| Wanted { schema: &id.schema, name: &id.name, of: pair(one.of.as_ref()) })
+    pub fn sequences(&self) -> impl Iterator<Item = SequenceName<'_>> {
+        self.0.iter().map(|(id, one)| SequenceName { schema: &id.schema, name: &id.name, of: pair(one.of.as_ref()) })
     }
 }
 
 /// The objects that queries found. Built-in objects are included only if they are not as usual.
-fn objects(answers: Vec<Answer>) -> Seen {
-    let mut objects = Objects::default();
+fn objects(answers: Vec<StatementAnswer>) -> ObjectMap {
+    let mut objects = ObjectCollector::default();
     answers.iter().for_each(|answer| objects.take_all(answer));
     let found = objects.finish().into_iter().map(|one| one.object);
     let is_told = |object: &Object| object.id.kind != Kind::BuiltIn || !object.facts.is_empty();
     found.filter(is_told).map(|object| (object.id.clone(), Arc::new(object))).collect()
 }
 
-fn between(before: &Seen, after: &Seen) -> Change {
-    let mut change = Change::default();
+fn between(before: &ObjectMap, after: &ObjectMap) -> SchemaChange {
+    let mut change = SchemaChange::default();
     for id in before.keys().chain(after.keys()) {
         change.put(id, before.get(id).cloned(), after.get(id).cloned());
     }
     change
 }
 
-fn unreadable(failure: Failure) -> Error {
+fn unreadable(failure: SessionFailure) -> Error {
     failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the surroundings of the schema")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use migrate_base::db::Row;
+use migrate_base::db::TextRow;
 
 use super::row::Oid;
 use super::touched::{COMMENTED, CONSTRAINTS, INDEXES};
@@ -33,15 +33,15 @@ pub(super) struct Traces {
 }
 
 /// What the server returned about one catalog.
-struct Told {
+struct CatalogAnswer {
     catalog: String,
     count: usize,
     sum: i128,
-    rows: Vec<Part>,
+    rows: Vec<RowTrace>,
 }
 
 /// A row: its key, what it is a part of, and the constraint whose table is used instead.
-struct Part {
+struct RowTrace {
     key: i64,
     unit: Oid,
     via: Option<Oid>,
@@ -49,7 +49,7 @@ struct Part {
 
 impl Catalogs {
     /// Takes the answer to the query of [`touched`](super::touched).
-    pub(super) fn take(&mut self, rows: Vec<Row>) -> Traces {
+    pub(super) fn take(&mut self, rows: Vec<TextRow>) -> Traces {
         let mut traces = Traces::default();
         for told in rows.into_iter().filter_map(told) {
             let parts = told.rows.iter().map(|part| (part.key, self.unit(part))).collect();
@@ -78,7 +78,7 @@ impl Catalogs {
         COMMENTED.iter().any(|name| self.0.get(*name).is_some_and(|catalog| !catalog.rows.is_empty()))
     }
 
-    fn unit(&self, part: &Part) -> Oid {
+    fn unit(&self, part: &RowTrace) -> Oid {
         let of = |catalog: &str, object: Oid| self.0.get(catalog)?.rows.get(&i64::from(object)).copied();
         let table = part.via.and_then(|constraint| of(CONSTRAINTS, constraint)).filter(|unit| *unit != NO_UNIT);
         let unit = table.unwrap_or(part.unit);
@@ -118,7 +118,7 @@ impl Catalog {
     }
 }
 
-fn told(row: Row) -> Option<Told> {
+fn told(row: TextRow) -> Option<CatalogAnswer> {
     let mut cells = row.into_iter();
     let catalog = cells.next()??;
     let count = cells.next()??.parse().ok()?;
@@ -127,16 +127,16 @@ fn told(row: Row) -> Option<Told> {
     let part = |text: &str| {
         let mut parts = text.split(':');
         let (key, unit) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        Some(Part { key, unit, via: parts.next().and_then(|via| via.parse().ok()) })
+        Some(RowTrace { key, unit, via: parts.next().and_then(|via| via.parse().ok()) })
     };
-    Some(Told { catalog, count, sum, rows: rows.split(',').filter_map(part).collect() })
+    Some(CatalogAnswer { catalog, count, sum, rows: rows.split(',').filter_map(part).collect() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(catalog: &str, count: usize, sum: i64, rows: &str) -> Row {
+    fn row(catalog: &str, count: usize, sum: i64, rows: &str) -> TextRow {
         [catalog, &count.to_string(), &sum.to_string(), rows].map(|cell| Some(cell.to_owned())).to_vec()
     }
 

@@ -11,31 +11,31 @@ use super::depend::HOLDERS;
 use super::object::{Id, Kind, Object};
 
 /// An object before and after; `None` if it does not exist.
-pub(super) type Sided = (Option<Arc<Object>>, Option<Arc<Object>>);
+pub(super) type ObjectPair = (Option<Arc<Object>>, Option<Arc<Object>>);
 
 /// The difference between two schemas: the objects that only one has, and those with different facts.
 ///
-/// Changes can be chained: [`Change::then`] returns what two of them do together, and nothing is left of a change that
+/// Changes can be chained: [`SchemaChange::then`] returns what two of them do together, and nothing is left of a change that
 /// the next one undoes.
 #[derive(Debug, Clone, Default)]
-pub struct Change {
-    objects: BTreeMap<Arc<Id>, Sided>,
+pub struct SchemaChange {
+    objects: BTreeMap<Arc<Id>, ObjectPair>,
 }
 
 /// The names of the two schemas of a difference: `only after rollback`.
 #[derive(Debug, Clone, Copy)]
-pub struct Sides<'a> {
+pub struct SideNames<'a> {
     /// The first schema.
     pub before: &'a str,
     /// The second schema.
     pub after: &'a str,
 }
 
-impl Change {
+impl SchemaChange {
     /// What has to happen to the first schema to make it the second one.
     pub fn between(before: &Schema, after: &Schema) -> Self {
         let (mut ours, mut theirs) = (before.objects.iter().peekable(), after.objects.iter().peekable());
-        let mut all: Vec<(Arc<Id>, Sided)> = Vec::new();
+        let mut all: Vec<(Arc<Id>, ObjectPair)> = Vec::new();
         loop {
             // Both are in the same order, so neither has to be searched.
             let order = match (ours.peek(), theirs.peek()) {
@@ -100,16 +100,16 @@ impl Change {
     /// A sentence for each difference: `type public.order_status: only after rollback`.
     ///
     /// Parts of an object that is missing as a whole are not listed separately.
-    pub fn sentences(&self, sides: Sides<'_>) -> Vec<String> {
+    pub fn sentences(&self, sides: SideNames<'_>) -> Vec<String> {
         self.by_object(sides).into_iter().flat_map(|(_, sentences)| sentences).collect()
     }
 
     /// The same by object; objects without a sentence are left out.
-    pub fn by_object(&self, sides: Sides<'_>) -> Vec<(Arc<Id>, Vec<String>)> {
+    pub fn by_object(&self, sides: SideNames<'_>) -> Vec<(Arc<Id>, Vec<String>)> {
         let columns = OnceCell::new();
         let owner_too = |id: &Id| self.owner_too(id, columns.get_or_init(|| self.columns()));
         let goes_along = |id: &Id| self.parent_too(id) || (id.kind == Kind::Sequence && owner_too(id));
-        let sentences = |id: &Arc<Id>, sided: &Sided| match sided {
+        let sentences = |id: &Arc<Id>, sided: &ObjectPair| match sided {
             (Some(before), Some(after)) => facts(before, after),
             _ if goes_along(id) => Vec::new(),
             (Some(_), None) => vec![format!("{id}: only {}", sides.before)],
@@ -123,7 +123,7 @@ impl Change {
 
     /// A sentence for each table, view and type whose columns have another order; a note, never an error.
     pub fn order_notes(&self) -> Vec<String> {
-        let moved = |sided: &Sided| matches!(sided, (Some(one), Some(two)) if one.position != two.position);
+        let moved = |sided: &ObjectPair| matches!(sided, (Some(one), Some(two)) if one.position != two.position);
         let columns =
             self.objects.iter().filter(|(id, sided)| matches!(id.kind, Kind::Column | Kind::Attribute) && moved(sided));
         let holders: BTreeSet<Id> = columns.map(|(id, _)| self.holder(id)).collect();
@@ -170,7 +170,7 @@ impl Change {
 }
 
 /// On which sides an object exists.
-fn is_on((before, after): &Sided) -> (bool, bool) {
+fn is_on((before, after): &ObjectPair) -> (bool, bool) {
     (before.is_some(), after.is_some())
 }
 
@@ -238,8 +238,8 @@ fn flat<'a>(lines: impl Iterator<Item = &'a str>) -> String {
     if joined.is_empty() { "nothing".to_owned() } else { joined }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for SchemaChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentences(Sides { before: "before", after: "after" }).join("\n"))
+        f.write_str(&self.sentences(SideNames { before: "before", after: "after" }).join("\n"))
     }
 }

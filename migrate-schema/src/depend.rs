@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use migrate_base::db::Cell;
+use migrate_base::db::TextCell;
 
 use super::object::{Id, Kind};
-use super::row::{Address, Found, Oid};
+use super::row::{CatalogObject, ObjectAddress, Oid};
 
 /// The query for the dependencies; it comes after all others.
 pub(super) const QUERY: &str = include_str!("catalog/depends.sql");
 
 /// A part of a schema that can be created and removed separately: an object, or the default of a column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Part {
+pub(super) struct SchemaPart {
     pub(super) id: Arc<Id>,
     pub(super) default: bool,
 }
@@ -24,12 +24,12 @@ pub(super) struct Part {
 #[derive(Debug, Clone, Default)]
 pub struct Dependencies {
     /// The dependencies of each part, in order.
-    needs: BTreeMap<Part, Vec<Part>>,
+    needs: BTreeMap<SchemaPart, Vec<SchemaPart>>,
     /// The dependents of each object, computed on demand.
     users: OnceLock<HashMap<Arc<Id>, Vec<Arc<Id>>>>,
 }
 
-impl Part {
+impl SchemaPart {
     pub(super) fn object(id: &Arc<Id>) -> Self {
         Self { id: id.clone(), default: false }
     }
@@ -65,42 +65,43 @@ impl Dependencies {
 
     /// The object that an object belongs to.
     pub(super) fn holder<'a>(&'a self, id: &'a Arc<Id>) -> impl Iterator<Item = &'a Arc<Id>> {
-        let on = self.needs.get(&Part::object(id)).into_iter().flatten();
+        let on = self.needs.get(&SchemaPart::object(id)).into_iter().flatten();
         on.map(|on| &on.id).filter(move |on| is_holder(on.kind) && on.name == id.parent && on.schema == id.schema)
     }
 
     /// Whether a part itself depends on another one.
-    pub(super) fn has(&self, part: &Part, on: &Part) -> bool {
+    pub(super) fn has(&self, part: &SchemaPart, on: &SchemaPart) -> bool {
         self.needs.get(part).is_some_and(|all| all.binary_search(on).is_ok())
     }
 
     /// The dependencies of a part.
-    pub(super) fn needs(&self, part: &Part) -> impl Iterator<Item = &Part> {
+    pub(super) fn needs(&self, part: &SchemaPart) -> impl Iterator<Item = &SchemaPart> {
         self.needs.get(part).into_iter().flatten()
     }
 
     /// The parts on which a part depends and that also depend on it.
-    pub(super) fn mutual<'a>(&'a self, part: &'a Part) -> impl Iterator<Item = &'a Part> {
+    pub(super) fn mutual<'a>(&'a self, part: &'a SchemaPart) -> impl Iterator<Item = &'a SchemaPart> {
         self.needs(part).filter(|on| self.has(on, part))
     }
 
     /// All pairs: the dependent part, and the part that it depends on.
-    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Part, &Part)> {
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&SchemaPart, &SchemaPart)> {
         self.needs.iter().flat_map(|(part, on)| on.iter().map(move |on| (part, on)))
     }
 
     /// Built from the rows of [`QUERY`] and the objects that they are about, which are in the order of their names.
-    pub(super) fn new(found: &[Found], rows: &Rows) -> Self {
-        let numbered = Numbered::of(found);
+    pub(super) fn new(found: &[CatalogObject], rows: &DependencyRows) -> Self {
+        let numbered = ObjectNumbers::of(found);
         let edges = rows.edges.iter().filter_map(|[class, oid, to, to_oid, sub, to_sub]| {
             let part = numbered.at(&rows.aliases, (*class, *oid, small(*sub)))?;
             Some((part, numbered.at(&rows.aliases, (*to, *to_oid, small(*to_sub)))?))
         });
-        let mut pairs: Vec<(Number, Number)> = edges.chain(numbered.owned()).filter(|(part, on)| part != on).collect();
+        let mut pairs: Vec<(PartNumber, PartNumber)> =
+            edges.chain(numbered.owned()).filter(|(part, on)| part != on).collect();
         // Numbers are in the order of the parts that they represent, and compare faster.
         pairs.sort_unstable();
         pairs.dedup();
-        let of_one = |group: &[(Number, Number)]| {
+        let of_one = |group: &[(PartNumber, PartNumber)]| {
             let on = group.iter().map(|(_, on)| numbered.part(*on)).collect();
             (numbered.part(group[0].0), on)
         };
@@ -111,15 +112,15 @@ impl Dependencies {
 
 /// The rows of [`QUERY`], as received.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(super) struct DependencyRows {
     /// Catalog entries that represent something else.
-    aliases: HashMap<(Oid, Oid), Address>,
+    aliases: HashMap<(Oid, Oid), ObjectAddress>,
     edges: Vec<[Oid; 6]>,
 }
 
-impl Rows {
+impl DependencyRows {
     /// Adds a row; a row with an invalid number is left out.
-    pub(super) fn take(&mut self, row: &[Cell<'_>]) {
+    pub(super) fn take(&mut self, row: &[TextCell<'_>]) {
         let number = |at: usize| row.get(at)?.unwrap_or("0").parse::<Oid>().ok();
         let numbers = || Some([number(1)?, number(2)?, number(3)?, number(4)?, number(5)?, number(6)?]);
         let is_alias = row.first() == Some(&Some("alias"));
@@ -134,25 +135,25 @@ impl Rows {
 }
 
 /// The index of an object in the order of names, and whether its default is meant.
-type Number = (usize, bool);
+type PartNumber = (usize, bool);
 
 /// Objects by index.
-struct Numbered<'a> {
-    found: &'a [Found],
-    at: HashMap<Address, usize>,
+struct ObjectNumbers<'a> {
+    found: &'a [CatalogObject],
+    at: HashMap<ObjectAddress, usize>,
 }
 
-impl<'a> Numbered<'a> {
-    fn of(found: &'a [Found]) -> Self {
+impl<'a> ObjectNumbers<'a> {
+    fn of(found: &'a [CatalogObject]) -> Self {
         Self { found, at: found.iter().enumerate().map(|(number, one)| (one.address, number)).collect() }
     }
 
-    fn part(&self, (number, default): Number) -> Part {
-        Part { id: self.found[number].object.id.clone(), default }
+    fn part(&self, (number, default): PartNumber) -> SchemaPart {
+        SchemaPart { id: self.found[number].object.id.clone(), default }
     }
 
     /// The object at a catalog address, or the object that the entry represents.
-    fn at(&self, aliases: &HashMap<(Oid, Oid), Address>, mut address: Address) -> Option<Number> {
+    fn at(&self, aliases: &HashMap<(Oid, Oid), ObjectAddress>, mut address: ObjectAddress) -> Option<PartNumber> {
         let mut default = false;
         // An array of the row type of a table is two steps away from the table.
         for _ in 0..4 {
@@ -166,7 +167,7 @@ impl<'a> Numbered<'a> {
     }
 
     /// What belongs to a table, type or server depends on it, and a default depends on its column.
-    fn owned(&self) -> impl Iterator<Item = (Number, Number)> {
+    fn owned(&self) -> impl Iterator<Item = (PartNumber, PartNumber)> {
         let ids = || self.found.iter().map(|one| &one.object.id).enumerate();
         let holders = ids().filter(|(_, id)| is_holder(id.kind));
         let holders: HashMap<(&str, &str), usize> = holders.map(|(n, id)| ((&*id.schema, &*id.name), n)).collect();
@@ -177,7 +178,7 @@ impl<'a> Numbered<'a> {
     }
 }
 
-fn has_default(one: &Found) -> bool {
+fn has_default(one: &CatalogObject) -> bool {
     one.object.id.kind == Kind::Column && one.object.fact("default").is_some()
 }
 

@@ -1,7 +1,7 @@
 //! The shape of a database: every object of every schema that is not PostgreSQL's own, as plain data.
 //!
 //! A [`Schema`] is read from the catalogs in one message of ten queries, whatever its size. It does not depend on
-//! object identifiers, and an extension stands for everything that belongs to it. A [`Change`] is the difference
+//! object identifiers, and an extension stands for everything that belongs to it. A [`SchemaChange`] is the difference
 //! between two schemas, in sentences. A [`Watcher`] follows a database that changes, and reads only what has changed.
 #![cfg_attr(
     not(test),
@@ -31,13 +31,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use acl::array_items;
-pub use around::{Positions, Surroundings, Wanted};
-pub use change::{Change, Sides};
+pub use around::{Positions, SequenceName, Surroundings};
+pub use change::{SchemaChange, SideNames};
 pub use depend::Dependencies;
 pub use object::{Fact, Id, Kind, Object};
 pub use owner::owner_notes;
 pub use read::read_on;
-pub use read::{Described, describe, describe_with, read, read_with};
+pub use read::{SchemaDescription, describe, describe_with, read, read_with};
 pub use watch::Watcher;
 
 /// The prefix of a fingerprint; another number means that other facts are included.
@@ -140,12 +140,12 @@ impl Schema {
     /// The JSON form: `format`, `fingerprint`, and `objects[]` in canonical order.
     pub fn json(&self) -> impl Serialize + '_ {
         #[derive(Serialize)]
-        struct Document<'a> {
+        struct SchemaDocument<'a> {
             format: u32,
             fingerprint: String,
             objects: Vec<&'a Object>,
         }
         let objects = self.objects.values().map(|object| &**object).collect();
-        Document { format: FORMAT, fingerprint: self.fingerprint(), objects }
+        SchemaDocument { format: FORMAT, fingerprint: self.fingerprint(), objects }
     }
 }

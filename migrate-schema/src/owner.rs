@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use migrate_base::ident::plain;
 
-use super::read::Described;
+use super::read::SchemaDescription;
 
 /// A sentence for each pair of roles that own the same objects, one in each schema. The role that runs migrations can
 /// differ between the two sides without being a difference.
-pub fn owner_notes(from: &Described, to: &Described) -> Vec<String> {
+pub fn owner_notes(from: &SchemaDescription, to: &SchemaDescription) -> Vec<String> {
     let mut pairs: BTreeMap<(String, String), (usize, String)> = BTreeMap::new();
     for (id, old) in &from.schema.objects {
         let Some(new) = to.schema.get(id) else { continue };
@@ -29,6 +29,6 @@ pub fn owner_notes(from: &Described, to: &Described) -> Vec<String> {
 }
 
 /// The name of an owner.
-fn role(of: &Described, owner: Option<&str>) -> Option<String> {
+fn role(of: &SchemaDescription, owner: Option<&str>) -> Option<String> {
     owner.map(|owner| if of.is_of_another(owner) { plain(owner) } else { "the role that runs migrations".to_owned() })
 }

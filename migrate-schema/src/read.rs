@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use migrate_base::codes;
-use migrate_base::db::{Cell, Database, Failure, Part, Reader, Row, Session, kept};
+use migrate_base::db::{AnswerPart, Database, ReadOnlySession, Session, SessionFailure, TextCell, TextRow, kept};
 use migrate_base::error::{ErrorKind, Result};
 
 use super::Schema;
 use super::depend::{self, Dependencies};
 use super::object::{Fact, Id, Kind};
-use super::row::{Address, Found, Objects, Oid};
+use super::row::{CatalogObject, ObjectAddress, ObjectCollector, Oid};
 
 /// A query that reads the catalogs.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +98,7 @@ pub(super) const PLAIN: [&str; 4] = [
 ///
 /// [`ErrorKind::Connection`] if the server cannot be reached or rejects a query.
 pub async fn read(database: &Database) -> Result<Schema> {
-    let mut reader = Reader::open(database).await?;
+    let mut reader = ReadOnlySession::open(database).await?;
     let schema = read_with(&mut reader).await;
     reader.close().await;
     schema
@@ -109,27 +109,27 @@ pub async fn read(database: &Database) -> Result<Schema> {
 /// # Errors
 ///
 /// Those of [`read`].
-pub async fn read_with(reader: &mut Reader) -> Result<Schema> {
+pub async fn read_with(reader: &mut ReadOnlySession) -> Result<Schema> {
     let schema = read_on(&mut reader.session).await;
     schema.map_err(|failure| failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the schema"))
 }
 
 /// A schema and the dependencies between its objects.
 #[derive(Debug, Clone, Default)]
-pub struct Described {
+pub struct SchemaDescription {
     /// The objects.
     pub schema: Schema,
     /// What each object depends on.
     pub dependencies: Dependencies,
     /// The address of each object in the catalogs. A name can change, an address cannot.
-    addresses: HashMap<Address, Arc<Id>>,
+    addresses: HashMap<ObjectAddress, Arc<Id>>,
     /// The addresses by name, computed on first use.
-    places: OnceLock<HashMap<Arc<Id>, Address>>,
+    places: OnceLock<HashMap<Arc<Id>, ObjectAddress>>,
     /// The role that owns what migrations create, as far as can be determined.
     maker: String,
 }
 
-impl Described {
+impl SchemaDescription {
     /// The objects that have another name in a later state of the same database: the old and the new name.
     pub fn renamed(&self, later: &Self) -> Vec<(Arc<Id>, Arc<Id>)> {
         let pairs = self.addresses.iter().filter_map(|(address, id)| Some((id, later.addresses.get(address)?)));
@@ -215,8 +215,8 @@ impl Described {
 /// # Errors
 ///
 /// Those of [`read`].
-pub async fn describe(database: &Database) -> Result<Described> {
-    let mut reader = Reader::open(database).await?;
+pub async fn describe(database: &Database) -> Result<SchemaDescription> {
+    let mut reader = ReadOnlySession::open(database).await?;
     let described = describe_with(&mut reader).await;
     reader.close().await;
     described
@@ -227,10 +227,10 @@ pub async fn describe(database: &Database) -> Result<Described> {
 /// # Errors
 ///
 /// Those of [`read`].
-pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
-    let Reader { session, planned } = reader;
-    let (mut rows, mut role) = (depend::Rows::default(), String::new());
-    let take = |query: usize, row: &[Cell<'_>]| match query {
+pub async fn describe_with(reader: &mut ReadOnlySession) -> Result<SchemaDescription> {
+    let ReadOnlySession { session, planned } = reader;
+    let (mut rows, mut role) = (depend::DependencyRows::default(), String::new());
+    let take = |query: usize, row: &[TextCell<'_>]| match query {
         0 => rows.take(row),
         _ => role = row.first().copied().flatten().unwrap_or_default().to_owned(),
     };
@@ -242,11 +242,11 @@ pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
     drop(rows);
     let maker = maker(&found, role);
     let addresses = found.iter().map(|one| (one.address, one.object.id.clone())).collect();
-    Ok(Described { schema: schema(found, version), dependencies, addresses, places: OnceLock::new(), maker })
+    Ok(SchemaDescription { schema: schema(found, version), dependencies, addresses, places: OnceLock::new(), maker })
 }
 
 /// The role that migrations run as: the current role or, if that owns nothing, the role that owns the most objects.
-fn maker(found: &[Found], role: String) -> String {
+fn maker(found: &[CatalogObject], role: String) -> String {
     let mut owned: BTreeMap<&str, usize> = BTreeMap::new();
     let owners = found.iter().filter_map(|one| one.object.fact("owner"));
     owners.filter(|owner| !owner.starts_with("pg_")).for_each(|owner| *owned.entry(owner).or_default() += 1);
@@ -257,36 +257,36 @@ fn maker(found: &[Found], role: String) -> String {
 }
 
 /// Reads the schema on a session that is not in a transaction.
-pub async fn read_on(session: &mut Session) -> std::result::Result<Schema, Failure> {
+pub async fn read_on(session: &mut Session) -> std::result::Result<Schema, SessionFailure> {
     fetch(session, &[], |_, _| {}, None).await.map(|(found, version)| schema(found, version))
 }
 
-fn schema(found: Vec<Found>, version: u32) -> Schema {
+fn schema(found: Vec<CatalogObject>, version: u32) -> Schema {
     Schema { objects: found.into_iter().map(|one| (one.object.id.clone(), Arc::new(one.object))).collect(), version }
 }
 
 /// The result of reading a schema: the objects, and the major version of the server.
-type Fetched = (Vec<Found>, u32);
+type RawSchema = (Vec<CatalogObject>, u32);
 
 /// Sends the queries, and `more` queries in the same transaction. The rows of those are passed to `take` as they
 /// arrive, each with the number of its query. Queries that are already `planned` are not sent again.
 async fn fetch(
     session: &mut Session,
     more: &[&str],
-    mut take: impl FnMut(usize, &[Cell<'_>]),
+    mut take: impl FnMut(usize, &[TextCell<'_>]),
     planned: Option<&mut Vec<String>>,
-) -> std::result::Result<Fetched, Failure> {
+) -> std::result::Result<RawSchema, SessionFailure> {
     let queries = QUERIES.iter().map(|query| scoped(query.sql, None));
     let mut queries: Vec<String> = queries.chain(more.iter().map(|query| (*query).to_owned())).collect();
     if let Some(planned) = planned {
         queries = plan(session, queries, planned).await?;
     }
     let message = format!("{};\n{} {};\nCOMMIT;", BEGIN.join("; "), session.comment(), queries.join(";\n"));
-    let (mut statement, mut objects) = (0, Objects::default());
+    let (mut statement, mut objects) = (0, ObjectCollector::default());
     let (mut members, mut comments) = (Vec::new(), Vec::new());
     let outcome = session.each(&message, |part| match part {
-        Part::End(_) => statement += 1,
-        Part::Row(columns, row) => {
+        AnswerPart::End(_) => statement += 1,
+        AnswerPart::Row(columns, row) => {
             let at = usize::saturating_sub(statement, BEGIN.len());
             match QUERIES.get(at).map(|query| query.rows) {
                 Some(CatalogRows::OfUnits | CatalogRows::Globals) => objects.take(columns, row),
@@ -313,7 +313,7 @@ async fn plan(
     session: &mut Session,
     queries: Vec<String>,
     planned: &mut Vec<String>,
-) -> std::result::Result<Vec<String>, Failure> {
+) -> std::result::Result<Vec<String>, SessionFailure> {
     let name = |at: usize| format!("roundtrip_{at}");
     let new: Vec<String> = queries.iter().filter(|query| !planned.contains(query)).cloned().collect();
     if !new.is_empty() {
@@ -350,10 +350,14 @@ pub(super) fn scoped(query: &str, parameter: Option<&str>) -> String {
 }
 
 /// Completes the objects that were found: adds comments as facts and removes members of extensions.
-pub(super) fn assemble(mut found: Vec<Found>, members: &HashSet<(Oid, Oid)>, comments: Vec<Row>) -> Vec<Found> {
+pub(super) fn assemble(
+    mut found: Vec<CatalogObject>,
+    members: &HashSet<(Oid, Oid)>,
+    comments: Vec<TextRow>,
+) -> Vec<CatalogObject> {
     let part_of_member = |unit| members.contains(&(PG_CLASS, unit)) || members.contains(&(PG_TYPE, unit));
     found.retain(|one| !members.contains(&(one.address.0, one.address.1)) && !part_of_member(one.unit));
-    let mut said: HashMap<Address, Vec<Fact>> = HashMap::new();
+    let mut said: HashMap<ObjectAddress, Vec<Fact>> = HashMap::new();
     for (address, fact) in comments.into_iter().filter_map(comment) {
         said.entry(address).or_default().push(fact);
     }
@@ -371,12 +375,12 @@ const PG_CLASS: Oid = 1259;
 const PG_TYPE: Oid = 1247;
 
 /// The members of extensions: catalog and object.
-pub(super) fn set(rows: &[Row]) -> HashSet<(Oid, Oid)> {
+pub(super) fn set(rows: &[TextRow]) -> HashSet<(Oid, Oid)> {
     let number = |cell: &Option<String>| cell.as_ref()?.parse().ok();
     rows.iter().filter_map(|row| Some((number(row.first()?)?, number(row.get(1)?)?))).collect()
 }
 
-fn comment(row: Row) -> Option<(Address, Fact)> {
+fn comment(row: TextRow) -> Option<(ObjectAddress, Fact)> {
     let mut cells = row.into_iter().flatten();
     let (class, object, sub) = (cells.next()?.parse().ok()?, cells.next()?.parse().ok()?, cells.next()?.parse().ok()?);
     Some(((class, object, sub), Fact { name: cells.next()?.into(), value: cells.next()?.into() }))

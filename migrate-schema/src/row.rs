@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use migrate_base::db::{Answer, Cell};
+use migrate_base::db::{StatementAnswer, TextCell};
 
 use super::acl;
 use super::object::{Fact, Id, Kind, Object};
@@ -12,14 +12,14 @@ use super::object::{Fact, Id, Kind, Object};
 pub(super) type Oid = u32;
 
 /// The address of an object in the catalogs: the catalog, the object in it, and the column of the object.
-pub(super) type Address = (Oid, Oid, i32);
+pub(super) type ObjectAddress = (Oid, Oid, i32);
 
 /// An object that was read, and where it was found.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct CatalogObject {
     /// The relation, routine or type that it is a part of; 0 if it is a part of none.
     pub(super) unit: Oid,
-    pub(super) address: Address,
+    pub(super) address: ObjectAddress,
     pub(super) object: Object,
 }
 
@@ -29,31 +29,31 @@ const KIND: usize = 4;
 
 /// Collects the objects in the answers to catalog queries, row by row.
 #[derive(Debug, Default)]
-pub(super) struct Objects {
-    found: Vec<(Found, i32)>,
+pub(super) struct ObjectCollector {
+    found: Vec<(CatalogObject, i32)>,
     /// The kind of the last row: a query returns many rows of one kind.
     last: Option<Kind>,
 }
 
-impl Objects {
+impl ObjectCollector {
     /// Takes a row. A row that cannot be understood has a kind that is not known here.
-    pub(super) fn take(&mut self, columns: &[Arc<str>], row: &[Cell<'_>]) {
+    pub(super) fn take(&mut self, columns: &[Arc<str>], row: &[TextCell<'_>]) {
         let word = row.get(KIND).copied().flatten().unwrap_or_default();
         self.last = self.last.filter(|kind| kind.as_str() == word).or_else(|| Kind::parse(word));
         self.found.extend(self.last.and_then(|kind| object(kind, columns, row)));
     }
 
     /// Takes all rows of an answer.
-    pub(super) fn take_all(&mut self, answer: &Answer) {
+    pub(super) fn take_all(&mut self, answer: &StatementAnswer) {
         for row in &answer.rows {
-            let cells: Vec<Cell<'_>> = row.iter().map(Option::as_deref).collect();
+            let cells: Vec<TextCell<'_>> = row.iter().map(Option::as_deref).collect();
             self.take(&answer.columns, &cells);
         }
     }
 
     /// The objects, after all rows have arrived. The position of a column is its rank, because the numbers of dropped
     /// columns are never reused.
-    pub(super) fn finish(mut self) -> Vec<Found> {
+    pub(super) fn finish(mut self) -> Vec<CatalogObject> {
         let mut positions: HashMap<Oid, u32> = HashMap::new();
         self.found.sort_by_key(|(one, position)| (one.unit, *position));
         for (one, position) in &mut self.found {
@@ -67,10 +67,10 @@ impl Objects {
     }
 }
 
-fn object(kind: Kind, names: &[Arc<str>], row: &[Cell<'_>]) -> Option<(Found, i32)> {
+fn object(kind: Kind, names: &[Arc<str>], row: &[TextCell<'_>]) -> Option<(CatalogObject, i32)> {
     let (head, cells) = row.split_at_checked(HEAD)?;
-    let number = |text: Cell<'_>| text?.parse::<i64>().ok();
-    let oid = |text: Cell<'_>| number(text).and_then(|n| Oid::try_from(n).ok());
+    let number = |text: TextCell<'_>| text?.parse::<i64>().ok();
+    let oid = |text: TextCell<'_>| number(text).and_then(|n| Oid::try_from(n).ok());
     let (unit, class, own) = (oid(head[0])?, oid(head[1])?, oid(head[2])?);
     let sub = i32::try_from(number(head[3])?).ok()?;
     let position = number(head[8]).and_then(|n| i32::try_from(n).ok()).unwrap_or(0);
@@ -93,7 +93,7 @@ fn object(kind: Kind, names: &[Arc<str>], row: &[Cell<'_>]) -> Option<(Found, i3
     }
     let id = Id { kind, schema: text(5), parent: text(6), name: text(7), signature };
     let object = Object { id: Arc::new(id), facts, position: None };
-    Some((Found { unit, address: (class, own, sub), object }, position))
+    Some((CatalogObject { unit, address: (class, own, sub), object }, position))
 }
 
 fn fact(name: Arc<str>, value: String) -> Fact {

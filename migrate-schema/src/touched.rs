@@ -5,7 +5,7 @@
 //! other rows, through an index. The caller looks up which row belongs to which object.
 
 /// A catalog, how its rows are identified, and the object that each row is a part of.
-struct Watched {
+struct WatchedCatalog {
     name: &'static str,
     /// Which rows are watched. A cast keeps the planner from using the index on identifiers if most rows belong to
     /// users.
@@ -18,12 +18,17 @@ struct Watched {
     via: Option<&'static str>,
 }
 
-const fn watched(name: &'static str, rows: &'static str, key: Option<&'static str>, unit: &'static str) -> Watched {
-    Watched { name, rows, key, unit, via: None }
+const fn watched(
+    name: &'static str,
+    rows: &'static str,
+    key: Option<&'static str>,
+    unit: &'static str,
+) -> WatchedCatalog {
+    WatchedCatalog { name, rows, key, unit, via: None }
 }
 
 /// Indexes and constraints come first because the others are looked up in them.
-const CATALOGS: [Watched; 18] = [
+const CATALOGS: [WatchedCatalog; 18] = [
     watched(INDEXES, "r.indexrelid::bigint >= 16384", Some("r.indexrelid::bigint"), "r.indrelid"),
     watched(
         CONSTRAINTS,
@@ -40,7 +45,7 @@ const CATALOGS: [Watched; 18] = [
     watched("pg_enum", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.enumtypid"),
     watched("pg_attrdef", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.adrelid"),
     // The triggers of a foreign key are on both of its tables, and say how it is checked.
-    Watched { via: Some("r.tgconstraint"), ..watched("pg_trigger", "true", Some("r.oid::bigint"), "r.tgrelid") },
+    WatchedCatalog { via: Some("r.tgconstraint"), ..watched("pg_trigger", "true", Some("r.oid::bigint"), "r.tgrelid") },
     watched("pg_rewrite", "r.oid::bigint >= 16384", Some("r.oid::bigint"), "r.ev_class"),
     watched("pg_policy", "true", Some("r.oid::bigint"), "r.polrelid"),
     watched("pg_statistic_ext", "true", Some("r.oid::bigint"), "r.stxrelid"),
@@ -70,8 +75,8 @@ pub(super) const COMMENTED: [&str; 3] = ["pg_description", "pg_seclabel", "pg_de
 /// For each catalog: the number of its rows, the sum of their keys, and the key and unit of each row that is new or has
 /// changed since the transaction `since`. Count and sum show whether a row is gone.
 pub(super) fn query(since: &str) -> String {
-    let part = |catalog: &Watched| {
-        let Watched { name, rows, key, unit, via } = catalog;
+    let part = |catalog: &WatchedCatalog| {
+        let WatchedCatalog { name, rows, key, unit, via } = catalog;
         let recent = format!("age(r.xmin) <= (SELECT age({since}))");
         let unit = via.map_or_else(|| (*unit).to_owned(), |via| format!("{unit} || ':' || {via}"));
         match key {
@@ -89,7 +94,7 @@ pub(super) fn query(since: &str) -> String {
 
 /// The keys of all rows of a catalog.
 pub(super) fn keys(catalog: &str) -> Option<String> {
-    let Watched { name, rows, key, .. } = CATALOGS.iter().find(|one| one.name == catalog)?;
+    let WatchedCatalog { name, rows, key, .. } = CATALOGS.iter().find(|one| one.name == catalog)?;
     Some(format!("SELECT string_agg(({})::text, ',') FROM {name} r WHERE {rows};", (*key)?))
 }
 

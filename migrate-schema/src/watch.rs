@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use migrate_base::codes;
-use migrate_base::db::{Answer, Database, Failure, IDENTITY, Part, Session};
+use migrate_base::db::{AnswerPart, Database, IDENTITY, Session, SessionFailure, StatementAnswer};
 use migrate_base::error::{Error, ErrorKind, Result};
 
 use super::catalogs::{Catalogs, NO_UNIT, Traces};
-use super::change::{Change, Sided};
+use super::change::{ObjectPair, SchemaChange};
 use super::object::Id;
 use super::read::{COMMENTS, CatalogRows, GLOBALS, MEMBERS, PLAIN, QUERIES, assemble, of_units, scoped, set};
-use super::row::{Found, Objects, Oid};
+use super::row::{CatalogObject, ObjectCollector, Oid};
 use super::{Schema, touched};
 
 /// The maximum number of units to ask for by a list: with a long list, it depends on luck which plan a query gets.
@@ -31,7 +31,7 @@ pub struct Watcher {
     /// The first transaction that the last look did not see.
     since: String,
     schema: Schema,
-    units: HashMap<Oid, Vec<Found>>,
+    units: HashMap<Oid, Vec<CatalogObject>>,
     catalogs: Catalogs,
     /// The last answer of the probe: another one means that objects without a unit may have changed.
     probed: Option<String>,
@@ -75,7 +75,7 @@ impl Watcher {
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] if the connection is lost or the server rejects a query.
-    pub async fn look(&mut self) -> Result<Change> {
+    pub async fn look(&mut self) -> Result<SchemaChange> {
         self.advance().await.map_err(unreadable)
     }
 
@@ -84,7 +84,7 @@ impl Watcher {
         self.session.close().await;
     }
 
-    async fn prepare(&mut self) -> std::result::Result<(), Failure> {
+    async fn prepare(&mut self) -> std::result::Result<(), SessionFailure> {
         let mut message = String::from(
             "SET search_path TO pg_catalog; SET jit TO off; SET plan_cache_mode TO force_generic_plan; \
              SET default_transaction_read_only TO on;",
@@ -108,7 +108,7 @@ impl Watcher {
         Ok(())
     }
 
-    async fn advance(&mut self) -> std::result::Result<Change, Failure> {
+    async fn advance(&mut self) -> std::result::Result<SchemaChange, SessionFailure> {
         let message = format!(
             "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296; EXECUTE touched('{}'); \
              EXECUTE probe;",
@@ -148,7 +148,7 @@ impl Watcher {
     }
 
     /// Finds the rows that are gone from the catalogs whose rows no longer match the known ones.
-    async fn find_gone(&mut self, traces: &mut Traces) -> std::result::Result<(), Failure> {
+    async fn find_gone(&mut self, traces: &mut Traces) -> std::result::Result<(), SessionFailure> {
         let losers = std::mem::take(&mut traces.losers);
         let lists: String = losers.iter().filter_map(|catalog| touched::keys(catalog)).collect();
         let lists = if lists.is_empty() { Vec::new() } else { self.session.results(&lists).await? };
@@ -173,9 +173,9 @@ impl Watcher {
     async fn globals(
         &mut self,
         traces: &mut Traces,
-        gone: &mut Vec<Found>,
-        found: &mut Vec<Found>,
-    ) -> std::result::Result<Vec<(Oid, Oid)>, Failure> {
+        gone: &mut Vec<CatalogObject>,
+        found: &mut Vec<CatalogObject>,
+    ) -> std::result::Result<Vec<(Oid, Oid)>, SessionFailure> {
         let message = format!("EXECUTE {}; EXECUTE {};", GLOBALS.name, MEMBERS.name);
         let mut answers = self.session.results(&message).await?.into_iter();
         let mut next = || answers.next().unwrap_or_default();
@@ -183,7 +183,7 @@ impl Watcher {
         traces.commented.extend(self.members.symmetric_difference(&members).map(|(_, object)| *object));
         self.member_numbers = members.iter().map(|(_, object)| *object).collect();
         self.members = members;
-        let mut objects = Objects::default();
+        let mut objects = ObjectCollector::default();
         objects.take_all(&globals);
         let described = self.complete(objects.finish(), true).await?;
         let known = self.forget(&BTreeSet::from([NO_UNIT]));
@@ -204,7 +204,7 @@ impl Watcher {
     }
 
     /// Describes units, except those of extensions.
-    async fn describe(&mut self, units: &BTreeSet<Oid>) -> std::result::Result<Vec<Found>, Failure> {
+    async fn describe(&mut self, units: &BTreeSet<Oid>) -> std::result::Result<Vec<CatalogObject>, SessionFailure> {
         let is_own = |unit: &Oid| !self.member_numbers.contains(unit);
         let units: BTreeSet<Oid> = units.iter().copied().filter(is_own).collect();
         let queries: String = match units.len() {
@@ -212,10 +212,10 @@ impl Watcher {
             1..=MANY => of_units().map(|query| format!("EXECUTE {} ('{}');", query.name, array(&units))).collect(),
             _ => format!("BEGIN; SET LOCAL enable_nestloop TO off; {} COMMIT;", everything()),
         };
-        let mut objects = Objects::default();
-        let take = |part: Part<'_>| match part {
-            Part::Row(columns, row) => objects.take(columns, row),
-            Part::End(_) => {}
+        let mut objects = ObjectCollector::default();
+        let take = |part: AnswerPart<'_>| match part {
+            AnswerPart::Row(columns, row) => objects.take(columns, row),
+            AnswerPart::End(_) => {}
         };
         self.session.each(&queries, take).await?;
         let mut found = objects.finish();
@@ -225,7 +225,11 @@ impl Watcher {
     }
 
     /// Adds the comments, if there can be any, and leaves out the members of extensions.
-    async fn complete(&mut self, found: Vec<Found>, commented: bool) -> std::result::Result<Vec<Found>, Failure> {
+    async fn complete(
+        &mut self,
+        found: Vec<CatalogObject>,
+        commented: bool,
+    ) -> std::result::Result<Vec<CatalogObject>, SessionFailure> {
         let comments = match commented && !found.is_empty() {
             true => {
                 let objects: BTreeSet<Oid> = found.iter().map(|one| one.address.1).collect();
@@ -238,13 +242,13 @@ impl Watcher {
     }
 
     /// Removes and returns what is known about these units.
-    fn forget(&mut self, units: &BTreeSet<Oid>) -> Vec<Found> {
+    fn forget(&mut self, units: &BTreeSet<Oid>) -> Vec<CatalogObject> {
         units.iter().flat_map(|unit| self.units.remove(unit).unwrap_or_default()).collect()
     }
 
     /// Replaces what is gone with what was found, in one step: a new object can have the name of an old one.
-    fn replace(&mut self, gone: Vec<Found>, found: Vec<Found>) -> Change {
-        let mut sides: BTreeMap<Arc<Id>, Sided> = BTreeMap::new();
+    fn replace(&mut self, gone: Vec<CatalogObject>, found: Vec<CatalogObject>) -> SchemaChange {
+        let mut sides: BTreeMap<Arc<Id>, ObjectPair> = BTreeMap::new();
         for one in gone {
             let old = self.schema.objects.remove(&one.object.id);
             sides.entry(one.object.id).or_default().0 = old;
@@ -255,7 +259,7 @@ impl Watcher {
             sides.entry(one.object.id.clone()).or_default().1 = Some(object);
             self.units.entry(one.unit).or_default().push(one);
         }
-        let mut change = Change::default();
+        let mut change = SchemaChange::default();
         for (id, (before, after)) in sides {
             change.put(&id, before, after);
         }
@@ -263,7 +267,7 @@ impl Watcher {
     }
 
     /// The units of the objects that depend on these objects.
-    async fn dependents(&mut self, renamed: &[(Oid, Oid)]) -> std::result::Result<BTreeSet<Oid>, Failure> {
+    async fn dependents(&mut self, renamed: &[(Oid, Oid)]) -> std::result::Result<BTreeSet<Oid>, SessionFailure> {
         if renamed.is_empty() {
             return Ok(BTreeSet::new());
         }
@@ -283,14 +287,14 @@ impl Watcher {
 }
 
 /// The objects whose names changed.
-fn renamed(known: &[Found], found: &[Found]) -> Vec<(Oid, Oid)> {
+fn renamed(known: &[CatalogObject], found: &[CatalogObject]) -> Vec<(Oid, Oid)> {
     let known: HashMap<_, &Arc<Id>> = known.iter().map(|one| (one.address, &one.object.id)).collect();
     let renamed = found.iter().filter(|one| known.get(&one.address).is_some_and(|id| **id != one.object.id));
     renamed.map(|one| (one.address.0, one.address.1)).collect()
 }
 
 /// The single cell of an answer.
-fn cell(answer: Answer) -> Option<String> {
+fn cell(answer: StatementAnswer) -> Option<String> {
     answer.rows.into_iter().flatten().next().flatten()
 }
 
@@ -303,6 +307,6 @@ fn array(oids: &BTreeSet<Oid>) -> String {
     format!("{{{}}}", oids.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
-fn unreadable(failure: Failure) -> Error {
+fn unreadable(failure: SessionFailure) -> Error {
     failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the schema")
 }

@@ -14,7 +14,7 @@
 //!
 //! The chain comes from the `migrate.toml` in the folder of the test's package or in a folder above it. Every
 //! test gets its own copy of the database and opens its own connections in its own runtime: tests share only
-//! addresses. For a chain with migrations written in Rust, use [`migrated`](crate::migrated), which takes them
+//! addresses. For a chain with migrations written in Rust, use [`migrated`], which takes them
 //! as an argument.
 //!
 //! A fixture that fails panics, as tests do.

@@ -31,12 +31,12 @@ pub mod fixtures;
 mod suite;
 
 pub use ephemeral::{
-    EphemeralServer, Replay, Setup, TestDatabase, clear, limit_statements, migrated, server, statement_limit,
+    EphemeralServer, ReplaySettings, Setup, TestDatabase, clear, limit_statements, migrated, server, statement_limit,
     use_server, use_source,
 };
 pub use error::ServerError;
-pub use managed::{Endpoint, Managed, Progress, Source, Status};
+pub use managed::{Endpoint, ManagedServer, ProviderChoice, ServerProgress, ServerStatus};
 pub use migrate_core::CodeMigrations;
-pub use rows::Loss;
+pub use rows::RowLoss;
 #[cfg(feature = "suite")]
 pub use suite::suite;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, ident};
-use migrate_core::runner::{Rehearsal, Touched};
+use migrate_core::runner::{Rehearsal, WrittenTables};
 use migrate_schema::{Id, Kind, Object, Schema};
 
 /// A table by its schema and name, as in the catalog.
@@ -13,14 +13,14 @@ pub(crate) type TableName = (String, String);
 
 /// The rows of one table, sorted as text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct TableContents {
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<Option<String>>>,
 }
 
 /// The rows of all tables.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Rows(BTreeMap<TableName, Arc<Table>>);
+pub(crate) struct DatabaseRows(BTreeMap<TableName, Arc<TableContents>>);
 
 /// A table that had no rows, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl fmt::Display for WithoutRows {
 
 /// A loss in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loss {
+pub struct RowLoss {
     /// The table: `public.users`.
     pub table: String,
     /// The column whose values changed; `None` if whole rows were removed or added.
@@ -54,14 +54,14 @@ pub struct Loss {
     pub came: bool,
 }
 
-impl Loss {
+impl RowLoss {
     /// Whether it is about the same table and column as another loss.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
         self.table == other.table && self.column == other.column
     }
 }
 
-impl fmt::Display for Loss {
+impl fmt::Display for RowLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { table, rows, of, example, .. } = self;
         match (&self.column, self.came) {
@@ -91,7 +91,7 @@ pub(crate) fn holders(schema: &Schema) -> impl Iterator<Item = &Object> {
     tables.filter(|table| table.fact("partition key").is_none()).map(|table| &**table)
 }
 
-impl Table {
+impl TableContents {
     /// The values of these columns in each row; NULL if there is no such column.
     fn project(&self, columns: &[String]) -> Vec<Vec<Option<String>>> {
         let at: Vec<Option<usize>> =
@@ -103,9 +103,9 @@ impl Table {
     }
 }
 
-impl Rows {
+impl DatabaseRows {
     /// The rows of a table.
-    pub(crate) fn table(&self, name: &TableName) -> Option<&Table> {
+    pub(crate) fn table(&self, name: &TableName) -> Option<&TableContents> {
         self.0.get(name).map(|table| &**table)
     }
 
@@ -116,7 +116,7 @@ impl Rows {
 
     /// The rows that an up script left unchanged, without the columns that it dropped or changed. Values that
     /// the script filled in itself are not included: they may be a time, or a number from a sequence.
-    pub(crate) fn kept(&self, after: &Self, changed: &[Loss]) -> Self {
+    pub(crate) fn kept(&self, after: &Self, changed: &[RowLoss]) -> Self {
         let both = self.0.iter().filter_map(|(name, before)| Some((name, before, after.0.get(name)?)));
         let kept = both.map(|(name, before, after)| {
             let shown = format!("{}.{}", name.0, name.1);
@@ -128,7 +128,7 @@ impl Rows {
             let mut there = after.project(&columns);
             let mut rows = before.project(&columns);
             rows.retain(|row| there.iter().position(|other| other == row).map(|at| there.swap_remove(at)).is_some());
-            (name.clone(), Arc::new(Table { columns, rows }))
+            (name.clone(), Arc::new(TableContents { columns, rows }))
         });
         Self(kept.collect())
     }
@@ -138,15 +138,17 @@ impl Rows {
         &mut self,
         rehearsal: &mut Rehearsal,
         schema: &Schema,
-        touched: &Touched,
+        touched: &WrittenTables,
     ) -> migrate_core::Result<()> {
         let mut old = std::mem::take(&mut self.0);
         let mut unread = Vec::new();
         for table in holders(schema) {
             let name = table_name(table);
             let is_touched = match touched {
-                Touched::Unknown => true,
-                Touched::Tables(tables) => tables.iter().any(|one| one.schema() == name.0 && one.name() == name.1),
+                WrittenTables::Unknown => true,
+                WrittenTables::Tables(tables) => {
+                    tables.iter().any(|one| one.schema() == name.0 && one.name() == name.1)
+                }
             };
             match old.remove(&name).filter(|_| !is_touched) {
                 Some(known) => drop(self.0.insert(name, known)),
@@ -169,7 +171,7 @@ impl Rows {
         };
         let empty = if tables.len() > MANY { empty(rehearsal).await? } else { BTreeSet::new() };
         let (empty, tables): (Vec<_>, Vec<_>) = tables.into_iter().partition(|(name, _)| empty.contains(name));
-        let without = |(name, columns)| (name, Arc::new(Table { columns, rows: Vec::new() }));
+        let without = |(name, columns)| (name, Arc::new(TableContents { columns, rows: Vec::new() }));
         self.0.extend(empty.into_iter().map(without));
         if tables.is_empty() {
             return Ok(());
@@ -177,13 +179,13 @@ impl Rows {
         let answers = rehearsal.query_all(&tables.iter().map(select).collect::<String>()).await?;
         for ((name, columns), (_, mut rows)) in tables.into_iter().zip(answers) {
             rows.sort();
-            self.0.insert(name, Arc::new(Table { columns, rows }));
+            self.0.insert(name, Arc::new(TableContents { columns, rows }));
         }
         Ok(())
     }
 
     /// What was there before and no longer is, table by table.
-    pub(crate) fn losses(&self, after: &Self) -> Vec<Loss> {
+    pub(crate) fn losses(&self, after: &Self) -> Vec<RowLoss> {
         let mut losses = Vec::new();
         for (name, before) in &self.0 {
             let shown = format!("{}.{}", name.0, name.1);
@@ -191,7 +193,7 @@ impl Rows {
                 Some(after) if Arc::ptr_eq(after, before) || after == before => {}
                 Some(after) => losses.extend(compare(&shown, before, after)),
                 None if before.rows.is_empty() => {}
-                None => losses.push(Loss {
+                None => losses.push(RowLoss {
                     table: shown,
                     column: None,
                     rows: before.rows.len(),
@@ -228,7 +230,7 @@ fn columns(schema: &Schema, table: &Object) -> Vec<String> {
 }
 
 /// The losses of one table: changed values if rows can be matched, otherwise whole rows.
-fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
+fn compare(table: &str, before: &TableContents, after: &TableContents) -> Vec<RowLoss> {
     let mut left = after.project(&before.columns);
     let mut missing: Vec<&Vec<Option<String>>> = Vec::new();
     for row in &before.rows {
@@ -253,7 +255,7 @@ fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
             *count += 1;
         }
     }
-    let column = |(at, (rows, example)): (usize, (usize, String))| Loss {
+    let column = |(at, (rows, example)): (usize, (usize, String))| RowLoss {
         table: table.to_owned(),
         column: before.columns.get(at).cloned(),
         rows,
@@ -261,8 +263,8 @@ fn compare(table: &str, before: &Table, after: &Table) -> Vec<Loss> {
         example,
         came: false,
     };
-    let mut losses: Vec<Loss> = changed.into_iter().map(column).collect();
-    let whole = |rows: usize, row: &[Option<String>], came: bool| Loss {
+    let mut losses: Vec<RowLoss> = changed.into_iter().map(column).collect();
+    let whole = |rows: usize, row: &[Option<String>], came: bool| RowLoss {
         table: table.to_owned(),
         column: None,
         rows,
@@ -299,15 +301,15 @@ fn shown(value: &Option<String>) -> String {
 mod tests {
     use super::*;
 
-    fn table(columns: &[&str], rows: &[&[&str]]) -> Table {
+    fn table(columns: &[&str], rows: &[&[&str]]) -> TableContents {
         let cell = |text: &&str| (*text != "NULL").then(|| (*text).to_owned());
-        Table {
+        TableContents {
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             rows: rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
         }
     }
 
-    fn losses(before: &Table, after: &Table) -> Vec<String> {
+    fn losses(before: &TableContents, after: &TableContents) -> Vec<String> {
         compare("t", before, after).iter().map(ToString::to_string).collect()
     }
 

@@ -11,7 +11,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_review::config::{Config, RowsWanted};
 
 use crate::Setup;
-use crate::proof::{self, Proof, ProofError, Report};
+use crate::proof::{self, Proof, ProofError, ProofReport};
 
 /// Proves every migration of a folder, each in a test of its own name. The folder is read when the tests run,
 /// so a new migration does not require a rebuild.
@@ -101,7 +101,7 @@ fn prove(set: &MigrationSet, code: &CodeMigrations, version: Version, wanted: Ro
 }
 
 /// Whether every table had rows.
-fn is_full(report: &Report) -> bool {
+fn is_full(report: &ProofReport) -> bool {
     report.migrations.iter().all(|proven| proven.rests.without.is_empty())
 }
 
@@ -111,7 +111,7 @@ fn shown(text: &str) -> Failed {
 }
 
 /// Everything that is broken, as text, and the basis of the law of data.
-fn story(report: &Report) -> String {
+fn story(report: &ProofReport) -> String {
     let mut lines = Vec::new();
     for proven in &report.migrations {
         for fault in proven.faults() {

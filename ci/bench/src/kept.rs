@@ -9,7 +9,7 @@ use crate::{median, ratio};
 const ROUNDS: usize = 3;
 
 /// One kind of loss: a migration on a table, and how it is kept and brought back by hand.
-struct Case {
+struct LossCase {
     name: &'static str,
     /// What is there before the migration.
     schema: &'static str,
@@ -26,8 +26,8 @@ const ITEM: &str =
 const FILL: &str = "INSERT INTO item (id, name, price, kind) SELECT g, 'item ' || g, g % 1000 / 10.0, \
                     CASE WHEN g % 2 = 0 THEN 'given' END FROM generate_series(1, {rows}) g; ANALYZE item;";
 
-const CASES: [Case; 4] = [
-    Case {
+const CASES: [LossCase; 4] = [
+    LossCase {
         name: "dropped column",
         schema: ITEM,
         up: "ALTER TABLE item ADD COLUMN note text;",
@@ -36,7 +36,7 @@ const CASES: [Case; 4] = [
         copy: "CREATE TABLE kept AS SELECT id, note FROM item;",
         back: "UPDATE item t SET note = k.note FROM kept k WHERE t.id = k.id;",
     },
-    Case {
+    LossCase {
         name: "dropped table",
         schema: "SELECT 1;",
         up: ITEM,
@@ -45,7 +45,7 @@ const CASES: [Case; 4] = [
         copy: "CREATE TABLE kept AS SELECT * FROM item;",
         back: "INSERT INTO item SELECT * FROM kept;",
     },
-    Case {
+    LossCase {
         name: "retyped column",
         schema: "CREATE TABLE item (id bigint PRIMARY KEY, name varchar(8) NOT NULL, price numeric(12,2) NOT NULL, kind text);",
         up: "ALTER TABLE item ALTER name TYPE text;",
@@ -54,7 +54,7 @@ const CASES: [Case; 4] = [
         copy: "CREATE TABLE kept AS SELECT id, name FROM item;",
         back: "UPDATE item t SET name = k.name FROM kept k WHERE t.id = k.id AND t.name <> k.name;",
     },
-    Case {
+    LossCase {
         name: "deleted rows",
         schema: ITEM,
         up: "INSERT INTO item VALUES (0, 'first', 1, 'given');",
@@ -85,7 +85,7 @@ pub(crate) fn measure(bench: &Bench, rows: usize) -> Result<()> {
     Ok(())
 }
 
-impl Case {
+impl LossCase {
     /// A rollback that keeps, and the next apply.
     fn ours(&self, bench: &Bench, rows: usize) -> Result<[Duration; 2]> {
         let folder = tempfile::tempdir()?;

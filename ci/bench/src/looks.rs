@@ -36,16 +36,16 @@ pub(crate) fn measure(bench: &Bench, sizes: &[usize]) -> Result<()> {
     Ok(())
 }
 
-type Row = (&'static str, Vec<Duration>);
+type TimingRow = (&'static str, Vec<Duration>);
 
-fn rows(bench: &Bench, dev: &Path, name: &str, folder: &Path) -> Result<Vec<Row>> {
+fn rows(bench: &Bench, dev: &Path, name: &str, folder: &Path) -> Result<Vec<TimingRow>> {
     let ours = |program: Command, command: &str| timed(bench.aimed(program, name, folder).arg(command));
     let cargo = || {
         let mut cargo = Command::new("cargo");
         cargo.arg("xtask");
         cargo
     };
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<TimingRow> = Vec::new();
     for _ in 0..ROUNDS {
         let once = [
             (PSQL, timed(bench.psql(name).args(["-c", "SELECT 1"]))?),
@@ -68,7 +68,7 @@ fn rows(bench: &Bench, dev: &Path, name: &str, folder: &Path) -> Result<Vec<Row>
     Ok(rows)
 }
 
-fn show(size: usize, rows: &[Row]) {
+fn show(size: usize, rows: &[TimingRow]) {
     println!("{size} migrations");
     let times = |wanted: &str| rows.iter().find(|(what, _)| *what == wanted).map(|(_, times)| times);
     for (what, own) in rows {

@@ -1,6 +1,6 @@
 //! Queries on a database that is in use: read-only, one message each, on their own connection.
 
-use super::{Database, Failure, Part, Session, kept};
+use super::{AnswerPart, Database, Session, SessionFailure, kept};
 use crate::codes;
 use crate::error::{ErrorKind, Result};
 
@@ -8,18 +8,18 @@ use crate::error::{ErrorKind, Result};
 const SETTINGS: usize = 2;
 
 /// A row as text; `None` is NULL.
-pub type Answered = Vec<Option<String>>;
+pub type QueryRow = Vec<Option<String>>;
 
 /// A connection that only reads.
 #[derive(Debug)]
-pub struct Reader {
+pub struct ReadOnlySession {
     /// The connection.
     pub session: Session,
     /// The prepared queries; `None` if a pooler may be in between.
     pub planned: Option<Vec<String>>,
 }
 
-impl Reader {
+impl ReadOnlySession {
     /// Connects.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl Reader {
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] when the connection is lost, or the server refuses the query.
-    pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<Answered>> {
+    pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<QueryRow>> {
         let answer = self.send("", query).await;
         answer.map_err(|failure| failure.explain(ErrorKind::Connection, codes::QUERY, what))
     }
@@ -55,16 +55,16 @@ impl Reader {
     /// # Errors
     ///
     /// Those of [`Self::ask`], about the query that failed.
-    pub async fn ask_each(&mut self, queries: &[(&str, String)]) -> Result<Vec<Vec<Answered>>> {
-        let mut answers: Vec<Vec<Answered>> = vec![Vec::new()];
+    pub async fn ask_each(&mut self, queries: &[(&str, String)]) -> Result<Vec<Vec<QueryRow>>> {
+        let mut answers: Vec<Vec<QueryRow>> = vec![Vec::new()];
         let texts: Vec<&str> = queries.iter().map(|(_, query)| query.as_str()).collect();
-        let mut take = |part: Part<'_>| match part {
-            Part::Row(_, row) => {
+        let mut take = |part: AnswerPart<'_>| match part {
+            AnswerPart::Row(_, row) => {
                 if let Some(rows) = answers.last_mut() {
                     rows.push(kept(row));
                 }
             }
-            Part::End(_) => answers.push(Vec::new()),
+            AnswerPart::End(_) => answers.push(Vec::new()),
         };
         let outcome = self.exchange("", &texts.join(";\n"), &mut take).await;
         // BEGIN and its setting come before the first of them.
@@ -88,7 +88,7 @@ impl Reader {
     /// # Errors
     ///
     /// Those of [`Self::ask`], for other reasons.
-    pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<Answered>>> {
+    pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<QueryRow>>> {
         let patiently = "SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off;";
         match self.send(patiently, query).await {
             // lock_not_available, query_canceled, insufficient_privilege; and undefined_table, undefined_column if
@@ -102,10 +102,10 @@ impl Reader {
         }
     }
 
-    async fn send(&mut self, settings: &str, query: &str) -> std::result::Result<Vec<Answered>, Failure> {
+    async fn send(&mut self, settings: &str, query: &str) -> std::result::Result<Vec<QueryRow>, SessionFailure> {
         let mut rows = Vec::new();
-        let mut take = |part: Part<'_>| {
-            if let Part::Row(_, row) = part {
+        let mut take = |part: AnswerPart<'_>| {
+            if let AnswerPart::Row(_, row) = part {
                 rows.push(kept(row));
             }
         };
@@ -117,16 +117,16 @@ impl Reader {
         &mut self,
         settings: &str,
         queries: &str,
-        take: &mut (dyn FnMut(Part<'_>) + Send),
-    ) -> std::result::Result<(), Failure> {
+        take: &mut (dyn FnMut(AnswerPart<'_>) + Send),
+    ) -> std::result::Result<(), SessionFailure> {
         let session = &mut self.session;
         let begin = format!("BEGIN READ ONLY; SET LOCAL lock_timeout TO '2s'; {settings}");
         match session.each(&format!("{begin} {} {queries}; COMMIT", session.comment()), take).await {
             Err(failure) if failure.is_lock_timeout() => Err(failure.with_holders(session.in_the_way(None).await)),
-            Err(Failure::Server(refusal)) => {
+            Err(SessionFailure::Server(refusal)) => {
                 // The next query starts its own transaction; if this fails too, that query reports it.
                 let _ = session.send("ROLLBACK").await;
-                Err(Failure::Server(refusal))
+                Err(SessionFailure::Server(refusal))
             }
             outcome => outcome,
         }
@@ -139,13 +139,13 @@ impl Reader {
 }
 
 impl Database {
-    /// Runs one query, on its own connection; see [`Reader::ask`].
+    /// Runs one query, on its own connection; see [`ReadOnlySession::ask`].
     ///
     /// # Errors
     ///
-    /// Those of [`Reader::open`] and [`Reader::ask`].
-    pub async fn ask(&self, what: &str, query: &str) -> Result<Vec<Answered>> {
-        let mut reader = Reader::open(self).await?;
+    /// Those of [`ReadOnlySession::open`] and [`ReadOnlySession::ask`].
+    pub async fn ask(&self, what: &str, query: &str) -> Result<Vec<QueryRow>> {
+        let mut reader = ReadOnlySession::open(self).await?;
         let answer = reader.ask(what, query).await;
         reader.close().await;
         answer

@@ -27,20 +27,24 @@ const STATE: &str =
     "SELECT pg_catalog.pg_is_in_recovery()::text, pg_catalog.current_setting('default_transaction_read_only')";
 
 /// A connection, and the database reduced to the host and the way that succeeded.
-pub(super) struct Connected {
+pub(super) struct HostConnection {
     pub(super) connection: PgConnection,
     pub(super) database: Database,
 }
 
 /// Why a host was not used.
-pub(crate) struct Refused {
+pub(crate) struct HostFailure {
     error: Error,
     /// Whether another host may be tried.
     goes_on: bool,
 }
 
 /// Connects with this application name, and with these settings from the start of the session.
-pub(super) async fn connect(database: &Database, application: &str, settings: &[(&str, String)]) -> Result<Connected> {
+pub(super) async fn connect(
+    database: &Database,
+    application: &str,
+    settings: &[(&str, String)],
+) -> Result<HostConnection> {
     let places = &database.places;
     let application = match &places.application {
         // The session of the lock has a name that says so.
@@ -59,9 +63,9 @@ pub(super) async fn connect(database: &Database, application: &str, settings: &[
             let place = &places.all[at];
             match try_place(database, place, (&application, settings), *wanted).await {
                 Ok((connection, mode)) => {
-                    return Ok(Connected { connection, database: database.narrowed(place, mode) });
+                    return Ok(HostConnection { connection, database: database.narrowed(place, mode) });
                 }
-                Err(Refused { error, goes_on }) => {
+                Err(HostFailure { error, goes_on }) => {
                     refused.push(error);
                     if !goes_on {
                         return Err(put_together(refused));
@@ -79,7 +83,7 @@ async fn try_place(
     place: &HostPlace,
     (application, settings): (&str, &[(&str, String)]),
     wanted: SessionWanted,
-) -> std::result::Result<(PgConnection, PgSslMode), Refused> {
+) -> std::result::Result<(PgConnection, PgSslMode), HostFailure> {
     let patience = database.places.timeout.unwrap_or(database.patience);
     let mut refused = None;
     for (n, mode) in place.modes.iter().enumerate() {
@@ -93,26 +97,26 @@ async fn try_place(
                 let is_followed = place.modes.get(n + 1).is_some_and(|next| leads_on(place, &error, *next));
                 let goes_on = leads_to_another_host(&error);
                 let error = failure::connecting(place, error);
-                refused = Some(Refused { error: follow(refused, error), goes_on });
+                refused = Some(HostFailure { error: follow(refused, error), goes_on });
                 if !is_followed {
                     break;
                 }
             }
             Err(_) => {
                 let error = failure::no_answer(place, patience);
-                refused = Some(Refused { error: follow(refused, error), goes_on: true });
+                refused = Some(HostFailure { error: follow(refused, error), goes_on: true });
                 break;
             }
         }
     }
     Err(refused.unwrap_or_else(|| {
         let finding = Finding::new(codes::CONNECTION, format!("there is no way to connect to {}", place.host()));
-        Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true }
+        HostFailure { error: Error::new(ErrorKind::Connection, finding), goes_on: true }
     }))
 }
 
 /// The error of a second attempt, with that of the first one if it was different.
-fn follow(first: Option<Refused>, error: Error) -> Error {
+fn follow(first: Option<HostFailure>, error: Error) -> Error {
     match first.map(|first| message(&first.error)) {
         Some(first) if first != message(&error) => error.note(format!("before that: {first}")),
         _ => error,
@@ -131,14 +135,14 @@ async fn check(
     mut connection: PgConnection,
     wanted: SessionWanted,
     patience: Duration,
-) -> std::result::Result<PgConnection, Refused> {
+) -> std::result::Result<PgConnection, HostFailure> {
     if wanted == SessionWanted::Any {
         return Ok(connection);
     }
     let Ok(answer) = timeout(patience, sqlx::raw_sql(AssertSqlSafe(STATE)).fetch_one(&mut connection)).await else {
-        return Err(Refused { error: failure::no_answer(place, patience), goes_on: true });
+        return Err(HostFailure { error: failure::no_answer(place, patience), goes_on: true });
     };
-    let row = answer.map_err(|error| Refused { error: failure::connecting(place, error), goes_on: true })?;
+    let row = answer.map_err(|error| HostFailure { error: failure::connecting(place, error), goes_on: true })?;
     let says = |at: usize, word: &str| row.try_get_unchecked::<&str, _>(at).is_ok_and(|text| text == word);
     let (is_standby, is_read_only) = (says(0, "true"), says(1, "on"));
     let wrong = match wanted {
@@ -154,7 +158,7 @@ async fn check(
         format!("{} {wrong}, but `target_session_attrs` requires a different server", place.host()),
     )
     .help("add the right host to the list in the URL, or leave out `target_session_attrs`");
-    Err(Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true })
+    Err(HostFailure { error: Error::new(ErrorKind::Connection, finding), goes_on: true })
 }
 
 /// Whether libpq tries the next way after this failure: without TLS if TLS failed, and vice versa if the server refuses

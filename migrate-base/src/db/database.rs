@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-use super::conninfo::{Conninfo, HostPlace, Places, SessionWanted};
+use super::conninfo::{Conninfo, HostPlace, HostPlaces, SessionWanted};
 use super::{Keepalive, connect};
 use crate::error::Result;
 
 /// The address of a database, with the credentials: one host, or a list of hosts.
 ///
-/// It never shows its password: not in `Debug`, not in [`Database::to_string`].
+/// It never shows its password: not in `Debug`, not in its text.
 #[derive(Clone)]
 pub struct Database {
-    pub(super) places: Arc<Places>,
+    pub(super) places: Arc<HostPlaces>,
     pub(super) patience: Duration,
     pub(super) keepalive: Keepalive,
 }
@@ -36,7 +36,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`migrate_base::error::ErrorKind::Configuration`] if the text is not a connection string, [`migrate_base::error::ErrorKind::Connection`] if
+    /// [`crate::error::ErrorKind::Configuration`] if the text is not a connection string, [`crate::error::ErrorKind::Connection`] if
     /// it names a certificate that does not exist. The message never repeats the text, because it may contain a
     /// password.
     pub fn parse(text: &str) -> Result<Self> {
@@ -52,7 +52,7 @@ impl Database {
         Ok(Self::at(Conninfo::of_environment()?.places()?))
     }
 
-    fn at(places: Places) -> Self {
+    fn at(places: HostPlaces) -> Self {
         let keepalive = places.keepalive;
         Self { places: Arc::new(places), patience: Duration::from_secs(10), keepalive }
     }
@@ -61,7 +61,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`migrate_base::error::ErrorKind::Connection`] if none succeeds.
+    /// [`crate::error::ErrorKind::Connection`] if none succeeds.
     pub async fn settled(&self) -> Result<Self> {
         if self.is_settled() {
             return Ok(self.clone());
@@ -83,7 +83,7 @@ impl Database {
         }
         let options = place.options.clone().ssl_mode(mode);
         let place = HostPlace { options, modes: vec![mode], open_passfile: place.open_passfile.clone() };
-        let places = Places { all: vec![place], wanted: SessionWanted::Any, ..(*self.places).clone() };
+        let places = HostPlaces { all: vec![place], wanted: SessionWanted::Any, ..(*self.places).clone() };
         Self { places: Arc::new(places), ..self.clone() }
     }
 
@@ -145,7 +145,7 @@ impl Database {
 
 impl From<PgConnectOptions> for Database {
     fn from(options: PgConnectOptions) -> Self {
-        Self::at(Places {
+        Self::at(HostPlaces {
             all: vec![HostPlace::of(options)],
             wanted: SessionWanted::Any,
             is_shuffled: false,

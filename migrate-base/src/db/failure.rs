@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::conninfo::HostPlace;
-use super::{Holder, pooler};
+use super::{LockHolder, pooler};
 use crate::codes::{self, Code};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
@@ -16,9 +16,9 @@ use crate::ident::QualifiedName;
 
 /// Why a message to the server failed.
 #[derive(Debug)]
-pub enum Failure {
+pub enum SessionFailure {
     /// The server refused something and said why.
-    Server(Box<Refusal>),
+    Server(Box<ServerRefusal>),
     /// The connection is gone.
     Lost(String),
     /// The connection is given up because it is silent and the server no longer works for it.
@@ -29,7 +29,7 @@ pub enum Failure {
 ///
 /// See <https://www.postgresql.org/docs/current/protocol-error-fields.html>.
 #[derive(Debug, Default)]
-pub struct Refusal {
+pub struct ServerRefusal {
     /// The code of the error class: `42P01`.
     pub sqlstate: String,
     /// The primary message.
@@ -47,7 +47,7 @@ pub struct Refusal {
     /// The schema, the table and the constraint that it is about.
     pub about: [Option<String>; 3],
     /// The sessions that held the lock that was waited for, if queried.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<LockHolder>,
 }
 
 /// A place in a query that a function sent.
@@ -59,11 +59,11 @@ pub struct InnerPosition {
     pub query: String,
 }
 
-impl From<sqlx::Error> for Failure {
+impl From<sqlx::Error> for SessionFailure {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(error) => match error.try_downcast::<PgDatabaseError>() {
-                Ok(error) => Self::Server(Box::new(Refusal::from(&*error))),
+                Ok(error) => Self::Server(Box::new(ServerRefusal::from(&*error))),
                 Err(error) => Self::Lost(error.message().to_owned()),
             },
             sqlx::Error::Io(error) => Self::Lost(error.to_string()),
@@ -74,14 +74,14 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-impl Refusal {
+impl ServerRefusal {
     /// The server's hint, unless it suggests to drop everything that depends on an object.
     pub fn advice(&self) -> Option<String> {
         self.hint.clone().filter(|hint| !hint.contains("CASCADE"))
     }
 }
 
-impl From<&PgDatabaseError> for Refusal {
+impl From<&PgDatabaseError> for ServerRefusal {
     fn from(error: &PgDatabaseError) -> Self {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let (position, inner) = match error.position() {
@@ -105,7 +105,7 @@ impl From<&PgDatabaseError> for Refusal {
     }
 }
 
-impl Failure {
+impl SessionFailure {
     /// The message of the server or of the connection.
     pub fn why(&self) -> &str {
         match self {
@@ -154,7 +154,7 @@ impl Failure {
     }
 
     /// Adds the sessions that held the lock.
-    pub fn with_holders(mut self, holders: Vec<Holder>) -> Self {
+    pub fn with_holders(mut self, holders: Vec<LockHolder>) -> Self {
         if let Self::Server(refusal) = &mut self {
             refusal.holders = holders;
         }
@@ -188,7 +188,7 @@ impl Failure {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
                     finding.notes.push(format!("blocked by {holder}{query}"));
                 }
-                finding.help.extend(refusal.holders.first().map(Holder::ending));
+                finding.help.extend(refusal.holders.first().map(LockHolder::ending));
                 finding.help.extend(refusal.advice());
                 finding.help.extend(help(&refusal.sqlstate).map(str::to_owned));
                 Error::new(kind, finding).with_sqlstate(refusal.sqlstate)

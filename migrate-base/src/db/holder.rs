@@ -1,11 +1,11 @@
 //! The session that holds a blocking lock.
 
-use super::{Row, Session};
+use super::{Session, TextRow};
 use crate::ident::{QualifiedName, literal};
 
 /// A session that holds a lock that we wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// The server process.
     pub pid: i32,
     /// Its application name, if visible to us.
@@ -21,7 +21,7 @@ pub struct Holder {
 }
 
 /// Writes `pid 4711 (deploy, role ann, from 10.0.0.7, since 12:01:02)`.
-impl std::fmt::Display for Holder {
+impl std::fmt::Display for LockHolder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "pid {}", self.pid)?;
         let mut facts = Vec::new();
@@ -33,13 +33,13 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The columns that describe a session of `pg_stat_activity`, in the order of [`Holder::read`].
+/// The columns that describe a session of `pg_stat_activity`, in the order of [`LockHolder::read`].
 pub(super) const WHO: &str = "a.pid, a.application_name, a.usename, host(a.client_addr), \
                               to_char(a.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), left(a.query, 200)";
 
-impl Holder {
+impl LockHolder {
     /// Reads the columns of [`WHO`].
-    pub(super) fn read(row: Row) -> Option<Self> {
+    pub(super) fn read(row: TextRow) -> Option<Self> {
         let mut row = row.into_iter();
         let pid = row.next()??.parse().ok()?;
         let mut next = || row.next().flatten();
@@ -62,7 +62,7 @@ impl Holder {
 /// Ends a transaction in which a read waited for a lock until its timeout, and finds who held the lock, while the
 /// holder still exists. Only an exclusive lock blocks a reader; inserting a row is also blocked by locks that exclude
 /// writers.
-pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedName>) -> Vec<Holder> {
+pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedName>) -> Vec<LockHolder> {
     let only = table.map_or(String::new(), |table| {
         format!("AND n.nspname = {} AND c.relname = {}", literal(table.schema()), literal(table.name()))
     });
@@ -75,5 +75,5 @@ pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedNa
          ORDER BY bool_or(l.granted) DESC, min(a.xact_start) LIMIT 3"
     );
     let rows = session.rows(&query).await.unwrap_or_default();
-    rows.into_iter().filter_map(Holder::read).collect()
+    rows.into_iter().filter_map(LockHolder::read).collect()
 }

@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::holder::WHO;
-use super::silence::{Limits, Process, Refused, Seen, scout_rows};
-use super::{Database, Failure, Holder, Row, Session, pooler};
+use super::silence::{ProbeRefusal, Process, ProcessState, TimeLimits, scout_rows};
+use super::{Database, LockHolder, Session, SessionFailure, TextRow, pooler};
 use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
@@ -85,13 +85,13 @@ pub struct Guard {
 
 /// The state of a run, seen from another connection.
 #[derive(Debug)]
-pub struct Look {
+pub struct RunHealth {
     /// Whether the lock is still ours.
     pub is_held: bool,
     /// What the worker's process is doing.
-    pub worker: Seen,
+    pub worker: ProcessState,
     /// The sessions that block it.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<LockHolder>,
 }
 
 impl Guard {
@@ -105,7 +105,7 @@ impl Guard {
         application: &str,
         keys: LockKeys,
         patience: Duration,
-        waiting: &mut (dyn FnMut(&Holder) + Send),
+        waiting: &mut (dyn FnMut(&LockHolder) + Send),
     ) -> Result<Self> {
         let mut session = worker.another(&format!("{application} lock")).await?;
         // This check comes before any lock is taken: the pooler would keep the lock for its next client.
@@ -135,7 +135,7 @@ impl Guard {
         worker: &mut Session,
         process: Process,
         patience: Duration,
-        waiting: &mut (dyn FnMut(&Holder) + Send),
+        waiting: &mut (dyn FnMut(&LockHolder) + Send),
     ) -> Result<Fence> {
         poll(worker, self.keys.work, process.pid, patience, waiting).await?;
         Ok(Fence::of(process))
@@ -145,42 +145,42 @@ impl Guard {
     ///
     /// This is called periodically during long work; it also keeps the connection alive. The future can be dropped
     /// safely.
-    pub async fn look(&mut self, worker: &Fence) -> std::result::Result<Look, Failure> {
+    pub async fn look(&mut self, worker: &Fence) -> std::result::Result<RunHealth, SessionFailure> {
         let question =
             format!("SELECT pg_catalog.pg_backend_pid() = {} AND {}", self.process.pid, self.question(worker));
-        self.session.unbounded(&question).await.map(Look::read)
+        self.session.unbounded(&question).await.map(RunHealth::read)
     }
 
     /// The same over another connection, which is opened if necessary; `None` if nothing answers.
     pub async fn look_from(
         &self,
         scout: &mut Option<Session>,
-        limits: Limits,
+        limits: TimeLimits,
         worker: &Fence,
-    ) -> Option<std::result::Result<Look, Refused>> {
+    ) -> Option<std::result::Result<RunHealth, ProbeRefusal>> {
         let question = format!("SELECT {}", self.question(worker));
         let rows = self.scout(scout, limits, &question).await?;
-        Some(rows.map(Look::read))
+        Some(rows.map(RunHealth::read))
     }
 
     /// Runs a query on the connection of the lock; the caller limits the time, and the future can be dropped safely.
-    pub(super) async fn ask(&mut self, query: &str) -> std::result::Result<Vec<Row>, Failure> {
+    pub(super) async fn ask(&mut self, query: &str) -> std::result::Result<Vec<TextRow>, SessionFailure> {
         self.session.unbounded(query).await
     }
 
     /// Asks the server to cancel the worker's statement.
-    pub async fn cancel(&mut self, worker: &Fence) -> std::result::Result<(), Failure> {
+    pub async fn cancel(&mut self, worker: &Fence) -> std::result::Result<(), SessionFailure> {
         self.session.unbounded(&worker.cancelling()).await.map(drop)
     }
 
     /// The same over another connection; returns whether it was asked.
-    pub async fn cancel_from(&self, scout: &mut Option<Session>, limits: Limits, worker: &Fence) -> bool {
+    pub async fn cancel_from(&self, scout: &mut Option<Session>, limits: TimeLimits, worker: &Fence) -> bool {
         matches!(self.scout(scout, limits, &worker.cancelling()).await, Some(Ok(_)))
     }
 
     /// Terminates the process of a worker that no longer answers, so that it holds nothing of ours.
     pub async fn end(&mut self, worker: &Fence, scout: &mut Option<Session>) {
-        let limits = Limits::of(self.session.database());
+        let limits = TimeLimits::of(self.session.database());
         let end = worker.process.end();
         let asked =
             scout.is_none() && matches!(timeout(limits.question, self.session.unbounded(&end)).await, Ok(Ok(_)));
@@ -192,9 +192,9 @@ impl Guard {
     async fn scout(
         &self,
         scout: &mut Option<Session>,
-        limits: Limits,
+        limits: TimeLimits,
         question: &str,
-    ) -> Option<std::result::Result<Vec<Row>, Refused>> {
+    ) -> Option<std::result::Result<Vec<TextRow>, ProbeRefusal>> {
         let database = self.session.database();
         scout_rows(scout, database, self.session.application(), limits, question).await
     }
@@ -203,7 +203,7 @@ impl Guard {
     ///
     /// If its connection does not answer, the server process that holds the lock is terminated over another one.
     pub async fn release(mut self, scout: &mut Option<Session>) -> Result<()> {
-        let limits = Limits::of(self.session.database());
+        let limits = TimeLimits::of(self.session.database());
         let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock);
         // If another connection was used for checking, this one is silent.
         let patience = if scout.is_some() { Duration::ZERO } else { limits.question.min(UNLOCKING) };
@@ -223,7 +223,7 @@ impl Guard {
         outcome
     }
 
-    /// The rest of the query that [`Look::read`] reads, starting with the condition: whether the lock is held by the
+    /// The rest of the query that [`RunHealth::read`] reads, starting with the condition: whether the lock is held by the
     /// process that took it, and the rest.
     fn question(&self, worker: &Fence) -> String {
         format!(
@@ -237,15 +237,15 @@ impl Guard {
     }
 }
 
-impl Look {
-    fn read(rows: Vec<Row>) -> Self {
+impl RunHealth {
+    fn read(rows: Vec<TextRow>) -> Self {
         let mut rows = rows.into_iter();
         let mut first = || rows.next().and_then(|row| row.into_iter().next()?);
         let (held, state) = (first(), first());
         Self {
             is_held: held.as_deref() == Some("t"),
-            worker: Seen::read(state.as_deref()),
-            holders: rows.filter_map(Holder::read).collect(),
+            worker: ProcessState::read(state.as_deref()),
+            holders: rows.filter_map(LockHolder::read).collect(),
         }
     }
 }
@@ -255,7 +255,7 @@ impl Look {
 ///
 /// A finished run releases the lock before the server process of its worker is gone. So a fence without a lock exists
 /// for a moment, or longer while the server still works on the last message of a killed runner.
-pub async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Holder>> {
+pub async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<LockHolder>> {
     let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
     let question = format!(
         "{} SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
@@ -272,7 +272,7 @@ pub async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Hol
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
         let is_locked = row.pop().flatten().as_deref() == Some("t");
         if is_locked || Instant::now() > deadline {
-            return Ok(Holder::read(row));
+            return Ok(LockHolder::read(row));
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -300,7 +300,7 @@ impl Fence {
 
     /// Terminates its process, over a connection that is opened if necessary.
     pub async fn end(&self, database: &Database, scout: &mut Option<Session>) {
-        let _ = scout_rows(scout, database, "roundtrip", Limits::of(database), &self.process.end()).await;
+        let _ = scout_rows(scout, database, "roundtrip", TimeLimits::of(database), &self.process.end()).await;
     }
 
     fn cancelling(&self) -> String {
@@ -314,7 +314,7 @@ async fn poll(
     key: i64,
     process: i32,
     patience: Duration,
-    waiting: &mut (dyn FnMut(&Holder) + Send),
+    waiting: &mut (dyn FnMut(&LockHolder) + Send),
 ) -> Result<()> {
     let attempt = format!(
         "SELECT CASE pg_catalog.pg_backend_pid() WHEN {process} THEN pg_catalog.pg_try_advisory_lock({key}) END, \
@@ -337,7 +337,7 @@ async fn poll(
         if first.first() == Some(&Some("t".to_owned())) {
             return Ok(());
         }
-        let holder = rows.find_map(Holder::read);
+        let holder = rows.find_map(LockHolder::read);
         if let Some(holder) = &holder {
             waiting(holder);
         }
@@ -360,9 +360,9 @@ fn matches_key(key: i64) -> String {
     )
 }
 
-fn held_by(holder: Option<Holder>, patience: Duration) -> Error {
+fn held_by(holder: Option<LockHolder>, patience: Duration) -> Error {
     let seconds = patience.as_secs();
-    let who = holder.as_ref().map_or("another session".to_owned(), Holder::to_string);
+    let who = holder.as_ref().map_or("another session".to_owned(), LockHolder::to_string);
     let finding = Finding::new(
         codes::LOCK_HELD,
         format!("another migration run has held the lock for more than {seconds} s: {who}"),

@@ -20,17 +20,17 @@ mod silence;
 mod url;
 pub mod wait;
 
-pub use ask::{Answered, Reader};
+pub use ask::{QueryRow, ReadOnlySession};
 pub use conninfo::without_password;
 pub use database::Database;
 pub use keepalive::Keepalive;
 pub use sqlx::PgConnection;
 
-pub use holder::Holder;
+pub use holder::LockHolder;
 
-pub use failure::{Failure, InnerPosition, Refusal};
-pub use lock::{Fence, Guard, LockKeys, Look, at_work};
-pub use progress::Advance;
-pub use reply::{MARKER, Marker, Reply};
-pub use session::{Answer, Cell, IDENTITY, Part, Row, Session, kept};
-pub use silence::{Limits, Process, Refused, Seen, Verdict};
+pub use failure::{InnerPosition, ServerRefusal, SessionFailure};
+pub use lock::{Fence, Guard, LockKeys, RunHealth, at_work};
+pub use progress::SessionProgress;
+pub use reply::{LedgerMarker, MARKER, Reply};
+pub use session::{AnswerPart, IDENTITY, Session, StatementAnswer, TextCell, TextRow, kept};
+pub use silence::{ProbeRefusal, Process, ProcessState, SilenceDetector, TimeLimits};

@@ -11,7 +11,7 @@
 use tokio::time::timeout;
 
 use super::session::IDENTITY;
-use super::{Database, Failure, Process, Session};
+use super::{Database, Process, Session, SessionFailure};
 use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
@@ -51,8 +51,8 @@ pub fn no_process() -> Error {
 }
 
 /// Sends a query that takes no time. Behind a pooler it waits in a queue until a process is free.
-async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row>> {
-    let cannot = |failure: Failure| {
+async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::TextRow>> {
+    let cannot = |failure: SessionFailure| {
         failure.explain(ErrorKind::Connection, codes::SESSION, "find out which server process answers")
     };
     let patience = session.database().patience;
@@ -66,8 +66,10 @@ async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row
 
 /// Queries two open sessions in turn, in a non-repeating order, until one of them is found not to have its own process.
 pub(super) async fn probe(one: &mut Session, other: &mut Session) -> Result<()> {
-    let mut sessions =
-        [Probed { session: one, pid: None, query: None }, Probed { session: other, pid: None, query: None }];
+    let mut sessions = [
+        ProbeSession { session: one, pid: None, query: None },
+        ProbeSession { session: other, pid: None, query: None },
+    ];
     for n in 0..QUESTIONS {
         // The Thue–Morse sequence: a pooler that rotates among any number of processes cannot stay in step with it.
         let at = n.count_ones() as usize % 2;
@@ -84,16 +86,16 @@ pub(super) async fn probe(one: &mut Session, other: &mut Session) -> Result<()> 
 }
 
 /// A session that is queried, with its last answer.
-struct Probed<'a> {
+struct ProbeSession<'a> {
     session: &'a mut Session,
     pid: Option<Process>,
     /// The start of its last query.
     query: Option<String>,
 }
 
-impl Probed<'_> {
+impl ProbeSession<'_> {
     /// Queries which process it has now, and what the process of the waiting session ran last.
-    async fn ask(&mut self, n: usize, waiting: &Probed<'_>) -> Result<()> {
+    async fn ask(&mut self, n: usize, waiting: &ProbeSession<'_>) -> Result<()> {
         let begin = format!("/*roundtrip {} {n}*/", self.session.tag());
         let other = waiting.pid.as_ref().map_or("NULL".to_owned(), |process| process.pid.to_string());
         let question = format!(

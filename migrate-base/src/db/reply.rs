@@ -13,12 +13,12 @@ pub enum Reply {
     /// One more statement of the message is done.
     Statement,
     /// A ledger row was written, but not yet committed.
-    Marker(Marker),
+    Marker(LedgerMarker),
 }
 
 /// The server's answer about a ledger row that it wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Marker {
+pub struct LedgerMarker {
     /// The number of the row.
     pub(crate) id: i64,
     /// When the message with it arrived at the server, as the time of day.
@@ -27,7 +27,7 @@ pub struct Marker {
     pub at: Duration,
 }
 
-impl Marker {
+impl LedgerMarker {
     /// How long the work before this row took; it started at `before` or with its message.
     pub fn elapsed(self, before: Option<Duration>) -> Duration {
         let since = |begin: Duration| (self.at + DAY).saturating_sub(begin).as_micros() % DAY.as_micros();
@@ -39,12 +39,12 @@ impl Marker {
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Reads a ledger row, unless it is a row that a migration selects.
-pub(super) fn marker(row: &sqlx::postgres::PgRow) -> Option<Marker> {
+pub(super) fn marker(row: &sqlx::postgres::PgRow) -> Option<LedgerMarker> {
     if row.len() != 3 || row.column(0).name() != MARKER {
         return None;
     }
     let text = |at| row.try_get_unchecked::<&str, _>(at).ok();
-    Some(Marker { id: text(0)?.parse().ok()?, sent_at: time_of_day(text(1)?)?, at: time_of_day(text(2)?)? })
+    Some(LedgerMarker { id: text(0)?.parse().ok()?, sent_at: time_of_day(text(1)?)?, at: time_of_day(text(2)?)? })
 }
 
 /// The time of day in `2026-11-24 02:16:16.123456+00`.
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn elapsed_time_counts_from_the_row_before_also_over_midnight() {
         let at = |text| time_of_day(text).unwrap();
-        let marker = Marker { id: 1, sent_at: at("2026-11-24 23:59:58+00"), at: at("2026-11-25 00:00:01.5+00") };
+        let marker = LedgerMarker { id: 1, sent_at: at("2026-11-24 23:59:58+00"), at: at("2026-11-25 00:00:01.5+00") };
         assert_eq!(marker.elapsed(None), Duration::from_millis(3500));
         assert_eq!(marker.elapsed(Some(at("2026-11-25 00:00:01+00"))), Duration::from_millis(500));
     }

@@ -6,10 +6,10 @@ use futures_util::{Stream, StreamExt};
 use sqlx::{AssertSqlSafe, Column, Connection, Either, PgConnection, Row as _};
 use tokio::time::timeout;
 
-use super::connect::{Connected, connect, leave};
+use super::connect::{HostConnection, connect, leave};
 use super::reply::{Reply, marker};
-use super::silence::{By, Line};
-use super::{Database, Failure, Holder, Limits, Process, holder};
+use super::silence::{ProcessLookup, SessionIdentity};
+use super::{Database, LockHolder, Process, SessionFailure, TimeLimits, holder};
 use crate::error::{Error, Result};
 use crate::ident::QualifiedName;
 
@@ -18,7 +18,7 @@ use crate::ident::QualifiedName;
 pub struct Session {
     /// `None` after it was closed or given up.
     connection: Option<PgConnection>,
-    line: Line,
+    line: SessionIdentity,
     /// Whether our start-up packet was accepted with the mark.
     is_marked: bool,
     /// Whether the server process returned the mark; only then there is no pooler in between.
@@ -36,31 +36,31 @@ pub const IDENTITY: &str = "pg_catalog.pg_backend_pid(), \
      pg_catalog.current_setting('roundtrip.session', true)";
 
 /// A row as text; `None` is NULL.
-pub type Row = Vec<Option<String>>;
+pub type TextRow = Vec<Option<String>>;
 
 /// A cell of a row as received; `None` is NULL.
-pub type Cell<'a> = Option<&'a str>;
+pub type TextCell<'a> = Option<&'a str>;
 
 /// Copies the cells of a row.
-pub fn kept(cells: &[Cell<'_>]) -> Row {
+pub fn kept(cells: &[TextCell<'_>]) -> TextRow {
     cells.iter().map(|cell| cell.map(str::to_owned)).collect()
 }
 
 /// The answer to one statement of a message.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct StatementAnswer {
     /// The column names; empty if there was no row.
     pub columns: Vec<Arc<str>>,
     /// The rows.
-    pub rows: Vec<Row>,
+    pub rows: Vec<TextRow>,
     /// How many rows it returned or changed, according to the server.
     pub count: u64,
 }
 
 /// A part of the answer to a message.
-pub enum Part<'a> {
+pub enum AnswerPart<'a> {
     /// A row of the present statement, with its column names; the receiver copies what it needs.
-    Row(&'a Vec<Arc<str>>, &'a [Cell<'a>]),
+    Row(&'a Vec<Arc<str>>, &'a [TextCell<'a>]),
     /// The statement is done; it returned or changed this many rows.
     End(u64),
 }
@@ -113,8 +113,8 @@ impl Session {
         tag: String,
     ) -> Result<Self> {
         // From here on only the host that answered is used.
-        let Connected { connection, database } = connect(database, application, settings).await?;
-        let line = Line { database, application: application.to_owned(), tag, process: None };
+        let HostConnection { connection, database } = connect(database, application, settings).await?;
+        let line = SessionIdentity { database, application: application.to_owned(), tag, process: None };
         Ok(Self { connection: Some(connection), line, is_marked: false, is_direct: false })
     }
 
@@ -174,77 +174,84 @@ impl Session {
     }
 
     /// The connection and its description, or an error if it was given up.
-    fn parts(&mut self) -> std::result::Result<(&mut PgConnection, &Line), Failure> {
+    fn parts(&mut self) -> std::result::Result<(&mut PgConnection, &SessionIdentity), SessionFailure> {
         let Self { connection, line, .. } = self;
-        let gone = || Failure::Lost("it was already closed".to_owned());
+        let gone = || SessionFailure::Lost("it was already closed".to_owned());
         Ok((connection.as_mut().ok_or_else(gone)?, line))
     }
 
     /// Prevents a dead session from being used again.
-    fn seen<T>(&mut self, outcome: std::result::Result<T, Failure>) -> std::result::Result<T, Failure> {
-        if matches!(&outcome, Err(Failure::Silent(_))) {
+    fn seen<T>(&mut self, outcome: std::result::Result<T, SessionFailure>) -> std::result::Result<T, SessionFailure> {
+        if matches!(&outcome, Err(SessionFailure::Silent(_))) {
             self.cut();
         }
         outcome
     }
 
     /// Sends one message and waits for its rows without a limit: the caller limits the time.
-    pub(super) async fn unbounded(&mut self, message: &str) -> std::result::Result<Vec<Row>, Failure> {
+    pub(super) async fn unbounded(&mut self, message: &str) -> std::result::Result<Vec<TextRow>, SessionFailure> {
         rows(self.parts()?.0, message).await
     }
 
     /// Sends one message that contains [`Self::comment`], and returns all its rows.
-    pub async fn read(&mut self, message: &str) -> std::result::Result<Vec<Row>, Failure> {
+    pub async fn read(&mut self, message: &str) -> std::result::Result<Vec<TextRow>, SessionFailure> {
         let (connection, line) = self.parts()?;
-        let outcome = line.bounded(message.len(), By::Tag, rows(connection, message)).await;
+        let outcome = line.bounded(message.len(), ProcessLookup::Tag, rows(connection, message)).await;
         self.seen(outcome)
     }
 
     /// Sends one message and returns all its rows.
-    pub async fn rows(&mut self, message: &str) -> std::result::Result<Vec<Row>, Failure> {
+    pub async fn rows(&mut self, message: &str) -> std::result::Result<Vec<TextRow>, SessionFailure> {
         let (connection, line) = self.parts()?;
-        let outcome = line.bounded(message.len(), By::Process, rows(connection, message)).await;
+        let outcome = line.bounded(message.len(), ProcessLookup::Process, rows(connection, message)).await;
         self.seen(outcome)
     }
 
     /// Sends one message and returns the answer to each of its statements, with the column names.
-    pub async fn results(&mut self, message: &str) -> std::result::Result<Vec<Answer>, Failure> {
+    pub async fn results(&mut self, message: &str) -> std::result::Result<Vec<StatementAnswer>, SessionFailure> {
         let (answers, failure) = self.attempt(message).await;
         failure.map_or(Ok(answers), Err)
     }
 
     /// The same, with the answers up to a failure.
-    pub async fn attempt(&mut self, message: &str) -> (Vec<Answer>, Option<Failure>) {
+    pub async fn attempt(&mut self, message: &str) -> (Vec<StatementAnswer>, Option<SessionFailure>) {
         let Ok((connection, line)) = self.parts() else {
             return (Vec::new(), self.parts().err());
         };
         let work = async { Ok(attempt(connection, message).await) };
-        let outcome = line.bounded(message.len(), By::Process, work).await;
+        let outcome = line.bounded(message.len(), ProcessLookup::Process, work).await;
         self.seen(outcome).unwrap_or_else(|failure| (Vec::new(), Some(failure)))
     }
 
     /// Sends one message and passes on the answers of its statements while the server continues working.
-    pub async fn each(&mut self, message: &str, take: impl FnMut(Part<'_>)) -> std::result::Result<(), Failure> {
+    pub async fn each(
+        &mut self,
+        message: &str,
+        take: impl FnMut(AnswerPart<'_>),
+    ) -> std::result::Result<(), SessionFailure> {
         let (connection, line) = self.parts()?;
-        let by = if message.contains(&line.comment()) { By::Tag } else { By::Process };
+        let by = if message.contains(&line.comment()) { ProcessLookup::Tag } else { ProcessLookup::Process };
         let outcome = line.bounded(message.len(), by, each(connection, message, take)).await;
         self.seen(outcome)
     }
 
     /// Sends one message whose rows do not matter.
-    pub async fn send(&mut self, message: &str) -> std::result::Result<(), Failure> {
+    pub async fn send(&mut self, message: &str) -> std::result::Result<(), SessionFailure> {
         self.rows(message).await.map(drop)
     }
 
     /// Sends one message and returns the server's answers as they arrive.
     ///
     /// Answers arrive in blocks: a server buffers several kilobytes before it sends them.
-    pub fn replies(&mut self, message: String) -> impl Stream<Item = std::result::Result<Reply, Failure>> + Unpin + '_ {
+    pub fn replies(
+        &mut self,
+        message: String,
+    ) -> impl Stream<Item = std::result::Result<Reply, SessionFailure>> + Unpin + '_ {
         let reply = |answer| {
             std::future::ready(match answer {
                 Ok(Either::Left(_)) => Some(Ok(Reply::Statement)),
                 Ok(Either::Right(row)) => marker(&row).map(|marker| Ok(Reply::Marker(marker))),
-                Err(error) => Some(Err(Failure::from(error))),
+                Err(error) => Some(Err(SessionFailure::from(error))),
             })
         };
         match self.parts() {
@@ -264,7 +271,7 @@ impl Session {
         before: &str,
         work: impl AsyncFnOnce(&mut PgConnection) -> std::result::Result<(), T>,
         finish: &str,
-    ) -> std::result::Result<std::result::Result<Vec<Answer>, T>, Failure> {
+    ) -> std::result::Result<std::result::Result<Vec<StatementAnswer>, T>, SessionFailure> {
         let mut transaction = self.parts()?.0.begin().await?;
         if !before.is_empty()
             && let Some(failure) = attempt(&mut transaction, before).await.1
@@ -291,20 +298,20 @@ impl Session {
     pub async fn recover(&mut self, after: &str) {
         let Ok((connection, line)) = self.parts() else { return };
         let clear = async { Ok(connection.clear_cached_statements().await?) };
-        let cleared = line.bounded(0, By::Process, clear).await;
+        let cleared = line.bounded(0, ProcessLookup::Process, clear).await;
         let _ = self.seen(cleared);
         let _ = self.send(after).await;
     }
 
     /// Ends a transaction in which a read waited for a lock until its timeout, and finds who held the lock.
-    pub async fn in_the_way(&mut self, table: Option<&QualifiedName>) -> Vec<Holder> {
+    pub async fn in_the_way(&mut self, table: Option<&QualifiedName>) -> Vec<LockHolder> {
         holder::in_the_way(self, table).await
     }
 
     /// Releases what the session holds on the server, whatever the state of its transaction, and closes it; returns
     /// whether the server confirmed the release.
     pub async fn give_back(mut self) -> bool {
-        let limit = Limits::of(&self.line.database).question;
+        let limit = TimeLimits::of(&self.line.database).question;
         let sent = timeout(limit, self.unbounded("ROLLBACK; SELECT pg_catalog.pg_advisory_unlock_all()")).await;
         self.close().await;
         matches!(sent, Ok(Ok(_)))
@@ -335,7 +342,7 @@ fn is_about_settings(error: &Error) -> bool {
 }
 
 /// Sends one message and returns all its rows.
-async fn rows(connection: &mut PgConnection, message: &str) -> std::result::Result<Vec<Row>, Failure> {
+async fn rows(connection: &mut PgConnection, message: &str) -> std::result::Result<Vec<TextRow>, SessionFailure> {
     let mut rows = Vec::new();
     let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(connection);
     while let Some(answer) = answers.next().await {
@@ -348,17 +355,17 @@ async fn rows(connection: &mut PgConnection, message: &str) -> std::result::Resu
 }
 
 /// Sends one message and returns the answers of its statements, up to a failure.
-async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, Option<Failure>) {
-    let mut all: Vec<Answer> = Vec::new();
-    let mut answer = Answer::default();
+async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<StatementAnswer>, Option<SessionFailure>) {
+    let mut all: Vec<StatementAnswer> = Vec::new();
+    let mut answer = StatementAnswer::default();
     let outcome = each(connection, message, |part| match part {
-        Part::Row(columns, row) => {
+        AnswerPart::Row(columns, row) => {
             if answer.columns.is_empty() {
                 answer.columns.clone_from(columns);
             }
             answer.rows.push(kept(row));
         }
-        Part::End(count) => all.push(Answer { count, ..std::mem::take(&mut answer) }),
+        AnswerPart::End(count) => all.push(StatementAnswer { count, ..std::mem::take(&mut answer) }),
     });
     let failure = outcome.await.err();
     (all, failure)
@@ -368,23 +375,23 @@ async fn attempt(connection: &mut PgConnection, message: &str) -> (Vec<Answer>, 
 async fn each(
     connection: &mut PgConnection,
     message: &str,
-    mut take: impl FnMut(Part<'_>),
-) -> std::result::Result<(), Failure> {
+    mut take: impl FnMut(AnswerPart<'_>),
+) -> std::result::Result<(), SessionFailure> {
     let mut columns: Vec<Arc<str>> = Vec::new();
     let mut answers = sqlx::raw_sql(AssertSqlSafe(message)).fetch_many(connection);
     while let Some(part) = answers.next().await {
         match part? {
             Either::Left(done) => {
                 columns.clear();
-                take(Part::End(done.rows_affected()));
+                take(AnswerPart::End(done.rows_affected()));
             }
             Either::Right(row) => {
                 if columns.is_empty() {
                     columns.extend(row.columns().iter().map(|column| Arc::from(column.name())));
                 }
-                let text = |at| row.try_get_unchecked::<Cell<'_>, _>(at);
-                let cells: Vec<Cell<'_>> = (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?;
-                take(Part::Row(&columns, &cells));
+                let text = |at| row.try_get_unchecked::<TextCell<'_>, _>(at);
+                let cells: Vec<TextCell<'_>> = (0..row.len()).map(text).collect::<std::result::Result<_, _>>()?;
+                take(AnswerPart::Row(&columns, &cells));
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Database, Failure, Row, Session};
+use super::{Database, Session, SessionFailure, TextRow};
 use crate::ident::literal;
 
 /// A server process. Its number alone is not enough, because the system reuses numbers.
@@ -23,7 +23,7 @@ pub struct Process {
 
 /// The observed state of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum ProcessState {
     /// It works on our message.
     Working,
     /// It waits for the next message.
@@ -36,7 +36,7 @@ pub enum Seen {
 
 /// How to find the process of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum ProcessLookup {
     /// By its process, if known; otherwise only whether the server answers is known.
     Process,
     /// By the tag of the session in its query.
@@ -45,7 +45,7 @@ pub(super) enum By {
 
 /// Time limits.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct TimeLimits {
     /// For one quick query.
     pub question: Duration,
     /// For any answer at all.
@@ -60,7 +60,7 @@ const COMMENTED: usize = 1024;
 /// The speed of the slowest expected network, in bytes per second: the server is idle until a message has arrived.
 const SLOWEST: usize = 16 << 10;
 
-impl Limits {
+impl TimeLimits {
     /// The limits for a database, by its keepalive settings.
     pub fn of(database: &Database) -> Self {
         let patience = database.keepalive.patience();
@@ -75,7 +75,7 @@ impl Limits {
 
 /// What is known about a session when it falls silent.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct SessionIdentity {
     pub(super) database: Database,
     pub(super) application: String,
     /// Its unique number, in hexadecimal.
@@ -83,14 +83,14 @@ pub(super) struct Line {
     pub(super) process: Option<Process>,
 }
 
-impl Line {
+impl SessionIdentity {
     /// Waits for `work`, which has sent this many bytes, as long as the server works on it.
     pub(super) async fn bounded<T>(
         &self,
         bytes: usize,
-        by: By,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+        by: ProcessLookup,
+        work: impl Future<Output = Result<T, SessionFailure>>,
+    ) -> Result<T, SessionFailure> {
         tokio::select! {
             biased;
             outcome = work => outcome,
@@ -99,15 +99,15 @@ impl Line {
     }
 
     /// Returns when the session has to be given up, and why.
-    async fn silence(&self, bytes: usize, by: By) -> Failure {
-        let limits = Limits::of(&self.database);
+    async fn silence(&self, bytes: usize, by: ProcessLookup) -> SessionFailure {
+        let limits = TimeLimits::of(&self.database);
         let question = match (by, &self.process) {
-            (By::Process, Some(process)) => process.question(),
-            (By::Process, None) => "SELECT NULL".to_owned(),
-            (By::Tag, _) => self.question(),
+            (ProcessLookup::Process, Some(process)) => process.question(),
+            (ProcessLookup::Process, None) => "SELECT NULL".to_owned(),
+            (ProcessLookup::Tag, _) => self.question(),
         };
         sleep(limits.first).await;
-        let mut verdict = Verdict::new(limits, bytes);
+        let mut verdict = SilenceDetector::new(limits, bytes);
         let mut scout = None;
         loop {
             let seen = ask(&mut scout, &self.database, &self.application, limits, &question).await;
@@ -160,7 +160,7 @@ impl Process {
     }
 }
 
-impl Seen {
+impl ProcessState {
     /// Reads the answer to a query.
     pub(crate) fn read(state: Option<&str>) -> Self {
         match state {
@@ -174,8 +174,8 @@ impl Seen {
 
 /// Draws conclusions from a series of observations.
 #[derive(Debug)]
-pub struct Verdict {
-    limits: Limits,
+pub struct SilenceDetector {
+    limits: TimeLimits,
     /// How long an answer may be in transit.
     on_its_way: Duration,
     /// When the server answered last.
@@ -184,9 +184,9 @@ pub struct Verdict {
     done_since: Option<Instant>,
 }
 
-impl Verdict {
+impl SilenceDetector {
     /// Starts to watch a message of so many bytes.
-    pub fn new(limits: Limits, bytes: usize) -> Self {
+    pub fn new(limits: TimeLimits, bytes: usize) -> Self {
         Self { limits, on_its_way: limits.on_its_way(bytes), heard: Instant::now(), done_since: None }
     }
 
@@ -206,31 +206,33 @@ impl Verdict {
 
     /// Processes the next observation, `None` if nothing answered; returns the reason if the session has to be given
     /// up.
-    pub fn hear(&mut self, now: Instant, seen: Option<Seen>) -> Option<Failure> {
+    pub fn hear(&mut self, now: Instant, seen: Option<ProcessState>) -> Option<SessionFailure> {
         let Some(seen) = seen else {
             let is_over = now - self.heard >= self.limits.patience;
             return is_over.then(|| {
                 let seconds = self.limits.patience.as_secs_f32();
-                Failure::Silent(format!("nothing answered for {seconds} s, neither this connection nor a new one"))
+                SessionFailure::Silent(format!(
+                    "nothing answered for {seconds} s, neither this connection nor a new one"
+                ))
             });
         };
         self.heard = now;
         match seen {
-            Seen::Working | Seen::Hidden => {
+            ProcessState::Working | ProcessState::Hidden => {
                 self.done_since = None;
                 None
             }
-            Seen::Idle | Seen::Gone => {
+            ProcessState::Idle | ProcessState::Gone => {
                 let since = *self.done_since.get_or_insert(now);
-                (now - since >= self.on_its_way).then(|| Failure::Silent(told(seen)))
+                (now - since >= self.on_its_way).then(|| SessionFailure::Silent(told(seen)))
             }
         }
     }
 }
 
-fn told(seen: Seen) -> String {
+fn told(seen: ProcessState) -> String {
     let what = match seen {
-        Seen::Gone => "its process on the server has ended",
+        ProcessState::Gone => "its process on the server has ended",
         _ => "its process on the server has nothing left to do",
     };
     format!("this connection is silent although {what}: the network loses the messages or the answers")
@@ -241,32 +243,32 @@ async fn ask(
     scout: &mut Option<Session>,
     database: &Database,
     application: &str,
-    limits: Limits,
+    limits: TimeLimits,
     question: &str,
-) -> Option<Seen> {
+) -> Option<ProcessState> {
     match scout_rows(scout, database, application, limits, question).await? {
-        Ok(rows) => Some(Seen::read(rows.first().and_then(|row| row.first()?.as_deref()))),
-        Err(Refused) => Some(Seen::Hidden),
+        Ok(rows) => Some(ProcessState::read(rows.first().and_then(|row| row.first()?.as_deref()))),
+        Err(ProbeRefusal) => Some(ProcessState::Hidden),
     }
 }
 
 /// The server answers, but refuses our query.
 #[derive(Debug)]
-pub struct Refused;
+pub struct ProbeRefusal;
 
 /// Sends a query over a connection that is opened if necessary; `None` if nothing answers.
 pub(crate) async fn scout_rows(
     scout: &mut Option<Session>,
     database: &Database,
     application: &str,
-    limits: Limits,
+    limits: TimeLimits,
     question: &str,
-) -> Option<Result<Vec<Row>, Refused>> {
+) -> Option<Result<Vec<TextRow>, ProbeRefusal>> {
     let (mut session, is_new) = match scout.take() {
         Some(session) => (session, false),
         None => match Session::connect(database, &format!("{application} watch")).await {
             Ok(session) => (session, true),
-            Err(error) => return error.sqlstate().map(|_| Err(Refused)),
+            Err(error) => return error.sqlstate().map(|_| Err(ProbeRefusal)),
         },
     };
     match timeout(limits.question, session.unbounded(question)).await {
@@ -274,9 +276,9 @@ pub(crate) async fn scout_rows(
             *scout = Some(session);
             Some(Ok(rows))
         }
-        Ok(Err(Failure::Server(_))) => Some(Err(Refused)),
+        Ok(Err(SessionFailure::Server(_))) => Some(Err(ProbeRefusal)),
         // A server that accepts a connection is alive, even if a pooler has no process left to answer the query.
-        Err(_) if is_new => Some(Err(Refused)),
+        Err(_) if is_new => Some(Err(ProbeRefusal)),
         Ok(Err(_)) | Err(_) => None,
     }
 }
@@ -285,25 +287,28 @@ pub(crate) async fn scout_rows(
 mod tests {
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { question: Duration::from_secs(5), patience: Duration::from_secs(30), first: Duration::from_secs(10) };
+    const LIMITS: TimeLimits = TimeLimits {
+        question: Duration::from_secs(5),
+        patience: Duration::from_secs(30),
+        first: Duration::from_secs(10),
+    };
 
     /// How many observations, one second apart, it takes until the session is given up.
-    fn looks(bytes: usize, seen: impl Fn(u64) -> Option<Seen>) -> Option<u64> {
-        let mut verdict = Verdict::new(LIMITS, bytes);
+    fn looks(bytes: usize, seen: impl Fn(u64) -> Option<ProcessState>) -> Option<u64> {
+        let mut verdict = SilenceDetector::new(LIMITS, bytes);
         let begin = verdict.heard;
         (0..3600).find(|n| verdict.hear(begin + Duration::from_secs(*n), seen(*n)).is_some())
     }
 
     #[test]
     fn only_what_cannot_answer_any_more_is_given_up() {
-        assert_eq!(looks(0, |_| Some(Seen::Working)), None, "an hour of work");
-        assert_eq!(looks(0, |_| Some(Seen::Hidden)), None);
+        assert_eq!(looks(0, |_| Some(ProcessState::Working)), None, "an hour of work");
+        assert_eq!(looks(0, |_| Some(ProcessState::Hidden)), None);
         assert_eq!(looks(0, |_| None), Some(30));
-        assert_eq!(looks(0, |n| (n % 29 == 0).then_some(Seen::Working)), None, "a sign of life now and then");
-        assert_eq!(looks(0, |_| Some(Seen::Idle)), Some(10));
-        assert_eq!(looks(0, |_| Some(Seen::Gone)), Some(10));
-        assert_eq!(looks(160 << 10, |_| Some(Seen::Idle)), Some(20), "a long message is on its way for longer");
-        assert_eq!(looks(0, |n| Some(if n % 9 == 0 { Seen::Working } else { Seen::Idle })), None);
+        assert_eq!(looks(0, |n| (n % 29 == 0).then_some(ProcessState::Working)), None, "a sign of life now and then");
+        assert_eq!(looks(0, |_| Some(ProcessState::Idle)), Some(10));
+        assert_eq!(looks(0, |_| Some(ProcessState::Gone)), Some(10));
+        assert_eq!(looks(160 << 10, |_| Some(ProcessState::Idle)), Some(20), "a long message is on its way for longer");
+        assert_eq!(looks(0, |n| Some(if n % 9 == 0 { ProcessState::Working } else { ProcessState::Idle })), None);
     }
 }

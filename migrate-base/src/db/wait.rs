@@ -21,7 +21,7 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`migrate_base::error::ErrorKind::Connection`] with the last reason.
+    /// [`crate::error::ErrorKind::Connection`] with the last reason.
     pub async fn wait(&self, limit: Duration, mut waiting: impl FnMut(&str, Duration) + Send) -> Result<()> {
         attempt(self, "roundtrip", limit, &mut waiting).await?.close().await;
         Ok(())

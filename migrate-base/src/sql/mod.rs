@@ -20,7 +20,7 @@ pub use body::quoted;
 pub use dumped::schema_script;
 pub use dumped::without_guards;
 pub use index::{IndexName, detached, of_table};
-pub use positioned::Positioned;
+pub use positioned::PositionedSequences;
 pub use refuse::refused;
 pub use server::{ServerUse, named_database, server_use};
 pub use session::outlives_reset;
@@ -39,12 +39,12 @@ pub struct Statement {
     /// The bytes of the script from its first word to its last, without the semicolon.
     pub span: Range<usize>,
     /// What a runner needs to know about it.
-    pub class: Class,
+    pub class: StatementClass,
 }
 
 /// What a runner needs to know about a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum StatementClass {
     /// It can run in a transaction with others.
     Plain,
     /// It starts or ends a transaction: `BEGIN`, `COMMIT` and so on; savepoints are plain.
@@ -75,7 +75,7 @@ pub enum Class {
     CopyWithClient,
 }
 
-impl Class {
+impl StatementClass {
     /// Whether the server refuses it inside a transaction block.
     pub fn needs_no_transaction(self) -> bool {
         matches!(

@@ -9,27 +9,27 @@ use super::server::{has_any, is_any, name};
 
 /// The sequences that texts set to a position.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Positioned {
-    given: Named,
-    following: Named,
+pub struct PositionedSequences {
+    given: SequenceSet,
+    following: SequenceSet,
 }
 
 /// Sequences, as named in a text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Named {
-    all: Vec<Sequence>,
+struct SequenceSet {
+    all: Vec<SequenceMention>,
     /// Whether there are more sequences that are not named.
     is_open: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Sequence {
+enum SequenceMention {
     Name(String),
     /// The sequence of a column, by the names of the table and the column.
     Of(String, String),
 }
 
-impl Positioned {
+impl PositionedSequences {
     /// Whether the texts set no sequence to an explicit position.
     pub fn is_empty(&self) -> bool {
         self.given.is_empty()
@@ -73,20 +73,20 @@ impl Positioned {
     }
 }
 
-impl Named {
+impl SequenceSet {
     fn is_empty(&self) -> bool {
         self.all.is_empty() && !self.is_open
     }
 
     fn may_mean(&self, name: &str, of: Option<(&str, &str)>) -> bool {
-        let is_meant = |one: &Sequence| match one {
-            Sequence::Name(known) => known == name,
-            Sequence::Of(table, column) => of == Some((table, column)),
+        let is_meant = |one: &SequenceMention| match one {
+            SequenceMention::Name(known) => known == name,
+            SequenceMention::Of(table, column) => of == Some((table, column)),
         };
         self.is_open || self.all.iter().any(is_meant)
     }
 
-    fn add(&mut self, sequence: Option<Sequence>) {
+    fn add(&mut self, sequence: Option<SequenceMention>) {
         self.is_open |= sequence.is_none();
         self.all.extend(sequence);
     }
@@ -98,7 +98,7 @@ fn may_matter(text: &str) -> bool {
 
 /// The sequence in `ALTER SEQUENCE … RESTART` or `ALTER TABLE … ALTER … RESTART`, if these words end in such a
 /// statement. Anything else that is called `restart` does not count. The inner `None` is a sequence that is not named.
-fn restarted(words: &[&str]) -> Option<Option<Sequence>> {
+fn restarted(words: &[&str]) -> Option<Option<SequenceMention>> {
     let start = words.iter().rposition(|word| *word == ";").map_or(0, |at| at + 1);
     let is = |at: usize, others: &[&str]| words.get(at).is_some_and(|word| is_any(word, others));
     let at = (start..words.len()).rfind(|at| is(*at, &["alter"]) && is(*at + 1, &["sequence", "table"]))?;
@@ -110,7 +110,7 @@ fn restarted(words: &[&str]) -> Option<Option<Sequence>> {
     let (last, length) = dotted(rest)?;
     let last = name(last);
     if last.is_none() || is(at + 1, &["sequence"]) {
-        return Some(last.map(Sequence::Name));
+        return Some(last.map(SequenceMention::Name));
     }
     let action = rest[length..].iter().rposition(|word| *word == ",").map_or(length, |comma| length + comma + 1);
     let mut action = &rest[action..];
@@ -122,7 +122,7 @@ fn restarted(words: &[&str]) -> Option<Option<Sequence>> {
         }
     }
     let column = action.first()?;
-    Some(last.zip(name(column)).map(|(table, column)| Sequence::Of(table, column)))
+    Some(last.zip(name(column)).map(|(table, column)| SequenceMention::Of(table, column)))
 }
 
 /// The last part of a qualified name at the start of these words, and the number of its words.
@@ -132,9 +132,9 @@ fn dotted<'a>(words: &[&'a str]) -> Option<(&'a str, usize)> {
 }
 
 /// The sequence that the first argument of `setval` names.
-fn first_argument(arguments: &[&str]) -> Option<Sequence> {
+fn first_argument(arguments: &[&str]) -> Option<SequenceMention> {
     if let Some(text) = quoted(arguments.first()?) {
-        return last_name(&text).map(Sequence::Name);
+        return last_name(&text).map(SequenceMention::Name);
     }
     let call = arguments.strip_prefix(&["pg_catalog", "."]).unwrap_or(arguments);
     let [function, "(", table, ",", column, ..] = call else { return None };
@@ -142,7 +142,7 @@ fn first_argument(arguments: &[&str]) -> Option<Sequence> {
         return None;
     }
     // The function parses its first argument as a name and takes its second argument literally.
-    Some(Sequence::Of(last_name(&quoted(table)?)?, quoted(column)?.into_owned()))
+    Some(SequenceMention::Of(last_name(&quoted(table)?)?, quoted(column)?.into_owned()))
 }
 
 /// The name in a text that the server parses as a name: `app.orders_id_seq`.
@@ -168,7 +168,7 @@ mod tests {
     const OTHER: (&str, Option<(&str, &str)>) = ("another", Some(("u", "a")));
 
     fn gives(text: &str, (name, of): (&str, Option<(&str, &str)>)) -> bool {
-        Positioned::by([text]).may_give(name, of)
+        PositionedSequences::by([text]).may_give(name, of)
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
             "SELECT setval('t_a_seq', (SELECT max(id) FROM t))",
             "SELECT setval('t_a_seq', coalesce(max(id), 1)) FROM t",
         ] {
-            let found = Positioned::by([text]);
+            let found = PositionedSequences::by([text]);
             assert!(
                 found.is_empty() && found.may_mean(SERIAL.0, SERIAL.1) && !found.may_mean(OTHER.0, OTHER.1),
                 "{text}"
@@ -213,7 +213,7 @@ mod tests {
             "ALTER TABLE restart ADD b int",
             "ALTER SEQUENCE restart INCREMENT 2",
         ] {
-            assert!(Positioned::by([text]) == Positioned::default(), "{text}");
+            assert!(PositionedSequences::by([text]) == PositionedSequences::default(), "{text}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::dumped::is_guard;
-use super::{Class, Flaw, FlawKind, Statement};
+use super::{Flaw, FlawKind, Statement, StatementClass};
 use crate::codes;
 use crate::finding::{Finding, Place};
 
@@ -27,19 +27,19 @@ pub fn refused(
 }
 
 /// Why a statement of this class cannot be part of a script, if it cannot.
-fn refuse(class: Class, transaction: bool) -> Option<Finding> {
+fn refuse(class: StatementClass, transaction: bool) -> Option<Finding> {
     match class {
-        Class::CopyWithClient => Some(
+        StatementClass::CopyWithClient => Some(
             Finding::new(codes::COPY_CLIENT, "COPY with the client's data cannot be part of a migration")
                 .note("no client runs with the migration that could send or receive the rows")
                 .help("write the rows as INSERT statements"),
         ),
-        Class::TransactionControl if transaction => Some(
+        StatementClass::TransactionControl if transaction => Some(
             Finding::new(codes::TRANSACTION_CONTROL, "a transactional migration cannot begin or end a transaction")
                 .note("it runs in its own transaction, together with its row in the ledger")
                 .help("remove the statement, or put `-- migrate: no-transaction` at the head of the file"),
         ),
-        Class::TransactionControl => Some(
+        StatementClass::TransactionControl => Some(
             Finding::new(codes::TRANSACTION_CONTROL, "a no-transaction migration cannot begin or end a transaction")
                 .note("each of its statements is committed on its own, so that its progress can be recorded")
                 .help("move the statements that belong in one transaction to a migration without the directive"),

@@ -8,11 +8,11 @@ use super::lex::words;
 
 /// Whether a new session is needed after this text.
 pub fn outlives_reset(text: &str) -> bool {
-    Reader { depth: 0 }.read(text)
+    SettingScanner { depth: 0 }.read(text)
 }
 
 #[derive(Clone, Copy)]
-struct Reader {
+struct SettingScanner {
     /// How many strings enclose the text: a string in a body may be a part of a statement.
     depth: usize,
 }
@@ -20,7 +20,7 @@ struct Reader {
 /// The limit for nested bodies; deeper nesting gets a new session.
 const DEEPEST: usize = 4;
 
-impl Reader {
+impl SettingScanner {
     fn read(self, text: &str) -> bool {
         if !may_matter(text) {
             return false;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use squawk_lexer::{LiteralKind, TokenKind};
 
 use super::lex::lex;
-use super::{Class, Statement, words::classify};
+use super::{Statement, StatementClass, words::classify};
 
 /// Something that makes the statements of a script uncertain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl<'a> Splitter<'a> {
                     }
                 }
                 TokenKind::Semi if self.parentheses.is_empty() && self.bodies == 0 => {
-                    let copies = self.finish() == Some(Class::CopyWithClient);
+                    let copies = self.finish() == Some(StatementClass::CopyWithClient);
                     if copies {
                         return Some(self.after_copy_data(at));
                     }
@@ -140,7 +140,7 @@ impl<'a> Splitter<'a> {
     }
 
     /// Ends the statement, if there is one, and returns its class.
-    fn finish(&mut self) -> Option<Class> {
+    fn finish(&mut self) -> Option<StatementClass> {
         let class = (!self.words.is_empty()).then(|| classify(&self.words));
         if let Some(class) = class {
             self.statements.push(Statement { span: self.start..self.end, class });

@@ -1,6 +1,6 @@
 //! The words of a statement, and the class that they determine.
 
-use super::Class;
+use super::StatementClass;
 use super::body::quoted;
 use super::lex::words;
 
@@ -12,67 +12,67 @@ pub fn is_local_setting(statement: &str) -> bool {
 }
 
 /// Determines the class of a statement from its words (tokens without whitespace and comments, as written).
-pub(super) fn classify(words: &[&str]) -> Class {
+pub(super) fn classify(words: &[&str]) -> StatementClass {
     let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
     let any = |at: usize, list: &[&str]| list.iter().any(|word| is(at, word));
     let has = |word: &str| words.iter().any(|w| w.eq_ignore_ascii_case(word));
-    let Some(first) = words.first() else { return Class::Plain };
+    let Some(first) = words.first() else { return StatementClass::Plain };
     match first.to_ascii_lowercase().as_str() {
-        "rollback" if has("to") => Class::Plain,
-        "begin" | "commit" | "end" | "rollback" | "abort" => Class::TransactionControl,
-        "start" | "prepare" if is(1, "transaction") => Class::TransactionControl,
-        "set" if !any(1, &["local", "constraints", "transaction"]) => Class::Session,
-        "reset" => Class::Session,
-        "call" => Class::MayCommit,
-        "do" if words.iter().any(|word| ends_transactions(word)) => Class::MayCommit,
-        "copy" if copies_with_client(words) => Class::CopyWithClient,
+        "rollback" if has("to") => StatementClass::Plain,
+        "begin" | "commit" | "end" | "rollback" | "abort" => StatementClass::TransactionControl,
+        "start" | "prepare" if is(1, "transaction") => StatementClass::TransactionControl,
+        "set" if !any(1, &["local", "constraints", "transaction"]) => StatementClass::Session,
+        "reset" => StatementClass::Session,
+        "call" => StatementClass::MayCommit,
+        "do" if words.iter().any(|word| ends_transactions(word)) => StatementClass::MayCommit,
+        "copy" if copies_with_client(words) => StatementClass::CopyWithClient,
         "create" if is(1, "index") || (is(1, "unique") && is(2, "index")) => {
             let after = if is(1, "index") { 2 } else { 3 };
-            if is(after, "concurrently") { Class::CreateIndexConcurrently } else { Class::Plain }
+            if is(after, "concurrently") { StatementClass::CreateIndexConcurrently } else { StatementClass::Plain }
         }
-        "drop" if is(1, "index") && is(2, "concurrently") => Class::DropIndexConcurrently,
-        "create" | "drop" if any(1, &["database", "tablespace"]) => Class::OutsideTransaction,
+        "drop" if is(1, "index") && is(2, "concurrently") => StatementClass::DropIndexConcurrently,
+        "create" | "drop" if any(1, &["database", "tablespace"]) => StatementClass::OutsideTransaction,
         "create" | "drop" | "alter" if is(1, "subscription") => subscription(words),
-        "alter" if is(1, "system") => Class::OutsideTransaction,
-        "alter" if is(1, "database") && is(3, "set") && is(4, "tablespace") => Class::Maintenance,
-        "alter" if is(1, "table") && has("detach") && has("concurrently") => Class::DetachConcurrently,
-        "discard" if is(1, "all") => Class::OutsideTransaction,
-        "vacuum" => Class::Maintenance,
+        "alter" if is(1, "system") => StatementClass::OutsideTransaction,
+        "alter" if is(1, "database") && is(3, "set") && is(4, "tablespace") => StatementClass::Maintenance,
+        "alter" if is(1, "table") && has("detach") && has("concurrently") => StatementClass::DetachConcurrently,
+        "discard" if is(1, "all") => StatementClass::OutsideTransaction,
+        "vacuum" => StatementClass::Maintenance,
         "cluster" => {
             let at = after_options(words);
             let names_table = words.len() > at + usize::from(is(at, "verbose"));
-            if names_table { Class::TableMaintenance } else { Class::Maintenance }
+            if names_table { StatementClass::TableMaintenance } else { StatementClass::Maintenance }
         }
         "reindex" => {
             let at = after_options(words);
             match is(at + 1, "concurrently") || says(&words[..at], "concurrently") == Some(true) {
-                true => Class::ReindexConcurrently,
-                false if any(at, &["database", "system", "schema"]) => Class::Maintenance,
-                false => Class::TableMaintenance,
+                true => StatementClass::ReindexConcurrently,
+                false if any(at, &["database", "system", "schema"]) => StatementClass::Maintenance,
+                false => StatementClass::TableMaintenance,
             }
         }
-        _ => Class::Plain,
+        _ => StatementClass::Plain,
     }
 }
 
 /// Whether a statement about a subscription contacts the publisher, which no transaction can undo.
-fn subscription(words: &[&str]) -> Class {
+fn subscription(words: &[&str]) -> StatementClass {
     let is = |at: usize, word: &str| words.get(at).is_some_and(|w| w.eq_ignore_ascii_case(word));
     let any = |at: usize, list: &[&str]| list.iter().any(|word| is(at, word));
     let is_off = |option: &str| says(words, option) == Some(false);
     match words[0].to_ascii_lowercase().as_str() {
-        "create" if is_off("connect") || is_off("create_slot") => Class::Plain,
-        "create" => Class::OutsideTransaction,
-        "drop" => Class::OfSubscription,
-        _ if is(3, "refresh") => Class::OutsideTransaction,
+        "create" if is_off("connect") || is_off("create_slot") => StatementClass::Plain,
+        "create" => StatementClass::OutsideTransaction,
+        "drop" => StatementClass::OfSubscription,
+        _ if is(3, "refresh") => StatementClass::OutsideTransaction,
         _ if any(3, &["set", "add", "drop"]) && is(4, "publication") => match is_off("refresh") {
-            true => Class::Plain,
-            false => Class::OutsideTransaction,
+            true => StatementClass::Plain,
+            false => StatementClass::OutsideTransaction,
         },
         _ if is(3, "set") && ["failover", "two_phase"].iter().any(|name| says(words, name).is_some()) => {
-            Class::OfSubscription
+            StatementClass::OfSubscription
         }
-        _ => Class::Plain,
+        _ => StatementClass::Plain,
     }
 }
 
@@ -126,59 +126,65 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(sql: &str, class: Class) {
+    fn check(sql: &str, class: StatementClass) {
         let words: Vec<&str> = sql.split(' ').collect();
         assert_eq!(classify(&words), class, "{sql}");
     }
 
     #[test]
     fn statements_are_classified_by_their_words() {
-        check("create table begin", Class::Plain);
-        check("BEGIN", Class::TransactionControl);
-        check("start TRANSACTION", Class::TransactionControl);
-        check("rollback to savepoint a", Class::Plain);
-        check("prepare plan as select", Class::Plain);
-        check("create unique index concurrently a on b", Class::CreateIndexConcurrently);
-        check("create index concurrently_named on b", Class::Plain);
-        check("drop index concurrently a", Class::DropIndexConcurrently);
-        check("vacuum full a", Class::Maintenance);
-        check("cluster a using b", Class::TableMaintenance);
-        check("cluster verbose a", Class::TableMaintenance);
-        check("cluster ( verbose ) a", Class::TableMaintenance);
-        check("cluster ( verbose )", Class::Maintenance);
-        check("cluster verbose", Class::Maintenance);
-        check("reindex table a", Class::TableMaintenance);
-        check("reindex ( verbose ) index schema", Class::TableMaintenance);
-        check("reindex ( concurrently off ) table a", Class::TableMaintenance);
-        check("reindex table concurrently a", Class::ReindexConcurrently);
-        check("reindex ( verbose , CONCURRENTLY ) schema a", Class::ReindexConcurrently);
-        check("reindex schema a", Class::Maintenance);
-        check("alter database a set tablespace b", Class::Maintenance);
-        check("alter database a set work_mem = 1", Class::Plain);
-        check("create subscription a connection 'b' publication c", Class::OutsideTransaction);
-        check("create subscription a connection 'b' publication c with ( connect )", Class::OutsideTransaction);
-        check("create subscription a connection 'b' publication c with ( CONNECT = Off , d = 1 )", Class::Plain);
+        check("create table begin", StatementClass::Plain);
+        check("BEGIN", StatementClass::TransactionControl);
+        check("start TRANSACTION", StatementClass::TransactionControl);
+        check("rollback to savepoint a", StatementClass::Plain);
+        check("prepare plan as select", StatementClass::Plain);
+        check("create unique index concurrently a on b", StatementClass::CreateIndexConcurrently);
+        check("create index concurrently_named on b", StatementClass::Plain);
+        check("drop index concurrently a", StatementClass::DropIndexConcurrently);
+        check("vacuum full a", StatementClass::Maintenance);
+        check("cluster a using b", StatementClass::TableMaintenance);
+        check("cluster verbose a", StatementClass::TableMaintenance);
+        check("cluster ( verbose ) a", StatementClass::TableMaintenance);
+        check("cluster ( verbose )", StatementClass::Maintenance);
+        check("cluster verbose", StatementClass::Maintenance);
+        check("reindex table a", StatementClass::TableMaintenance);
+        check("reindex ( verbose ) index schema", StatementClass::TableMaintenance);
+        check("reindex ( concurrently off ) table a", StatementClass::TableMaintenance);
+        check("reindex table concurrently a", StatementClass::ReindexConcurrently);
+        check("reindex ( verbose , CONCURRENTLY ) schema a", StatementClass::ReindexConcurrently);
+        check("reindex schema a", StatementClass::Maintenance);
+        check("alter database a set tablespace b", StatementClass::Maintenance);
+        check("alter database a set work_mem = 1", StatementClass::Plain);
+        check("create subscription a connection 'b' publication c", StatementClass::OutsideTransaction);
+        check(
+            "create subscription a connection 'b' publication c with ( connect )",
+            StatementClass::OutsideTransaction,
+        );
+        check(
+            "create subscription a connection 'b' publication c with ( CONNECT = Off , d = 1 )",
+            StatementClass::Plain,
+        );
         check(
             "create subscription a connection 'b' publication c with ( d = 1 , create_slot = 'false' )",
-            Class::Plain,
+            StatementClass::Plain,
         );
-        check("drop subscription a", Class::OfSubscription);
-        check("alter subscription a refresh publication", Class::OutsideTransaction);
-        check("alter subscription a add publication b with ( copy_data = off )", Class::OutsideTransaction);
-        check("alter subscription a set publication b with ( refresh = 0 )", Class::Plain);
-        check("alter subscription a set ( failover = true )", Class::OfSubscription);
-        check("alter subscription a disable", Class::Plain);
-        check("alter table a detach partition b concurrently", Class::DetachConcurrently);
-        check("alter table a detach partition b finalize", Class::Plain);
-        check("copy a from stdin", Class::CopyWithClient);
-        check("copy a from 'file'", Class::Plain);
-        check("call p ( )", Class::MayCommit);
-        check("do $$begin;commit;end$$", Class::MayCommit);
-        check("do $$begin;end$$", Class::Plain);
-        check("do $a$begin\tROLLBACK/**/;end$a$", Class::MayCommit);
-        check("do 'begin\tcall\tp();end'", Class::MayCommit);
-        check("do $$begin/*commit*/create\ttemp\ttable\tt()on\tcommit\tdrop;recall();end$$", Class::Plain);
-        check("set role a", Class::Session);
-        check("set local role a", Class::Plain);
+        check("drop subscription a", StatementClass::OfSubscription);
+        check("alter subscription a refresh publication", StatementClass::OutsideTransaction);
+        check("alter subscription a add publication b with ( copy_data = off )", StatementClass::OutsideTransaction);
+        check("alter subscription a set publication b with ( refresh = 0 )", StatementClass::Plain);
+        check("alter subscription a set ( failover = true )", StatementClass::OfSubscription);
+        check("alter subscription a disable", StatementClass::Plain);
+        check("alter table a detach partition b concurrently", StatementClass::DetachConcurrently);
+        check("alter table a detach partition b finalize", StatementClass::Plain);
+        check("copy a from stdin", StatementClass::CopyWithClient);
+        check("copy a from 'file'", StatementClass::Plain);
+        check("call p ( )", StatementClass::MayCommit);
+        check("do $$begin;commit;end$$", StatementClass::MayCommit);
+        check("do $$begin;end$$", StatementClass::Plain);
+        check("do $a$begin\tROLLBACK/**/;end$a$", StatementClass::MayCommit);
+        check("do 'begin\tcall\tp();end'", StatementClass::MayCommit);
+        check("do $$begin/*commit*/create\ttemp\ttable\tt()on\tcommit\tdrop;recall();end$$", StatementClass::Plain);
+        check("set role a", StatementClass::Session);
+        check("set local role a", StatementClass::Plain);
     }
 }

@@ -1,11 +1,11 @@
 //! Roll back or fix forward? Advice based on what the up scripts did and what rolling back would destroy.
 
 use migrate_core::Plan;
-use migrate_core::source::Body;
+use migrate_core::source::MigrationBody;
 use migrate_review::effect::Effects;
 use serde::Serialize;
 
-use super::Loss;
+use super::LossBrief;
 
 /// The advice, and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,7 +17,7 @@ pub(crate) struct Advice {
 
 impl Advice {
     /// Reads the up scripts of a rollback.
-    pub(super) fn of(plan: &Plan, losses: &[Loss], keeps: bool) -> Self {
+    pub(super) fn of(plan: &Plan, losses: &[LossBrief], keeps: bool) -> Self {
         if let [first, more @ ..] = plan.never_run() {
             let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
             let reason = format!(
@@ -31,7 +31,7 @@ impl Advice {
             let title = format!("{}_{}", step.version, step.name);
             let body = step.migration.as_ref().map(|migration| migration.body());
             match body {
-                Some(Body::Sql { up, .. }) => {
+                Some(MigrationBody::Sql { up, .. }) => {
                     let effects = Effects::of(up);
                     if effects.changes {
                         changed.push(title);
@@ -39,13 +39,13 @@ impl Advice {
                         unknown.push(title);
                     }
                 }
-                Some(Body::Code { .. }) | None => unknown.push(title),
+                Some(MigrationBody::Code { .. }) | None => unknown.push(title),
             }
         }
         Self::judge(&changed, &unknown, losses, keeps)
     }
 
-    fn judge(changed: &[String], unknown: &[String], losses: &[Loss], keeps: bool) -> Self {
+    fn judge(changed: &[String], unknown: &[String], losses: &[LossBrief], keeps: bool) -> Self {
         let rows: u64 = losses.iter().map(|loss| loss.rows.number()).sum();
         let price = match losses.len() {
             0 => "rolling back loses no data".to_owned(),

@@ -2,26 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::QualifiedName;
 use migrate_core::Plan;
-use migrate_core::runner::Step;
+use migrate_core::runner::PlanStep;
 use migrate_review::effect::{self, Effects};
 use migrate_review::evidence;
 use migrate_schema::Schema;
 
-use super::{ColumnLoss, Loss, shown};
+use super::{ColumnLossBrief, LossBrief, shown};
 use crate::exit::Result;
 
 /// The data that the steps destroy, counted. Data that two steps destroy is reported once, with the first of them.
 pub(super) async fn count(
-    reader: &mut Reader,
+    reader: &mut ReadOnlySession,
     plan: &Plan,
     effects: &[Effects],
     schema: &Schema,
     exact: u64,
-) -> Result<Vec<Loss>> {
-    let mut wanted: Vec<(&Step, effect::Loss)> = Vec::new();
+) -> Result<Vec<LossBrief>> {
+    let mut wanted: Vec<(&PlanStep, effect::TableLoss)> = Vec::new();
     let mut gone: BTreeSet<QualifiedName> = BTreeSet::new();
     let mut without: BTreeSet<(QualifiedName, String)> = BTreeSet::new();
     for (step, effects) in plan.steps().iter().zip(effects) {
@@ -37,16 +37,16 @@ pub(super) async fn count(
     }
     let asked: Vec<_> = wanted.iter().map(|(_, loss)| (loss.table.clone(), loss.columns.clone())).collect();
     let counted = evidence::losses(reader, &asked, exact).await?;
-    let one = |((step, loss), counted): ((&Step, effect::Loss), Option<evidence::Counted>)| {
+    let one = |((step, loss), counted): ((&PlanStep, effect::TableLoss), Option<evidence::TableLossCount>)| {
         let counted = counted?;
         let columns = counted.columns.into_iter();
-        Some(Loss {
+        Some(LossBrief {
             version: step.version.to_string(),
             table: shown(&counted.table),
             by: loss.by,
             at_most: loss.partial,
             rows: counted.rows,
-            columns: columns.map(|one| ColumnLoss { column: one.column, values: one.values }).collect(),
+            columns: columns.map(|one| ColumnLossBrief { column: one.column, values: one.values }).collect(),
         })
     };
     Ok(wanted.into_iter().zip(counted).filter_map(one).collect())

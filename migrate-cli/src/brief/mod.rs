@@ -8,15 +8,15 @@ mod show;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::{QualifiedName, plain};
 use migrate_base::lock_mode::LockMode;
 use migrate_core::Plan;
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Step, Work};
+use migrate_core::runner::{PlanStep, StepWork};
 use migrate_review::effect::{self, Effects};
-use migrate_review::evidence::{self, Count, Situation};
-use migrate_review::locks::{self, Wanted};
+use migrate_review::evidence::{self, RowCount, ServerSituation};
+use migrate_review::locks::{self, StatementLock};
 use migrate_schema::Schema;
 use serde::{Serialize, Serializer};
 
@@ -33,7 +33,7 @@ const LONG: Duration = Duration::from_secs(30);
 pub(crate) struct Brief {
     pub(crate) steps: Vec<StepBrief>,
     /// The data that is lost, counted in the database.
-    pub(crate) losses: Vec<Loss>,
+    pub(crate) losses: Vec<LossBrief>,
     pub(crate) situation: SituationJson,
     /// Tables that the run changes and that belong to a role of which the connecting role is not a member.
     pub(crate) not_owned: Vec<String>,
@@ -71,7 +71,7 @@ pub(crate) struct LockBrief {
 
 impl LockBrief {
     /// A lock for reading blocks nobody in practice, and is left out.
-    fn of(wanted: &Wanted) -> Option<Self> {
+    fn of(wanted: &StatementLock) -> Option<Self> {
         if wanted.mode < LockMode::RowExclusive {
             return None;
         }
@@ -80,10 +80,10 @@ impl LockBrief {
             None => plain(&wanted.table.name),
         };
         let rows = match wanted.work {
-            locks::Work::Nothing => None,
-            locks::Work::Unknown => Some("unknown"),
-            locks::Work::Reads => Some("read"),
-            locks::Work::Rewrites => Some("rewritten"),
+            locks::RowWork::Nothing => None,
+            locks::RowWork::Unknown => Some("unknown"),
+            locks::RowWork::Reads => Some("read"),
+            locks::RowWork::Rewrites => Some("rewritten"),
         };
         let (mode, blocks) = (wanted.mode.as_str(), wanted.mode.blocks());
         Some(Self { table, mode, blocks, rows })
@@ -92,7 +92,7 @@ impl LockBrief {
 
 /// What a table loses.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Loss {
+pub(crate) struct LossBrief {
     pub(crate) version: String,
     pub(crate) table: String,
     /// `DROP TABLE`, `DROP COLUMN`, `DELETE`, `new values`.
@@ -100,16 +100,16 @@ pub(crate) struct Loss {
     /// Whether a condition decides which of the rows are lost.
     pub(crate) at_most: bool,
     #[serde(serialize_with = "count")]
-    pub(crate) rows: Count,
+    pub(crate) rows: RowCount,
     /// The lost columns, with how many rows have a value in them.
-    pub(crate) columns: Vec<ColumnLoss>,
+    pub(crate) columns: Vec<ColumnLossBrief>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct ColumnLoss {
+pub(crate) struct ColumnLossBrief {
     pub(crate) column: String,
     #[serde(serialize_with = "count")]
-    pub(crate) values: Count,
+    pub(crate) values: RowCount,
 }
 
 /// The situation in which a run would start.
@@ -118,7 +118,7 @@ pub(crate) struct SituationJson {
     pub(crate) server: String,
     pub(crate) read_only: bool,
     pub(crate) sessions: Vec<SessionJson>,
-    pub(crate) long_transactions: Vec<LongJson>,
+    pub(crate) long_transactions: Vec<LongTransactionJson>,
     pub(crate) replicas: u64,
     pub(crate) replica_lag_bytes: Option<u64>,
     pub(crate) replica_lag_seconds: Option<u64>,
@@ -147,7 +147,7 @@ pub(crate) struct SlotJson {
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct LongJson {
+pub(crate) struct LongTransactionJson {
     pub(crate) pid: u32,
     pub(crate) role: String,
     pub(crate) application: String,
@@ -162,7 +162,7 @@ impl Brief {
     /// `ledger` is the ledger of the environment. `own` is the application name of our other connection to the
     /// database, which is not reported. `keeps` says whether the data that is destroyed is kept.
     pub(crate) async fn gather(
-        reader: &mut Reader,
+        reader: &mut ReadOnlySession,
         plan: &Plan,
         schema: &Schema,
         ledger: &QualifiedName,
@@ -184,25 +184,25 @@ impl Brief {
 
 impl Brief {
     /// What destroys data, one sentence each.
-    pub(crate) fn destroyed(&self) -> Destroyed {
+    pub(crate) fn destroyed(&self) -> LossSummary {
         let unknown = self.steps.iter().flat_map(|step| {
             step.unknown.iter().map(|what| unknown_of(&format!("{}_{}", step.version, step.name), what))
         });
-        Destroyed::of(&self.losses, unknown.collect())
+        LossSummary::of(&self.losses, unknown.collect())
     }
 }
 
 /// What a run destroys, and what it may destroy, one sentence each.
 #[derive(Debug, Default)]
-pub(crate) struct Destroyed {
+pub(crate) struct LossSummary {
     lost: Vec<String>,
     /// What cannot be read from the scripts.
     unknown: Vec<String>,
 }
 
-impl Destroyed {
-    fn of(losses: &[Loss], unknown: Vec<String>) -> Self {
-        Self { lost: losses.iter().filter(|loss| loss.is_real()).map(Loss::sentence).collect(), unknown }
+impl LossSummary {
+    fn of(losses: &[LossBrief], unknown: Vec<String>) -> Self {
+        Self { lost: losses.iter().filter(|loss| loss.is_real()).map(LossBrief::sentence).collect(), unknown }
     }
 
     /// Whether it is certain that nothing is destroyed.
@@ -225,27 +225,32 @@ impl Destroyed {
 }
 
 /// Whether it can be read from the script of a step that it destroys no data.
-pub(crate) fn is_harmless(step: &Step) -> bool {
+pub(crate) fn is_harmless(step: &PlanStep) -> bool {
     let effects = effects(step);
     effects.taken.is_empty() && effects.unknown.is_empty()
 }
 
 /// What the steps destroy of the existing data, one sentence each.
-pub(crate) async fn destroyed(reader: &mut Reader, plan: &Plan, schema: &Schema, exact: u64) -> Result<Destroyed> {
+pub(crate) async fn destroyed(
+    reader: &mut ReadOnlySession,
+    plan: &Plan,
+    schema: &Schema,
+    exact: u64,
+) -> Result<LossSummary> {
     let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
     let losses = loss::count(reader, plan, &effects, schema, exact).await?;
     let unknown = plan.steps().iter().zip(effects).flat_map(|(step, effects)| {
         let title = format!("{}_{}", step.version, step.name);
         effects.unknown.into_iter().map(move |what| unknown_of(&title, &what))
     });
-    Ok(Destroyed::of(&losses, unknown.collect()))
+    Ok(LossSummary::of(&losses, unknown.collect()))
 }
 
 fn unknown_of(title: &str, what: &str) -> String {
     format!("{title}: the effects of {what} cannot be read from the script")
 }
 
-impl Loss {
+impl LossBrief {
     /// Whether any data exists that could be lost.
     fn is_real(&self) -> bool {
         self.rows.number() > 0
@@ -259,48 +264,48 @@ fn major(version: &str) -> u32 {
     digits.parse().unwrap_or(u32::MAX)
 }
 
-fn step_briefs(steps: &[Step], effects: Vec<Effects>, schema: &Schema, major: u32) -> Vec<StepBrief> {
-    let script = |step: &'_ Step| if let Work::Sql(script) = &step.work { Some(script.clone()) } else { None };
+fn step_briefs(steps: &[PlanStep], effects: Vec<Effects>, schema: &Schema, major: u32) -> Vec<StepBrief> {
+    let script = |step: &'_ PlanStep| if let StepWork::Sql(script) = &step.work { Some(script.clone()) } else { None };
     let scripts: Vec<_> = steps.iter().filter_map(script).collect();
     let mut locks = effect::locks(scripts.iter().map(|script| &**script), schema, major).into_iter();
-    let one = |(step, effects): (&Step, Effects)| {
+    let one = |(step, effects): (&PlanStep, Effects)| {
         let of_step = script(step).and_then(|_| locks.next()).unwrap_or_default();
         step_brief(step, effects, of_step.iter().filter_map(LockBrief::of).collect())
     };
     steps.iter().zip(effects).map(one).collect()
 }
 
-fn step_brief(step: &Step, effects: Effects, locks: Vec<LockBrief>) -> StepBrief {
+fn step_brief(step: &PlanStep, effects: Effects, locks: Vec<LockBrief>) -> StepBrief {
     StepBrief {
         direction: step.direction.as_str(),
         version: step.version.to_string(),
         name: step.name.clone(),
         kind: match step.work {
-            Work::Code => "unknown",
+            StepWork::Code => "unknown",
             _ if !effects.taken.is_empty() => "destructive",
             _ if !effects.unknown.is_empty() => "unknown",
             _ if effects.changes => "changing",
-            Work::Sql(_) => "additive",
+            StepWork::Sql(_) => "additive",
         },
         no_transaction: step.no_transaction(),
         locks,
         sql: match &step.work {
-            Work::Sql(script) => Some(script.text().to_string()),
-            Work::Code => None,
+            StepWork::Sql(script) => Some(script.text().to_string()),
+            StepWork::Code => None,
         },
         unknown: effects.unknown,
     }
 }
 
-fn effects(step: &Step) -> Effects {
+fn effects(step: &PlanStep) -> Effects {
     match &step.work {
-        Work::Sql(script) => Effects::of(script),
-        Work::Code => Effects { unknown: vec!["a function in Rust".to_owned()], ..Effects::default() },
+        StepWork::Sql(script) => Effects::of(script),
+        StepWork::Code => Effects { unknown: vec!["a function in Rust".to_owned()], ..Effects::default() },
     }
 }
 
 /// The tables with locks that only the owner can take, if the connecting role is not the owner.
-async fn not_owned(reader: &mut Reader, steps: &[StepBrief]) -> Result<Vec<String>> {
+async fn not_owned(reader: &mut ReadOnlySession, steps: &[StepBrief]) -> Result<Vec<String>> {
     let strong = steps.iter().flat_map(|step| &step.locks).filter(|lock| lock.mode != "row exclusive");
     let tables: BTreeSet<&str> = strong.map(|lock| lock.table.as_str()).collect();
     if tables.is_empty() {
@@ -321,13 +326,13 @@ pub(crate) fn shown(table: &QualifiedName) -> String {
 }
 
 /// Writes `{"number": 12, "exact": true}`, because a plain number would hide whether it is an estimate.
-pub(crate) fn count<S: Serializer>(count: &Count, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(crate) fn count<S: Serializer>(count: &RowCount, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     #[derive(Serialize)]
-    struct Counted {
+    struct CountJson {
         number: u64,
         exact: bool,
     }
-    Counted { number: count.number(), exact: count.is_exact() }.serialize(serializer)
+    CountJson { number: count.number(), exact: count.is_exact() }.serialize(serializer)
 }
 
 impl SituationJson {
@@ -340,10 +345,10 @@ impl SituationJson {
     }
 }
 
-impl From<Situation> for SituationJson {
-    fn from(situation: Situation) -> Self {
+impl From<ServerSituation> for SituationJson {
+    fn from(situation: ServerSituation) -> Self {
         let session = |(application, role, count)| SessionJson { application, role, count };
-        let long = |one: evidence::LongTransaction| LongJson {
+        let long = |one: evidence::LongTransaction| LongTransactionJson {
             pid: one.pid,
             role: one.role,
             application: one.application,

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use indicatif::HumanBytes;
-use migrate_review::evidence::Count;
+use migrate_review::evidence::RowCount;
 
-use super::{Brief, LockBrief, Loss, SituationJson, StepBrief};
+use super::{Brief, LockBrief, LossBrief, SituationJson, StepBrief};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 
 /// The lag of a replica, in bytes and in seconds, from which a warning is shown, because the run would add to it.
@@ -168,7 +168,7 @@ impl LockBrief {
     }
 }
 
-impl Loss {
+impl LossBrief {
     /// `public.orders: its 1,204 rows, by DROP TABLE`.
     pub(crate) fn sentence(&self) -> String {
         let at_most = if self.at_most { "up to " } else { "" };
@@ -183,10 +183,10 @@ impl Loss {
     }
 }
 
-fn rows(count: Count) -> String {
+fn rows(count: RowCount) -> String {
     format!("{count} row{}", if count.number() == 1 { "" } else { "s" })
 }
 
-fn values(count: Count) -> String {
+fn values(count: RowCount) -> String {
     format!("{count} value{}", if count.number() == 1 { "" } else { "s" })
 }

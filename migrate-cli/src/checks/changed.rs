@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use migrate_base::ident::first_name;
 use migrate_schema::ddl::unowned;
-use migrate_schema::{Change, Described, Id, Kind, Object, Schema, Sides};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaChange, SchemaDescription, SideNames};
 
-use crate::report::{Column, Fate, Table};
+use crate::report::{DiagramColumn, DiagramFate, DiagramTable};
 
-const SIDES: Sides<'_> = Sides { before: "before", after: "after" };
+const SIDES: SideNames<'_> = SideNames { before: "before", after: "after" };
 
 /// The difference, one line for each object: `+` if it is added, `-` if it is dropped, `~` if it is changed.
-pub(crate) fn difference(before: &Described, after: &Described) -> Vec<String> {
-    let sentences = Change::between(&unowned(&before.schema), &unowned(&after.schema)).sentences(SIDES);
+pub(crate) fn difference(before: &SchemaDescription, after: &SchemaDescription) -> Vec<String> {
+    let sentences = SchemaChange::between(&unowned(&before.schema), &unowned(&after.schema)).sentences(SIDES);
     let marked = |line: String| match (line.strip_suffix(": only after"), line.strip_suffix(": only before")) {
         (Some(what), _) => format!("+ {what}"),
         (_, Some(what)) => format!("- {what}"),
@@ -23,28 +23,28 @@ pub(crate) fn difference(before: &Described, after: &Described) -> Vec<String> {
 }
 
 /// The tables that are changed, with their columns and the tables that their foreign keys reference.
-pub(crate) fn tables(before: &Described, after: &Described) -> Vec<Table> {
+pub(crate) fn tables(before: &SchemaDescription, after: &SchemaDescription) -> Vec<DiagramTable> {
     let (before, after) = (&before.schema, &after.schema);
     let of = |schema: &Schema| {
         schema.objects().filter(|one| one.id.kind == Kind::Table).map(|one| one.id.clone()).collect::<BTreeSet<_>>()
     };
     let all: BTreeSet<Arc<Id>> = of(before).union(&of(after)).cloned().collect();
-    all.iter().filter_map(|id| table(before, after, id)).filter(|table| table.fate != Fate::Same).collect()
+    all.iter().filter_map(|id| table(before, after, id)).filter(|table| table.fate != DiagramFate::Same).collect()
 }
 
-fn table(before: &Schema, after: &Schema, id: &Id) -> Option<Table> {
+fn table(before: &Schema, after: &Schema, id: &Id) -> Option<DiagramTable> {
     let (was, is) = (before.get(id), after.get(id));
     // A dropped table is shown as it was.
     let shown = if is.is_some() { after } else { before };
     let columns = columns(before, after, id);
     let fate = match (was, is) {
-        (None, _) => Fate::Added,
-        (_, None) => Fate::Dropped,
-        (Some(_), Some(_)) if parts(before, id) == parts(after, id) => Fate::Same,
-        _ => Fate::Changed,
+        (None, _) => DiagramFate::Added,
+        (_, None) => DiagramFate::Dropped,
+        (Some(_), Some(_)) if parts(before, id) == parts(after, id) => DiagramFate::Same,
+        _ => DiagramFate::Changed,
     };
     let references = shown.children(id, Kind::Constraint).filter_map(|one| reference(one)).collect();
-    Some(Table { name: format!("{}.{}", id.schema, id.name), fate, columns, references })
+    Some(DiagramTable { name: format!("{}.{}", id.schema, id.name), fate, columns, references })
 }
 
 /// All parts of a table.
@@ -54,7 +54,7 @@ fn parts<'a>(schema: &'a Schema, id: &'a Id) -> Vec<&'a Arc<Object>> {
 }
 
 /// The columns after the change, followed by the dropped ones.
-fn columns(before: &Schema, after: &Schema, id: &Id) -> Vec<Column> {
+fn columns(before: &Schema, after: &Schema, id: &Id) -> Vec<DiagramColumn> {
     let ordered = |schema: &Schema| {
         let mut columns: Vec<Arc<Object>> = schema.children(id, Kind::Column).cloned().collect();
         columns.sort_by_key(|column| column.position);
@@ -63,17 +63,17 @@ fn columns(before: &Schema, after: &Schema, id: &Id) -> Vec<Column> {
     let is_new = before.get(id).is_none() || after.get(id).is_none();
     let kept = ordered(after).into_iter().map(|column| {
         let fate = match before.get(&column.id) {
-            _ if is_new => Fate::Same,
-            None => Fate::Added,
-            Some(old) if *old == column => Fate::Same,
-            Some(_) => Fate::Changed,
+            _ if is_new => DiagramFate::Same,
+            None => DiagramFate::Added,
+            Some(old) if *old == column => DiagramFate::Same,
+            Some(_) => DiagramFate::Changed,
         };
         (after, column, fate)
     });
     let gone = ordered(before).into_iter().filter(|column| after.get(&column.id).is_none());
-    let gone = gone.map(|column| (before, column, if is_new { Fate::Same } else { Fate::Dropped }));
+    let gone = gone.map(|column| (before, column, if is_new { DiagramFate::Same } else { DiagramFate::Dropped }));
     kept.chain(gone)
-        .map(|(schema, column, fate)| Column {
+        .map(|(schema, column, fate)| DiagramColumn {
             name: column.id.name.to_string(),
             kind: column.fact("type").unwrap_or_default().to_owned(),
             is_key: is_key(schema, id, &column.id.name),

@@ -3,16 +3,16 @@
 use migrate_base::codes;
 use migrate_base::finding::Finding;
 
-use super::{Clock, Ground};
+use super::{CheckInput, Clock};
 use crate::output::style;
-use crate::released::{self, Standing};
-use crate::report::Check;
+use crate::released::{self, EnvironmentState};
+use crate::report::CheckResult;
 
 /// Compares the files with the base branch, and with the ledger of each environment that can be reached.
-pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
+pub(crate) async fn edited(ground: &CheckInput<'_>) -> CheckResult {
     let clock = Clock::start("edited");
     let standings = released::environments(ground.context, &ground.code).await;
-    let reached: Vec<&Standing> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
+    let reached: Vec<&EnvironmentState> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
     let unreached = standings.iter().filter_map(|one| Some(format!("{} ({})", one.name, one.unreachable.as_ref()?)));
     let unreached: Vec<String> = unreached.collect();
     let is_asked = standings.iter().any(|one| one.was_asked);
@@ -35,7 +35,7 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
 }
 
 /// The finding for an environment whose address is known but whose ledger could not be read.
-fn not_asked(standing: &Standing) -> Option<Finding> {
+fn not_asked(standing: &EnvironmentState) -> Option<Finding> {
     let why = standing.unreachable.as_ref()?;
     let finding = Finding::new(
         codes::ENVIRONMENT_UNREACHABLE,

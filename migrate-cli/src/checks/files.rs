@@ -2,14 +2,14 @@
 
 use migrate_core::source::Layout;
 
-use super::{Clock, Ground};
+use super::{CheckInput, Clock};
 use crate::files::latest;
 use crate::output::style;
 use crate::released::{ahead, misplaced, twice};
-use crate::report::Check;
+use crate::report::CheckResult;
 
 /// Checks the files themselves, and that the new ones are newer than those on the base branch.
-pub(crate) fn files(ground: &Ground<'_>) -> Check {
+pub(crate) fn files(ground: &CheckInput<'_>) -> CheckResult {
     let clock = Clock::start("files");
     let is_ours = ground.context.layout == Layout::default();
     // Only versions in the roundtrip layout are times. The clock is read here; the decision is made elsewhere.

@@ -8,17 +8,17 @@ use migrate_base::finding::Finding;
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Migration, Script};
 use migrate_core::{Error, MigrationSet, Version};
-use migrate_review::lint::{self, Subject};
-use migrate_schema::Described;
+use migrate_review::lint::{self, LintSubject};
+use migrate_schema::SchemaDescription;
 use migrate_test::shape;
 
-use super::{Clock, Ground, could_not_look};
+use super::{CheckInput, Clock, could_not_look};
 use crate::exit::Result;
 use crate::output::style;
-use crate::report::Check;
+use crate::report::CheckResult;
 
 /// The schemas before and after each migration, if a server provided them.
-type Around = BTreeMap<Version, (Arc<Described>, Arc<Described>)>;
+type SchemaPairs = BTreeMap<Version, (Arc<SchemaDescription>, Arc<SchemaDescription>)>;
 
 /// Checks the new migrations against the rules; with a server, also with the schemas before and after each of them.
 ///
@@ -26,7 +26,7 @@ type Around = BTreeMap<Version, (Arc<Described>, Arc<Described>)>;
 ///
 /// The connection to the server is lost. A chain that does not apply is a finding; its files are checked without
 /// schemas.
-pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check> {
+pub(crate) async fn lint(ground: &CheckInput<'_>, with_server: bool) -> Result<CheckResult> {
     let clock = Clock::start("lint");
     let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
     let weights = &ground.context.config.lint;
@@ -34,7 +34,7 @@ pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check
         lint::unknown(weights).into_iter().map(|unknown| no_rule(ground, unknown)).collect();
     let around = match with_server {
         true => around(ground, set).await?,
-        false => Ok(Around::new()),
+        false => Ok(SchemaPairs::new()),
     };
     if let Err(error) = &around {
         let why = "the migrations do not apply, so their schemas are unknown";
@@ -55,7 +55,7 @@ pub(crate) async fn lint(ground: &Ground<'_>, with_server: bool) -> Result<Check
             };
             // Without a base branch, the schema before a migration counts as released.
             let released = released.as_ref().or(schemas.map(|(before, _)| before));
-            let subject = Subject {
+            let subject = LintSubject {
                 script,
                 direction,
                 before: before.map(|one| &**one),
@@ -78,7 +78,7 @@ fn scripts(migration: &Migration) -> Vec<(&Arc<Script>, Direction)> {
 }
 
 /// The schemas before and after each new migration, or why the chain does not apply.
-async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<std::result::Result<Around, Error>> {
+async fn around(ground: &CheckInput<'_>, set: &MigrationSet) -> Result<std::result::Result<SchemaPairs, Error>> {
     match shape::along(set, &ground.code, &ground.new).await {
         Ok(around) => Ok(Ok(around)),
         Err(migrate_test::proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
@@ -88,7 +88,7 @@ async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<std::result::
     }
 }
 
-fn no_rule(ground: &Ground<'_>, (name, near): (String, Option<&'static str>)) -> Finding {
+fn no_rule(ground: &CheckInput<'_>, (name, near): (String, Option<&'static str>)) -> Finding {
     let finding = Finding::new(codes::LINT_UNKNOWN, format!("there is no rule {name}"));
     let place = ground.context.config.path.as_ref().map(migrate_base::finding::Place::file);
     finding.at(place).help(match near {

@@ -10,15 +10,15 @@ use migrate_base::lock_mode::LockMode;
 use migrate_core::ErrorKind;
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Migration, Script};
-use migrate_review::config::Policy;
+use migrate_review::config::LockPolicy;
 use migrate_schema::{Id, Kind};
-use migrate_test::observe::{Observation, Observed, observe};
+use migrate_test::observe::{Observation, StatementObservation, observe};
 use migrate_test::proof::ProofError;
 
-use super::{Clock, Ground, sizes};
+use super::{CheckInput, Clock, sizes};
 use crate::exit::Result;
 use crate::output::style;
-use crate::report::{Check, Held, Judged};
+use crate::report::{CheckResult, MigrationResult, StrongestLock};
 
 /// The seed of the proof, so that the same rows are generated.
 const SEED: u64 = 0;
@@ -28,7 +28,7 @@ const SEED: u64 = 0;
 /// # Errors
 ///
 /// The connection to the server is lost.
-pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation>)> {
+pub(crate) async fn locks(ground: &CheckInput<'_>) -> Result<(CheckResult, Vec<Observation>)> {
     let clock = Clock::start("locks");
     let Ok(set) = &ground.set else { return Ok((clock.skipped("the files cannot be read as migrations"), Vec::new())) };
     if ground.new.is_empty() {
@@ -46,8 +46,8 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
         Some(name) => sizes::of(ground.context, name).await,
         None => Ok(BTreeMap::new()),
     };
-    let in_use = InUse { released: ground.released_schema().await? };
-    let judge = Judge { policy, sizes: sizes.as_ref().ok(), in_use: &in_use, ground };
+    let in_use = ReleasedTables { released: ground.released_schema().await? };
+    let judge = LockJudge { policy, sizes: sizes.as_ref().ok(), in_use: &in_use, ground };
     let mut findings: Vec<Finding> =
         all.iter().filter_map(|one| Some(judge.observation(one, set.get(&one.version)?))).flatten().collect();
     findings.extend(judge.environments());
@@ -75,14 +75,14 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
 }
 
 /// Adds the observations to the report on each migration.
-pub(crate) async fn fill(ground: &Ground<'_>, judged: &mut [Judged], all: &[Observation]) -> Result<()> {
-    let in_use = InUse { released: ground.released_schema().await? };
+pub(crate) async fn fill(ground: &CheckInput<'_>, judged: &mut [MigrationResult], all: &[Observation]) -> Result<()> {
+    let in_use = ReleasedTables { released: ground.released_schema().await? };
     for one in all {
         let Some(judged) = judged.iter_mut().find(|judged| judged.version == one.version) else { continue };
         let locks = one.locks().filter(|lock| in_use.has(&lock.relation));
         let held = locks
             .max_by_key(|lock| (lock.mode, lock.held))
-            .map(|lock| Held { mode: lock.mode, table: plain(&lock.relation) });
+            .map(|lock| StrongestLock { mode: lock.mode, table: plain(&lock.relation) });
         match one.direction {
             Direction::Down => judged.lock_down = held,
             Direction::Up => {
@@ -98,11 +98,11 @@ pub(crate) async fn fill(ground: &Ground<'_>, judged: &mut [Judged], all: &[Obse
 }
 
 /// The tables in use: those that are released.
-struct InUse {
-    released: Option<std::sync::Arc<migrate_schema::Described>>,
+struct ReleasedTables {
+    released: Option<std::sync::Arc<migrate_schema::SchemaDescription>>,
 }
 
-impl InUse {
+impl ReleasedTables {
     fn has(&self, table: &QualifiedName) -> bool {
         let Some(released) = &self.released else { return true };
         [Kind::Table, Kind::View, Kind::MaterializedView, Kind::ForeignTable].into_iter().any(|kind| {
@@ -118,15 +118,15 @@ impl InUse {
     }
 }
 
-struct Judge<'a> {
-    policy: &'a Policy,
+struct LockJudge<'a> {
+    policy: &'a LockPolicy,
     /// How many rows the tables have in the named environment; `None` if its statistics could not be read.
     sizes: Option<&'a BTreeMap<QualifiedName, u64>>,
-    in_use: &'a InUse,
-    ground: &'a Ground<'a>,
+    in_use: &'a ReleasedTables,
+    ground: &'a CheckInput<'a>,
 }
 
-impl Judge<'_> {
+impl LockJudge<'_> {
     fn observation(&self, one: &Observation, migration: &Migration) -> Vec<Finding> {
         let script = match one.direction {
             Direction::Up => migration.up_script(),
@@ -152,7 +152,7 @@ impl Judge<'_> {
         placed.filter_map(|finding| self.weigh(finding, script.map(|script| &**script), one.direction)).collect()
     }
 
-    fn rewritten<'a>(&'a self, statement: &'a Observed) -> impl Iterator<Item = Finding> + 'a {
+    fn rewritten<'a>(&'a self, statement: &'a StatementObservation) -> impl Iterator<Item = Finding> + 'a {
         let most = self.policy.no_rewrite;
         statement.rewritten.iter().filter(|one| self.in_use.has(&one.table)).filter_map(move |one| {
             let most = most?;
@@ -176,7 +176,7 @@ impl Judge<'_> {
     }
 
     /// Several tables that one transaction locks in access exclusive mode at the same time.
-    fn together<'a>(&self, one: &'a Observation) -> Option<(&'a Observed, Finding)> {
+    fn together<'a>(&self, one: &'a Observation) -> Option<(&'a StatementObservation, Finding)> {
         let exclusive = one.statements.iter().flat_map(|statement| {
             let strong = statement
                 .locks
@@ -185,7 +185,7 @@ impl Judge<'_> {
             strong.map(move |lock| (statement, lock))
         });
         // A lock that is released when its statement ends is not held together with another one.
-        let mut held: Vec<(&Observed, &QualifiedName)> = Vec::new();
+        let mut held: Vec<(&StatementObservation, &QualifiedName)> = Vec::new();
         let last = one.statements.len().saturating_sub(1);
         for (statement, lock) in exclusive {
             let stays = lock.statements > 0 || one.statements.get(last).is_some_and(|end| std::ptr::eq(end, statement));
@@ -267,7 +267,7 @@ fn invalid(index: &QualifiedName) -> Finding {
         .help("drop it, fix what made its build fail, and build it again")
 }
 
-fn place(script: Option<&Script>, migration: &Migration, statement: &Observed) -> Place {
+fn place(script: Option<&Script>, migration: &Migration, statement: &StatementObservation) -> Place {
     match script {
         Some(script) => Place::within(script.path(), script.text().clone(), statement.span.clone()),
         None => Place::file(migration.path()),

@@ -18,13 +18,13 @@ use std::time::Instant;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
-use migrate_schema::Described;
+use migrate_schema::SchemaDescription;
 use tokio::sync::OnceCell;
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::released::Released;
-use crate::report::Check;
+use crate::released::ReleasedBranch;
+use crate::report::CheckResult;
 use crate::shadow;
 
 pub(crate) use consumers::consumers;
@@ -37,20 +37,20 @@ pub(crate) use released::released;
 pub(crate) use role::{of_broken_downs, role};
 
 /// The input of all checks.
-pub(crate) struct Ground<'a> {
+pub(crate) struct CheckInput<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) code: CodeMigrations,
     /// The migrations, or what is wrong with the files.
     pub(crate) set: std::result::Result<MigrationSet, Error>,
     /// The migrations on the base branch, or why there is nothing to compare with.
-    pub(crate) released: std::result::Result<Released, String>,
+    pub(crate) released: std::result::Result<ReleasedBranch, String>,
     /// The migrations that are not on the base branch in this form; all, if there is no base branch.
     pub(crate) new: BTreeSet<Version>,
     /// The schema of the base branch, once a check has asked for it.
-    schema: OnceCell<Option<Arc<Described>>>,
+    schema: OnceCell<Option<Arc<SchemaDescription>>>,
 }
 
-impl<'a> Ground<'a> {
+impl<'a> CheckInput<'a> {
     /// Reads the files, and finds the base branch.
     pub(crate) fn survey(
         context: &'a Context<'a>,
@@ -62,7 +62,7 @@ impl<'a> Ground<'a> {
             true => Err(Error::new(ErrorKind::Files, set.why_empty())),
             false => Ok(set),
         });
-        let released = Released::find(&context.migrations, base, context.config.base.as_deref())?;
+        let released = ReleasedBranch::find(&context.migrations, base, context.config.base.as_deref())?;
         let new = match (&set, &released) {
             (Ok(set), Ok(released)) if !all => released.new_versions(set),
             (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
@@ -77,7 +77,7 @@ impl<'a> Ground<'a> {
     /// # Errors
     ///
     /// The connection to the server is lost.
-    pub(crate) async fn released_schema(&self) -> Result<Option<Arc<Described>>> {
+    pub(crate) async fn released_schema(&self) -> Result<Option<Arc<SchemaDescription>>> {
         let read = async || {
             let Some(base) = self.released.as_ref().ok().and_then(|released| released.set(self.context.layout).ok())
             else {
@@ -111,7 +111,7 @@ fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
 
 /// If another finding reports the cause, a check that could not run because of it is only skipped: one cause gives one
 /// finding.
-pub(crate) fn told_elsewhere(checks: &mut [Check]) {
+pub(crate) fn told_elsewhere(checks: &mut [CheckResult]) {
     let cause = |finding: &Finding| match &finding.place {
         Some(place) => place.to_string(),
         None => finding.notes.join(" "),
@@ -140,25 +140,25 @@ impl Clock {
         Self { name, begin: Instant::now() }
     }
 
-    fn done(self, summary: impl Into<String>, findings: Vec<Finding>) -> Check {
+    fn done(self, summary: impl Into<String>, findings: Vec<Finding>) -> CheckResult {
         let (summary, elapsed) = (summary.into(), self.begin.elapsed());
-        Check { name: self.name, summary, skipped: None, lost: false, findings, elapsed }
+        CheckResult { name: self.name, summary, skipped: None, lost: false, findings, elapsed }
     }
 
     /// The check could not be completed; what it found before counts.
-    fn lost(self, summary: &str, mut findings: Vec<Finding>, why: &[Finding]) -> Check {
+    fn lost(self, summary: &str, mut findings: Vec<Finding>, why: &[Finding]) -> CheckResult {
         findings.extend_from_slice(why);
-        Check { lost: true, ..self.done(format!("{summary}; not completed"), findings) }
+        CheckResult { lost: true, ..self.done(format!("{summary}; not completed"), findings) }
     }
 
     /// The check could not run, which is not a success. `error` is the cause.
-    fn could_not_look(self, why: &str, error: &Error) -> Check {
+    fn could_not_look(self, why: &str, error: &Error) -> CheckResult {
         let finding = could_not_look(self.name, why, error);
         self.done(format!("not checked: {why}"), vec![finding])
     }
 
-    fn skipped(self, why: impl Into<String>) -> Check {
-        Check {
+    fn skipped(self, why: impl Into<String>) -> CheckResult {
+        CheckResult {
             name: self.name,
             summary: String::new(),
             skipped: Some(why.into()),
@@ -170,6 +170,6 @@ impl Clock {
 }
 
 /// A check that did not run or was not completed, because the server was lost or the command was interrupted.
-pub(crate) fn broken_off(name: &'static str, findings: Vec<Finding>) -> Check {
-    Check { lost: true, ..Clock::start(name).done("not completed", findings) }
+pub(crate) fn broken_off(name: &'static str, findings: Vec<Finding>) -> CheckResult {
+    CheckResult { lost: true, ..Clock::start(name).done("not completed", findings) }
 }

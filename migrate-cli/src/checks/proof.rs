@@ -8,31 +8,34 @@ use migrate_core::MigrationSet;
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Layout, Migration};
 use migrate_review::config::RowsWanted;
-use migrate_test::proof::{self, Fault, Law, Proof, Proven, Report, Story, Verdict};
+use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofFault, ProofReport, Story, Verdict};
 
-use super::{Clock, Ground};
+use super::{CheckInput, Clock};
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::style;
-use crate::report::Check;
+use crate::report::CheckResult;
 
 /// Proves the new migrations; the report has the result for each.
 ///
 /// # Errors
 ///
 /// The connection to the server was lost before anything was proven.
-pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) -> Result<(Check, Report)> {
+pub(crate) async fn proof(
+    ground: &CheckInput<'_>,
+    hear: &mut dyn FnMut(&MigrationProof),
+) -> Result<(CheckResult, ProofReport)> {
     let clock = Clock::start("proof");
     let Ok(set) = &ground.set else {
-        return Ok((clock.skipped("the files cannot be read as migrations"), Report::default()));
+        return Ok((clock.skipped("the files cannot be read as migrations"), ProofReport::default()));
     };
     if ground.new.is_empty() {
-        return Ok((clock.done("no new migrations", Vec::new()), Report::default()));
+        return Ok((clock.done("no new migrations", Vec::new()), ProofReport::default()));
     }
     let options = Proof { only: Some(ground.new.clone()), keep: false, ..Proof::default() };
     // What was proven before the server was lost is still reported.
-    let mut heard: Vec<Proven> = Vec::new();
-    let mut both = |proven: &Proven| {
+    let mut heard: Vec<MigrationProof> = Vec::new();
+    let mut both = |proven: &MigrationProof| {
         hear(proven);
         heard.push(proven.clone());
     };
@@ -41,9 +44,12 @@ pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) ->
         Ok(report) => (report, None),
         Err(proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
             let findings = error.findings().to_vec();
-            return Ok((clock.done("the migrations before the new ones do not apply", findings), Report::default()));
+            return Ok((
+                clock.done("the migrations before the new ones do not apply", findings),
+                ProofReport::default(),
+            ));
         }
-        Err(error) => (Report { migrations: heard, ..Report::default() }, Some(Failure::from(error))),
+        Err(error) => (ProofReport { migrations: heard, ..ProofReport::default() }, Some(Failure::from(error))),
     };
     let (summary, findings) = (summary(ground.new.len(), &report), found(ground.context, set, &report));
     let check = match lost {
@@ -54,12 +60,12 @@ pub(crate) async fn proof(ground: &Ground<'_>, hear: &mut dyn FnMut(&Proven)) ->
 }
 
 /// The check if it was interrupted after this much was proven.
-pub(crate) fn proof_until(ground: &Ground<'_>, report: &Report, why: Finding) -> Check {
+pub(crate) fn proof_until(ground: &CheckInput<'_>, report: &ProofReport, why: Finding) -> CheckResult {
     let findings = ground.set.as_ref().map(|set| found(ground.context, set, report)).unwrap_or_default();
     Clock::start("proof").lost(&summary(ground.new.len(), report), findings, &[why])
 }
 
-fn summary(new: usize, report: &Report) -> String {
+fn summary(new: usize, report: &ProofReport) -> String {
     let holds = report.migrations.iter().filter(|proven| proven.holds()).count();
     let summary = format!("{holds} of {} proven", style::count(new, "new migration"));
     match report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
@@ -69,8 +75,8 @@ fn summary(new: usize, report: &Report) -> String {
 }
 
 /// All findings of a proof.
-fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
-    let one = |proven: &Proven| {
+fn found(context: &Context<'_>, set: &MigrationSet, report: &ProofReport) -> Vec<Finding> {
+    let one = |proven: &MigrationProof| {
         faults(context, set, proven)
             .into_iter()
             .chain(up_only(set, proven))
@@ -89,7 +95,7 @@ fn found(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Find
 }
 
 /// The tables without rows, each reported once, with the first migration that was proven without rows in it.
-pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &Report) -> Vec<Finding> {
+pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &ProofReport) -> Vec<Finding> {
     let mut named = BTreeSet::new();
     let mut findings = Vec::new();
     for proven in &report.migrations {
@@ -124,14 +130,14 @@ fn fixture(context: &Context<'_>, migration: &Migration) -> Option<String> {
 }
 
 /// What is wrong with a migration, one finding for each cause.
-pub(crate) fn faults(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Vec<Finding> {
-    let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
+pub(crate) fn faults(context: &Context<'_>, set: &MigrationSet, proven: &MigrationProof) -> Vec<Finding> {
+    let judge = ProofJudge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
     proven.faults().iter().map(|fault| judge.finding(fault)).collect()
 }
 
 /// A note that a migration without a down script could have one. Nothing declares that it has one, so it is not an
 /// error.
-fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
+fn up_only(set: &MigrationSet, proven: &MigrationProof) -> Option<Finding> {
     let migration = set.get(&proven.version).filter(|migration| migration.is_up_only())?;
     proven.notes.iter().any(|note| note == proof::COULD_HAVE_ONE).then_some(())?;
     let finding = Finding::new(codes::UP_ONLY, format!("{}: {}", title(proven), proof::COULD_HAVE_ONE));
@@ -140,9 +146,9 @@ fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
 
 /// A warning that a down script fails on values that the up script accepts: with such a value, it cannot be rolled
 /// back.
-pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Proven) -> Option<Finding> {
+pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &MigrationProof) -> Option<Finding> {
     let story = proven.fragile.as_deref()?;
-    let judge = Judge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
+    let judge = ProofJudge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
     let Finding { place, notes, help, .. } = judge.script(story, Direction::Down);
     let why = story.findings.first().map(|said| format!(": {}", said.message)).unwrap_or_default();
     let message = format!("the down script of {} fails on values that the up script accepts{why}", title(proven));
@@ -150,19 +156,19 @@ pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Proven
     Some(finding.note("it runs with other values, and all laws were checked with those"))
 }
 
-fn title(proven: &Proven) -> String {
+fn title(proven: &MigrationProof) -> String {
     format!("{}_{}", proven.version, proven.name)
 }
 
 /// One migration, and the result of its proof.
-struct Judge<'a> {
+struct ProofJudge<'a> {
     migration: Option<&'a Migration>,
-    proven: &'a Proven,
+    proven: &'a MigrationProof,
     context: &'a Context<'a>,
 }
 
-impl Judge<'_> {
-    fn finding(&self, fault: &Fault<'_>) -> Finding {
+impl ProofJudge<'_> {
+    fn finding(&self, fault: &ProofFault<'_>) -> Finding {
         let overdue = fault.story.findings.iter().find(|finding| finding.code == "rehearsal-timeout");
         if let Some(finding) = overdue {
             return finding.clone();
@@ -202,7 +208,7 @@ impl Judge<'_> {
         said.help.iter().fold(finding, Finding::help)
     }
 
-    fn law(&self, fault: &Fault<'_>) -> Finding {
+    fn law(&self, fault: &ProofFault<'_>) -> Finding {
         let (story, law) = (fault.story, fault.law.unwrap_or(Law::Identity));
         let finding = Finding::new(code(law), story.summary.clone());
         let finding = finding.note(format!("the law that {} breaks: {}", title(self.proven), law.claim()));
@@ -229,7 +235,7 @@ impl Judge<'_> {
     }
 
     /// Whether a derived down script can be the solution: the fault is in the schema, and only in the down script.
-    fn can_be_derived(&self, fault: &Fault<'_>) -> bool {
+    fn can_be_derived(&self, fault: &ProofFault<'_>) -> bool {
         let story = fault.story;
         let is_of_schema = story.is_of_schema || story.fails == Some(Direction::Down);
         let is_ours = self.context.layout == Layout::Roundtrip;

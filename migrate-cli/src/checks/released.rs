@@ -8,21 +8,21 @@ use migrate_base::finding::{Finding, Severity};
 use migrate_core::ErrorKind;
 use migrate_core::source::Layout;
 use migrate_schema::ddl::unowned;
-use migrate_schema::{Change, Described, Sides};
+use migrate_schema::{SchemaChange, SchemaDescription, SideNames};
 use migrate_test::proof::ProofError;
 use migrate_test::shape;
 
-use super::{Clock, Ground};
+use super::{CheckInput, Clock};
 use crate::exit::{Failure, Result};
 use crate::output::style;
-use crate::report::Check;
+use crate::report::CheckResult;
 use crate::shadow;
 
 /// The check, with the schemas before and after the new migrations.
-pub(crate) struct Outcome {
-    pub(crate) check: Check,
-    pub(crate) before: Option<Arc<Described>>,
-    pub(crate) after: Option<Arc<Described>>,
+pub(crate) struct ReleasedOutcome {
+    pub(crate) check: CheckResult,
+    pub(crate) before: Option<Arc<SchemaDescription>>,
+    pub(crate) after: Option<Arc<SchemaDescription>>,
 }
 
 /// Applies the migrations of the base branch as they are there, then the new ones of this branch, and compares the
@@ -31,9 +31,9 @@ pub(crate) struct Outcome {
 /// # Errors
 ///
 /// The connection to the server is lost.
-pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
+pub(crate) async fn released(ground: &CheckInput<'_>) -> Result<ReleasedOutcome> {
     let clock = Clock::start("released");
-    let without = |check| Outcome { check, before: None, after: None };
+    let without = |check| ReleasedOutcome { check, before: None, after: None };
     let Ok(set) = &ground.set else { return Ok(without(clock.skipped("the files cannot be read as migrations"))) };
     let released = match &ground.released {
         Ok(released) => released,
@@ -77,8 +77,8 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
         }
         Err(error) => return Err(error.into()),
     };
-    let change = Change::between(&unowned(&straight.schema), &unowned(&way.after.schema));
-    let sides = Sides { before: "from an empty database", after: "on top of the released schema" };
+    let change = SchemaChange::between(&unowned(&straight.schema), &unowned(&way.after.schema));
+    let sides = SideNames { before: "from an empty database", after: "on top of the released schema" };
     let difference = change.sentences(sides);
     let finding = (!difference.is_empty()).then(|| {
         let finding = Finding::new(
@@ -97,5 +97,5 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     );
     let summary = if finding.is_some() { "different schema".to_owned() } else { summary };
     let check = clock.done(summary, finding.into_iter().collect());
-    Ok(Outcome { check, before: Some(way.before), after: Some(way.after) })
+    Ok(ReleasedOutcome { check, before: Some(way.before), after: Some(way.after) })
 }

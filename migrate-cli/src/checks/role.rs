@@ -7,20 +7,20 @@ use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
-use migrate_test::owner::{Owned, Refusal, as_owner};
-use migrate_test::proof::{Proven, Report};
+use migrate_test::owner::{MigrationRefusal, OwnerReport, as_owner};
+use migrate_test::proof::{MigrationProof, ProofReport};
 
-use super::{Clock, Ground, could_not_look};
+use super::{CheckInput, Clock, could_not_look};
 use crate::exit::Result;
 use crate::output::style;
-use crate::report::Check;
+use crate::report::CheckResult;
 
 /// Runs the whole chain as the owner of its database.
 ///
 /// # Errors
 ///
 /// The connection to the server is lost.
-pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
+pub(crate) async fn role(ground: &CheckInput<'_>) -> Result<CheckResult> {
     let clock = Clock::start("role");
     let Ok(set) = &ground.set else { return Ok(clock.skipped("the files cannot be read as migrations")) };
     // The released migrations that have no new one before them.
@@ -56,7 +56,7 @@ pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
     Ok(clock.done(summary(set.len(), &owned), findings))
 }
 
-fn summary(count: usize, owned: &Owned) -> String {
+fn summary(count: usize, owned: &OwnerReport) -> String {
     let rolled = match owned.rolled_back {
         0 => "none can be rolled back".to_owned(),
         back if back == count => "all rolled back and reapplied".to_owned(),
@@ -82,9 +82,9 @@ fn summary(count: usize, owned: &Owned) -> String {
 }
 
 /// Drops findings that come only from a broken down script of a new migration, because the proof already reports them.
-pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
+pub(crate) fn of_broken_downs(check: &mut CheckResult, report: &ProofReport) {
     let object = |line: &String| line.split(": ").next().unwrap_or_default().to_owned();
-    let faults = report.migrations.iter().flat_map(Proven::faults);
+    let faults = report.migrations.iter().flat_map(MigrationProof::faults);
     let stories =
         faults.flat_map(|fault| fault.also.iter().map(|(_, story)| *story).chain([fault.story]).collect::<Vec<_>>());
     let known: BTreeSet<String> = stories.flat_map(|story| story.difference.iter().map(object)).collect();
@@ -107,7 +107,7 @@ pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
 const MOST_LINES: usize = 20;
 
 /// The finding for a statement that only a superuser may run. If the file gives a reason, it is a note.
-fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal) -> Finding {
+fn refused(ground: &CheckInput<'_>, migration: Option<&Migration>, refusal: &MigrationRefusal) -> Finding {
     let said = refusal.error.findings().first();
     let message = said.map_or_else(String::new, |finding| finding.message.clone());
     let place = said.and_then(|finding| finding.place.clone());

@@ -29,7 +29,7 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_help = NEW)]
-pub(crate) struct New {
+pub(crate) struct NewArgs {
     /// What the migration does, in snake case
     pub(crate) name: String,
     /// The columns of the table
@@ -80,7 +80,7 @@ pub(crate) struct New {
 #[command(after_help = "It runs the up script on a shadow database, derives the statements that reverse its changes, \
                         and proves that they do.\n\nExamples:\n  cargo xtask derive\n  \
                         cargo xtask derive 20250224091500 --dry-run")]
-pub(crate) struct Derive {
+pub(crate) struct DeriveArgs {
     /// The migration whose down script is missing or empty [default: all such migrations]
     #[arg(value_parser = version)]
     pub(crate) version: Option<Version>,
@@ -101,7 +101,7 @@ pub(crate) struct Derive {
                         cargo xtask diff migrations env:staging\n  \
                         cargo xtask diff env:staging env:production --sql\n  \
                         cargo xtask diff migrations file:schema.sql --write add_invoices")]
-pub(crate) struct Diff {
+pub(crate) struct DiffArgs {
     /// The schema to start from
     pub(crate) from: String,
     /// The schema to reach
@@ -122,7 +122,7 @@ pub(crate) struct Diff {
                         cargo xtask baseline --env production\n  \
                         cargo xtask baseline --env production --data countries,currencies\n  \
                         cargo xtask baseline --mark --env production")]
-pub(crate) struct Baseline {
+pub(crate) struct BaselineArgs {
     /// The name of the migration
     #[arg(long, default_value = "baseline_schema", value_name = "NAME")]
     pub(crate) name: String,
@@ -150,7 +150,7 @@ pub(crate) struct Baseline {
                   has applied only some of them has to apply the rest first.\n\nExample:\n  \
                   cargo xtask squash --to 20250407084500"
 )]
-pub(crate) struct Squash {
+pub(crate) struct SquashArgs {
     /// The last migration to include in the baseline
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(crate) to: Version,

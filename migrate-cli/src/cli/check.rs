@@ -13,7 +13,7 @@ use super::{time, version};
     after_help = "Without versions, it proves the migrations that are not yet on the base branch.\n\nExamples:\n  \
                   cargo xtask verify\n  cargo xtask verify 20250224091500\n  cargo xtask verify --all"
 )]
-pub(crate) struct Verify {
+pub(crate) struct VerifyArgs {
     /// The migrations to prove
     #[arg(value_parser = version, value_name = "VERSION")]
     pub(crate) versions: Vec<Version>,
@@ -39,7 +39,7 @@ pub(crate) struct Verify {
     after_help = "By default, the base branch is the target of the pull request, the remote's default branch, or \
                   main.\n\nExamples:\n  cargo xtask check\n  cargo xtask check --base origin/release"
 )]
-pub(crate) struct Check {
+pub(crate) struct CheckArgs {
     /// The branch or commit that has the released migrations
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
@@ -51,7 +51,7 @@ pub(crate) struct Check {
                   broken, put `-- migrate: allow RULE REASON` at the head of the file.\n\nExamples:\n  \
                   cargo xtask lint\n  cargo xtask lint --all\n  cargo xtask lint --no-server"
 )]
-pub(crate) struct Lint {
+pub(crate) struct LintArgs {
     /// The branch or commit that has the released migrations
     #[arg(long, value_name = "REF", conflicts_with = "all")]
     pub(crate) base: Option<String>,
@@ -69,7 +69,7 @@ pub(crate) struct Lint {
                   changed lines and writes the job summary.\n\nExamples:\n  cargo xtask ci\n  \
                   cargo xtask ci --base origin/main --junit junit.xml --sarif lint.sarif"
 )]
-pub(crate) struct Ci {
+pub(crate) struct CiArgs {
     /// The branch or commit that has the released migrations
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
@@ -89,7 +89,7 @@ pub(crate) struct Ci {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask explain\n  cargo xtask explain ban-drop-column")]
-pub(crate) struct Explain {
+pub(crate) struct ExplainArgs {
     /// The code of a finding [default: list all codes]
     pub(crate) code: Option<String>,
     /// Print all explanations as one document
@@ -100,7 +100,7 @@ pub(crate) struct Explain {
 #[derive(Debug, Args)]
 #[command(after_help = "The new migrations keep their order. It renames files and changes nothing in a database.\n\n\
                         Examples:\n  cargo xtask rebase --dry-run\n  cargo xtask rebase")]
-pub(crate) struct Rebase {
+pub(crate) struct RebaseArgs {
     /// The branch or commit that has the released migrations
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,

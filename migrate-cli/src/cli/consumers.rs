@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Consumers {
+pub(crate) enum ConsumersCommand {
     /// List all consumers: what is known about each, and how recent it is
     #[command(after_help = "Examples:\n  cargo xtask consumers list\n  cargo xtask consumers list --format json\n\n\
                             Exit code 3: the data of a consumer cannot be read.")]
     List,
     /// Write the queries of a service to a file; run it in the repository of the service
-    Export(Export),
+    Export(ConsumersExportArgs),
     /// Add an exported file to the folder of its consumer, or replace the existing one
     #[command(after_help = "Examples:\n  cargo xtask consumers add ../billing/billing.consumer.json\n\n\
                             Exit code 3: the file is damaged, of another kind, or from a newer release; nothing was \
@@ -21,11 +21,11 @@ pub(crate) enum Consumers {
         file: PathBuf,
     },
     /// Read the queries of a service from pg_stat_statements, without their constants
-    Capture(Capture),
+    Capture(ConsumersCaptureArgs),
     /// Find the queries that the new migrations break, and say in which order to deploy
-    Check(ConsumersCheck),
+    Check(ConsumersCheckArgs),
     /// Show who reads and who writes a table or column, directly or through views and functions
-    Uses(ConsumersUses),
+    Uses(ConsumersUsesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) enum Consumers {
                         billing.consumer.json\n  cargo xtask consumers export shipping --sqlx .sqlx\n\n\
                         It needs no migrations and no database. With --sql, --sqlx, --reads or --writes, it needs no \
                         migrate.toml either.\nExit code 3: a query cannot be read; nothing was written.")]
-pub(crate) struct Export {
+pub(crate) struct ConsumersExportArgs {
     /// The name of the consumer in migrate.toml or in the folder consumers
     pub(crate) name: String,
     /// The file to write [default: standard output]
@@ -62,7 +62,7 @@ pub(crate) struct Export {
                         cargo xtask consumers capture billing --env production --role billing_app --merge\n\n\
                         It only reads the database. The captured queries contain no constants. It reports what the \
                         connecting role is not allowed to see.")]
-pub(crate) struct Capture {
+pub(crate) struct ConsumersCaptureArgs {
     /// The name of the consumer
     pub(crate) name: String,
     /// Only queries that this role ran [default: the consumer's role, or else all roles except the connecting one]
@@ -80,7 +80,7 @@ pub(crate) struct Capture {
                   head of its file.\n\nExamples:\n  cargo xtask consumers check\n  \
                   cargo xtask consumers check --base origin/release"
 )]
-pub(crate) struct ConsumersCheck {
+pub(crate) struct ConsumersCheckArgs {
     /// The branch or commit that has what is released
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
@@ -90,7 +90,7 @@ pub(crate) struct ConsumersCheck {
 #[command(after_help = "Examples:\n  cargo xtask consumers uses shipments\n  \
                   cargo xtask consumers uses shipments.tracking_number\n  \
                   cargo xtask consumers uses shop.orders.total")]
-pub(crate) struct ConsumersUses {
+pub(crate) struct ConsumersUsesArgs {
     /// The table or column: table, table.column, schema.table or schema.table.column
     #[arg(value_name = "NAME")]
     pub(crate) name: String,

@@ -22,7 +22,7 @@ Examples:
 
 #[derive(Debug, Args)]
 #[command(after_help = DRIFT)]
-pub(crate) struct Drift {
+pub(crate) struct DriftArgs {
     /// Show the statements that bring the database back to what its migrations produce, proven on a shadow database;
     /// with --mark, show the statements of the named migrations that are still missing there, and mark nothing
     #[arg(long, conflicts_with_all = ["adopt", "watch"])]
@@ -46,7 +46,7 @@ pub(crate) struct Drift {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Audit {
+pub(crate) enum AuditCommand {
     /// Start recording every DDL command in the database, whoever runs it
     #[command(
         after_help = "Installing it needs a superuser. Recording never blocks a DDL command or makes it fail.\n\n\

@@ -13,12 +13,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use migrate_core::Version;
 use migrate_core::source::Layout;
 
-pub(crate) use author::{Baseline, Derive, Diff, New, Squash};
-pub(crate) use check::{Check, Ci, Explain, Lint, Rebase, Verify};
-pub(crate) use consumers::{Capture, Consumers, ConsumersCheck, ConsumersUses, Export};
-pub(crate) use drift::{Audit, Drift};
+pub(crate) use author::{BaselineArgs, DeriveArgs, DiffArgs, NewArgs, SquashArgs};
+pub(crate) use check::{CheckArgs, CiArgs, ExplainArgs, LintArgs, RebaseArgs, VerifyArgs};
+pub(crate) use consumers::{
+    ConsumersCaptureArgs, ConsumersCheckArgs, ConsumersCommand, ConsumersExportArgs, ConsumersUsesArgs,
+};
+pub(crate) use drift::{AuditCommand, DriftArgs};
 pub(crate) use operate::{
-    Change, Db, DownFrom, Ensure, History, Kept, Migrate, Notify, Redo, Resolve, Rollback, Runbook, Seed, Status, Way,
+    DbCommand, DownFromArg, EnsureArgs, HistoryArgs, KeptCommand, MigrateArgs, NotifyCommand, RedoArgs, ResolveArgs,
+    RollbackArgs, RunArgs, RunbookArgs, ScriptedCommand, SeedArgs, StatusArgs,
 };
 
 const EXIT_CODES: &str = "\
@@ -33,7 +36,7 @@ Exit codes:
 #[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = EXIT_CODES, max_term_width = 110)]
 pub struct Cli {
     #[command(flatten)]
-    pub(crate) global: Global,
+    pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -41,7 +44,7 @@ pub struct Cli {
 /// Options that every command has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
-pub(crate) struct Global {
+pub(crate) struct GlobalArgs {
     /// The environment, by its name in migrate.toml [default: development, or none where --database gives a URL]
     // There is no default here: a database given only by --database is not a development database.
     #[arg(short, long, global = true, value_name = "NAME")]
@@ -94,70 +97,70 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create the up and down scripts of a new migration
-    New(New),
+    New(NewArgs),
     /// Apply pending migrations
-    Migrate(Migrate),
+    Migrate(MigrateArgs),
     /// Roll back the last applied migrations
-    Rollback(Rollback),
+    Rollback(RollbackArgs),
     /// Roll back the last applied migrations and reapply them
-    Redo(Redo),
+    Redo(RedoArgs),
     /// Show which migrations are applied, pending, modified, missing or unfinished
-    Status(Status),
+    Status(StatusArgs),
     /// Fail unless a version is applied: for the startup of an application or a deployment step
-    Ensure(Ensure),
+    Ensure(EnsureArgs),
     /// Show who did what, when, from where, and how long it took
-    History(History),
+    History(HistoryArgs),
     /// Prove that migrations apply, roll back and reapply without losing data
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Check for files that are misnamed, misplaced, or edited after they were applied
-    Check(Check),
+    Check(CheckArgs),
     /// Check for dangerous SQL
-    Lint(Lint),
+    Lint(LintArgs),
     /// Run every check that a change has to pass before it is merged
-    Ci(Ci),
+    Ci(CiArgs),
     /// Track the services that share the database, and find the queries that a change breaks
     Consumers {
         #[command(subcommand)]
-        command: Consumers,
+        command: ConsumersCommand,
     },
     /// Explain what a finding means, why it matters, and how to fix it
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Give new migrations versions newer than those on the base branch
-    Rebase(Rebase),
+    Rebase(RebaseArgs),
     /// List, restore or purge the data that rollbacks kept
     Kept {
         #[command(subcommand)]
-        command: Option<Kept>,
+        command: Option<KeptCommand>,
     },
     /// Test the webhooks that notify the team about runs
     Notify {
         #[command(subcommand)]
-        command: Notify,
+        command: NotifyCommand,
     },
     /// Compare a database with its migrations: show what differs, since when, and who changed it
-    Drift(Drift),
+    Drift(DriftArgs),
     /// Record every DDL command in a database, and show the records
     Audit {
         #[command(subcommand)]
-        command: Option<Audit>,
+        command: Option<AuditCommand>,
     },
     /// Finish or undo a migration that stopped halfway
-    Resolve(Resolve),
+    Resolve(ResolveArgs),
     /// Write what `rollback` or `migrate` would run as a psql script that you can run by hand
-    Runbook(Runbook),
+    Runbook(RunbookArgs),
     /// Generate the down script from the up script, and prove it
-    Derive(Derive),
+    Derive(DeriveArgs),
     /// Show the difference between two schemas, in words, as SQL or as a migration
-    Diff(Diff),
+    Diff(DiffArgs),
     /// Capture an existing database as the first migration, proven to be identical
-    Baseline(Baseline),
+    Baseline(BaselineArgs),
     /// Replace the oldest migrations of the chain with one proven baseline
-    Squash(Squash),
+    Squash(SquashArgs),
     /// Load seed data into a development database
-    Seed(Seed),
+    Seed(SeedArgs),
     /// Start, stop and connect to the managed database server
     #[command(subcommand)]
-    Db(Db),
+    Db(DbCommand),
     /// Check the whole setup, and report what is wrong
     Doctor,
     /// Print the completion script for a shell

@@ -11,7 +11,7 @@ use super::{number, time, version};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  cargo xtask migrate\n  cargo xtask migrate --dry-run\n  \
                         cargo xtask migrate --env production --to 20250224091500 --yes")]
-pub(crate) struct Migrate {
+pub(crate) struct MigrateArgs {
     /// Stop after applying this version
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with = "count")]
     pub(crate) to: Option<Version>,
@@ -31,7 +31,7 @@ pub(crate) struct Migrate {
     #[arg(long)]
     pub(crate) leave_kept: bool,
     #[command(flatten)]
-    pub(crate) change: Change,
+    pub(crate) change: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) struct Migrate {
                         cargo xtask rollback --to 20250217143000\n  \
                         cargo xtask rollback -n 1 --keep-data --env production --reason 'INC-4711: orders are not \
                         saved'")]
-pub(crate) struct Rollback {
+pub(crate) struct RollbackArgs {
     /// Roll back until this version is the newest applied one
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
     pub(crate) to: Option<Version>,
@@ -51,12 +51,12 @@ pub(crate) struct Rollback {
     pub(crate) all: bool,
     /// Which down script to run if the file and the ledger differ
     #[arg(long, value_name = "SOURCE", default_value = "ledger")]
-    pub(crate) down_from: DownFrom,
+    pub(crate) down_from: DownFromArg,
     /// Keep a copy of the data that the rollback destroys, to restore it when the migration is reapplied
     #[arg(long)]
     pub(crate) keep_data: bool,
     #[command(flatten)]
-    pub(crate) change: Change,
+    pub(crate) change: RunArgs,
 }
 
 #[derive(Debug, Args)]
@@ -65,10 +65,10 @@ pub(crate) struct Rollback {
                         cargo xtask runbook --env production --for migrate -o migrate.sql\n  \
                         cargo xtask runbook --env production -n 2 --drill\n  \
                         cargo xtask runbook --page --env production -o docs/ROLLBACK_RUNBOOK.md")]
-pub(crate) struct Runbook {
+pub(crate) struct RunbookArgs {
     /// The command that the script replaces
     #[arg(long = "for", value_name = "COMMAND", default_value = "rollback")]
-    pub(crate) way: Way,
+    pub(crate) way: ScriptedCommand,
     /// Stop at this version, as --to of the command does
     #[arg(long, value_name = "VERSION", value_parser = version, conflicts_with_all = ["count", "all"])]
     pub(crate) to: Option<Version>,
@@ -80,7 +80,7 @@ pub(crate) struct Runbook {
     pub(crate) all: bool,
     /// Which down script to write if the file and the ledger differ
     #[arg(long, value_name = "SOURCE", default_value = "ledger")]
-    pub(crate) down_from: DownFrom,
+    pub(crate) down_from: DownFromArg,
     /// Keep a copy of the data that a rollback destroys
     #[arg(long)]
     pub(crate) keep_data: bool,
@@ -109,14 +109,14 @@ pub(crate) struct Runbook {
 
 /// The command that a script replaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Way {
+pub(crate) enum ScriptedCommand {
     /// What `rollback` would run
     Rollback,
     /// What `migrate` would run
     Migrate,
 }
 
-impl Way {
+impl ScriptedCommand {
     /// The name of the command.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -127,7 +127,7 @@ impl Way {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DownFrom {
+pub(crate) enum DownFromArg {
     /// The script stored when the migration was applied
     Ledger,
     /// The script in the folder
@@ -135,7 +135,7 @@ pub(crate) enum DownFrom {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Redo {
+pub(crate) struct RedoArgs {
     /// Roll back and reapply the last N
     #[arg(short = 'n', long, value_name = "N", value_parser = number, default_value_t = 1)]
     pub(crate) count: usize,
@@ -143,11 +143,11 @@ pub(crate) struct Redo {
     #[arg(long)]
     pub(crate) keep_data: bool,
     #[command(flatten)]
-    pub(crate) change: Change,
+    pub(crate) change: RunArgs,
 }
 
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Change {
+pub(crate) struct RunArgs {
     /// Show the SQL that would run without running it
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -169,7 +169,7 @@ pub(crate) struct Change {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Notify {
+pub(crate) enum NotifyCommand {
     /// Send a test message, and show how each webhook responds
     #[command(
         after_help = "Examples:\n  cargo xtask notify test --env production\n  cargo xtask notify test team --print"
@@ -184,7 +184,7 @@ pub(crate) enum Notify {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Status {
+pub(crate) struct StatusArgs {
     /// Exit with 3 if migrations are pending or there are no migrations
     #[arg(long)]
     pub(crate) exit_code: bool,
@@ -199,14 +199,14 @@ pub(crate) struct Status {
                   is not applied.\n\nExamples:\n  cargo xtask ensure 20250224091500 --env production\n  \
                   cargo xtask ensure --database env:DATABASE_URL --wait=1min"
 )]
-pub(crate) struct Ensure {
+pub(crate) struct EnsureArgs {
     /// The version that must be applied [default: the newest in the folder]
     #[arg(value_parser = version)]
     pub(crate) version: Option<Version>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct History {
+pub(crate) struct HistoryArgs {
     /// Show only the last N events
     #[arg(short = 'n', long, value_name = "N")]
     pub(crate) count: Option<usize>,
@@ -215,7 +215,7 @@ pub(crate) struct History {
 #[derive(Debug, Args)]
 #[command(after_help = "Without --continue, --undo, --mark-applied or --mark-rolled-back, it only shows the actual \
                         state.")]
-pub(crate) struct Resolve {
+pub(crate) struct ResolveArgs {
     /// The unfinished migration; it fails if another one is unfinished
     #[arg(value_parser = version)]
     pub(crate) version: Option<Version>,
@@ -241,13 +241,13 @@ pub(crate) struct Resolve {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Seed {
-    /// The SQL file [default: the one in migrate.toml, or seeds/<environment>.sql]
+pub(crate) struct SeedArgs {
+    /// The SQL file [default: the one in migrate.toml, or seeds/ENVIRONMENT.sql]
     pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Db {
+pub(crate) enum DbCommand {
     /// Start the managed server, and create the database
     Up,
     /// Stop the managed server; its data stays
@@ -269,7 +269,7 @@ pub(crate) enum Db {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Kept {
+pub(crate) enum KeptCommand {
     /// List the kept data, and whether it was restored (this is the default)
     List,
     /// Restore the data that the last rollback of an applied migration kept

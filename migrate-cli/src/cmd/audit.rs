@@ -1,19 +1,19 @@
 //! `audit`: record every DDL command in a database, and show the records.
 
 use migrate_base::codes;
-use migrate_base::db::Reader;
-use migrate_core::audit::{self, Filter, Record, Recording};
+use migrate_base::db::ReadOnlySession;
+use migrate_core::audit::{self, AuditState, DdlFilter, DdlRecord};
 use serde::Serialize;
 
 use crate::cli;
 use crate::context::{APPLICATION, Context, confirm};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
-use crate::output::{Document, Table};
-use crate::shared_json::RecordJson;
+use crate::output::{DocumentJson, TextTable};
+use crate::shared_json::DdlRecordJson;
 
 #[derive(Serialize)]
-struct StatusJson {
+struct AuditStatusJson {
     recording: bool,
     has_records: bool,
     readable: bool,
@@ -21,15 +21,15 @@ struct StatusJson {
 }
 
 #[derive(Serialize)]
-struct ShowJson {
-    records: Vec<RecordJson>,
+struct AuditShowJson {
+    records: Vec<DdlRecordJson>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::Audit>) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::AuditCommand>) -> Result<Exit> {
     let ledger = &context.environment.ledger;
     match command {
-        None | Some(cli::Audit::Status) => status(context).await,
-        Some(cli::Audit::Install { yes }) => {
+        None | Some(cli::AuditCommand::Status) => status(context).await,
+        Some(cli::AuditCommand::Install { yes }) => {
             let database = context.reach().await?;
             confirm(context, *yes, "Its DDL will be recorded.")?;
             audit::install(&database, ledger, APPLICATION).await?;
@@ -41,7 +41,7 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::Audit>) -> 
             ));
             status_json(context, &audit::recording(&database, ledger).await?)
         }
-        Some(cli::Audit::Uninstall { purge, yes }) => {
+        Some(cli::AuditCommand::Uninstall { purge, yes }) => {
             let database = context.reach().await?;
             let records = if *purge { " The records will be dropped." } else { "" };
             confirm(context, *yes, &format!("Its DDL will no longer be recorded.{records}"))?;
@@ -49,8 +49,8 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::Audit>) -> 
             context.output.line(format!("{BOLD}recording stopped{BOLD:#} in {}", context.title()));
             status_json(context, &audit::recording(&database, ledger).await?)
         }
-        Some(cli::Audit::Show { object, since, count }) => {
-            let filter = Filter { object: object.clone(), since: since.clone(), count: *count };
+        Some(cli::AuditCommand::Show { object, since, count }) => {
+            let filter = DdlFilter { object: object.clone(), since: since.clone(), count: *count };
             show(context, &filter).await
         }
     }
@@ -80,15 +80,15 @@ async fn status(context: &Context<'_>) -> Result<Exit> {
     status_json(context, &recording)
 }
 
-fn status_json(context: &Context<'_>, recording: &Recording) -> Result<Exit> {
-    let Recording { on, has_records, readable } = *recording;
+fn status_json(context: &Context<'_>, recording: &AuditState) -> Result<Exit> {
+    let AuditState { on, has_records, readable } = *recording;
     let table = audit::table(&context.environment.ledger).to_string();
-    let json = StatusJson { recording: on && has_records, has_records, readable, table };
-    context.output.document(&Document::new("audit", &context.name, json));
+    let json = AuditStatusJson { recording: on && has_records, has_records, readable, table };
+    context.output.document(&DocumentJson::new("audit", &context.name, json));
     Ok(Exit::Done)
 }
 
-async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
+async fn show(context: &Context<'_>, filter: &DdlFilter) -> Result<Exit> {
     let database = context.reach().await?;
     let ledger = &context.environment.ledger;
     let recording = audit::recording(&database, ledger).await?;
@@ -96,7 +96,7 @@ async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
         return Err(Failure::failed(codes::NO_AUDIT, format!("the DDL of {} was never recorded", context.title()))
             .help(format!("`cargo xtask audit install {}` starts recording; it needs a superuser", context.aim())));
     }
-    let mut reader = Reader::open(&database).await?;
+    let mut reader = ReadOnlySession::open(&database).await?;
     let records = audit::list(&mut reader, ledger, filter).await?;
     reader.close().await;
     if records.is_empty() {
@@ -113,14 +113,14 @@ async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
             ));
         }
     }
-    let records = records.into_iter().map(RecordJson::from).collect();
-    context.output.document(&Document::new("audit", &context.name, ShowJson { records }));
+    let records = records.into_iter().map(DdlRecordJson::from).collect();
+    context.output.document(&DocumentJson::new("audit", &context.name, AuditShowJson { records }));
     Ok(Exit::Done)
 }
 
-fn table(records: &[Record]) -> Table {
+fn table(records: &[DdlRecord]) -> TextTable {
     let plain = style::PLAIN;
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for record in records {
         let (style, who) = match &record.migration {
             Some(migration) => (DIM, migration.clone()),

@@ -7,17 +7,17 @@ use std::sync::Arc;
 use migrate_base::codes;
 use migrate_base::visible;
 use migrate_core::{CodeMigrations, Version};
-use migrate_schema::ddl::{Ddl, LEFT_OUT, Stage, unowned};
-use migrate_schema::{Change, Sides};
+use migrate_schema::ddl::{Ddl, DdlStage, LEFT_OUT, unowned};
+use migrate_schema::{SchemaChange, SideNames};
 use migrate_test::shape::{self, LeftOut, TableData, role_guard};
 use serde::Serialize;
 
-use super::run::{Runner, Wish};
-use crate::cli::Baseline;
+use super::run::{RunOptions, Runner};
+use crate::cli::BaselineArgs;
 use crate::context::{Context, confirm};
 use crate::drift::excused;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shared_json::{LeftOutJson, left_out_json};
 use crate::{files, shadow};
@@ -46,12 +46,12 @@ struct MarkJson {
     differences: Vec<String>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &BaselineArgs) -> Result<Exit> {
     if options.mark { mark(context, code, options).await } else { capture(context, options).await }
 }
 
 /// Captures the database, proves it, and writes the pair of files.
-async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
+async fn capture(context: &Context<'_>, options: &BaselineArgs) -> Result<Exit> {
     let output = context.output;
     let name = files::snake_case(&options.name)?;
     refuse_second(context)?;
@@ -92,7 +92,7 @@ async fn capture(context: &Context<'_>, options: &Baseline) -> Result<Exit> {
         document.version = Some(version.to_string());
     }
     tell(context, &document, &data);
-    output.document(&Document::new("baseline", &context.name, document));
+    output.document(&DocumentJson::new("baseline", &context.name, document));
     Ok(if proven { Exit::Done } else { Exit::Found })
 }
 
@@ -119,7 +119,7 @@ pub(super) fn texts(
 ) -> (String, String) {
     let large = baseline.relations() > LOCKS;
     let script = |ddl: &Ddl| {
-        let text = ddl.script(Stage::Main);
+        let text = ddl.script(DdlStage::Main);
         if large { text.replacen("SET LOCAL ", "SET ", 1) } else { text }
     };
     let directive = if large { "-- migrate: no-transaction\n" } else { "" };
@@ -184,7 +184,7 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
 }
 
 /// Records the migrations that a database already has, after comparing.
-async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -> Result<Exit> {
+async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArgs) -> Result<Exit> {
     let output = context.output;
     let set = context.layout.load(&context.migrations)?;
     let first = set.iter().next().map(|migration| migration.version().clone());
@@ -202,8 +202,8 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     shadow::replay(&database).await?;
     let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
     let wanted = shadow::as_placed_in(Arc::unwrap_or_clone(wanted), &there).await?;
-    let change = Change::between(&unowned(&wanted.schema), &unowned(&there.schema));
-    let sides = Sides { before: "in the migrations", after: &format!("in {}", context.title()) };
+    let change = SchemaChange::between(&unowned(&wanted.schema), &unowned(&there.schema));
+    let sides = SideNames { before: "in the migrations", after: &format!("in {}", context.title()) };
     let excused = excused(&set, &version);
     let differences: Vec<String> = change
         .sentences(sides)
@@ -213,7 +213,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {
         confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
-        let mut runner = Runner::new(context, code, Wish::default()).await?;
+        let mut runner = Runner::new(context, code, RunOptions::default()).await?;
         context.name_commit(&mut runner.migrator).await;
         document.marked = runner.migrator.adopt(&version, "baseline").await?;
         runner.close().await;
@@ -234,7 +234,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
         ));
     }
     let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };
-    output.document(&Document::new("baseline", &context.name, document));
+    output.document(&DocumentJson::new("baseline", &context.name, document));
     Ok(exit)
 }
 

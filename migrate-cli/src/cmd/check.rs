@@ -4,17 +4,22 @@ use std::time::Instant;
 
 use migrate_core::CodeMigrations;
 
-use crate::checks::{self, Ground};
-use crate::cli::Check;
+use crate::checks::{self, CheckInput};
+use crate::cli::CheckArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
-use crate::report::Report;
+use crate::report::CiReport;
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Check) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &CheckArgs) -> Result<Exit> {
     let begin = Instant::now();
-    let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
+    let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
     let checks = vec![checks::files(&ground), checks::edited(&ground).await];
-    let report =
-        Report { base: ground.base(), new: ground.new.len(), checks, elapsed: begin.elapsed(), ..Report::default() };
+    let report = CiReport {
+        base: ground.base(),
+        new: ground.new.len(),
+        checks,
+        elapsed: begin.elapsed(),
+        ..CiReport::default()
+    };
     Ok(super::ci::conclude(context, "check", &report))
 }

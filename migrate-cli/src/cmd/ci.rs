@@ -9,27 +9,27 @@ use std::time::Instant;
 use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_core::CodeMigrations;
-use migrate_schema::Described;
+use migrate_schema::SchemaDescription;
 use migrate_test::observe::Observation;
-use migrate_test::proof::{Law, Proven, Verdict};
+use migrate_test::proof::{Law, MigrationProof, Verdict};
 
-use crate::checks::{self, Ground, changed};
-use crate::cli::Ci;
+use crate::checks::{self, CheckInput, changed};
+use crate::cli::CiArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
-use crate::output::{Document, render};
-use crate::report::{self, Check, Judged, Mark, Ordered, Report};
+use crate::output::{DocumentJson, render};
+use crate::report::{self, CheckResult, CiReport, MigrationOrder, MigrationResult, ResultMark};
 use crate::{explain, files, git, shadow};
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Ci) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &CiArgs) -> Result<Exit> {
     let begin = Instant::now();
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
-    let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
-    let mut report = Report {
+    let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
+    let mut report = CiReport {
         base: ground.base(),
         new: ground.new.len(),
         checks: vec![checks::files(&ground)],
-        ..Report::default()
+        ..CiReport::default()
     };
     if ground.set.is_ok() {
         shadow::server(context, true, false).await?;
@@ -47,17 +47,17 @@ const NAMES: [&str; 7] = ["edited", "lint", "locks", "proof", "released", "role"
 
 /// The results of the checks that are complete. A check that is interrupted later does not discard them.
 #[derive(Default)]
-struct Found {
-    checks: BTreeMap<&'static str, Check>,
-    proven: migrate_test::proof::Report,
+struct CiResults {
+    checks: BTreeMap<&'static str, CheckResult>,
+    proven: migrate_test::proof::ProofReport,
     observed: Vec<Observation>,
-    sides: Option<(Arc<Described>, Arc<Described>)>,
-    orders: Vec<Ordered>,
+    sides: Option<(Arc<SchemaDescription>, Arc<SchemaDescription>)>,
+    orders: Vec<MigrationOrder>,
 }
 
-impl Found {
+impl CiResults {
     /// Stores the result of a check, or that it could not be completed.
-    fn take<T>(&mut self, name: &'static str, outcome: Result<(Check, T)>) -> Option<T> {
+    fn take<T>(&mut self, name: &'static str, outcome: Result<(CheckResult, T)>) -> Option<T> {
         match outcome {
             Ok((check, more)) => {
                 self.checks.insert(name, check);
@@ -71,9 +71,9 @@ impl Found {
     }
 }
 
-impl Found {
+impl CiResults {
     /// Ends all checks that are still running; what was proven so far is kept.
-    fn break_off(&mut self, ground: &Ground<'_>) {
+    fn break_off(&mut self, ground: &CheckInput<'_>) {
         let why =
             || migrate_base::finding::Finding::new(codes::INTERRUPTED, "interrupted before all checks were complete");
         for name in NAMES {
@@ -87,9 +87,9 @@ impl Found {
 }
 
 /// All checks except `files`, concurrently: each has its own databases and mostly waits for the server.
-async fn all(ground: &Ground<'_>, report: &mut Report) {
-    let found = RefCell::new(Found::default());
-    let plain = |check: Result<Check>| check.map(|check| (check, ()));
+async fn all(ground: &CheckInput<'_>, report: &mut CiReport) {
+    let found = RefCell::new(CiResults::default());
+    let plain = |check: Result<CheckResult>| check.map(|check| (check, ()));
     let every = async {
         tokio::join!(
             async {
@@ -106,7 +106,7 @@ async fn all(ground: &Ground<'_>, report: &mut Report) {
                 found.observed = found.take("locks", locks).unwrap_or_default();
             },
             async {
-                let mut hear = |proven: &Proven| {
+                let mut hear = |proven: &MigrationProof| {
                     super::verify::tell_proven(ground.context, proven);
                     found.borrow_mut().proven.migrations.push(proven.clone());
                 };
@@ -157,20 +157,20 @@ async fn all(ground: &Ground<'_>, report: &mut Report) {
     }
 }
 
-fn judged(proven: &Proven) -> Judged {
+fn judged(proven: &MigrationProof) -> MigrationResult {
     let mark = |law: Law| match proven.laws.get(&law) {
-        Some(Verdict::Holds) => Mark::Yes,
-        Some(Verdict::Broken(_)) => Mark::No,
-        Some(Verdict::Declared(..)) => Mark::Declared,
-        _ => Mark::Unknown,
+        Some(Verdict::Holds) => ResultMark::Yes,
+        Some(Verdict::Broken(_)) => ResultMark::No,
+        Some(Verdict::Declared(..)) => ResultMark::Declared,
+        _ => ResultMark::Unknown,
     };
     // Whether a migration applies is unknown if the proof did not reach it.
     let applied = match (&proven.failure, &proven.unreached) {
-        (Some(_), _) => Mark::No,
-        (None, Some(_)) => Mark::Unknown,
-        (None, None) => Mark::Yes,
+        (Some(_), _) => ResultMark::No,
+        (None, Some(_)) => ResultMark::Unknown,
+        (None, None) => ResultMark::Yes,
     };
-    Judged {
+    MigrationResult {
         version: proven.version.clone(),
         name: proven.name.clone(),
         applied,
@@ -186,7 +186,7 @@ fn judged(proven: &Proven) -> Judged {
 }
 
 /// Writes the reports for other systems: the requested ones and those for GitHub Actions.
-fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
+fn write(context: &Context<'_>, options: &CiArgs, report: &CiReport) -> Result<()> {
     let here = std::env::current_dir().unwrap_or_default();
     let top = git::root(&here).unwrap_or_else(|| here.clone());
     let report = report.clone().rooted(&top, &here);
@@ -219,7 +219,7 @@ fn write(context: &Context<'_>, options: &Ci, report: &Report) -> Result<()> {
 }
 
 /// Shows a report, and returns the exit code.
-pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) -> Exit {
+pub(super) fn conclude(context: &Context<'_>, command: &str, report: &CiReport) -> Exit {
     let output = context.output;
     match output.is_quiet() {
         true => report.findings().for_each(|finding| output.wrong(render(finding))),
@@ -236,7 +236,7 @@ pub(super) fn conclude(context: &Context<'_>, command: &str, report: &Report) ->
         _ if command == "ci" => output.next("`git push`"),
         _ => output.next("`cargo xtask ci` runs every check that a change has to pass"),
     }
-    output.document(&Document::new(command, &context.name, report::json::CiJson::from(report)));
+    output.document(&DocumentJson::new(command, &context.name, report::json::CiJson::from(report)));
     match (report.broke_off(), report.failed()) {
         (true, _) => Exit::Failed,
         (false, true) => Exit::Found,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::cli::Cli;
 use crate::exit::{Exit, Result};
 use crate::invocation;
-use crate::output::{Document, Output};
+use crate::output::{CliOutput, DocumentJson};
 
 #[derive(Serialize)]
 struct CompletionsJson {
@@ -14,14 +14,14 @@ struct CompletionsJson {
     script: String,
 }
 
-pub(crate) fn run(output: &Output, environment: &str, shell: clap_complete::Shell) -> Result<Exit> {
+pub(crate) fn run(output: &CliOutput, environment: &str, shell: clap_complete::Shell) -> Result<Exit> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), invocation::name(), &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     match output.is_json() {
         true => {
             let document = CompletionsJson { shell: shell.to_string(), script };
-            output.document(&Document::new("completions", environment, document));
+            output.document(&DocumentJson::new("completions", environment, document));
         }
         false => output.verbatim(&script),
     }

@@ -5,14 +5,14 @@ use std::process::Command;
 use migrate_base::codes;
 use migrate_base::db::without_password;
 use migrate_core::Database;
-use migrate_test::Managed;
-use migrate_test::provider::child::{Needs, command};
+use migrate_test::ManagedServer;
+use migrate_test::provider::child::{ChildEnvironment, command};
 use serde::Serialize;
 
-use crate::cli::Db;
+use crate::cli::DbCommand;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{BOLD, GOOD, paint};
 
 #[derive(Serialize)]
@@ -31,17 +31,17 @@ struct UrlJson {
     url: String,
 }
 
-pub(crate) async fn run(context: &Context<'_>, command: &Db) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, command: &DbCommand) -> Result<Exit> {
     match command {
-        Db::Up => up(context).await,
-        Db::Down { destroy } => down(context, *destroy).await,
-        Db::Status => status(context).await,
-        Db::Url => url(context).await,
-        Db::Psql { arguments } => psql(context, arguments).await,
+        DbCommand::Up => up(context).await,
+        DbCommand::Down { destroy } => down(context, *destroy).await,
+        DbCommand::Status => status(context).await,
+        DbCommand::Url => url(context).await,
+        DbCommand::Psql { arguments } => psql(context, arguments).await,
     }
 }
 
-fn managed(context: &Context<'_>) -> Result<Managed> {
+fn managed(context: &Context<'_>) -> Result<ManagedServer> {
     context.managed()?.ok_or_else(|| {
         Failure::usage(codes::NOT_MANAGED, format!("the database of {} is not a managed one", context.name))
             .help("it has its own address; only databases given as `auto`, `local` or `docker:IMAGE` are managed")
@@ -97,7 +97,7 @@ async fn status(context: &Context<'_>) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn show_json(context: &Context<'_>, managed: &Managed) -> Result<()> {
+async fn show_json(context: &Context<'_>, managed: &ManagedServer) -> Result<()> {
     if context.output.is_json() {
         let status = managed.status().await?;
         let document = DbJson {
@@ -108,7 +108,7 @@ async fn show_json(context: &Context<'_>, managed: &Managed) -> Result<()> {
             home: managed.home().display().to_string(),
             why: status.why,
         };
-        context.output.document(&Document::new("db", &context.name, document));
+        context.output.document(&DocumentJson::new("db", &context.name, document));
     }
     Ok(())
 }
@@ -123,7 +123,7 @@ async fn url(context: &Context<'_>) -> Result<Exit> {
         }
     };
     match context.output.is_json() {
-        true => context.output.document(&Document::new("db url", &context.name, UrlJson { url })),
+        true => context.output.document(&DocumentJson::new("db url", &context.name, UrlJson { url })),
         false => context.output.answer(url),
     }
     Ok(Exit::Done)
@@ -131,7 +131,7 @@ async fn url(context: &Context<'_>) -> Result<Exit> {
 
 /// Runs psql. The password is passed in the environment, not in the arguments.
 async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
-    let mut command = command("psql", Needs::Psql);
+    let mut command = command("psql", ChildEnvironment::Psql);
     match context.managed()? {
         Some(managed) => {
             let endpoint = context.start(&managed).await?;
@@ -156,7 +156,7 @@ async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
 }
 
 fn with_program(command: Command, program: std::path::PathBuf) -> Command {
-    let mut replaced = self::command(program, Needs::Psql);
+    let mut replaced = self::command(program, ChildEnvironment::Psql);
     replaced.envs(command.get_envs().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
     replaced
 }

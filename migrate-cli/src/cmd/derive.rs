@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use migrate_core::source::Layout;
 use migrate_core::{CodeMigrations, MigrationSet, Version};
-use migrate_test::proof::{Law, Proven, Verdict};
-use migrate_test::shape::{self, Derived};
+use migrate_test::proof::{Law, MigrationProof, Verdict};
+use migrate_test::shape::{self, DerivedScript};
 use serde::Serialize;
 
-use crate::cli::Derive;
+use crate::cli::DeriveArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::files::{self, Draft};
-use crate::output::Document;
+use crate::files::{self, FileDraft};
+use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shadow;
 
@@ -29,18 +29,18 @@ struct DeriveJson {
 }
 
 #[derive(Serialize)]
-struct AllJson {
+struct DeriveAllJson {
     derived: Vec<DeriveJson>,
 }
 
 /// The files of a migration.
-struct Pair {
+struct ScriptPair {
     version: Version,
     up: String,
     down: String,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Derive) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &DeriveArgs) -> Result<Exit> {
     if context.layout != Layout::default() {
         return Err(Failure::usage(
             codes::LAYOUT,
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         ));
     }
     let pairs = pairs(context);
-    let missing = |pair: &&Pair| !has_statements(&context.migrations.join(&pair.down));
+    let missing = |pair: &&ScriptPair| !has_statements(&context.migrations.join(&pair.down));
     match &options.version {
         Some(version) => {
             let pair = find(context, &pairs, version)?;
@@ -60,10 +60,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
             shadow::server(context, true, false).await?;
             // Later migrations may still lack a down script.
             let later = pairs.iter().filter(missing).filter(|other| other.version > pair.version);
-            let drafts: Vec<Draft> = later.map(|other| (other.down.clone(), "SELECT;\n".to_owned())).collect();
+            let drafts: Vec<FileDraft> = later.map(|other| (other.down.clone(), "SELECT;\n".to_owned())).collect();
             let document = one(context, &code, pair, &drafts, options.dry_run).await?;
             let proven = document.proven;
-            context.output.document(&Document::new("derive", &context.name, document));
+            context.output.document(&DocumentJson::new("derive", &context.name, document));
             Ok(if proven { Exit::Done } else { Exit::Found })
         }
         None => all(context, &code, &pairs.iter().filter(missing).collect::<Vec<_>>(), options.dry_run).await,
@@ -72,15 +72,15 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
 
 /// Derives all missing down scripts, the oldest first. It stops at one that cannot be proven, because the later ones
 /// build on it.
-async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_run: bool) -> Result<Exit> {
+async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&ScriptPair], dry_run: bool) -> Result<Exit> {
     let output = context.output;
     if pairs.is_empty() {
         output.line("nothing to do: every migration has a down script");
-        output.document(&Document::new("derive", &context.name, AllJson { derived: Vec::new() }));
+        output.document(&DocumentJson::new("derive", &context.name, DeriveAllJson { derived: Vec::new() }));
         return Ok(Exit::Done);
     }
     shadow::server(context, true, false).await?;
-    let mut drafts: Vec<Draft> = pairs.iter().map(|pair| (pair.down.clone(), "SELECT;\n".to_owned())).collect();
+    let mut drafts: Vec<FileDraft> = pairs.iter().map(|pair| (pair.down.clone(), "SELECT;\n".to_owned())).collect();
     let mut derived: Vec<DeriveJson> = Vec::new();
     for (at, pair) in pairs.iter().enumerate() {
         output.line(format!("{}{}", if at == 0 { "" } else { "\n" }, paint(BOLD, &pair.down)));
@@ -97,7 +97,7 @@ async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_
     if !proven && left > 0 {
         output.line(format!("{} after it not derived", style::count(left, "down script")));
     }
-    output.document(&Document::new("derive", &context.name, AllJson { derived }));
+    output.document(&DocumentJson::new("derive", &context.name, DeriveAllJson { derived }));
     Ok(if proven { Exit::Done } else { Exit::Found })
 }
 
@@ -105,8 +105,8 @@ async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&Pair], dry_
 async fn one(
     context: &Context<'_>,
     code: &CodeMigrations,
-    pair: &Pair,
-    drafts: &[Draft],
+    pair: &ScriptPair,
+    drafts: &[FileDraft],
     dry_run: bool,
 ) -> Result<DeriveJson> {
     let path = context.migrations.join(&pair.down);
@@ -145,10 +145,10 @@ pub(crate) async fn down_of(
     code: &CodeMigrations,
     version: &Version,
     down: &str,
-    drafts: &[Draft],
-) -> Result<Derived> {
+    drafts: &[FileDraft],
+) -> Result<DerivedScript> {
     let load = |text: &str| {
-        let mut all: Vec<Draft> = drafts.iter().filter(|(name, _)| name != down).cloned().collect();
+        let mut all: Vec<FileDraft> = drafts.iter().filter(|(name, _)| name != down).cloned().collect();
         all.push((down.to_owned(), text.to_owned()));
         MigrationSet::load_with(&context.migrations, &all)
     };
@@ -157,8 +157,8 @@ pub(crate) async fn down_of(
 }
 
 /// What the down script leaves behind, or loses without declaring it.
-pub(crate) fn left(derived: &Derived) -> Vec<String> {
-    let story = |proven: &Proven, law: Law| match proven.laws.get(&law) {
+pub(crate) fn left(derived: &DerivedScript) -> Vec<String> {
+    let story = |proven: &MigrationProof, law: Law| match proven.laws.get(&law) {
         Some(Verdict::Broken(story)) => {
             [format!("{law}: {}", story.summary)].into_iter().chain(story.lines().into_iter().take(20)).collect()
         }
@@ -171,7 +171,7 @@ pub(crate) fn left(derived: &Derived) -> Vec<String> {
 }
 
 /// Shows a derived down script.
-pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
+pub(crate) fn show(context: &Context<'_>, derived: &DerivedScript) {
     let output = context.output;
     for line in derived.text.lines() {
         let style = if line.starts_with("--") { DIM } else { style::PLAIN };
@@ -200,20 +200,20 @@ pub(crate) fn show(context: &Context<'_>, derived: &Derived) {
 }
 
 /// The SQL migrations of the folder, the oldest first.
-fn pairs(context: &Context<'_>) -> Vec<Pair> {
+fn pairs(context: &Context<'_>) -> Vec<ScriptPair> {
     let entries = fs::read_dir(&context.migrations).into_iter().flatten().flatten();
     let pair = |up: String| {
         let version = up.strip_suffix(".up.sql")?.split('_').next()?.parse().ok()?;
         let down = up.replacen(".up.sql", ".down.sql", 1);
-        Some(Pair { version, up, down })
+        Some(ScriptPair { version, up, down })
     };
-    let mut pairs: Vec<Pair> =
+    let mut pairs: Vec<ScriptPair> =
         entries.filter_map(|entry| pair(entry.file_name().to_string_lossy().into_owned())).collect();
     pairs.sort_by(|a, b| a.version.cmp(&b.version));
     pairs
 }
 
-fn find<'a>(context: &Context<'_>, pairs: &'a [Pair], version: &Version) -> Result<&'a Pair> {
+fn find<'a>(context: &Context<'_>, pairs: &'a [ScriptPair], version: &Version) -> Result<&'a ScriptPair> {
     pairs.iter().find(|pair| pair.version == *version).ok_or_else(|| {
         let message = format!("there is no up script of migration {version} in {}", context.migrations.display());
         Failure::usage(codes::NO_MIGRATION, message).help("`cargo xtask status` lists the migrations")

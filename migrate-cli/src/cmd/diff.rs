@@ -5,15 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use migrate_core::{CodeMigrations, Database, Version};
-use migrate_schema::ddl::{self, Ddl, Stage, Style};
-use migrate_schema::{Change, Described, Kind, Sides, owner_notes};
-use migrate_test::shape::{self, Difference, Finish};
+use migrate_schema::ddl::{self, Ddl, DdlStage, DdlStyle};
+use migrate_schema::{Kind, SchemaChange, SchemaDescription, SideNames, owner_notes};
+use migrate_test::shape::{self, DifferenceAdditions, DifferenceScript};
 use serde::Serialize;
 
-use crate::cli::Diff;
+use crate::cli::DiffArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
 use crate::shared_json::{SqlJson, sql_json};
 use crate::{files, invocation, shadow};
@@ -30,9 +30,9 @@ struct DiffJson {
     files: Vec<PathBuf>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Diff) -> Result<Exit> {
-    let (from_side, to_side) = (Side::parse(context, &options.from)?, Side::parse(context, &options.to)?);
-    if options.write.is_some() && !matches!(from_side, Side::Migrations(None)) {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &DiffArgs) -> Result<Exit> {
+    let (from_side, to_side) = (DiffSide::parse(context, &options.from)?, DiffSide::parse(context, &options.to)?);
+    if options.write.is_some() && !matches!(from_side, DiffSide::Migrations(None)) {
         return Err(Failure::usage(codes::WRITE_FROM, "--write needs `migrations` as the schema to start from")
             .help(format!("`cargo xtask diff migrations {} --write NAME`", invocation::address(&options.to))));
     }
@@ -44,8 +44,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     let from = from_side.describe(context, &code).await?;
     let to = to_side.describe(context, &code).await?;
     let (from, to) = match (&from_side, &to_side) {
-        (Side::Migrations(_), Side::Environment(_) | Side::Url(_)) => (shadow::as_placed_in(from, &to).await?, to),
-        (Side::Environment(_) | Side::Url(_), Side::Migrations(_)) => {
+        (DiffSide::Migrations(_), DiffSide::Environment(_) | DiffSide::Url(_)) => {
+            (shadow::as_placed_in(from, &to).await?, to)
+        }
+        (DiffSide::Environment(_) | DiffSide::Url(_), DiffSide::Migrations(_)) => {
             let to = shadow::as_placed_in(to, &from).await?;
             (from, to)
         }
@@ -53,8 +55,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     };
     let (from, renames) = shape::renamed(from, &options.rename).await?;
     let owners = owner_notes(&from, &to);
-    let change = Change::between(&ddl::unowned(&from.schema), &ddl::unowned(&to.schema));
-    let sides = Sides { before: "in the first", after: "in the second" };
+    let change = SchemaChange::between(&ddl::unowned(&from.schema), &ddl::unowned(&to.schema));
+    let sides = SideNames { before: "in the first", after: "in the second" };
     let mut document = DiffJson {
         from: from_side.title(),
         to: to_side.title(),
@@ -65,7 +67,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         files: Vec::new(),
     };
     let differs = !document.differences.is_empty() || !renames.is_empty();
-    let style = if options.write.is_some() { Style::Online } else { Style::Whole };
+    let style = if options.write.is_some() { DdlStyle::Online } else { DdlStyle::Whole };
     let mut is_proven = true;
     if differs && (options.sql || options.write.is_some()) {
         let mut difference = proven(context, from, to, style).await?;
@@ -83,19 +85,19 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     ask(context, &document.questions, options);
     tell_next(context, options, &document);
     let written = !document.files.is_empty();
-    context.output.document(&Document::new("diff", &context.name, document));
+    context.output.document(&DocumentJson::new("diff", &context.name, document));
     Ok(if (differs && !written) || !is_proven { Exit::Found } else { Exit::Done })
 }
 
 /// One of the two schemas.
-enum Side<'a> {
+enum DiffSide<'a> {
     Migrations(Option<Version>),
     Environment(Box<Context<'a>>),
     File(PathBuf),
     Url(Box<Database>),
 }
 
-impl<'a> Side<'a> {
+impl<'a> DiffSide<'a> {
     fn parse(context: &Context<'a>, text: &str) -> Result<Self> {
         let wrong = |message: String| {
             Failure::usage(codes::SCHEMA, message)
@@ -118,7 +120,7 @@ impl<'a> Side<'a> {
         }
     }
 
-    async fn describe(&self, context: &Context<'_>, code: &CodeMigrations) -> Result<Described> {
+    async fn describe(&self, context: &Context<'_>, code: &CodeMigrations) -> Result<SchemaDescription> {
         match self {
             Self::Migrations(version) => {
                 let set = context.layout.load(&context.migrations)?;
@@ -155,7 +157,7 @@ impl<'a> Side<'a> {
 }
 
 /// Pairs of a dropped and an added object of the same kind and type in the same place: possible renames.
-fn questions(change: &Change) -> Vec<String> {
+fn questions(change: &SchemaChange) -> Vec<String> {
     let gone: Vec<_> = change.objects().filter(|(_, _, after)| after.is_none()).collect();
     let came: Vec<_> = change.objects().filter(|(_, before, _)| before.is_none()).collect();
     let columns = |table: &str, schema: &str, list: &[(&migrate_schema::Id, _, _)]| -> Vec<String> {
@@ -191,18 +193,23 @@ fn questions(change: &Change) -> Vec<String> {
 }
 
 /// The difference as proven statements.
-pub(super) async fn proven(context: &Context<'_>, from: Described, to: Described, style: Style) -> Result<Difference> {
-    finished(context, from, to, style, Finish::default()).await
+pub(super) async fn proven(
+    context: &Context<'_>,
+    from: SchemaDescription,
+    to: SchemaDescription,
+    style: DdlStyle,
+) -> Result<DifferenceScript> {
+    finished(context, from, to, style, DifferenceAdditions::default()).await
 }
 
 /// The same for a database in which somebody has already made a part of the changes.
 pub(super) async fn finished(
     context: &Context<'_>,
-    from: Described,
-    to: Described,
-    style: Style,
-    finish: Finish,
-) -> Result<Difference> {
+    from: SchemaDescription,
+    to: SchemaDescription,
+    style: DdlStyle,
+    finish: DifferenceAdditions,
+) -> Result<DifferenceScript> {
     let phases = context.output.phases();
     Ok(phases.during(shape::finished(from, to, style, finish, &mut |what| phases.begin(what))).await?)
 }
@@ -217,9 +224,9 @@ pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &s
     }
     let mut ups = Vec::new();
     for (stage, ending, head) in [
-        (Stage::Main, "", ""),
-        (Stage::Concurrent, "_concurrently", "-- migrate: no-transaction\n"),
-        (Stage::Validate, "_validate", ""),
+        (DdlStage::Main, "", ""),
+        (DdlStage::Concurrent, "_concurrently", "-- migrate: no-transaction\n"),
+        (DdlStage::Validate, "_validate", ""),
     ] {
         let script = ddl.script(stage);
         if !script.is_empty() {
@@ -247,15 +254,15 @@ fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {
 }
 
 /// The statements of a stage, ready to paste: in one transaction, if they may run in one.
-fn pasted(ddl: &Ddl, stage: Stage) -> String {
+fn pasted(ddl: &Ddl, stage: DdlStage) -> String {
     let script = ddl.script(stage);
     let count = ddl.statements.iter().filter(|statement| statement.stage == stage).count();
-    if count > 1 && stage != Stage::Concurrent { format!("BEGIN;\n{script}COMMIT;\n") } else { script }
+    if count > 1 && stage != DdlStage::Concurrent { format!("BEGIN;\n{script}COMMIT;\n") } else { script }
 }
 
-pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statements: bool) {
+pub(super) fn show_sql(context: &Context<'_>, difference: &DifferenceScript, statements: bool) {
     let output = context.output;
-    for stage in [Stage::Main, Stage::Concurrent, Stage::Validate].into_iter().filter(|_| statements) {
+    for stage in [DdlStage::Main, DdlStage::Concurrent, DdlStage::Validate].into_iter().filter(|_| statements) {
         if !output.is_json() {
             pasted(&difference.ddl, stage).lines().for_each(|line| output.verbatim(&format!("{line}\n")));
         }
@@ -277,13 +284,13 @@ pub(super) fn show_sql(context: &Context<'_>, difference: &Difference, statement
     }
 }
 
-fn ask(context: &Context<'_>, questions: &[String], options: &Diff) {
+fn ask(context: &Context<'_>, questions: &[String], options: &DiffArgs) {
     for pair in questions.iter().filter(|pair| !options.rename.contains(pair)) {
         context.output.remark(format!("{} {pair}? If so, add --rename {pair}", paint(WARN, "renamed:")));
     }
 }
 
-fn tell_next(context: &Context<'_>, options: &Diff, document: &DiffJson) {
+fn tell_next(context: &Context<'_>, options: &DiffArgs, document: &DiffJson) {
     let output = context.output;
     let proven = document.sql.as_ref().is_none_or(|sql| sql.proven);
     if !document.files.is_empty() {

@@ -6,20 +6,20 @@ use migrate_core::CodeMigrations;
 use migrate_test::provider::{binaries::Binaries, docker};
 use serde::Serialize;
 
-use crate::cli::Global;
-use crate::context::{Context, DEVELOPMENT, Run};
+use crate::cli::GlobalArgs;
+use crate::context::{Context, DEVELOPMENT, MigratorOptions};
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
 use crate::output::style::{BAD, DIM, GOOD, WARN, paint};
-use crate::output::{Document, FindingJson, Output};
+use crate::output::{CliOutput, DocumentJson, FindingJson};
 
 #[derive(Serialize)]
 struct DoctorJson {
-    checks: Vec<CheckJson>,
+    checks: Vec<DoctorCheckJson>,
 }
 
 #[derive(Serialize)]
-struct CheckJson {
+struct DoctorCheckJson {
     check: &'static str,
     state: &'static str,
     said: String,
@@ -27,14 +27,14 @@ struct CheckJson {
 }
 
 /// One part of the setup that was checked.
-struct Check {
+struct SetupCheck {
     what: &'static str,
     said: String,
     /// What is wrong. If none of the findings is an error, they are only for information.
     findings: Vec<Finding>,
 }
 
-impl Check {
+impl SetupCheck {
     fn good(what: &'static str, said: impl Into<String>) -> Self {
         Self { what, said: said.into(), findings: Vec::new() }
     }
@@ -62,7 +62,7 @@ impl Check {
     }
 }
 
-pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) -> Result<Exit> {
+pub(crate) async fn run(global: &GlobalArgs, code: CodeMigrations, output: &CliOutput) -> Result<Exit> {
     let mut checks = Vec::new();
     let mut name = global.env.clone().unwrap_or_else(|| DEVELOPMENT.to_owned());
     match Context::new(global, output) {
@@ -70,34 +70,34 @@ pub(crate) async fn run(global: &Global, code: CodeMigrations, output: &Output) 
             name.clone_from(&context.name);
             let path =
                 context.config.path.as_ref().map_or("none; defaults are used".to_owned(), |p| p.display().to_string());
-            checks.push(Check::good("configuration", path));
+            checks.push(SetupCheck::good("configuration", path));
             checks.push(migrations(&context));
             checks.push(binaries());
             checks.push(container());
             checks.push(database(&context, code).await);
             checks.push(match git::commit(&context.migrations) {
-                Some(commit) => Check::good("git", format!("commit {commit}")),
-                None => Check::without(
+                Some(commit) => SetupCheck::good("git", format!("commit {commit}")),
+                None => SetupCheck::without(
                     "git",
                     "no commit: the ledger cannot record the commit that migrations were applied from",
                 ),
             });
         }
-        Err(failure) => checks.push(Check::bad("configuration", &failure)),
+        Err(failure) => checks.push(SetupCheck::bad("configuration", &failure)),
     }
     show(output, &checks);
     let wrong = checks.iter().any(|check| check.state() == "wrong");
-    let checks = checks.iter().map(|check| CheckJson {
+    let checks = checks.iter().map(|check| DoctorCheckJson {
         check: check.what,
         state: check.state(),
         said: check.said.clone(),
         findings: check.findings.iter().map(FindingJson::from).collect(),
     });
-    output.document(&Document::new("doctor", &name, DoctorJson { checks: checks.collect() }));
+    output.document(&DocumentJson::new("doctor", &name, DoctorJson { checks: checks.collect() }));
     Ok(if wrong { Exit::Found } else { Exit::Done })
 }
 
-fn show(output: &Output, checks: &[Check]) {
+fn show(output: &CliOutput, checks: &[SetupCheck]) {
     for check in checks {
         let mark = match check.state() {
             "good" => paint(GOOD, "good   "),
@@ -111,40 +111,42 @@ fn show(output: &Output, checks: &[Check]) {
     if wrong.is_empty() {
         output.next("`cargo xtask migrate`");
     }
-    let is_said = |check: &&Check| check.findings.iter().any(|finding| finding.severity == Severity::Warning);
+    let is_said = |check: &&SetupCheck| check.findings.iter().any(|finding| finding.severity == Severity::Warning);
     let warned = checks.iter().filter(|check| check.state() == "without").filter(is_said);
     let told: Vec<Finding> = warned.flat_map(|check| check.findings.clone()).chain(wrong).collect();
     output.findings(&told);
 }
 
-fn migrations(context: &Context<'_>) -> Check {
+fn migrations(context: &Context<'_>) -> SetupCheck {
     match context.layout.load(&context.migrations) {
-        Ok(set) if set.is_empty() => Check::bad("migrations", &context.no_migrations(&set)),
-        Ok(set) => Check::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
-        Err(error) => Check::bad("migrations", &error.into()),
+        Ok(set) if set.is_empty() => SetupCheck::bad("migrations", &context.no_migrations(&set)),
+        Ok(set) => SetupCheck::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
+        Err(error) => SetupCheck::bad("migrations", &error.into()),
     }
 }
 
-fn binaries() -> Check {
+fn binaries() -> SetupCheck {
     match Binaries::find(None) {
-        Ok(found) => Check::good("binaries", format!("PostgreSQL {} in {}", found.version, found.folder.display())),
-        Err(why) => Check::without("binaries", why.join("; ")),
+        Ok(found) => {
+            SetupCheck::good("binaries", format!("PostgreSQL {} in {}", found.version, found.folder.display()))
+        }
+        Err(why) => SetupCheck::without("binaries", why.join("; ")),
     }
 }
 
-fn container() -> Check {
+fn container() -> SetupCheck {
     match docker::available() {
-        Ok(()) => Check::good("docker", "the engine responds"),
-        Err(why) => Check::without("docker", why),
+        Ok(()) => SetupCheck::good("docker", "the engine responds"),
+        Err(why) => SetupCheck::without("docker", why),
     }
 }
 
-async fn database(context: &Context<'_>, code: CodeMigrations) -> Check {
-    let migrator = match context.migrator(code, Run::reading()).await {
+async fn database(context: &Context<'_>, code: CodeMigrations) -> SetupCheck {
+    let migrator = match context.migrator(code, MigratorOptions::reading()).await {
         Ok(migrator) => Ok(migrator),
         // Problems in the folder were reported above; this check is about the connection to the database.
         Err(Failure::Core(error)) if error.kind() == migrate_core::ErrorKind::Files => {
-            return Check::without("database", "not checked, because the migrations have problems");
+            return SetupCheck::without("database", "not checked, because the migrations have problems");
         }
         Err(failure) => Err(failure),
     };
@@ -160,8 +162,8 @@ async fn database(context: &Context<'_>, code: CodeMigrations) -> Check {
     match outcome {
         Ok((status, database)) => {
             let said = format!("{database}: {} applied, {} pending", status.applied.len(), status.pending.len());
-            Check { what: "database", said, findings: status.problems }
+            SetupCheck { what: "database", said, findings: status.problems }
         }
-        Err(failure) => Check::bad("database", &failure),
+        Err(failure) => SetupCheck::bad("database", &failure),
     }
 }

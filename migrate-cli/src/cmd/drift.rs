@@ -7,31 +7,31 @@ mod mark;
 use std::time::{Duration, SystemTime};
 
 use migrate_core::{CodeMigrations, Version};
-use migrate_review::config::Moment;
-use migrate_schema::Described;
-use migrate_schema::ddl::Style;
-use migrate_test::shape::Finish;
+use migrate_review::config::HookEvent;
+use migrate_schema::SchemaDescription;
+use migrate_schema::ddl::DdlStyle;
+use migrate_test::shape::DifferenceAdditions;
 
 use super::diff;
 use super::run::asked_to_stop;
-use crate::cli::Drift;
+use crate::cli::DriftArgs;
 use crate::context::Context;
-use crate::drift::{self, Chain, DriftJson, Found, Look, Partly, PendingJson};
+use crate::drift::{self, DriftChain, DriftComparison, DriftJson, PendingParts, PendingPartsJson, TracedDifference};
 use crate::exit::{Exit, Failure, Result};
-use crate::notify::{Notice, Team};
-use crate::output::Document;
+use crate::notify::{Notice, RunListeners};
+use crate::output::DocumentJson;
 use crate::output::style::{self, BOLD, DIM, GOOD, WARN, paint};
 use crate::shadow;
 use crate::shared_json::sql_json;
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Drift) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &DriftArgs) -> Result<Exit> {
     if let Some(interval) = options.watch {
         return watch(context, &code, interval).await;
     }
     if !options.mark.is_empty() {
         return mark::mark(context, code, options).await;
     }
-    let chain = Chain::read(context, &code).await?;
+    let chain = DriftChain::read(context, &code).await?;
     shadow::server(context, false, false).await?;
     let look = drift::look(context, &code, &chain, None).await?;
     if options.notify && !look.found.is_empty() {
@@ -44,30 +44,36 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
 }
 
 /// Shows the drift, or the statements that bring the database back.
-async fn tell(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: Look, sql: bool) -> Result<Exit> {
+async fn tell(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    chain: &DriftChain,
+    look: DriftComparison,
+    sql: bool,
+) -> Result<Exit> {
     let mut document = DriftJson::from(&look);
     let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
     if sql && !look.found.is_empty() {
         // If an object was renamed by hand as a pending migration renames it, the rename is reverted.
         let (from, to, finish) = match partly(context, code, chain, &look).await {
             Some(partly) => partly.taken_back(),
-            None => (look.there.described, look.expected, Finish::default()),
+            None => (look.there.described, look.expected, DifferenceAdditions::default()),
         };
-        let back = diff::finished(context, from, to, Style::Whole, finish).await?;
+        let back = diff::finished(context, from, to, DdlStyle::Whole, finish).await?;
         diff::show_sql(context, &back, true);
         document.sql = Some(sql_json(&back));
     } else {
         show(context, chain, &look);
         let partly = partly(context, code, chain, &look).await;
-        document.pending = partly.as_ref().map(PendingJson::from);
+        document.pending = partly.as_ref().map(PendingPartsJson::from);
         tell_next(context, &look, partly.as_ref());
     }
-    context.output.document(&Document::new("drift", &context.name, document));
+    context.output.document(&DocumentJson::new("drift", &context.name, document));
     Ok(exit)
 }
 
 /// Shows what was not compared.
-fn show_left_out(context: &Context<'_>, look: &Look) {
+fn show_left_out(context: &Context<'_>, look: &DriftComparison) {
     for one in &look.left_out {
         let names = one.names().join(", ");
         context.output.remark(format!("{} {names}: {}", paint(WARN, "not compared"), one.why));
@@ -77,7 +83,7 @@ fn show_left_out(context: &Context<'_>, look: &Look) {
     }
 }
 
-fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
+fn show(context: &Context<'_>, chain: &DriftChain, look: &DriftComparison) {
     let output = context.output;
     drift::lines(look, chain).iter().for_each(|line| output.item(line));
     if let Some((there, here)) = look.versions {
@@ -105,11 +111,16 @@ fn show(context: &Context<'_>, chain: &Chain, look: &Look) {
 }
 
 /// Which parts of the pending migrations the database already has. Other commands report that they do not run.
-async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, look: &Look) -> Option<Partly> {
+async fn partly(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    chain: &DriftChain,
+    look: &DriftComparison,
+) -> Option<PendingParts> {
     if look.found.is_empty() || chain.pending.is_empty() {
         return None;
     }
-    match Partly::begun(context, code, chain, &look.there).await {
+    match PendingParts::begun(context, code, chain, &look.there).await {
         Ok(partly) => partly,
         Err(_) => {
             let what = "not checked whether this is part of the pending migrations: they do not run on a shadow server";
@@ -121,7 +132,7 @@ async fn partly(context: &Context<'_>, code: &CodeMigrations, chain: &Chain, loo
 
 /// The commands that finish partly applied pending migrations; the migrations `more` come after them, and are already
 /// there.
-fn way_on(context: &Context<'_>, partly: &Partly, more: &[String]) -> String {
+fn way_on(context: &Context<'_>, partly: &PendingParts, more: &[String]) -> String {
     let aim = context.aim();
     let begun: &[Version] = match more {
         [] => &partly.begun,
@@ -140,7 +151,7 @@ fn way_on(context: &Context<'_>, partly: &Partly, more: &[String]) -> String {
     )
 }
 
-fn tell_next(context: &Context<'_>, look: &Look, partly: Option<&Partly>) {
+fn tell_next(context: &Context<'_>, look: &DriftComparison, partly: Option<&PendingParts>) {
     if look.found.is_empty() {
         return;
     }
@@ -166,7 +177,7 @@ fn tell_next(context: &Context<'_>, look: &Look, partly: Option<&Partly>) {
 
 /// Compares at every interval until it is told to stop, and reports what has changed since the last comparison.
 async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration) -> Result<Exit> {
-    let mut watch = Watch::default();
+    let mut watch = DriftWatch::default();
     let mut stop = std::pin::pin!(asked_to_stop());
     loop {
         tokio::select! {
@@ -175,7 +186,7 @@ async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration)
                 match watch.again(context, code).await {
                     Ok(Some((turn, chain, look))) => {
                         report(context, turn, &chain, &look);
-                        if turn != Turn::Begun || !look.found.is_empty() {
+                        if turn != DriftTransition::Begun || !look.found.is_empty() {
                             tell_team(context, &look).await;
                         }
                     }
@@ -191,9 +202,9 @@ async fn watch(context: &Context<'_>, code: &CodeMigrations, interval: Duration)
 
 /// What a watch remembers between two comparisons.
 #[derive(Default)]
-struct Watch {
+struct DriftWatch {
     /// The schema that the chain makes, and the checksums that identify the chain.
-    made: Option<(Vec<String>, Described)>,
+    made: Option<(Vec<String>, SchemaDescription)>,
     /// The differences of the last comparison, in sentences.
     last: Option<Vec<String>>,
     /// Why the last comparison failed, if it did.
@@ -202,16 +213,20 @@ struct Watch {
 
 /// How a comparison differs from the last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum DriftTransition {
     Begun,
     Appeared,
     Changed,
     Gone,
 }
 
-impl Watch {
-    async fn again(&mut self, context: &Context<'_>, code: &CodeMigrations) -> Result<Option<(Turn, Chain, Look)>> {
-        let chain = Chain::read(context, code).await?;
+impl DriftWatch {
+    async fn again(
+        &mut self,
+        context: &Context<'_>,
+        code: &CodeMigrations,
+    ) -> Result<Option<(DriftTransition, DriftChain, DriftComparison)>> {
+        let chain = DriftChain::read(context, code).await?;
         let sums: Vec<String> = chain.applied.iter().map(|one| one.up_checksum().as_str().to_owned()).collect();
         let made = match self.made.take().filter(|(of, _)| *of == sums) {
             Some((_, made)) => made,
@@ -224,18 +239,18 @@ impl Watch {
         let look = drift::look(context, code, &chain, Some(made)).await?;
         let now: Vec<String> = look.found.iter().flat_map(|found| found.difference.sentences.clone()).collect();
         let turn = match &self.last {
-            None => Some(Turn::Begun),
+            None => Some(DriftTransition::Begun),
             Some(last) if *last == now => None,
-            Some(last) if last.is_empty() => Some(Turn::Appeared),
-            Some(_) if now.is_empty() => Some(Turn::Gone),
-            Some(_) => Some(Turn::Changed),
+            Some(last) if last.is_empty() => Some(DriftTransition::Appeared),
+            Some(_) if now.is_empty() => Some(DriftTransition::Gone),
+            Some(_) => Some(DriftTransition::Changed),
         };
         (self.last, self.failed) = (Some(now), None);
         Ok(turn.map(|turn| (turn, chain, look)))
     }
 }
 
-impl Watch {
+impl DriftWatch {
     /// A server that is unreachable for a while does not end the watch; it is reported once.
     fn fail(&mut self, context: &Context<'_>, failure: &Failure) {
         let why: String = failure.findings().iter().map(ToString::to_string).collect();
@@ -247,31 +262,31 @@ impl Watch {
 }
 
 /// Notifies the webhooks that subscribe to drift; a failure is a remark.
-async fn tell_team(context: &Context<'_>, look: &Look) {
-    let team = Team::of(&context.config, &context.name, context.environment.protected, &[Moment::Drift]);
-    let sentence = |found: &Found| {
+async fn tell_team(context: &Context<'_>, look: &DriftComparison) {
+    let team = RunListeners::of(&context.config, &context.name, context.environment.protected, &[HookEvent::Drift]);
+    let sentence = |found: &TracedDifference| {
         let who =
             found.record.as_ref().map(|record| format!(", by {} at {}", record.by(), record.at)).unwrap_or_default();
         format!("{}{who}", found.difference.sentences.join("; "))
     };
     let found: Vec<String> = look.found.iter().map(sentence).collect();
     let version = look.version.as_ref().map(ToString::to_string);
-    team.tell(Moment::Drift, &Notice::of_drift(&context.name, &look.database, version, &found));
+    team.tell(HookEvent::Drift, &Notice::of_drift(&context.name, &look.database, version, &found));
     for untold in team.end().await {
         context.output.remark(paint(WARN, untold));
     }
 }
 
 /// Reports a change that a watch saw.
-fn report(context: &Context<'_>, turn: Turn, chain: &Chain, look: &Look) {
+fn report(context: &Context<'_>, turn: DriftTransition, chain: &DriftChain, look: &DriftComparison) {
     let word = match turn {
-        Turn::Begun => "watching",
-        Turn::Appeared => "drift appeared",
-        Turn::Changed => "drift changed",
-        Turn::Gone => "drift is gone",
+        DriftTransition::Begun => "watching",
+        DriftTransition::Appeared => "drift appeared",
+        DriftTransition::Changed => "drift changed",
+        DriftTransition::Gone => "drift is gone",
     };
     let now = style::moment(&humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
     context.output.line(format!("{DIM}{now}{DIM:#} {BOLD}{word}{BOLD:#}"));
     show(context, chain, look);
-    context.output.document(&Document::new("drift", &context.name, DriftJson::from(look)));
+    context.output.document(&DocumentJson::new("drift", &context.name, DriftJson::from(look)));
 }

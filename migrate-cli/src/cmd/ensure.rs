@@ -3,10 +3,10 @@
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use serde::Serialize;
 
-use crate::cli::Ensure;
-use crate::context::{Context, Run};
+use crate::cli::EnsureArgs;
+use crate::context::{Context, MigratorOptions};
 use crate::exit::{Exit, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::BOLD;
 
 #[derive(Serialize)]
@@ -18,7 +18,7 @@ struct EnsureJson {
     version: Option<String>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Ensure) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &EnsureArgs) -> Result<Exit> {
     // An application that asks for a version does not need the migrations.
     let (wanted, set) = match &options.version {
         Some(version) => (version.clone(), MigrationSet::default()),
@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &E
             (newest, set)
         }
     };
-    let mut migrator = context.migrator(code, Run { set: Some(set), ..Run::reading() }).await?;
+    let mut migrator = context.migrator(code, MigratorOptions { set: Some(set), ..MigratorOptions::reading() }).await?;
     let ensured = migrator.ensure(&wanted).await;
     let version = migrator.state().await?.version().map(ToString::to_string);
     let database = migrator.database().to_string();
@@ -40,13 +40,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &E
         .output
         .line(format!("{BOLD}{wanted}{BOLD:#} is applied on {database}; the newest applied version is {newest}"));
     let document = EnsureJson { database, ensured: wanted.to_string(), version };
-    context.output.document(&Document::new("ensure", &context.name, document));
+    context.output.document(&DocumentJson::new("ensure", &context.name, document));
     Ok(Exit::Done)
 }
 
 /// Replaces the next step if the folder does not have the version, because `migrate` would not help. A folder without
 /// migrations belongs to an application.
-fn not_here(context: &Context<'_>, options: &Ensure, error: Error) -> Error {
+fn not_here(context: &Context<'_>, options: &EnsureArgs, error: Error) -> Error {
     let is_missing = |version: &Version| {
         let set = context.layout.load(&context.migrations);
         set.is_ok_and(|set| !set.is_empty() && set.get(version).is_none())

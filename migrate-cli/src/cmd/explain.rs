@@ -4,16 +4,16 @@ use migrate_base::codes;
 use migrate_base::finding::Severity;
 use serde::Serialize;
 
-use crate::cli::Explain;
+use crate::cli::ExplainArgs;
 use crate::exit::{Exit, Failure, Result};
-use crate::explain::{self, Entry};
+use crate::explain::{self, CodeExplanation};
 use crate::invocation::spoken;
 use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
-use crate::output::{Document, Output, Table};
+use crate::output::{CliOutput, DocumentJson, TextTable};
 
 #[derive(Serialize)]
 struct ExplainJson {
-    codes: Vec<EntryJson>,
+    codes: Vec<CodeExplanationJson>,
 }
 
 #[derive(Serialize)]
@@ -22,7 +22,7 @@ struct MarkdownJson {
 }
 
 #[derive(Serialize)]
-struct EntryJson {
+struct CodeExplanationJson {
     code: &'static str,
     theme: &'static str,
     severity: &'static str,
@@ -30,11 +30,11 @@ struct EntryJson {
     text: String,
 }
 
-pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Result<Exit> {
+pub(crate) fn run(output: &CliOutput, environment: &str, options: &ExplainArgs) -> Result<Exit> {
     if options.markdown {
         let markdown = explain::document();
         match output.is_json() {
-            true => output.document(&Document::new("explain", environment, MarkdownJson { markdown })),
+            true => output.document(&DocumentJson::new("explain", environment, MarkdownJson { markdown })),
             false => output.answer(markdown.trim_end()),
         }
         return Ok(Exit::Done);
@@ -47,18 +47,18 @@ pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Resu
         Some(_) => entries.iter().for_each(|entry| show(output, entry)),
         None => list(output, &entries),
     }
-    let codes = entries.into_iter().map(|entry| EntryJson {
+    let codes = entries.into_iter().map(|entry| CodeExplanationJson {
         code: entry.code.as_str(),
         theme: entry.theme,
         severity: entry.weight.map_or("off", Severity::as_str),
         title: entry.title,
         text: spoken(entry.text).into_owned(),
     });
-    output.document(&Document::new("explain", environment, ExplainJson { codes: codes.collect() }));
+    output.document(&DocumentJson::new("explain", environment, ExplainJson { codes: codes.collect() }));
     Ok(Exit::Done)
 }
 
-fn find(code: &str) -> Result<Entry> {
+fn find(code: &str) -> Result<CodeExplanation> {
     explain::find(code).map_err(|near| {
         let failure = Failure::usage(codes::UNKNOWN_CODE, format!("there is no code {code}"));
         match near {
@@ -68,13 +68,13 @@ fn find(code: &str) -> Result<Entry> {
     })
 }
 
-fn list(output: &Output, entries: &[Entry]) {
+fn list(output: &CliOutput, entries: &[CodeExplanation]) {
     let mut theme = "";
-    let mut tables: Vec<(&str, Table)> = Vec::new();
+    let mut tables: Vec<(&str, TextTable)> = Vec::new();
     for entry in entries {
         if entry.theme != theme {
             theme = entry.theme;
-            tables.push((theme, Table::default()));
+            tables.push((theme, TextTable::default()));
         }
         if let Some((_, table)) = tables.last_mut() {
             table.row(vec![(BOLD, entry.code.to_string()), weight(entry), (style::PLAIN, entry.title.to_owned())]);
@@ -88,7 +88,7 @@ fn list(output: &Output, entries: &[Entry]) {
 }
 
 /// Shows a page on a terminal: code blocks are indented, and the fences are left out.
-fn show(output: &Output, entry: &Entry) {
+fn show(output: &CliOutput, entry: &CodeExplanation) {
     let (style, weight) = weight(entry);
     output.line(format!("{}  {}", paint(style, format!("{weight}[{}]", entry.code)), paint(BOLD, entry.title)));
     output.line("");
@@ -115,7 +115,7 @@ fn show(output: &Output, entry: &Entry) {
     }
 }
 
-fn weight(entry: &Entry) -> (style::Style, String) {
+fn weight(entry: &CodeExplanation) -> (style::MarkedStyle, String) {
     match entry.weight {
         Some(Severity::Error) => (BAD, "error".to_owned()),
         Some(Severity::Warning) => (WARN, "warning".to_owned()),

@@ -6,19 +6,19 @@ use migrate_core::CodeMigrations;
 use migrate_core::ledger::HistoryEntry;
 use serde::Serialize;
 
-use crate::cli::History;
-use crate::context::{Context, Run};
+use crate::cli::HistoryArgs;
+use crate::context::{Context, MigratorOptions};
 use crate::exit::{Exit, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
-use crate::output::{Document, Table};
+use crate::output::{DocumentJson, TextTable};
 
 #[derive(Serialize)]
 struct HistoryJson {
-    events: Vec<EventJson>,
+    events: Vec<HistoryEventJson>,
 }
 
 #[derive(Serialize)]
-struct EventJson {
+struct HistoryEventJson {
     id: i64,
     event: String,
     direction: Option<String>,
@@ -40,8 +40,8 @@ struct EventJson {
     note: Option<String>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &History) -> Result<Exit> {
-    let mut migrator = context.migrator(code, Run::reading()).await?;
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &HistoryArgs) -> Result<Exit> {
+    let mut migrator = context.migrator(code, MigratorOptions::reading()).await?;
     let mut events = migrator.history().await?;
     migrator.close().await;
     let output = context.output;
@@ -55,14 +55,14 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &H
         output.line(format!("no events are recorded in {}", context.name));
     }
     output.lines(&table(&events).lines());
-    let events = events.into_iter().map(EventJson::from).collect();
-    output.document(&Document::new("history", &context.name, HistoryJson { events }));
+    let events = events.into_iter().map(HistoryEventJson::from).collect();
+    output.document(&DocumentJson::new("history", &context.name, HistoryJson { events }));
     Ok(Exit::Done)
 }
 
 /// The table of events, one row for each.
-fn table(events: &[HistoryEntry]) -> Table {
-    let mut table = Table::default();
+fn table(events: &[HistoryEntry]) -> TextTable {
+    let mut table = TextTable::default();
     let plain = style::PLAIN;
     for event in events {
         let style = match event.event.as_str() {
@@ -103,7 +103,7 @@ fn short(commit: &str) -> String {
     format!("{}{dirty}", commit.chars().take(9).collect::<String>().trim_end_matches("-dirty"))
 }
 
-impl From<HistoryEntry> for EventJson {
+impl From<HistoryEntry> for HistoryEventJson {
     fn from(entry: HistoryEntry) -> Self {
         Self {
             id: entry.id,

@@ -1,15 +1,15 @@
 //! `kept`: list, restore or purge the data that rollbacks kept.
 
 use migrate_core::CodeMigrations;
-use migrate_core::kept::{self, Kept, Purge};
+use migrate_core::kept::{self, KeptCopy, Purge};
 use serde::Serialize;
 
-use super::run::{Runner, Wish};
+use super::run::{RunOptions, Runner};
 use crate::cli;
 use crate::context::{Context, confirm, confirm_loss};
 use crate::exit::{Exit, Result};
 use crate::output::style::{self, BOLD, DIM, GOOD, WARN};
-use crate::output::{Document, Table};
+use crate::output::{DocumentJson, TextTable};
 
 #[derive(Serialize)]
 struct KeptJson {
@@ -30,17 +30,21 @@ struct CopyJson {
     restored_rows: Option<u64>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: Option<&cli::Kept>) -> Result<Exit> {
+pub(crate) async fn run(
+    context: &Context<'_>,
+    code: CodeMigrations,
+    command: Option<&cli::KeptCommand>,
+) -> Result<Exit> {
     match command {
-        None | Some(cli::Kept::List) => list(context).await,
-        Some(cli::Kept::Restore { version, yes }) => {
-            let mut runner = Runner::new(context, code, Wish::default()).await?;
+        None | Some(cli::KeptCommand::List) => list(context).await,
+        Some(cli::KeptCommand::Restore { version, yes }) => {
+            let mut runner = Runner::new(context, code, RunOptions::default()).await?;
             confirm(context, *yes, &format!("Restore the data that the rollback of {version} kept."))?;
             runner.migrator.restore_kept(version).await?;
             runner.close().await;
             list(context).await
         }
-        Some(cli::Kept::Purge { version, all, yes }) => {
+        Some(cli::KeptCommand::Purge { version, all, yes }) => {
             let which = match version {
                 Some(version) => Purge::Version(version.clone()),
                 None if *all => Purge::All,
@@ -53,12 +57,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: Op
 
 async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: bool) -> Result<Exit> {
     let ledger = &context.environment.ledger;
-    let is_meant = |one: &Kept| match which {
+    let is_meant = |one: &KeptCopy| match which {
         Purge::Restored => one.is_whole(),
         Purge::Version(version) => one.version == version.as_str(),
         Purge::All => true,
     };
-    let copies: Vec<Kept> = kept::list(&context.reach().await?, ledger).await?.into_iter().filter(is_meant).collect();
+    let copies: Vec<KeptCopy> =
+        kept::list(&context.reach().await?, ledger).await?.into_iter().filter(is_meant).collect();
     if copies.is_empty() {
         context.output.line("nothing to do: there are no such copies");
         return list_json(context, Vec::new());
@@ -66,7 +71,7 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
     let open = copies.iter().filter(|copy| !copy.is_whole() && !copy.relation.is_empty()).count();
     let warning = if open > 0 { format!(" {open} of them were not restored completely.") } else { String::new() };
     confirm_loss(context, yes, &format!("Drop {} of data permanently.{warning}", copies_word(copies.len())))?;
-    let mut runner = Runner::new(context, code, Wish::default()).await?;
+    let mut runner = Runner::new(context, code, RunOptions::default()).await?;
     runner.migrator.purge_kept(which).await?;
     runner.close().await;
     context.output.line(format!("{BOLD}{} purged{BOLD:#}", copies_word(copies.len())));
@@ -93,19 +98,19 @@ async fn list(context: &Context<'_>) -> Result<Exit> {
 }
 
 /// Whether the copy can still be restored.
-fn is_open(copy: &Kept) -> bool {
+fn is_open(copy: &KeptCopy) -> bool {
     copy.restored.is_none() && !copy.relation.is_empty()
 }
 
-fn list_json(context: &Context<'_>, copies: Vec<Kept>) -> Result<Exit> {
+fn list_json(context: &Context<'_>, copies: Vec<KeptCopy>) -> Result<Exit> {
     let kept = copies.into_iter().map(CopyJson::from).collect();
-    context.output.document(&Document::new("kept", &context.name, KeptJson { kept }));
+    context.output.document(&DocumentJson::new("kept", &context.name, KeptJson { kept }));
     Ok(Exit::Done)
 }
 
-fn table(copies: &[Kept]) -> Table {
+fn table(copies: &[KeptCopy]) -> TextTable {
     let plain = style::PLAIN;
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for copy in copies {
         let (style, state) = match &copy.restored {
             // A remark instead of a copy.
@@ -133,8 +138,8 @@ fn copies_word(count: usize) -> String {
     if count == 1 { "1 copy".to_owned() } else { format!("{count} copies") }
 }
 
-impl From<Kept> for CopyJson {
-    fn from(copy: Kept) -> Self {
+impl From<KeptCopy> for CopyJson {
+    fn from(copy: KeptCopy) -> Self {
         let (restored_at, restored_rows) = copy.restored.unzip();
         Self {
             version: copy.version,

@@ -4,16 +4,16 @@ use std::time::Instant;
 
 use migrate_core::CodeMigrations;
 
-use crate::checks::{self, Ground};
-use crate::cli::Lint;
+use crate::checks::{self, CheckInput};
+use crate::cli::LintArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::report::Report;
+use crate::report::CiReport;
 use crate::shadow;
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Lint) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &LintArgs) -> Result<Exit> {
     let begin = Instant::now();
-    let ground = Ground::survey(context, code, options.base.as_deref(), options.all)?;
+    let ground = CheckInput::survey(context, code, options.base.as_deref(), options.all)?;
     if let Err(error) = &ground.set {
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }
@@ -22,7 +22,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &L
         shadow::server(context, true, false).await?;
     }
     let checks = vec![checks::lint(&ground, with_server).await?];
-    let report =
-        Report { base: ground.base(), new: ground.new.len(), checks, elapsed: begin.elapsed(), ..Report::default() };
+    let report = CiReport {
+        base: ground.base(),
+        new: ground.new.len(),
+        checks,
+        elapsed: begin.elapsed(),
+        ..CiReport::default()
+    };
     Ok(super::ci::conclude(context, "lint", &report))
 }

@@ -1,12 +1,12 @@
 //! `migrate`: apply pending migrations.
 
-use migrate_core::{CodeMigrations, Policy, Target, Version};
+use migrate_core::{CodeMigrations, RunPolicy, Target, Version};
 
-use super::run::{Runner, What, Wish};
-use crate::cli::Migrate;
+use super::run::{CommandWords, RunOptions, Runner};
+use crate::cli::MigrateArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 
 /// The target of an upward run.
 pub(super) fn target(to: Option<&Version>, count: Option<usize>) -> Target {
@@ -17,12 +17,13 @@ pub(super) fn target(to: Option<&Version>, count: Option<usize>) -> Target {
     }
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Migrate) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &MigrateArgs) -> Result<Exit> {
     let target = target(options.to.as_ref(), options.count);
-    let policy = Policy { allow_out_of_order: options.allow_out_of_order, ..context.policy(options.allow_newer) };
-    let wish = Wish { leave_kept: options.leave_kept, ..(&options.change).into() };
+    let policy = RunPolicy { allow_out_of_order: options.allow_out_of_order, ..context.policy(options.allow_newer) };
+    let wish = RunOptions { leave_kept: options.leave_kept, ..(&options.change).into() };
     let mut runner = Runner::new(context, code, wish).await?;
-    let report = runner.go(&target, policy, &options.change, What { command: "migrate", verb: "Apply" }).await?;
+    let report =
+        runner.go(&target, policy, &options.change, CommandWords { command: "migrate", verb: "Apply" }).await?;
     let output = context.output;
     if !options.change.dry_run {
         if report.done.is_empty() {
@@ -33,7 +34,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
         }
         if output.is_json() {
             let version = runner.version().await?;
-            output.document(&Document::new("migrate", &context.name, runner.json(Some(&report), None, version)));
+            output.document(&DocumentJson::new("migrate", &context.name, runner.json(Some(&report), None, version)));
         }
     }
     runner.close().await;

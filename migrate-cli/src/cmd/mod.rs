@@ -37,10 +37,10 @@ use migrate_core::CodeMigrations;
 use crate::cli::{Cli, Command};
 use crate::context::{Context, DEVELOPMENT};
 use crate::exit::{Exit, Result};
-use crate::output::Output;
+use crate::output::CliOutput;
 
 /// Runs the command.
-pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &Output) -> Result<Exit> {
+pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &CliOutput) -> Result<Exit> {
     if let Command::Completions { shell } = &cli.command {
         return completions::run(output, cli.global.env.as_deref().unwrap_or(DEVELOPMENT), *shell);
     }

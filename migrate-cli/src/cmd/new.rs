@@ -8,18 +8,18 @@ use std::sync::Arc;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_review::draft::{Column, Draft};
+use migrate_review::draft::{ChangeDraft, DraftColumn};
 use migrate_schema::Schema;
 use serde::Serialize;
 
 use super::derive;
-use crate::cli::New;
+use crate::cli::NewArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, next_version, snake_case};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{BOLD, DIM, GOOD, paint};
-use crate::released::Released;
+use crate::released::ReleasedBranch;
 use crate::shadow;
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct DraftJson {
     text: String,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &New) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &NewArgs) -> Result<Exit> {
     let name = snake_case(&options.name)?;
     refuse_future(context)?;
     let output = context.output;
@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
         ),
     });
     let drafts = drafts.into_iter().filter(|_| proven).map(|(file, text)| DraftJson { file, text }).collect();
-    output.document(&Document::new("new", &context.name, NewJson { version, name, files, drafts }));
+    output.document(&DocumentJson::new("new", &context.name, NewJson { version, name, files, drafts }));
     Ok(Exit::Done)
 }
 
@@ -74,7 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
 /// has is accepted.
 fn refuse_future(context: &Context<'_>) -> Result<()> {
     let Some(version) = files::ahead(&context.migrations, &files::latest()) else { return Ok(()) };
-    let released = Released::find(&context.migrations, None, context.config.base.as_deref())?;
+    let released = ReleasedBranch::find(&context.migrations, None, context.config.base.as_deref())?;
     if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
         return Ok(());
     }
@@ -83,13 +83,13 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
         .help("or rename its files; every later migration would have to come after it"))
 }
 
-fn is_change(options: &New) -> bool {
+fn is_change(options: &NewArgs) -> bool {
     let one = [&options.table, &options.add_column, &options.drop_column, &options.rename_column, &options.add_index];
     options.derive || one.into_iter().chain([&options.add_foreign_key, &options.add_enum_value]).any(Option::is_some)
 }
 
 /// Two files to write by hand.
-fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<files::Draft>> {
+fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<files::FileDraft>> {
     let folder = &context.migrations;
     fs::create_dir_all(folder).map_err(|error| files::cannot(folder, &error))?;
     let directive = if no_transaction { "-- migrate: no-transaction\n" } else { "" };
@@ -99,7 +99,12 @@ fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<
 }
 
 /// The files of a common change, proven.
-async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, options: &New) -> Result<Vec<files::Draft>> {
+async fn change(
+    context: &Context<'_>,
+    code: &CodeMigrations,
+    name: &str,
+    options: &NewArgs,
+) -> Result<Vec<files::FileDraft>> {
     shadow::server(context, true, false).await?;
     if options.derive {
         let mut up = String::new();
@@ -126,9 +131,9 @@ pub(super) async fn proven(
     context: &Context<'_>,
     code: &CodeMigrations,
     ups: Vec<(String, String)>,
-) -> Result<Vec<files::Draft>> {
+) -> Result<Vec<files::FileDraft>> {
     let mut version = next_version(&context.migrations)?;
-    let mut drafts: Vec<files::Draft> = Vec::new();
+    let mut drafts: Vec<files::FileDraft> = Vec::new();
     for (name, up) in ups {
         let [up, (down, _)] = files::pair(&version, &name, up, String::new());
         drafts.push(up);
@@ -148,41 +153,44 @@ pub(super) async fn proven(
 }
 
 /// The change that the options ask for.
-fn draft(options: &New, schema: &Schema) -> std::result::Result<Draft, Finding> {
+fn draft(options: &NewArgs, schema: &Schema) -> std::result::Result<ChangeDraft, Finding> {
     let list = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
     if let Some(table) = &options.table {
-        let columns =
-            options.columns.iter().map(|word| Column::parse(word, schema)).collect::<std::result::Result<_, _>>()?;
+        let columns = options
+            .columns
+            .iter()
+            .map(|word| DraftColumn::parse(word, schema))
+            .collect::<std::result::Result<_, _>>()?;
         let indexes = options.index.iter().map(|columns| list(columns)).collect();
-        return Ok(Draft::Table { table: table.clone(), columns, timestamps: options.timestamps, indexes });
+        return Ok(ChangeDraft::Table { table: table.clone(), columns, timestamps: options.timestamps, indexes });
     }
     if let Some(word) = &options.add_column {
         let name = word.split(':').next().unwrap_or_default();
         let (table, _) = member(name, word, "users.phone:text:null")?;
-        return Ok(Draft::AddColumn(table.clone(), Column::parse(&word[table.len() + 1..], schema)?));
+        return Ok(ChangeDraft::AddColumn(table.clone(), DraftColumn::parse(&word[table.len() + 1..], schema)?));
     }
     if let Some(word) = &options.drop_column {
         let (table, column) = member(word, word, "users.fax")?;
-        return Ok(Draft::DropColumn(table, column));
+        return Ok(ChangeDraft::DropColumn(table, column));
     }
     if let Some(word) = &options.rename_column {
         let (from, to) = assignment(word, "users.fax=phone")?;
         let (table, column) = member(from, word, "users.fax=phone")?;
-        return Ok(Draft::RenameColumn(table, column, to.to_owned()));
+        return Ok(ChangeDraft::RenameColumn(table, column, to.to_owned()));
     }
     if let Some(word) = &options.add_index {
         let (table, columns) = member(word, word, "orders.user_id,status")?;
-        return Ok(Draft::AddIndex(table, list(&columns), options.unique));
+        return Ok(ChangeDraft::AddIndex(table, list(&columns), options.unique));
     }
     if let Some(word) = &options.add_foreign_key {
         let (from, to) = assignment(word, "orders.user_id=users")?;
         let (table, column) = member(from, word, "orders.user_id=users")?;
-        return Ok(Draft::AddForeignKey(table, column, to.to_owned()));
+        return Ok(ChangeDraft::AddForeignKey(table, column, to.to_owned()));
     }
     let word = options.add_enum_value.as_deref().unwrap_or_default();
     let (of, label) = assignment(word, "order_status=refunded:paid")?;
     let (label, after) = label.split_once(':').map_or((label, None), |(label, after)| (label, Some(after.to_owned())));
-    Ok(Draft::AddEnumValue(of.to_owned(), label.to_owned(), after))
+    Ok(ChangeDraft::AddEnumValue(of.to_owned(), label.to_owned(), after))
 }
 
 /// Splits `table.column`; the table may be schema-qualified.

@@ -1,15 +1,15 @@
 //! `notify`: test the webhooks that notify the team.
 
 use migrate_base::codes;
-use migrate_review::config::{Form, Hook};
+use migrate_review::config::{Hook, HookFormat};
 use serde::Serialize;
 
-use crate::cli::Notify;
+use crate::cli::NotifyCommand;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::notify::{self, Notice, Receiver, post};
+use crate::notify::{self, Notice, WebhookReceiver, post};
 use crate::output::style::{BAD, BOLD, DIM, GOOD, PLAIN};
-use crate::output::{Document, Table};
+use crate::output::{DocumentJson, TextTable};
 
 #[derive(Serialize)]
 struct NotifyJson {
@@ -27,8 +27,8 @@ struct HookJson {
     answer: String,
 }
 
-pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit> {
-    let Notify::Test { name, print } = command;
+pub(crate) async fn run(context: &Context<'_>, command: &NotifyCommand) -> Result<Exit> {
+    let NotifyCommand::Test { name, print } = command;
     let hooks: Vec<(&str, &Hook)> = match name {
         Some(name) => vec![(name, notify::find(&context.config, name)?)],
         None => notify::hooks(&context.config, &context.name, context.environment.protected)
@@ -52,13 +52,13 @@ pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit>
     if !print {
         show(context, &tried);
     }
-    context.output.document(&Document::new("notify", &context.name, NotifyJson { hooks: tried }));
+    context.output.document(&DocumentJson::new("notify", &context.name, NotifyJson { hooks: tried }));
     Ok(if is_taken { Exit::Done } else { Exit::Failed })
 }
 
 /// Sends a message, if there is one.
 async fn attempt(name: &str, hook: &Hook, body: Option<String>) -> HookJson {
-    let answer = match (Receiver::of(hook), body) {
+    let answer = match (WebhookReceiver::of(hook), body) {
         (Ok(receiver), None) => Ok((None, receiver.host().to_owned())),
         (Ok(receiver), Some(body)) => {
             let host = receiver.host().to_owned();
@@ -69,15 +69,15 @@ async fn attempt(name: &str, hook: &Hook, body: Option<String>) -> HookJson {
     };
     let (taken, answer) = answer.unwrap_or_else(|why| (Some(false), why));
     let form = match hook.form {
-        Form::Slack => "slack",
-        Form::Json => "json",
+        HookFormat::Slack => "slack",
+        HookFormat::Json => "json",
     };
     let on = hook.on.iter().map(|moment| moment.as_str()).collect();
     HookJson { name: name.to_owned(), form, on, taken, answer }
 }
 
 fn show(context: &Context<'_>, tried: &[HookJson]) {
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for hook in tried {
         let (style, sign) = if hook.taken == Some(true) { (GOOD, "accepted by") } else { (BAD, "not accepted") };
         table.row([

@@ -10,37 +10,37 @@ use migrate_core::source::Layout;
 use migrate_core::{CodeMigrations, Version};
 use serde::Serialize;
 
-use crate::checks::Ground;
-use crate::cli::Rebase;
+use crate::checks::CheckInput;
+use crate::cli::RebaseArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files;
 use crate::output::style::{self, BOLD, DIM, GOOD, paint};
-use crate::output::{Document, Table};
-use crate::released::{Released, stems_of};
+use crate::output::{DocumentJson, TextTable};
+use crate::released::{ReleasedBranch, stems_of};
 
 #[derive(Serialize)]
 struct RebaseJson {
     base: String,
     dry_run: bool,
-    renamed: Vec<RenamedJson>,
+    renamed: Vec<RenamedMigrationJson>,
 }
 
 #[derive(Serialize)]
-struct RenamedJson {
+struct RenamedMigrationJson {
     from: String,
     to: String,
     name: String,
 }
 
-pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase) -> Result<Exit> {
+pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &RebaseArgs) -> Result<Exit> {
     if context.layout != Layout::default() {
         return Err(Failure::usage(
             codes::LAYOUT,
             "migrations can be renumbered only in folders with the roundtrip layout",
         ));
     }
-    let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
+    let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
     if let Err(error) = &ground.set
         && error.findings().iter().any(|finding| finding.code != "version-twice")
     {
@@ -62,14 +62,14 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
     }
     let Some(moved) = moved else {
         output.line(format!("the new migrations already follow those of {}", document.base));
-        output.document(&Document::new("rebase", &context.name, document));
+        output.document(&DocumentJson::new("rebase", &context.name, document));
         return Ok(Exit::Done);
     };
     let stays = all.difference(&moved).map(|(version, _)| version.clone()).max();
     let newest = released.newest().into_iter().chain(stays).max();
     let now = files::at(SystemTime::now());
     let mut version = newest.map(|newest| files::after(&newest)).filter(|next| *next > now).unwrap_or(now);
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for (from, name) in &moved {
         let to = version.clone();
         let is_shared = all.iter().filter(|(version, _)| version == from).count() > 1;
@@ -78,7 +78,7 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
         }
         let word = if options.dry_run { "would be" } else { "is now" };
         table.row(vec![(BOLD, from.to_string()), (DIM, word.to_owned()), (GOOD, to.to_string()), (BOLD, name.clone())]);
-        document.renamed.push(RenamedJson { from: from.to_string(), to: to.to_string(), name: name.clone() });
+        document.renamed.push(RenamedMigrationJson { from: from.to_string(), to: to.to_string(), name: name.clone() });
         version = files::after(&version);
     }
     table.lines().into_iter().for_each(|line| output.line(format!("  {line}")));
@@ -93,7 +93,7 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
             );
         }
     }
-    output.document(&Document::new("rebase", &context.name, document));
+    output.document(&DocumentJson::new("rebase", &context.name, document));
     Ok(Exit::Done)
 }
 
@@ -101,7 +101,7 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
 /// shares its version with another one, or has a version in the future, and all new ones after it, because they may
 /// depend on it.
 fn moved(
-    released: &Released,
+    released: &ReleasedBranch,
     all: &BTreeSet<(Version, String)>,
     latest: &Version,
 ) -> Option<BTreeSet<(Version, String)>> {

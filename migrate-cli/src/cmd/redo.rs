@@ -4,21 +4,21 @@ use std::collections::BTreeSet;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::runner::Step;
-use migrate_core::{CodeMigrations, Error, ErrorKind, Migrator, Policy, RunReport, Target, Version};
+use migrate_core::runner::PlanStep;
+use migrate_core::{CodeMigrations, Error, ErrorKind, Migrator, RunPolicy, RunReport, Target, Version};
 
-use super::run::{Runner, What, Wish};
-use crate::cli::{Change, Redo};
+use super::run::{CommandWords, RunOptions, Runner};
+use crate::cli::{RedoArgs, RunArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Redo) -> Result<Exit> {
-    let wish = Wish { keep_data: options.keep_data, ..(&options.change).into() };
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &RedoArgs) -> Result<Exit> {
+    let wish = RunOptions { keep_data: options.keep_data, ..(&options.change).into() };
     let mut runner = Runner::new(context, code, wish).await?;
-    let what = |verb| What { command: "redo", verb };
+    let what = |verb| CommandWords { command: "redo", verb };
     // The purpose is to try an edited file, so its down script is used too.
-    let policy = Policy { allow_out_of_order: true, ..context.policy(false) };
+    let policy = RunPolicy { allow_out_of_order: true, ..context.policy(false) };
     can_come_back(&mut runner.migrator, options.count, policy).await?;
     let down = runner.go(&Target::Down(options.count), policy, &options.change, what("Roll back and reapply")).await?;
     let output = context.output;
@@ -26,7 +26,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         runner.close().await;
         return Ok(Exit::Done);
     }
-    let agreed = Change { yes: true, ..options.change.clone() };
+    let agreed = RunArgs { yes: true, ..options.change.clone() };
     let up = match down.done.iter().filter_map(|done| done.version.parse().ok()).max() {
         Some(newest) => runner.go(&Target::UpTo(newest), policy, &agreed, what("Apply")).await?,
         None => RunReport::default(),
@@ -43,14 +43,14 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     }
     if output.is_json() {
         let version = runner.version().await?;
-        output.document(&Document::new("redo", &context.name, runner.json(Some(&report), None, version)));
+        output.document(&DocumentJson::new("redo", &context.name, runner.json(Some(&report), None, version)));
     }
     runner.close().await;
     Ok(Exit::Done)
 }
 
 /// Checks, before anything is rolled back, whether all of it can be reapplied.
-async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) -> Result<()> {
+async fn can_come_back(migrator: &mut Migrator, count: usize, policy: RunPolicy) -> Result<()> {
     let down = migrator.plan(&Target::Down(count), policy).await?;
     let state = migrator.state().await?;
     let applied: BTreeSet<Version> = state.applied().map(|applied| applied.version.clone()).collect();
@@ -80,7 +80,7 @@ fn is_in_folder(migrator: &Migrator, applied: &BTreeSet<Version>, version: &Vers
     migration.squashes().is_none_or(|first| applied.range(first.clone()..version.clone()).next().is_none())
 }
 
-fn missing_file(migrator: &Migrator, step: &Step) -> Finding {
+fn missing_file(migrator: &Migrator, step: &PlanStep) -> Finding {
     let (version, name) = (&step.version, &step.name);
     let file = migrator.migrations().folder().join(format!("{version}_{name}.up.sql"));
     Finding::new(codes::MISSING_FILE, format!("the file of applied migration {version}_{name} is missing"))

@@ -1,17 +1,17 @@
 //! `resolve`: show what an unfinished migration left, and finish or undo it.
 
 use migrate_base::codes;
-use migrate_core::runner::{Resolution, Unresolved};
+use migrate_core::runner::{Resolution, UnfinishedReport};
 use migrate_core::{CodeMigrations, RunReport};
 use serde::Serialize;
 
-use super::run::{Runner, Wish};
+use super::run::{RunOptions, Runner};
 use super::status::AttemptJson;
-use crate::cli::Resolve;
+use crate::cli::ResolveArgs;
 use crate::context::{Context, confirm, confirm_loss};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD};
-use crate::output::{Document, Table, printer};
+use crate::output::{DocumentJson, TextTable, printer};
 
 #[derive(Serialize)]
 struct ResolveJson {
@@ -19,27 +19,27 @@ struct ResolveJson {
     attempt: AttemptJson,
     script_unchanged: bool,
     uncertain_statement: Option<usize>,
-    statements: Vec<StatementJson>,
+    statements: Vec<ResolveStatementJson>,
     resolved: bool,
 }
 
 #[derive(Serialize)]
-struct StatementJson {
+struct ResolveStatementJson {
     statement: usize,
     text: String,
     recorded: bool,
     seen: Option<String>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Resolve) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &ResolveArgs) -> Result<Exit> {
     if options.from.is_some() && !options.go_on && !options.undo {
         return Err(Failure::usage(codes::USAGE, "--from needs --continue or --undo"));
     }
-    let mut runner = Runner::new(context, code, Wish::default()).await?;
+    let mut runner = Runner::new(context, code, RunOptions::default()).await?;
     let output = context.output;
     let Some(unresolved) = runner.migrator.unresolved().await? else {
         output.line("nothing to do: no migration is unfinished");
-        output.document(&Document::new("resolve", &context.name, serde_json::json!({ "unfinished": null })));
+        output.document(&DocumentJson::new("resolve", &context.name, serde_json::json!({ "unfinished": null })));
         return Ok(Exit::Done);
     };
     let unfinished = &unresolved.unfinished;
@@ -55,7 +55,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         if unfinished.running.is_none() {
             ways_out(context, &unresolved);
         }
-        output.document(&Document::new("resolve", &context.name, json(&unresolved, false)));
+        output.document(&DocumentJson::new("resolve", &context.name, json(&unresolved, false)));
         return Ok(Exit::Found);
     };
     let runs_back = match way {
@@ -80,12 +80,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         _ => format!("\n{BOLD}resolved{BOLD:#} in {}", style::time(elapsed)),
     });
     output.next("`cargo xtask status` shows what is applied");
-    output.document(&Document::new("resolve", &context.name, json(&unresolved, true)));
+    output.document(&DocumentJson::new("resolve", &context.name, json(&unresolved, true)));
     runner.close().await;
     Ok(Exit::Done)
 }
 
-fn way(options: &Resolve, unresolved: &Unresolved, context: &Context<'_>) -> Option<Resolution> {
+fn way(options: &ResolveArgs, unresolved: &UnfinishedReport, context: &Context<'_>) -> Option<Resolution> {
     let applied = options.mark_applied.clone().map(Resolution::Applied);
     let rolled_back = options.mark_rolled_back.clone().map(Resolution::RolledBack);
     let is_asked = options.go_on || options.undo;
@@ -116,12 +116,12 @@ fn ask(context: &Context<'_>, statement: usize) -> Option<usize> {
 }
 
 /// Whether there is a script to use: the one that was running, or a corrected one if no statement of it is done.
-fn has_script(unresolved: &Unresolved) -> bool {
+fn has_script(unresolved: &UnfinishedReport) -> bool {
     unresolved.script.is_some() || (unresolved.unfinished.done == 0 && !unresolved.reality.is_empty())
 }
 
 /// What undoing will do, in words.
-fn undoing(unresolved: &Unresolved, runs_back: bool) -> String {
+fn undoing(unresolved: &UnfinishedReport, runs_back: bool) -> String {
     let (done, of) = (unresolved.unfinished.done, unresolved.reality.len());
     match runs_back {
         false => "no statement is done: cleaning up what the interrupted one left, and running nothing else".to_owned(),
@@ -132,7 +132,7 @@ fn undoing(unresolved: &Unresolved, runs_back: bool) -> String {
     }
 }
 
-fn show(context: &Context<'_>, unresolved: &Unresolved) {
+fn show(context: &Context<'_>, unresolved: &UnfinishedReport) {
     let one = &unresolved.unfinished;
     let output = context.output;
     if let Some(holder) = &one.running {
@@ -147,7 +147,7 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
         one.direction
     ));
     let failed = one.failed.as_ref();
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for reality in &unresolved.reality {
         let (style, word) = match failed {
             _ if reality.recorded => (GOOD, "done"),
@@ -167,7 +167,7 @@ fn show(context: &Context<'_>, unresolved: &Unresolved) {
     }
 }
 
-fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
+fn ways_out(context: &Context<'_>, unresolved: &UnfinishedReport) {
     let version = &unresolved.unfinished.version;
     let output = context.output;
     let way = |way: &str, what: &str| output.line(format!("  cargo xtask resolve {version} {way}\n      {what}"));
@@ -212,8 +212,8 @@ fn ways_out(context: &Context<'_>, unresolved: &Unresolved) {
     way("--mark-rolled-back REASON", "run nothing, and record what you have done by hand");
 }
 
-fn json(unresolved: &Unresolved, resolved: bool) -> ResolveJson {
-    let statements = unresolved.reality.iter().map(|reality| StatementJson {
+fn json(unresolved: &UnfinishedReport, resolved: bool) -> ResolveJson {
+    let statements = unresolved.reality.iter().map(|reality| ResolveStatementJson {
         statement: reality.statement,
         text: reality.text.clone(),
         recorded: reality.recorded,

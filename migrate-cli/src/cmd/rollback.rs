@@ -1,19 +1,19 @@
 //! `rollback`: roll back the last applied migrations.
 
 use migrate_base::codes;
-use migrate_core::{CodeMigrations, Policy, Target, Version, runner};
+use migrate_core::{CodeMigrations, RunPolicy, Target, Version, runner};
 
-use super::run::{Runner, What, Wish};
-use crate::cli::{DownFrom, Rollback};
+use super::run::{CommandWords, RunOptions, Runner};
+use crate::cli::{DownFromArg, RollbackArgs};
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 
-impl From<DownFrom> for runner::DownFrom {
-    fn from(typed: DownFrom) -> Self {
+impl From<DownFromArg> for runner::DownFrom {
+    fn from(typed: DownFromArg) -> Self {
         match typed {
-            DownFrom::Ledger => Self::Ledger,
-            DownFrom::Files => Self::Files,
+            DownFromArg::Ledger => Self::Ledger,
+            DownFromArg::Files => Self::Files,
         }
     }
 }
@@ -27,9 +27,9 @@ pub(super) fn target(to: Option<&Version>, count: Option<usize>, all: bool) -> T
     }
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Rollback) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &RollbackArgs) -> Result<Exit> {
     let target = target(options.to.as_ref(), options.count, options.all);
-    let policy = Policy { down_from: options.down_from.into(), ..context.policy(false) };
+    let policy = RunPolicy { down_from: options.down_from.into(), ..context.policy(false) };
     let change = &options.change;
     if context.environment.protected && change.reason.is_none() && !change.dry_run {
         let name = &context.name;
@@ -40,8 +40,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         .help("give it with --reason; it goes into the ledger, the run record and the message to the team")
         .help("--dry-run shows what the rollback would do and what it would cost"));
     }
-    let mut runner = Runner::new(context, code, Wish { keep_data: options.keep_data, ..change.into() }).await?;
-    let report = runner.go(&target, policy, change, What { command: "rollback", verb: "Roll back" }).await?;
+    let mut runner = Runner::new(context, code, RunOptions { keep_data: options.keep_data, ..change.into() }).await?;
+    let report = runner.go(&target, policy, change, CommandWords { command: "rollback", verb: "Roll back" }).await?;
     let output = context.output;
     if !change.dry_run {
         if report.done.is_empty() {
@@ -58,7 +58,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         }
         if output.is_json() {
             let version = runner.version().await?;
-            output.document(&Document::new("rollback", &context.name, runner.json(Some(&report), None, version)));
+            output.document(&DocumentJson::new("rollback", &context.name, runner.json(Some(&report), None, version)));
         }
     }
     runner.close().await;

@@ -7,19 +7,19 @@ use std::time::{Duration, Instant};
 use migrate_base::finding::Finding;
 use migrate_base::visible;
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Again, Step, Work};
-use migrate_core::{Cancel, CodeMigrations, Migrator, Plan, Policy, RunReport, Target};
+use migrate_core::runner::{PlanStep, StaleRetry, StepWork};
+use migrate_core::{CancelHandle, CodeMigrations, Migrator, Plan, RunPolicy, RunReport, Target};
 use migrate_review::config::renamed;
 use serde::Serialize;
 
-use super::watched::Looked;
+use super::watched::RunAssessment;
 use crate::brief::Brief;
-use crate::cli::Change;
-use crate::context::{Context, Run, confirm, confirm_loss_of};
+use crate::cli::RunArgs;
+use crate::context::{Context, MigratorOptions, confirm, confirm_loss_of};
 use crate::exit::{Failure, Result};
-use crate::notify::Team;
+use crate::notify::RunListeners;
 use crate::output::style::{self, BOLD, DIM};
-use crate::output::{Document, FindingJson, printer};
+use crate::output::{DocumentJson, FindingJson, printer};
 use crate::record::Keeper;
 
 /// A migrator with its observer and its cancel switch, ready to change a database.
@@ -27,9 +27,9 @@ pub(super) struct Runner<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) migrator: Migrator,
     pub(super) keeper: Arc<Keeper>,
-    pub(super) wish: Wish,
+    pub(super) wish: RunOptions,
     /// The webhooks that were notified of the start of the run.
-    pub(super) team: Option<Team>,
+    pub(super) team: Option<RunListeners>,
     /// The folder of the last run record.
     record: Option<PathBuf>,
     /// The warnings of the last plan.
@@ -38,7 +38,7 @@ pub(super) struct Runner<'a> {
 
 /// The options of a run.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wish {
+pub(super) struct RunOptions {
     pub(super) lock_wait: Option<Duration>,
     pub(super) keep_data: bool,
     pub(super) leave_kept: bool,
@@ -49,8 +49,8 @@ pub(super) struct Wish {
     pub(super) renamed: Option<Finding>,
 }
 
-impl From<&Change> for Wish {
-    fn from(change: &Change) -> Self {
+impl From<&RunArgs> for RunOptions {
+    fn from(change: &RunArgs) -> Self {
         let record = change.record.as_ref().or(change.audit.as_ref()).cloned();
         let renamed = change.audit.as_ref().map(|_| renamed("--audit", "--record"));
         let (lock_wait, reason) = (change.lock_wait, change.reason.clone());
@@ -60,7 +60,7 @@ impl From<&Change> for Wish {
 
 /// A command in words.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct What {
+pub(super) struct CommandWords {
     /// Its name, for the run record.
     pub(super) command: &'static str,
     /// Its verb, such as `Roll back`, for the confirmation prompt.
@@ -80,9 +80,9 @@ pub(super) struct RunJson {
     /// The folder of the run record.
     #[serde(skip_serializing_if = "Option::is_none")]
     record: Option<PathBuf>,
-    done: Vec<DoneJson>,
+    done: Vec<DoneStepJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    plan: Vec<PlanJson>,
+    plan: Vec<PlanStepJson>,
     /// The warnings of the plan.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<FindingJson>,
@@ -90,7 +90,7 @@ pub(super) struct RunJson {
 }
 
 #[derive(Debug, Serialize)]
-struct DoneJson {
+struct DoneStepJson {
     direction: &'static str,
     version: String,
     name: String,
@@ -98,7 +98,7 @@ struct DoneJson {
 }
 
 #[derive(Debug, Serialize)]
-struct PlanJson {
+struct PlanStepJson {
     direction: &'static str,
     version: String,
     name: String,
@@ -108,14 +108,22 @@ struct PlanJson {
 
 impl<'a> Runner<'a> {
     /// Connects. From here on, Ctrl-C and SIGTERM interrupt the run in an orderly way.
-    pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: Wish) -> Result<Self> {
+    pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: RunOptions) -> Result<Self> {
         context.output.findings(wish.renamed.as_slice());
         let keeper = Arc::new(Keeper::new(context.output.display()));
-        let cancel = Cancel::new();
+        let cancel = CancelHandle::new();
         listen(cancel.clone());
-        let Wish { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
+        let RunOptions { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
         let observer = keeper.clone();
-        let run = Run { lock_wait, keep_data, leave_kept, reason, observer, cancel, ..Run::reading() };
+        let run = MigratorOptions {
+            lock_wait,
+            keep_data,
+            leave_kept,
+            reason,
+            observer,
+            cancel,
+            ..MigratorOptions::reading()
+        };
         let migrator = context.migrator(code, run).await?;
         keeper.line_up(migrator.migrations());
         Ok(Self { context, migrator, keeper, wish, team: None, record: None, warnings: Vec::new() })
@@ -125,11 +133,11 @@ impl<'a> Runner<'a> {
     pub(super) async fn go(
         &mut self,
         target: &Target,
-        policy: Policy,
-        change: &Change,
-        what: What,
+        policy: RunPolicy,
+        change: &RunArgs,
+        what: CommandWords,
     ) -> Result<RunReport> {
-        let mut again = Again::default();
+        let mut again = StaleRetry::default();
         loop {
             let plan = self.migrator.plan(target, policy).await?;
             self.context.output.findings(plan.warnings());
@@ -170,7 +178,7 @@ impl<'a> Runner<'a> {
         }
     }
 
-    async fn apply(&mut self, plan: &Plan, command: &'static str, looked: Option<Looked>) -> Result<RunReport> {
+    async fn apply(&mut self, plan: &Plan, command: &'static str, looked: Option<RunAssessment>) -> Result<RunReport> {
         if let Some(looked) = looked {
             self.begin(command, plan, looked).await?;
         }
@@ -212,7 +220,7 @@ impl<'a> Runner<'a> {
         }
         let count = style::count(plan.steps().len(), "migration");
         output.line(format!("{DIM}dry run: {count} would run; nothing was changed{DIM:#}"));
-        output.document(&Document::new(
+        output.document(&DocumentJson::new(
             "dry-run",
             &self.context.name,
             RunJson { brief, ..self.json(None, Some(plan), None) },
@@ -222,7 +230,7 @@ impl<'a> Runner<'a> {
     /// The JSON document of the run.
     pub(super) fn json(&self, report: Option<&RunReport>, plan: Option<&Plan>, version: Option<String>) -> RunJson {
         let steps = plan.map(Plan::steps).unwrap_or_default().iter();
-        let plan_json = steps.map(|step| PlanJson {
+        let plan_json = steps.map(|step| PlanStepJson {
             direction: step.direction.as_str(),
             version: step.version.to_string(),
             name: step.name.clone(),
@@ -230,7 +238,7 @@ impl<'a> Runner<'a> {
             sql: sql(step).map(str::to_owned),
         });
         let done = report.map(|report| report.done.as_slice()).unwrap_or_default().iter();
-        let done_json = done.map(|done| DoneJson {
+        let done_json = done.map(|done| DoneStepJson {
             direction: done.direction.as_str(),
             version: done.version.clone(),
             name: done.name.clone(),
@@ -266,15 +274,15 @@ impl<'a> Runner<'a> {
     }
 }
 
-fn sql(step: &Step) -> Option<&str> {
+fn sql(step: &PlanStep) -> Option<&str> {
     match &step.work {
-        Work::Sql(script) => Some(script.text()),
-        Work::Code => None,
+        StepWork::Sql(script) => Some(script.text()),
+        StepWork::Code => None,
     }
 }
 
 /// Cancels the run on Ctrl-C or SIGTERM; a second Ctrl-C ends the process immediately.
-fn listen(cancel: Cancel) {
+fn listen(cancel: CancelHandle) {
     tokio::spawn(async move {
         asked_to_stop().await;
         cancel.cancel();

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::visible;
-use migrate_core::runner::{self, Runbook, Step};
-use migrate_core::{CodeMigrations, Migrator, Policy, Target};
+use migrate_core::runner::{self, PlanStep, Runbook};
+use migrate_core::{CodeMigrations, Migrator, RunPolicy, Target};
 use serde::Serialize;
 
 use super::{migrate, rollback};
-use crate::cli::{self, DownFrom, Way};
-use crate::context::{Context, Run};
+use crate::cli::{self, DownFromArg, ScriptedCommand};
+use crate::context::{Context, MigratorOptions};
 use crate::drill::Exercise;
 use crate::exit::{Exit, Failure, Result};
 use crate::files;
 use crate::invocation::{quote, spoken_page};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, paint};
 use crate::shadow;
 
@@ -29,7 +29,7 @@ struct RunbookJson {
     way: &'static str,
     version_before: Option<String>,
     version_after: Option<String>,
-    migrations: Vec<MigrationJson>,
+    migrations: Vec<RunbookMigrationJson>,
     parts: usize,
     /// The file that was written.
     file: Option<PathBuf>,
@@ -51,7 +51,7 @@ struct DrillJson {
 }
 
 #[derive(Serialize)]
-struct PageJson {
+struct RunbookPageJson {
     /// The file that was written.
     file: Option<PathBuf>,
     /// The page, if it was not written to a file.
@@ -59,14 +59,14 @@ struct PageJson {
 }
 
 #[derive(Serialize)]
-struct MigrationJson {
+struct RunbookMigrationJson {
     direction: &'static str,
     version: String,
     name: String,
     no_transaction: bool,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &cli::Runbook) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &cli::RunbookArgs) -> Result<Exit> {
     if options.page {
         return page(context, options);
     }
@@ -92,16 +92,16 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
 }
 
 /// The options of the migrator, which only reads.
-fn looking(options: &cli::Runbook) -> Run {
+fn looking(options: &cli::RunbookArgs) -> MigratorOptions {
     let (keep_data, leave_kept, reason) = (options.keep_data, options.leave_kept, options.reason.clone());
-    Run { keep_data, leave_kept, reason, ..Run::reading() }
+    MigratorOptions { keep_data, leave_kept, reason, ..MigratorOptions::reading() }
 }
 
 /// Rehearses the script on shadow databases.
 async fn drill(
     context: &Context<'_>,
     code: CodeMigrations,
-    options: &cli::Runbook,
+    options: &cli::RunbookArgs,
     mut migrator: Migrator,
 ) -> Result<Exit> {
     let from = migrator.state().await?.version().cloned();
@@ -145,16 +145,16 @@ async fn drill(
         milliseconds_by_hand: style::milliseconds(drill.by_hand),
         milliseconds_by_command: style::milliseconds(drill.by_command),
     };
-    output.document(&Document::new("runbook-drill", &context.name, document));
+    output.document(&DocumentJson::new("runbook-drill", &context.name, document));
     Ok(if holds { Exit::Done } else { Exit::Found })
 }
 
 /// The given options that determine the script, each with a space before it.
-fn as_given(options: &cli::Runbook) -> String {
-    let way = (options.way == Way::Migrate).then(|| "--for migrate".to_owned());
+fn as_given(options: &cli::RunbookArgs) -> String {
+    let way = (options.way == ScriptedCommand::Migrate).then(|| "--for migrate".to_owned());
     let to = options.to.as_ref().map(|version| format!("--to {}", quote(version.as_str())));
     let count = options.count.map(|count| format!("-n {count}"));
-    let files = (options.down_from == DownFrom::Files).then(|| "--down-from files".to_owned());
+    let files = (options.down_from == DownFromArg::Files).then(|| "--down-from files".to_owned());
     let flags = [
         ("--all", options.all),
         ("--keep-data", options.keep_data),
@@ -169,7 +169,7 @@ fn as_given(options: &cli::Runbook) -> String {
 }
 
 /// Writes the page of an environment for the team.
-fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
+fn page(context: &Context<'_>, options: &cli::RunbookArgs) -> Result<Exit> {
     let text = runner::page(&context.name, &context.environment.ledger, &context.config.contacts);
     // In commands, the name is already quoted.
     let text = match visible::line(&context.name) {
@@ -187,26 +187,26 @@ fn page(context: &Context<'_>, options: &cli::Runbook) -> Result<Exit> {
         None if !output.is_json() => output.verbatim(&text),
         None => {}
     }
-    let document = PageJson { file: options.output.clone(), page: options.output.is_none().then_some(text) };
-    output.document(&Document::new("runbook-page", &context.name, document));
+    let document = RunbookPageJson { file: options.output.clone(), page: options.output.is_none().then_some(text) };
+    output.document(&DocumentJson::new("runbook-page", &context.name, document));
     Ok(Exit::Done)
 }
 
 /// The target of the command that the script replaces.
-fn target(options: &cli::Runbook) -> Target {
+fn target(options: &cli::RunbookArgs) -> Target {
     match options.way {
-        Way::Rollback => rollback::target(options.to.as_ref(), options.count, options.all),
-        Way::Migrate => migrate::target(options.to.as_ref(), options.count),
+        ScriptedCommand::Rollback => rollback::target(options.to.as_ref(), options.count, options.all),
+        ScriptedCommand::Migrate => migrate::target(options.to.as_ref(), options.count),
     }
 }
 
-fn policy(context: &Context<'_>, options: &cli::Runbook) -> Policy {
+fn policy(context: &Context<'_>, options: &cli::RunbookArgs) -> RunPolicy {
     let (allow_out_of_order, down_from) = (options.allow_out_of_order, options.down_from.into());
-    Policy { allow_out_of_order, down_from, ..context.policy(options.allow_newer) }
+    RunPolicy { allow_out_of_order, down_from, ..context.policy(options.allow_newer) }
 }
 
 /// Writes the script to its file, or to standard output.
-fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &Runbook) -> Result<()> {
+fn write(context: &Context<'_>, options: &cli::RunbookArgs, steps: &[PlanStep], book: &Runbook) -> Result<()> {
     let output = context.output;
     let script = book.psql();
     match &options.output {
@@ -226,12 +226,12 @@ fn write(context: &Context<'_>, options: &cli::Runbook, steps: &[Step], book: &R
         way: options.way.as_str(),
         version_before: version(book.before()),
         version_after: version(book.after()),
-        migrations: steps.iter().map(MigrationJson::from).collect(),
+        migrations: steps.iter().map(RunbookMigrationJson::from).collect(),
         parts: book.parts(),
         file: options.output.clone(),
         script: options.output.is_none().then_some(script),
     };
-    output.document(&Document::new("runbook", &context.name, document));
+    output.document(&DocumentJson::new("runbook", &context.name, document));
     Ok(())
 }
 
@@ -239,8 +239,8 @@ fn save(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).map_err(|error| files::cannot(path, &error))
 }
 
-impl From<&Step> for MigrationJson {
-    fn from(step: &Step) -> Self {
+impl From<&PlanStep> for RunbookMigrationJson {
+    fn from(step: &PlanStep) -> Self {
         Self {
             direction: step.direction.as_str(),
             version: step.version.to_string(),

@@ -7,10 +7,10 @@ use migrate_core::CodeMigrations;
 use migrate_core::runner::seed;
 use serde::Serialize;
 
-use crate::cli::Seed;
-use crate::context::{Context, Run};
+use crate::cli::SeedArgs;
+use crate::context::{Context, MigratorOptions};
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{self, BOLD};
 
 #[derive(Serialize)]
@@ -20,7 +20,7 @@ struct SeedJson {
     milliseconds: f64,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Seed) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &SeedArgs) -> Result<Exit> {
     let (name, output) = (&context.name, context.output);
     if context.environment.protected {
         return Err(Failure::usage(codes::PROTECTED, format!("{name} is protected; it must not get development data")));
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
     let file = options.file.clone().or_else(|| context.environment.seed.clone()).unwrap_or_else(by_habit);
     let observer = output.display();
-    let mut migrator = context.migrator(code, Run { observer, ..Run::reading() }).await?;
+    let mut migrator = context.migrator(code, MigratorOptions { observer, ..MigratorOptions::reading() }).await?;
     let status = migrator.status().await?;
     if let Some(first) = status.pending.first() {
         let message =
@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     ));
     output.next("`cargo xtask db psql` opens psql; running the seed again changes nothing");
     let milliseconds = style::milliseconds(elapsed);
-    output.document(&Document::new("seed", name, SeedJson { file, statements, milliseconds }));
+    output.document(&DocumentJson::new("seed", name, SeedJson { file, statements, milliseconds }));
     migrator.close().await;
     Ok(Exit::Done)
 }

@@ -4,17 +4,17 @@ use migrate_base::codes;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use migrate_core::source::{Body, Layout};
+use migrate_core::source::{Layout, MigrationBody};
 use migrate_core::{CodeMigrations, Database, MigrationSet, Version};
-use migrate_test::shape::{self, Shadow};
+use migrate_test::shape::{self, ShadowDatabase};
 use serde::Serialize;
 
 use super::baseline;
-use crate::cli::Squash;
+use crate::cli::SquashArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::files::{self, Draft};
-use crate::output::Document;
+use crate::files::{self, FileDraft};
+use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, WARN, paint};
 use crate::shadow;
 use crate::shared_json::{LeftOutJson, left_out_json};
@@ -31,7 +31,7 @@ struct SquashJson {
     remaining: Vec<String>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Squash) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &SquashArgs) -> Result<Exit> {
     if context.layout != Layout::default() {
         return Err(Failure::usage(
             codes::LAYOUT,
@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     shadow::server(context, true, false).await?;
     let database = migrate_test::migrated(&prefix, &code, true).await?;
     let there = Database::from(database.options());
-    let mut source = Shadow::on(database, code).await?;
+    let mut source = ShadowDatabase::on(database, code).await?;
     let described = source.describe().await?;
     let tables = shape::tables_with_rows(source.rehearsal(), &described).await?;
     let data = shape::table_data(there, &described, &tables).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
         context.output.line(format!("  {}", baseline::left_out_line(one)));
     }
     tell(context, &document, options.dry_run);
-    context.output.document(&Document::new("squash", &context.name, document));
+    context.output.document(&DocumentJson::new("squash", &context.name, document));
     Ok(if proven { Exit::Done } else { Exit::Found })
 }
 
@@ -84,7 +84,7 @@ fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
             .help("`cargo xtask status` lists the migrations"));
     }
     let mut prefix = set.iter().filter(|one| one.version() <= to);
-    if let Some(code) = prefix.clone().find(|one| matches!(one.body(), Body::Code { .. })) {
+    if let Some(code) = prefix.clone().find(|one| matches!(one.body(), MigrationBody::Code { .. })) {
         let message = format!(
             "migration {} is written in Rust, and a database that has it needs it to roll back",
             code.version()
@@ -109,7 +109,7 @@ fn files_upto(folder: &Path, to: &Version) -> Vec<PathBuf> {
 }
 
 /// Writes the new pair beside the old files first, so that nothing is lost if a step fails.
-fn replace(folder: &Path, pair: &[Draft; 2], old: &[PathBuf]) -> Result<Vec<PathBuf>> {
+fn replace(folder: &Path, pair: &[FileDraft; 2], old: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let hidden = |name: &str| folder.join(format!(".{name}"));
     for (name, text) in pair {
         let path = hidden(name);

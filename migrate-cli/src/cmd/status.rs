@@ -2,28 +2,28 @@
 
 use migrate_base::finding::Severity;
 use migrate_core::CodeMigrations;
-use migrate_core::runner::{AppliedStatus, PendingStatus, Status as Standing, Unfinished};
+use migrate_core::runner::{AppliedStatus, PendingStatus, Status as Standing, UnfinishedMigration};
 use serde::Serialize;
 
-use crate::cli::Status;
-use crate::context::{Context, Run};
+use crate::cli::StatusArgs;
+use crate::context::{Context, MigratorOptions};
 use crate::exit::{Exit, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, PLAIN, WARN};
-use crate::output::{Document, FindingJson, Table};
+use crate::output::{DocumentJson, FindingJson, TextTable};
 
 #[derive(Serialize)]
 struct StatusJson {
     database: String,
     version: Option<String>,
     has_ledger: bool,
-    applied: Vec<AppliedJson>,
-    pending: Vec<PendingJson>,
-    unfinished: Option<UnfinishedJson>,
+    applied: Vec<AppliedMigrationJson>,
+    pending: Vec<PendingMigrationJson>,
+    unfinished: Option<UnfinishedMigrationJson>,
     problems: Vec<FindingJson>,
 }
 
 #[derive(Serialize)]
-struct AppliedJson {
+struct AppliedMigrationJson {
     version: String,
     name: String,
     at: String,
@@ -36,14 +36,14 @@ struct AppliedJson {
 }
 
 #[derive(Serialize)]
-struct PendingJson {
+struct PendingMigrationJson {
     version: String,
     name: String,
     out_of_order: bool,
 }
 
 #[derive(Serialize)]
-struct UnfinishedJson {
+struct UnfinishedMigrationJson {
     #[serde(flatten)]
     attempt: AttemptJson,
     at: String,
@@ -63,8 +63,8 @@ pub(super) struct AttemptJson {
     running: Option<String>,
 }
 
-impl From<&Unfinished> for AttemptJson {
-    fn from(one: &Unfinished) -> Self {
+impl From<&UnfinishedMigration> for AttemptJson {
+    fn from(one: &UnfinishedMigration) -> Self {
         let (failed_statement, error) = one.failed.clone().unzip();
         Self {
             version: one.version.to_string(),
@@ -78,13 +78,13 @@ impl From<&Unfinished> for AttemptJson {
     }
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Status) -> Result<Exit> {
-    let mut migrator = context.migrator(code, Run::reading()).await?;
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &StatusArgs) -> Result<Exit> {
+    let mut migrator = context.migrator(code, MigratorOptions::reading()).await?;
     let status = migrator.status_with(context.policy(options.allow_newer)).await?;
     let database = migrator.database().to_string();
     migrator.close().await;
     show(context, &status, &database);
-    context.output.document(&Document::new("status", &context.name, json(&status, database)));
+    context.output.document(&DocumentJson::new("status", &context.name, json(&status, database)));
     let wrong = status.problems.iter().any(|problem| problem.severity == Severity::Error);
     // Nothing is known about a folder without migrations, so a script must not continue.
     let is_nothing = status.problems.iter().any(|problem| problem.code == "no-migrations");
@@ -97,7 +97,7 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
     if output.is_json() {
         return;
     }
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for applied in &status.applied {
         let (style, word) = match applied {
             AppliedStatus { newer: true, .. } => (WARN, "newer"),
@@ -137,7 +137,7 @@ fn show(context: &Context<'_>, status: &Standing, database: &str) {
 }
 
 fn json(status: &Standing, database: String) -> StatusJson {
-    let applied = status.applied.iter().map(|applied| AppliedJson {
+    let applied = status.applied.iter().map(|applied| AppliedMigrationJson {
         version: applied.version.to_string(),
         name: applied.name.clone(),
         at: applied.at.clone(),
@@ -148,12 +148,12 @@ fn json(status: &Standing, database: String) -> StatusJson {
         newer: applied.newer,
         never_run: applied.never_run,
     });
-    let pending = status.pending.iter().map(|pending| PendingJson {
+    let pending = status.pending.iter().map(|pending| PendingMigrationJson {
         version: pending.version.to_string(),
         name: pending.name.clone(),
         out_of_order: pending.out_of_order,
     });
-    let unfinished = status.unfinished.as_ref().map(|one| UnfinishedJson {
+    let unfinished = status.unfinished.as_ref().map(|one| UnfinishedMigrationJson {
         attempt: AttemptJson::from(one),
         at: one.at.clone(),
         by: one.by.clone(),

@@ -7,16 +7,16 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::source::Version;
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_test::proof::{self, Law, Proof, Proven, Report, Story, Verdict};
+use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofReport, Story, Verdict};
 use serde::Serialize;
 
 use crate::checks;
-use crate::cli::Verify;
+use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
-use crate::output::{Document, ErrorJson, FindingJson, Table, render};
-use crate::released::Released;
+use crate::output::{DocumentJson, ErrorJson, FindingJson, TextTable, render};
+use crate::released::ReleasedBranch;
 use crate::shadow;
 use crate::shared_json::RestsJson;
 
@@ -25,7 +25,7 @@ struct VerifyJson {
     seed: u64,
     holds: bool,
     milliseconds: f64,
-    migrations: Vec<ProvenJson>,
+    migrations: Vec<ProvenMigrationJson>,
     findings: Vec<FindingJson>,
     /// Why the proof could not be completed, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +33,7 @@ struct VerifyJson {
 }
 
 #[derive(Serialize)]
-struct ProvenJson {
+struct ProvenMigrationJson {
     version: String,
     name: String,
     holds: bool,
@@ -85,7 +85,7 @@ struct LossJson {
     came: bool,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Verify) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &VerifyArgs) -> Result<Exit> {
     let set = context.chain()?;
     let only = chosen(context, &set, options)?;
     let output = context.output;
@@ -93,7 +93,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     if count == 0 {
         output.line("nothing to prove: every migration is already on the base branch");
         output.next("`cargo xtask verify --all` proves the whole chain");
-        output.document(&Document::new("verify", &context.name, json(&Report::default(), options.seed, &[])));
+        output.document(&DocumentJson::new("verify", &context.name, json(&ProofReport::default(), options.seed, &[])));
         return Ok(Exit::Done);
     }
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
@@ -101,8 +101,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let proof = Proof { only, seed: options.seed, ..Proof::default() };
     let bar = output.bar(count);
     let begin = Instant::now();
-    let mut heard: Vec<Proven> = Vec::new();
-    let mut hear = |proven: &Proven| {
+    let mut heard: Vec<MigrationProof> = Vec::new();
+    let mut hear = |proven: &MigrationProof| {
         bar.step(&format!("{}_{}", proven.version, proven.name));
         tell_proven(context, proven);
         heard.push(proven.clone());
@@ -120,8 +120,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         // What was proven until then stays proven.
         Err(failure) => {
             let failure = broke_off(failure, heard.len(), count);
-            let report =
-                Report { migrations: heard, seed: options.seed, elapsed: begin.elapsed(), ..Report::default() };
+            let report = ProofReport {
+                migrations: heard,
+                seed: options.seed,
+                elapsed: begin.elapsed(),
+                ..ProofReport::default()
+            };
             (report, Some(failure))
         }
     };
@@ -133,7 +137,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         report.migrations.iter().filter_map(|proven| checks::fragile(context, &set, proven)).collect();
     others.extend(without_rows);
     show(context, &set, &report, &others);
-    close(context, &report, Close { broke_off: failure.is_some(), refused });
+    close(context, &report, SummaryFlags { broke_off: failure.is_some(), refused });
     findings.extend(others);
     let mut document = json(&report, options.seed, &findings);
     document.holds &= !refused;
@@ -144,7 +148,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
             output.failure(failure);
         }
     }
-    output.document(&Document::new("verify", &context.name, document));
+    output.document(&DocumentJson::new("verify", &context.name, document));
     Ok(match failure {
         Some(failure) => failure.exit(),
         None if report.holds() && !refused => Exit::Done,
@@ -153,12 +157,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
 }
 
 /// Reports the result for a migration as a JSON event, as soon as it is known.
-pub(super) fn tell_proven(context: &Context<'_>, proven: &Proven) {
+pub(super) fn tell_proven(context: &Context<'_>, proven: &MigrationProof) {
     #[derive(Serialize)]
-    struct One {
-        migration: ProvenJson,
+    struct ProvenEventJson {
+        migration: ProvenMigrationJson,
     }
-    context.output.event("proven", One { migration: proven_json(proven) });
+    context.output.event("proven", ProvenEventJson { migration: proven_json(proven) });
 }
 
 /// The failure, with what was done before it.
@@ -172,7 +176,7 @@ fn broke_off(failure: Failure, proven: usize, of: usize) -> Failure {
 }
 
 /// The migrations to prove: the named ones, all, or those that are not yet on the base branch.
-fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result<Option<BTreeSet<Version>>> {
+fn chosen(context: &Context<'_>, set: &MigrationSet, options: &VerifyArgs) -> Result<Option<BTreeSet<Version>>> {
     if options.all {
         return Ok(None);
     }
@@ -183,13 +187,13 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
         }
         return Ok(Some(options.versions.iter().cloned().collect()));
     }
-    let released = Released::find(&context.migrations, options.base.as_deref(), context.config.base.as_deref())?;
+    let released = ReleasedBranch::find(&context.migrations, options.base.as_deref(), context.config.base.as_deref())?;
     Ok(released.ok().map(|released| released.new_versions(set)))
 }
 
-fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[Finding]) {
+fn show(context: &Context<'_>, set: &MigrationSet, report: &ProofReport, findings: &[Finding]) {
     let output = context.output;
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     let plain = style::PLAIN;
     let mut head = vec![(plain, String::new()), (plain, String::new())];
     head.extend(Law::ALL.map(|law| (DIM, law.as_str().to_owned())));
@@ -240,13 +244,13 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &Report, findings: &[
 
 /// What else the last lines depend on: whether the proof is incomplete, and whether `[policy]` refuses tables without
 /// rows.
-struct Close {
+struct SummaryFlags {
     broke_off: bool,
     refused: bool,
 }
 
 /// Shows the summary line and the next step.
-fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: Close) {
+fn close(context: &Context<'_>, report: &ProofReport, SummaryFlags { broke_off, refused }: SummaryFlags) {
     let output = context.output;
     let unreached = report.unreached();
     if let Some(why) = report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
@@ -277,7 +281,7 @@ fn close(context: &Context<'_>, report: &Report, Close { broke_off, refused }: C
 }
 
 /// The verdict of a law in one word, with its evidence.
-fn mark(proven: &Proven, law: Law) -> (style::Style, String) {
+fn mark(proven: &MigrationProof, law: Law) -> (style::MarkedStyle, String) {
     let (style, word) = match proven.laws.get(&law) {
         Some(Verdict::Holds) => (GOOD, "holds".to_owned()),
         Some(Verdict::Broken(_)) => (BAD, "BROKEN".to_owned()),
@@ -292,7 +296,7 @@ fn mark(proven: &Proven, law: Law) -> (style::Style, String) {
 }
 
 /// Explains a broken law, and names the file that is at fault.
-fn tell(context: &Context<'_>, set: &MigrationSet, proven: &Proven, law: Law, story: &Story) {
+fn tell(context: &Context<'_>, set: &MigrationSet, proven: &MigrationProof, law: Law, story: &Story) {
     let output = context.output;
     output.line(format!("  {}", story.summary));
     for line in story.details() {
@@ -308,7 +312,7 @@ fn tell(context: &Context<'_>, set: &MigrationSet, proven: &Proven, law: Law, st
     }
 }
 
-fn json(report: &Report, seed: u64, findings: &[Finding]) -> VerifyJson {
+fn json(report: &ProofReport, seed: u64, findings: &[Finding]) -> VerifyJson {
     VerifyJson {
         seed,
         holds: report.holds(),
@@ -319,8 +323,8 @@ fn json(report: &Report, seed: u64, findings: &[Finding]) -> VerifyJson {
     }
 }
 
-fn proven_json(proven: &Proven) -> ProvenJson {
-    ProvenJson {
+fn proven_json(proven: &MigrationProof) -> ProvenMigrationJson {
+    ProvenMigrationJson {
         version: proven.version.to_string(),
         name: proven.name.clone(),
         holds: proven.holds(),
@@ -334,7 +338,7 @@ fn proven_json(proven: &Proven) -> ProvenJson {
     }
 }
 
-fn law_json(proven: &Proven, law: Law, verdict: &Verdict) -> LawJson {
+fn law_json(proven: &MigrationProof, law: Law, verdict: &Verdict) -> LawJson {
     let reason = match verdict {
         Verdict::Declared(reason, _) | Verdict::Skipped(reason) => Some(reason.clone()),
         _ => None,
@@ -355,7 +359,7 @@ fn story_json(story: &Story) -> StoryJson {
     }
 }
 
-fn loss_json(loss: &migrate_test::Loss) -> LossJson {
+fn loss_json(loss: &migrate_test::RowLoss) -> LossJson {
     LossJson {
         table: loss.table.clone(),
         column: loss.column.clone(),

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use migrate_base::codes;
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_core::ours;
 use migrate_core::{ErrorKind, Plan, RunReport};
-use migrate_review::config::Moment;
+use migrate_review::config::HookEvent;
 use migrate_review::evidence;
 use migrate_schema::{self as schema, Schema};
 
@@ -16,22 +16,22 @@ use super::run::Runner;
 use crate::brief::Brief;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
-use crate::notify::{self, Notice, Team};
+use crate::notify::{self, Notice, RunListeners};
 use crate::output::style::{self, BOLD, DIM, WARN};
 use crate::output::{FindingJson, printer};
-use crate::record::{Begin, Folder, Record, State};
+use crate::record::{DatabaseState, RecordFolder, RunRecord, RunStart};
 
 /// How long to try to reach a server that went away during a run, and the pause between two attempts.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(500));
 
 /// The assessment before a run.
-pub(super) struct Looked {
+pub(super) struct RunAssessment {
     pub(super) brief: Brief,
     /// The schema and the connection that read it, as long as they are recent.
-    now: Option<(Reader, Schema)>,
+    now: Option<(ReadOnlySession, Schema)>,
 }
 
-impl Looked {
+impl RunAssessment {
     /// Discards what was read. After a while, the state of the database has to be read again.
     pub(super) async fn forget(mut self) -> Self {
         if let Some((reader, _)) = self.now.take() {
@@ -42,8 +42,8 @@ impl Looked {
 }
 
 /// The end of a run, as the run record has it.
-pub(super) struct Ended {
-    pub(super) record: Record,
+pub(super) struct FinalRecord {
+    pub(super) record: RunRecord,
     /// The folder of the run record, if it could be written.
     pub(super) folder: Option<PathBuf>,
 }
@@ -64,8 +64,8 @@ impl Runner<'_> {
 
     /// Assesses what the plan would do, for the user's decision. A plan that could not be run is an error; a dry run is
     /// allowed even on a server that accepts no writes.
-    pub(super) async fn look(&mut self, plan: &Plan, looks_only: bool) -> Result<Looked> {
-        let mut reader = Reader::open(self.migrator.database()).await?;
+    pub(super) async fn look(&mut self, plan: &Plan, looks_only: bool) -> Result<RunAssessment> {
+        let mut reader = ReadOnlySession::open(self.migrator.database()).await?;
         self.migrator.refuse_pooler(&mut reader).await?;
         let environment = &self.context.environment;
         let schema = ours::without(schema::read_with(&mut reader).await?, &environment.ledger);
@@ -79,20 +79,20 @@ impl Runner<'_> {
             )
             .help("give the address of the primary"));
         }
-        let looked = Looked { brief, now: Some((reader, schema)) };
+        let looked = RunAssessment { brief, now: Some((reader, schema)) };
         Ok(if looks_only { looked.forget().await } else { looked })
     }
 
     /// Reads the state of the database, and opens the run record. From here on, there is evidence.
-    pub(super) async fn begin(&mut self, command: &'static str, plan: &Plan, looked: Looked) -> Result<()> {
-        let Looked { brief, now } = looked;
+    pub(super) async fn begin(&mut self, command: &'static str, plan: &Plan, looked: RunAssessment) -> Result<()> {
+        let RunAssessment { brief, now } = looked;
         let before = match now {
             Some((reader, schema)) => self.state_on(reader, Some(schema)).await?,
             None => self.state(None).await?,
         };
         // The version of the plan is still right, because a plan for another state of the ledger is not run.
         let version = plan.version().map(ToString::to_string);
-        let begin = Begin {
+        let begin = RunStart {
             command,
             environment: &self.context.name,
             database: self.migrator.database(),
@@ -101,11 +101,11 @@ impl Runner<'_> {
             version,
             keeps_data: self.wish.keep_data && plan.steps().iter().any(|step| step.direction.as_str() == "down"),
         };
-        let record = Record::begin(begin, brief, before);
-        let folder = self.record_folder().map(|parent| Folder::open(parent, &record)).transpose()?;
+        let record = RunRecord::begin(begin, brief, before);
+        let folder = self.record_folder().map(|parent| RecordFolder::open(parent, &record)).transpose()?;
         let Context { config, name, environment, .. } = self.context;
-        let team = Team::of(config, name, environment.protected, &Moment::OF_A_RUN);
-        team.tell(Moment::Start, &Notice::of(&record, Moment::Start, folder.as_ref().map(Folder::path)));
+        let team = RunListeners::of(config, name, environment.protected, &HookEvent::OF_A_RUN);
+        team.tell(HookEvent::Start, &Notice::of(&record, HookEvent::Start, folder.as_ref().map(RecordFolder::path)));
         self.team = Some(team);
         self.keeper.keep(record, folder);
         Ok(())
@@ -113,7 +113,12 @@ impl Runner<'_> {
 
     /// Reads the state of the database after the run, and closes the run record. An error here does not change the
     /// outcome of the run.
-    pub(super) async fn end(&mut self, plan: &Plan, outcome: &Result<RunReport>, elapsed: Duration) -> Option<Ended> {
+    pub(super) async fn end(
+        &mut self,
+        plan: &Plan,
+        outcome: &Result<RunReport>,
+        elapsed: Duration,
+    ) -> Option<FinalRecord> {
         let (mut record, folder) = self.keeper.take()?;
         let (word, error) = match outcome {
             Ok(_) => ("done", None),
@@ -126,8 +131,8 @@ impl Runner<'_> {
             record.remarks.push(format!("the state after the run could not be read: {why}"));
         }
         if let Some(team) = self.team.take() {
-            let moment = if outcome.is_ok() { Moment::Success } else { Moment::Failure };
-            team.tell(moment, &Notice::of(&record, moment, folder.as_ref().map(Folder::path)));
+            let moment = if outcome.is_ok() { HookEvent::Success } else { HookEvent::Failure };
+            team.tell(moment, &Notice::of(&record, moment, folder.as_ref().map(RecordFolder::path)));
             record.remarks.extend(team.end().await);
         }
         let folder = folder.and_then(|folder| match folder.close(&record) {
@@ -144,13 +149,13 @@ impl Runner<'_> {
                 None
             }
         });
-        Some(Ended { record, folder })
+        Some(FinalRecord { record, folder })
     }
 
     async fn look_back(
         &mut self,
         plan: &Plan,
-        record: &mut Record,
+        record: &mut RunRecord,
         schema: Option<Schema>,
         failed: bool,
     ) -> Result<()> {
@@ -173,12 +178,12 @@ impl Runner<'_> {
     }
 
     /// The current state of the database. A schema that was just read is not read again.
-    async fn state(&self, schema: Option<Schema>) -> Result<State> {
-        let reader = Reader::open(self.migrator.database()).await?;
+    async fn state(&self, schema: Option<Schema>) -> Result<DatabaseState> {
+        let reader = ReadOnlySession::open(self.migrator.database()).await?;
         self.state_on(reader, schema).await
     }
 
-    async fn state_on(&self, mut reader: Reader, schema: Option<Schema>) -> Result<State> {
+    async fn state_on(&self, mut reader: ReadOnlySession, schema: Option<Schema>) -> Result<DatabaseState> {
         let environment = &self.context.environment;
         let (ledger, exact) = (&environment.ledger, environment.exact_rows);
         let evidence = match schema {
@@ -190,7 +195,7 @@ impl Runner<'_> {
     }
 
     /// Shows what a run changed, after it ended.
-    pub(super) fn show_end(&self, ended: &Ended) {
+    pub(super) fn show_end(&self, ended: &FinalRecord) {
         let output = self.context.output;
         let record = &ended.record;
         let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "empty".to_owned());
@@ -204,7 +209,7 @@ impl Runner<'_> {
         }
         for change in &record.rows {
             let shown =
-                |rows: &Option<crate::record::TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
+                |rows: &Option<crate::record::TableState>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
             output.item(format!("  rows of {}: {} → {}", change.table, shown(&change.before), shown(&change.after)));
         }
         for remark in &record.remarks {

@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::Step;
+use migrate_core::drift::PendingStep;
 use migrate_core::source::{Migration, Version};
-use migrate_schema::{Described, Id, Schema};
+use migrate_schema::{Id, Schema, SchemaDescription};
 use migrate_test::shape;
 
 use super::text::one_line;
-use super::{Chain, There};
+use super::{DatabaseSchema, DriftChain};
 use crate::context::Context;
 use crate::exit::Result;
 
 /// A place between two steps of pending migrations.
-pub(super) struct Between {
+pub(super) struct StepPosition {
     /// How many migrations before it have not begun.
     pub(super) skipped: usize,
     /// The steps of the other migrations.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<PendingStep>,
     /// After how many of these steps it is, at least and at most, because steps that change only rows are invisible.
     pub(super) taken: (usize, usize),
     /// Whether the database is exactly what these steps make.
@@ -30,19 +30,19 @@ pub(super) struct Between {
 /// How many steps are tried in total.
 const MOST: usize = 400;
 
-impl Between {
+impl StepPosition {
     /// The first place at which the schema is that of the database; else the nearest one that has a name of `unknown`.
     pub(super) async fn find(
         context: &Context<'_>,
         code: &CodeMigrations,
-        (chain, there): (&Chain, &There),
+        (chain, there): (&DriftChain, &DatabaseSchema),
         (applied, pending): (&[Arc<Migration>], &[Arc<Migration>]),
         unknown: &[Arc<Id>],
     ) -> Result<Option<Self>> {
         let mut nearest: Option<(usize, Self)> = None;
         let mut tried = 0;
         for skipped in 0..pending.len() {
-            let steps = Step::all(&pending[skipped..]);
+            let steps = PendingStep::all(&pending[skipped..]);
             tried += steps.len();
             if tried > MOST {
                 break;
@@ -58,7 +58,7 @@ impl Between {
                     exact.iter_mut().for_each(|one| one.taken.1 = at);
                     continue;
                 }
-                let state = Described::default().with_schema((**state).clone(), &[]);
+                let state = SchemaDescription::default().with_schema((**state).clone(), &[]);
                 let expected = there.expects(context, chain, state).await?;
                 let (made, count) = (expected.described.schema, expected.differences.len());
                 let found =
@@ -91,10 +91,10 @@ impl Between {
     pub(super) fn sentences(&self) -> Vec<String> {
         let taken = &self.steps[..self.taken.0];
         let by_migration = taken.chunk_by(|one, other| Arc::ptr_eq(&one.migration, &other.migration));
-        let sentence = |part: &[Step]| {
+        let sentence = |part: &[PendingStep]| {
             let migration = &part[0].migration;
             let of = self.steps.iter().filter(|one| Arc::ptr_eq(&one.migration, migration)).count();
-            let last = part.last().and_then(Step::text).unwrap_or_default();
+            let last = part.last().and_then(PendingStep::text).unwrap_or_default();
             let flat = one_line(last);
             let version = migration.version();
             match part.len() {

@@ -2,20 +2,20 @@
 
 use std::path::PathBuf;
 
-use migrate_core::drift::Done;
+use migrate_core::drift::ChangeState;
 use serde::Serialize;
 
-use super::{Found, Look, Partly};
-use crate::shared_json::{LeftOutJson, RecordJson, SqlJson, left_out_json};
+use super::{DriftComparison, PendingParts, TracedDifference};
+use crate::shared_json::{DdlRecordJson, LeftOutJson, SqlJson, left_out_json};
 
 /// The document of `drift`.
 #[derive(Serialize)]
 pub(crate) struct DriftJson {
     database: String,
     version: Option<String>,
-    differences: Vec<FoundJson>,
+    differences: Vec<TracedDifferenceJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) pending: Option<PendingJson>,
+    pub(crate) pending: Option<PendingPartsJson>,
     notes: Vec<String>,
     ignored: usize,
     left_out: Vec<LeftOutJson>,
@@ -34,7 +34,7 @@ pub(crate) struct DriftJson {
 
 /// Which parts of the pending migrations are already there, in the same words as on the terminal.
 #[derive(Serialize)]
-pub(crate) struct PendingJson {
+pub(crate) struct PendingPartsJson {
     versions: Vec<String>,
     by_hand: Vec<String>,
     there: Vec<String>,
@@ -44,14 +44,14 @@ pub(crate) struct PendingJson {
     others: Vec<String>,
 }
 
-impl From<&Partly> for PendingJson {
-    fn from(partly: &Partly) -> Self {
+impl From<&PendingParts> for PendingPartsJson {
+    fn from(partly: &PendingParts) -> Self {
         Self {
             versions: partly.versions.iter().map(ToString::to_string).collect(),
             by_hand: partly.by_hand.clone(),
-            there: partly.sentences(Done::There),
-            missing: partly.sentences(Done::Missing),
-            differs: partly.sentences(Done::Differs),
+            there: partly.sentences(ChangeState::There),
+            missing: partly.sentences(ChangeState::Missing),
+            differs: partly.sentences(ChangeState::Differs),
             not_compared: partly.not_compared.clone(),
             others: partly.others.clone(),
         }
@@ -60,7 +60,7 @@ impl From<&Partly> for PendingJson {
 
 /// A difference with its origin.
 #[derive(Serialize)]
-struct FoundJson {
+struct TracedDifferenceJson {
     object: String,
     what: &'static str,
     sentences: Vec<String>,
@@ -69,15 +69,15 @@ struct FoundJson {
     dropped_by: Option<String>,
     after: Option<String>,
     before: Option<String>,
-    record: Option<RecordJson>,
+    record: Option<DdlRecordJson>,
 }
 
-impl From<&Look> for DriftJson {
-    fn from(look: &Look) -> Self {
+impl From<&DriftComparison> for DriftJson {
+    fn from(look: &DriftComparison) -> Self {
         Self {
             database: look.database.clone(),
             version: look.version.as_ref().map(ToString::to_string),
-            differences: look.found.iter().map(FoundJson::from).collect(),
+            differences: look.found.iter().map(TracedDifferenceJson::from).collect(),
             pending: None,
             notes: look.notes.clone(),
             ignored: look.ignored,
@@ -92,8 +92,8 @@ impl From<&Look> for DriftJson {
     }
 }
 
-impl From<&Found> for FoundJson {
-    fn from(found: &Found) -> Self {
+impl From<&TracedDifference> for TracedDifferenceJson {
+    fn from(found: &TracedDifference) -> Self {
         let version = |version: &Option<migrate_core::Version>| version.as_ref().map(ToString::to_string);
         Self {
             object: found.difference.object.to_string(),
@@ -104,7 +104,7 @@ impl From<&Found> for FoundJson {
             dropped_by: version(&found.origin.dropped),
             after: found.bounds.after.clone(),
             before: found.bounds.before.clone(),
-            record: found.record.clone().map(RecordJson::from),
+            record: found.record.clone().map(DdlRecordJson::from),
         }
     }
 }

@@ -11,29 +11,29 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use migrate_base::codes::{self, Code};
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::audit::{self, Filter, Record, Recording};
-use migrate_core::drift::{self, Bounds, Difference, Seen};
+use migrate_core::audit::{self, AuditState, DdlFilter, DdlRecord};
+use migrate_core::drift::{self, ChangePeriod, DriftDifference, FingerprintHistory};
 use migrate_core::ledger::HistoryEntry;
 use migrate_core::runner::Status;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet};
 use migrate_schema::ddl::LEFT_OUT;
-use migrate_schema::{Change, Described, Id, Object, Schema};
-use migrate_test::shape::{self, Ahead, LeftOut, NamedChain, Origin, Translated};
+use migrate_schema::{Id, Object, Schema, SchemaChange, SchemaDescription};
+use migrate_test::shape::{self, ChainSplit, LeftOut, NamedChain, ObjectHistory, TranslatedSchema};
 
-use crate::context::{Context, Run};
+use crate::context::{Context, MigratorOptions};
 use crate::exit::{Failure, Result};
 use crate::shadow;
 
-pub(crate) use json::{DriftJson, PendingJson};
-pub(crate) use partly::{Partly, not_compared, warnings};
+pub(crate) use json::{DriftJson, PendingPartsJson};
+pub(crate) use partly::{PendingParts, not_compared, warnings};
 pub(crate) use text::lines;
 
 /// The chain according to the ledger and the files.
 #[derive(Clone)]
-pub(crate) struct Chain {
+pub(crate) struct DriftChain {
     pub(crate) database: Database,
     /// The applied migrations, from the folder.
     pub(crate) applied: Vec<Arc<Migration>>,
@@ -45,10 +45,10 @@ pub(crate) struct Chain {
 }
 
 /// The result of a comparison, with everything that is needed to act on it.
-pub(crate) struct Look {
+pub(crate) struct DriftComparison {
     pub(crate) database: String,
     pub(crate) version: Option<Version>,
-    pub(crate) found: Vec<Found>,
+    pub(crate) found: Vec<TracedDifference>,
     /// Differences that are not drift: the order of columns.
     pub(crate) notes: Vec<String>,
     /// How many differences the rules of `migrate.toml` leave out.
@@ -57,14 +57,14 @@ pub(crate) struct Look {
     pub(crate) left_out: Vec<LeftOut>,
     /// When the last run ended that left a fingerprint, if the schema has changed since.
     pub(crate) changed_since: Option<String>,
-    pub(crate) recording: Recording,
+    pub(crate) recording: AuditState,
     /// The versions of the server of the database and of the shadow server, if they differ.
     pub(crate) versions: Option<(u32, u32)>,
-    pub(crate) expected: Described,
-    pub(crate) there: There,
+    pub(crate) expected: SchemaDescription,
+    pub(crate) there: DatabaseSchema,
 }
 
-impl Look {
+impl DriftComparison {
     /// Whether everything was compared, and nothing differs.
     pub(crate) fn is_clean(&self) -> bool {
         self.found.is_empty() && self.left_out.is_empty()
@@ -72,17 +72,17 @@ impl Look {
 }
 
 /// A difference with its origin.
-pub(crate) struct Found {
-    pub(crate) difference: Difference,
-    pub(crate) origin: Origin,
-    pub(crate) bounds: Bounds,
-    pub(crate) record: Option<Record>,
+pub(crate) struct TracedDifference {
+    pub(crate) difference: DriftDifference,
+    pub(crate) origin: ObjectHistory,
+    pub(crate) bounds: ChangePeriod,
+    pub(crate) record: Option<DdlRecord>,
 }
 
-impl Chain {
+impl DriftChain {
     /// Reads the ledger and the folder. Nothing is written.
     pub(crate) async fn read(context: &Context<'_>, code: &CodeMigrations) -> Result<Self> {
-        let mut migrator = context.migrator(code.clone(), Run::reading()).await?;
+        let mut migrator = context.migrator(code.clone(), MigratorOptions::reading()).await?;
         let (status, history) = (migrator.status().await?, migrator.history().await?);
         let (database, set) = (migrator.database().clone(), migrator.migrations().clone());
         migrator.close().await;
@@ -109,7 +109,7 @@ impl Chain {
     }
 
     /// The schema that the chain makes on a shadow database.
-    pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<Described> {
+    pub(crate) async fn make(&self, code: &CodeMigrations) -> Result<SchemaDescription> {
         shadow::replay(&self.database).await?;
         let made = shape::leads_to(&self.applied, code).await;
         made.map(Arc::unwrap_or_clone).map_err(|error| of_throwaway(error.into()))
@@ -121,7 +121,7 @@ impl Chain {
     }
 
     /// The schemas without and with the last migrations, under the names in the database.
-    async fn make_named(&self, ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain> {
+    async fn make_named(&self, ahead: ChainSplit<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain> {
         shadow::replay(&self.database).await?;
         shape::named(ahead, code, there).await.map_err(|error| of_throwaway(error.into()))
     }
@@ -167,33 +167,38 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
 }
 
 /// The schema of a database.
-pub(crate) struct There {
+pub(crate) struct DatabaseSchema {
     /// In comparable form.
-    pub(crate) described: Described,
+    pub(crate) described: SchemaDescription,
     /// As its own server describes it.
-    seen: Described,
+    seen: SchemaDescription,
     left_out: Vec<LeftOut>,
     versions: Option<(u32, u32)>,
 }
 
 /// The schema that a chain makes, in a form that can be compared with the database.
-struct Expected {
-    described: Described,
+struct ExpectedSchema {
+    described: SchemaDescription,
     /// The same without applying the rules that leave something out.
     all: Schema,
     /// The differences, and how many more there are that a rule leaves out.
-    differences: Vec<Difference>,
+    differences: Vec<DriftDifference>,
     ignored: usize,
 }
 
-impl There {
-    async fn of(chain: &Chain, seen: Described) -> Result<Self> {
-        let Translated { there, left_out, versions } = shape::translated(seen.clone(), &chain.database).await?;
+impl DatabaseSchema {
+    async fn of(chain: &DriftChain, seen: SchemaDescription) -> Result<Self> {
+        let TranslatedSchema { there, left_out, versions } = shape::translated(seen.clone(), &chain.database).await?;
         Ok(Self { described: there, seen, left_out, versions })
     }
 
     /// Compares the database with the schema that a chain makes.
-    async fn expects(&self, context: &Context<'_>, chain: &Chain, made: Described) -> Result<Expected> {
+    async fn expects(
+        &self,
+        context: &Context<'_>,
+        chain: &DriftChain,
+        made: SchemaDescription,
+    ) -> Result<ExpectedSchema> {
         let there = &self.described;
         let mut made = shadow::as_placed_in(made, there).await?;
         let mut not_made: HashSet<Arc<Id>> = HashSet::new();
@@ -213,7 +218,7 @@ impl There {
         // Most environments have no rules.
         let has_rules = !(context.config.drift.ignore.is_empty() && not_made.is_empty() && chain.excused.is_empty());
         let ignored = if has_rules { count(&all).len().saturating_sub(differences.len()) } else { 0 };
-        Ok(Expected { described: made, all, differences, ignored })
+        Ok(ExpectedSchema { described: made, all, differences, ignored })
     }
 }
 
@@ -221,9 +226,9 @@ impl There {
 pub(crate) async fn look(
     context: &Context<'_>,
     code: &CodeMigrations,
-    chain: &Chain,
-    made: Option<Described>,
-) -> Result<Look> {
+    chain: &DriftChain,
+    made: Option<SchemaDescription>,
+) -> Result<DriftComparison> {
     let make = async {
         match made {
             Some(made) => Ok(made),
@@ -232,13 +237,13 @@ pub(crate) async fn look(
     };
     // The two servers work concurrently.
     let (made, seen) = tokio::join!(make, shadow::database(&chain.database, context));
-    let (made, there) = (made?, There::of(chain, seen?).await?);
+    let (made, there) = (made?, DatabaseSchema::of(chain, seen?).await?);
     let end = made.schema.clone();
-    let Expected { described: expected, all, differences, ignored } = there.expects(context, chain, made).await?;
+    let ExpectedSchema { described: expected, all, differences, ignored } = there.expects(context, chain, made).await?;
     let is_open = |one: &&LeftOut| !is_accepted(context, one, &there.seen.schema);
     let left_out = there.left_out.iter().filter(is_open).cloned().collect();
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
-    let seen = Seen::new(&chain.history, &all, &there.seen.schema, &differences);
+    let seen = FingerprintHistory::new(&chain.history, &all, &there.seen.schema, &differences);
     let (records, origins) = match differences.is_empty() {
         true => (Vec::new(), BTreeMap::new()),
         false => {
@@ -246,17 +251,17 @@ pub(crate) async fn look(
             (records(context, chain, &recording).await?, origins)
         }
     };
-    let story = |(n, difference): (usize, Difference)| Found {
+    let story = |(n, difference): (usize, DriftDifference)| TracedDifference {
         origin: origins.get(&difference.object).cloned().unwrap_or_default(),
         bounds: seen.bounds(n),
         record: drift::who(&difference, &records).cloned(),
         difference,
     };
-    Ok(Look {
+    Ok(DriftComparison {
         database: chain.database.to_string(),
         version: chain.version().cloned(),
         found: differences.into_iter().enumerate().map(story).collect(),
-        notes: Change::between(&expected.schema, &there.described.schema).order_notes(),
+        notes: SchemaChange::between(&expected.schema, &there.described.schema).order_notes(),
         ignored,
         left_out,
         changed_since: seen.changed_since().map(str::to_owned),
@@ -268,7 +273,7 @@ pub(crate) async fn look(
 }
 
 /// Takes over a fact that a baseline leaves out, `OBJECT: FACT`, from the database.
-fn excuse(made: &mut Described, there: &Described, line: &str) {
+fn excuse(made: &mut SchemaDescription, there: &SchemaDescription, line: &str) {
     let Some((object, part)) = line.rsplit_once(": ") else { return };
     let is_it = |one: &&Arc<Object>| *migrate_base::visible::line(&one.id.to_string()) == *object;
     let Some(theirs) = there.schema.objects().find(is_it) else { return };
@@ -286,7 +291,7 @@ fn without_ignored(
     excused: &[String],
     left_out: &HashSet<Arc<Id>>,
     made: Schema,
-    there: &Described,
+    there: &SchemaDescription,
 ) -> Schema {
     let rules = &context.config.drift.ignore;
     if rules.is_empty() && left_out.is_empty() && excused.is_empty() {
@@ -312,12 +317,12 @@ fn is_accepted(context: &Context<'_>, one: &LeftOut, there: &Schema) -> bool {
 }
 
 /// The audit records, if there are any that this role may read.
-async fn records(context: &Context<'_>, chain: &Chain, recording: &Recording) -> Result<Vec<Record>> {
+async fn records(context: &Context<'_>, chain: &DriftChain, recording: &AuditState) -> Result<Vec<DdlRecord>> {
     if !(recording.has_records && recording.readable) {
         return Ok(Vec::new());
     }
-    let mut reader = Reader::open(&chain.database).await?;
-    let records = audit::list(&mut reader, &context.environment.ledger, &Filter::recent()).await;
+    let mut reader = ReadOnlySession::open(&chain.database).await?;
+    let records = audit::list(&mut reader, &context.environment.ledger, &DdlFilter::recent()).await;
     reader.close().await;
     Ok(records?)
 }

@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::{self, Done, Part};
+use migrate_core::drift::{self, ChangeState, PendingChange};
 use migrate_core::source::{Migration, Version};
 use migrate_review::effect::Effects;
-use migrate_schema::ddl::{Ddl, Statement};
-use migrate_schema::{Described, Id};
-use migrate_test::shape::{self, Ahead, Difference, Finish, Origin};
+use migrate_schema::ddl::{Ddl, DdlStatement};
+use migrate_schema::{Id, SchemaDescription};
+use migrate_test::shape::{self, ChainSplit, DifferenceAdditions, DifferenceScript, ObjectHistory};
 
-use super::between::Between;
-use super::sides::Sides;
+use super::between::StepPosition;
+use super::sides::SchemaComparison;
 use super::text::one_line;
-use super::{Chain, There};
+use super::{DatabaseSchema, DriftChain};
 use crate::context::Context;
 use crate::exit::Result;
 use crate::output::style::{BAD, BOLD, DIM, GOOD, WARN, paint};
 
 /// Pending migrations, and which parts of them are there.
-pub(crate) struct Partly {
+pub(crate) struct PendingParts {
     /// All migrations in question.
     pub(crate) versions: Vec<Version>,
     /// The migrations that change something that was also changed by hand, from the first to the last.
@@ -30,66 +30,67 @@ pub(crate) struct Partly {
     /// The last migration that has to be applied before the others can be finished.
     pub(crate) waits_for: Option<Version>,
     /// The parts of their changes, each with the migrations that make it.
-    parts: Vec<(Part, BTreeSet<Version>)>,
+    parts: Vec<(PendingChange, BTreeSet<Version>)>,
     /// Their statements that a comparison of schemas cannot see.
     pub(crate) not_compared: Vec<String>,
     /// Other differences, which are not part of them.
     pub(crate) others: Vec<String>,
-    after: Described,
-    there: Described,
+    after: SchemaDescription,
+    there: SchemaDescription,
     /// The schema of the database with everything that is still missing, except for renames.
-    goal: Described,
+    goal: SchemaDescription,
     /// The statements that rename the objects that still have their old names.
-    renames: Vec<Statement>,
+    renames: Vec<DdlStatement>,
     /// The name of every object before and after these statements.
     names: Vec<(Arc<Id>, Arc<Id>)>,
     /// The schema that the chain makes without the migrations, except for renames, and the statements that revert the
     /// renames.
-    back: (Described, Vec<Statement>),
+    back: (SchemaDescription, Vec<DdlStatement>),
     /// The name of every object before and after the statements that revert the changes made by hand.
     former: Vec<(Arc<Id>, Arc<Id>)>,
     /// The remaining statements of the migrations themselves, if they were begun in their order.
-    rest: Option<Vec<Statement>>,
+    rest: Option<Vec<DdlStatement>>,
 }
 
-impl Partly {
+impl PendingParts {
     /// Compares the database with the chain without and with some migrations; `None` if no part of them is there.
     pub(crate) async fn of(
         context: &Context<'_>,
         code: &CodeMigrations,
-        (with, there): (&Chain, &There),
+        (with, there): (&DriftChain, &DatabaseSchema),
         meant: &[Arc<Migration>],
     ) -> Result<Option<Self>> {
         let (applied, pending) = with.split(meant.len());
-        let ahead = Ahead { applied, pending, begun: 0 };
-        let plain = Sides::of(context, code, (with, there), ahead, None).await?;
+        let ahead = ChainSplit { applied, pending, begun: 0 };
+        let plain = SchemaComparison::of(context, code, (with, there), ahead, None).await?;
         let unknown = plain.unknown();
-        let between = Between::find(context, code, (with, there), (applied, pending), &unknown).await?;
+        let between = StepPosition::find(context, code, (with, there), (applied, pending), &unknown).await?;
         let mut waits_for = None;
         let sides = match &between {
             // Intermediate names show how far the migrations were run.
             Some(place) if !place.is_exact || !unknown.is_empty() || !plain.others(context).is_empty() => {
                 let (skipped, pending) = pending.split_at(place.skipped);
                 waits_for = skipped.last().map(|last| last.version().clone());
-                let ahead = Ahead { applied, pending, begun: place.taken.0 };
-                Sides::of(context, code, (with, there), ahead, Some(place)).await?
+                let ahead = ChainSplit { applied, pending, begun: place.taken.0 };
+                SchemaComparison::of(context, code, (with, there), ahead, Some(place)).await?
             }
             _ => plain,
         };
-        if between.is_none() && !sides.parts.iter().any(|part| part.done != Done::Missing) {
+        if between.is_none() && !sides.parts.iter().any(|part| part.done != ChangeState::Missing) {
             return Ok(None);
         }
         let versions = meant_versions(meant);
         let origins = shape::origins(&with.applied, code, None).await?;
         let begun = begun(&sides, between.as_ref(), &versions, &origins);
-        let by =
-            |part: &Part| origins_of(part, &origins, &sides.later).flat_map(|origin| &origin.by).cloned().collect();
+        let by = |part: &PendingChange| {
+            origins_of(part, &origins, &sides.later).flat_map(|origin| &origin.by).cloned().collect()
+        };
         let parts = sides.parts.iter().map(|part| (part.clone(), by(part))).collect();
         let before = &sides.first;
         let exact = between.as_ref().filter(|place| place.is_exact);
         let rest = exact.filter(|place| place.skipped == 0).and_then(|place| {
             let is_beyond = |text: &str| !Effects::beyond_schema(text).is_empty();
-            let begun = drift::Begun {
+            let begun = drift::ManualSteps {
                 steps: &place.steps,
                 taken: place.taken,
                 before: &before.schema,
@@ -101,7 +102,7 @@ impl Partly {
         Ok(Some(Self {
             versions,
             begun,
-            by_hand: exact.map(Between::sentences).unwrap_or_default(),
+            by_hand: exact.map(StepPosition::sentences).unwrap_or_default(),
             waits_for,
             others: sides.others(context),
             goal: there.described.clone().with_schema(sides.goal(), &[&sides.after]),
@@ -121,8 +122,8 @@ impl Partly {
     pub(crate) async fn begun(
         context: &Context<'_>,
         code: &CodeMigrations,
-        chain: &Chain,
-        there: &There,
+        chain: &DriftChain,
+        there: &DatabaseSchema,
     ) -> Result<Option<Self>> {
         let Some(all) = Self::of(context, code, (&chain.with_applied(|_| true), there), &chain.pending).await? else {
             return Ok(None);
@@ -139,18 +140,18 @@ impl Partly {
             None => all,
         };
         let begun: BTreeSet<Version> = found.begun.iter().cloned().collect();
-        found.parts.retain(|(part, by)| part.done != Done::Missing || by.is_empty() || !by.is_disjoint(&begun));
+        found.parts.retain(|(part, by)| part.done != ChangeState::Missing || by.is_empty() || !by.is_disjoint(&begun));
         Ok(Some(found))
     }
 
     /// Whether all of their changes are there, and nothing else differs.
     pub(crate) fn is_complete(&self) -> bool {
-        let is_there = self.parts.iter().all(|(part, _)| part.done == Done::There);
+        let is_there = self.parts.iter().all(|(part, _)| part.done == ChangeState::There);
         is_there && self.others.is_empty() && self.renames.is_empty()
     }
 
     /// The parts in this state, in sentences.
-    pub(crate) fn sentences(&self, done: Done) -> Vec<String> {
+    pub(crate) fn sentences(&self, done: ChangeState) -> Vec<String> {
         let parts = self.parts.iter().filter(|(part, _)| part.done == done);
         parts.flat_map(|(part, _)| part.sentences.iter().cloned()).collect()
     }
@@ -162,22 +163,22 @@ impl Partly {
     }
 
     /// The schema of the database, and the same with the missing statements; other changes made by hand are left alone.
-    pub(crate) fn missing(&self) -> (Described, Described, Finish) {
+    pub(crate) fn missing(&self) -> (SchemaDescription, SchemaDescription, DifferenceAdditions) {
         let (updates, renames, names) = (Some(self.not_compared.clone()), self.renames.clone(), self.names.clone());
-        let finish = Finish { updates, renames, names };
+        let finish = DifferenceAdditions { updates, renames, names };
         (self.there.clone(), self.goal.clone(), finish)
     }
 
     /// The remaining statements of the migrations themselves, if somebody ran them in their order.
-    pub(crate) fn rest(&self) -> Option<Difference> {
+    pub(crate) fn rest(&self) -> Option<DifferenceScript> {
         let ddl = Ddl { statements: self.rest.clone()?, uncovered: Vec::new() };
-        Some(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None })
+        Some(DifferenceScript { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None })
     }
 
     /// The schema of the database, and the schema that the chain makes without the migrations.
-    pub(crate) fn taken_back(self) -> (Described, Described, Finish) {
+    pub(crate) fn taken_back(self) -> (SchemaDescription, SchemaDescription, DifferenceAdditions) {
         let (made, renames) = self.back;
-        (self.there, made, Finish { updates: None, renames, names: self.former })
+        (self.there, made, DifferenceAdditions { updates: None, renames, names: self.former })
     }
 
     /// Whether the other changes made by hand can be adopted separately: their objects already have the names that they
@@ -187,7 +188,7 @@ impl Partly {
     }
 
     /// The other changes made by hand: the schema that the chain makes, and the schema that it should make.
-    pub(crate) fn beyond(&self) -> (Described, Described) {
+    pub(crate) fn beyond(&self) -> (SchemaDescription, SchemaDescription) {
         let goal = self.after.clone().with_schema(self.goal.schema.clone(), &[&self.there]);
         (self.after.clone(), goal)
     }
@@ -199,9 +200,9 @@ impl Partly {
         let mut lines = vec![format!("\n{BOLD}{much}{BOLD:#} {}, not applied yet", names.join(", "))];
         lines.extend(self.by_hand.iter().map(|sentence| format!("  {}  {sentence}", paint(GOOD, "by hand"))));
         for (done, word) in [
-            (Done::There, paint(GOOD, "there")),
-            (Done::Missing, paint(WARN, "missing")),
-            (Done::Differs, paint(BAD, "differs")),
+            (ChangeState::There, paint(GOOD, "there")),
+            (ChangeState::Missing, paint(WARN, "missing")),
+            (ChangeState::Differs, paint(BAD, "differs")),
         ] {
             lines.extend(self.sentences(done).iter().map(|sentence| format!("  {word}  {sentence}")));
         }
@@ -227,15 +228,15 @@ fn meant_versions(meant: &[Arc<Migration>]) -> Vec<Version> {
 
 /// The migrations that change something that was also changed by hand, from the first to the last.
 fn begun(
-    sides: &Sides,
-    between: Option<&Between>,
+    sides: &SchemaComparison,
+    between: Option<&StepPosition>,
     versions: &[Version],
-    origins: &BTreeMap<Arc<Id>, Origin>,
+    origins: &BTreeMap<Arc<Id>, ObjectHistory>,
 ) -> Vec<Version> {
-    let place = between.map(Between::versions);
+    let place = between.map(StepPosition::versions);
     let is_begun = |version: &Version| {
         let is_placed = place.as_ref().is_some_and(|(first, last)| (first..=last).contains(&version));
-        let touched = sides.parts.iter().filter(|part| part.done != Done::Missing);
+        let touched = sides.parts.iter().filter(|part| part.done != ChangeState::Missing);
         let is_exact = between.is_some_and(|place| place.is_exact);
         let mut origins = touched.filter(|_| !is_exact).flat_map(|part| origins_of(part, origins, &sides.later));
         is_placed || origins.any(|origin| origin.by.contains(version))
@@ -247,10 +248,10 @@ fn begun(
 
 /// The origins of an object, under its current and its future name.
 fn origins_of<'a>(
-    part: &Part,
-    origins: &'a BTreeMap<Arc<Id>, Origin>,
+    part: &PendingChange,
+    origins: &'a BTreeMap<Arc<Id>, ObjectHistory>,
     later: &BTreeMap<Arc<Id>, Arc<Id>>,
-) -> impl Iterator<Item = &'a Origin> {
+) -> impl Iterator<Item = &'a ObjectHistory> {
     let names = [Some(part.object.clone()), later.get(&part.object).cloned()];
     names.into_iter().flatten().filter_map(|id| origins.get(&id))
 }

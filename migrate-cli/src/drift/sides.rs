@@ -5,44 +5,44 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::{self, Part, Three};
-use migrate_schema::ddl::Statement;
-use migrate_schema::{Described, Id, Schema};
-use migrate_test::shape::{Ahead, NamedChain};
+use migrate_core::drift::{self, PendingChange, SchemaTriple};
+use migrate_schema::ddl::DdlStatement;
+use migrate_schema::{Id, Schema, SchemaDescription};
+use migrate_test::shape::{ChainSplit, NamedChain};
 
-use super::between::Between;
-use super::{Chain, There};
+use super::between::StepPosition;
+use super::{DatabaseSchema, DriftChain};
 use crate::context::Context;
 use crate::exit::Result;
 
 /// Three schemas, and what follows from comparing them.
-pub(super) struct Sides {
+pub(super) struct SchemaComparison {
     /// The schema that the chain makes without the migrations, except for renames.
-    pub(super) first: Described,
+    pub(super) first: SchemaDescription,
     /// The same with the changes that were made by hand halfway.
     before: Schema,
     /// The schema that the chain makes with the migrations, except for renames.
-    pub(super) after: Described,
+    pub(super) after: SchemaDescription,
     there: Schema,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<PendingChange>,
     /// The statements that rename the objects that still have their old names.
-    pub(super) renames: Vec<Statement>,
+    pub(super) renames: Vec<DdlStatement>,
     /// The schema that the chain makes without the migrations, except for renames, and the statements that revert the
     /// renames.
-    pub(super) back: (Described, Vec<Statement>),
+    pub(super) back: (SchemaDescription, Vec<DdlStatement>),
     /// The objects that have another name after the renames.
     pub(super) later: BTreeMap<Arc<Id>, Arc<Id>>,
     /// The name of every object before and after the statements that revert the renames.
     pub(super) former: Vec<(Arc<Id>, Arc<Id>)>,
 }
 
-impl Sides {
+impl SchemaComparison {
     pub(super) async fn of(
         context: &Context<'_>,
         code: &CodeMigrations,
-        (chain, there): (&Chain, &There),
-        ahead: Ahead<'_>,
-        between: Option<&Between>,
+        (chain, there): (&DriftChain, &DatabaseSchema),
+        ahead: ChainSplit<'_>,
+        between: Option<&StepPosition>,
     ) -> Result<Self> {
         let schema = &there.described.schema;
         let NamedChain { before, after, names, renames, back, later, former } =
@@ -58,7 +58,7 @@ impl Sides {
                 first.schema.clone().as_in(&place.made, |object| is_so(&object.id))
             }
         };
-        let three = Three { before: &before, after: &after.schema, there: schema };
+        let three = SchemaTriple { before: &before, after: &after.schema, there: schema };
         let mut parts = names.parts;
         parts.extend(three.parts(&context.title()));
         let (first, back) = (first.clone(), (first, back));
@@ -67,7 +67,7 @@ impl Sides {
 
     /// The schema of the database with everything that is still missing, except for renames.
     pub(super) fn goal(&self) -> Schema {
-        Three { before: &self.before, after: &self.after.schema, there: &self.there }.merged()
+        SchemaTriple { before: &self.before, after: &self.after.schema, there: &self.there }.merged()
     }
 
     /// The name of every object before and after the renames.

@@ -1,16 +1,16 @@
 //! Drift for the terminal.
 
 use migrate_core::Version;
-use migrate_core::drift::Bounds;
+use migrate_core::drift::ChangePeriod;
 
-use super::{Chain, Found, Look};
+use super::{DriftChain, DriftComparison, TracedDifference};
 use crate::output::style::{self, BOLD, DIM, WARN, paint};
 
 /// How many characters of a statement are shown at most.
 const WIDTH: usize = 160;
 
 /// A paragraph for each difference: what differs, who made the object, since when, and who changed it.
-pub(crate) fn lines(look: &Look, chain: &Chain) -> Vec<String> {
+pub(crate) fn lines(look: &DriftComparison, chain: &DriftChain) -> Vec<String> {
     let mut lines = Vec::new();
     for found in &look.found {
         lines.extend(found.difference.sentences.iter().map(|sentence| format!("  {BOLD}{sentence}{BOLD:#}")));
@@ -21,7 +21,7 @@ pub(crate) fn lines(look: &Look, chain: &Chain) -> Vec<String> {
     lines
 }
 
-fn origin(found: &Found, chain: &Chain) -> Option<String> {
+fn origin(found: &TracedDifference, chain: &DriftChain) -> Option<String> {
     let name = |version: &Version| {
         let migration = chain.applied.iter().find(|one| one.version() == version);
         migration.map_or(version.to_string(), |one| format!("{version}_{}", one.name()))
@@ -37,8 +37,8 @@ fn origin(found: &Found, chain: &Chain) -> Option<String> {
 }
 
 /// When the difference came about. If there is an audit record, only what runs saw is worth a line.
-fn since(found: &Found, look: &Look) -> Option<String> {
-    let Bounds { after, before } = &found.bounds;
+fn since(found: &TracedDifference, look: &DriftComparison) -> Option<String> {
+    let ChangePeriod { after, before } = &found.bounds;
     let moment = |at: &String| style::moment(at);
     let text = match (after, before, &look.changed_since) {
         (Some(after), Some(before), _) => {
@@ -59,7 +59,7 @@ fn since(found: &Found, look: &Look) -> Option<String> {
     Some(paint(DIM, text))
 }
 
-fn by(found: &Found, look: &Look) -> Option<String> {
+fn by(found: &TracedDifference, look: &DriftComparison) -> Option<String> {
     let Some(record) = &found.record else {
         let is_on = look.recording.on && look.recording.has_records;
         return is_on.then(|| paint(DIM, "no audit record: it was done before recording started, or bypassed it"));

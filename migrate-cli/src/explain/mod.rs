@@ -6,11 +6,11 @@
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::Severity;
 use migrate_base::suggest;
-use migrate_review::lint::{self, Class};
+use migrate_review::lint::{self, RuleClass};
 
 /// The explanation of a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct CodeExplanation {
     /// The code of the finding.
     pub(crate) code: Code,
     /// The theme that it belongs to.
@@ -40,32 +40,38 @@ const THEMES: [(&str, &str); 12] = [
 ];
 
 /// Every code by theme, the rules for SQL first.
-pub(crate) fn all() -> impl Iterator<Item = Entry> {
+pub(crate) fn all() -> impl Iterator<Item = CodeExplanation> {
     let rules = lint::rules().map(|rule| {
         let page = rule.page();
-        Entry { code: rule.code, theme: class(rule.class), weight: rule.weight, title: page.title, text: page.text }
+        CodeExplanation {
+            code: rule.code,
+            theme: class(rule.class),
+            weight: rule.weight,
+            title: page.title,
+            text: page.text,
+        }
     });
-    let mut rules: Vec<Entry> = rules.collect();
+    let mut rules: Vec<CodeExplanation> = rules.collect();
     rules.sort_by_key(|entry| CLASSES.iter().position(|(_, theme)| *theme == entry.theme));
     rules.into_iter().chain(THEMES.iter().flat_map(|(theme, texts)| entries(theme, texts)))
 }
 
-const CLASSES: [(Class, &str); 4] = [
-    (Class::Locks, "SQL rules: locks"),
-    (Class::Breaks, "SQL rules: breaking changes"),
-    (Class::Design, "SQL rules: design"),
-    (Class::Security, "SQL rules: security"),
+const CLASSES: [(RuleClass, &str); 4] = [
+    (RuleClass::Locks, "SQL rules: locks"),
+    (RuleClass::Breaks, "SQL rules: breaking changes"),
+    (RuleClass::Design, "SQL rules: design"),
+    (RuleClass::Security, "SQL rules: security"),
 ];
 
-fn class(class: Class) -> &'static str {
+fn class(class: RuleClass) -> &'static str {
     CLASSES.iter().find(|(known, _)| *known == class).map_or("", |(_, theme)| theme)
 }
 
-fn entries(theme: &'static str, texts: &'static str) -> impl Iterator<Item = Entry> {
+fn entries(theme: &'static str, texts: &'static str) -> impl Iterator<Item = CodeExplanation> {
     headed(texts).filter_map(move |(head, body)| {
         let code = codes::find(head)?;
         let (title, text) = body.trim_start().split_once('\n').unwrap_or((body.trim(), ""));
-        Some(Entry { code, theme, weight: Some(code.severity()), title: title.trim(), text: text.trim() })
+        Some(CodeExplanation { code, theme, weight: Some(code.severity()), title: title.trim(), text: text.trim() })
     })
 }
 
@@ -76,7 +82,7 @@ fn headed(texts: &'static str) -> impl Iterator<Item = (&'static str, &'static s
 }
 
 /// The entry of a code, or the most similar code.
-pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
+pub(crate) fn find(code: &str) -> Result<CodeExplanation, Option<&'static str>> {
     all().find(|entry| entry.code == code).ok_or_else(|| {
         let codes: Vec<&'static str> = all().map(|entry| entry.code.as_str()).collect();
         suggest::nearest(code, codes.iter().copied())

@@ -8,7 +8,7 @@ use crate::exit::{Failure, Result};
 
 /// The branch with the released migrations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Base {
+pub(crate) struct BaseBranch {
     /// Its name: `origin/main`.
     pub(crate) name: String,
     /// Its newest commit.
@@ -19,14 +19,14 @@ pub(crate) struct Base {
 
 /// The result of looking for the base.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum BaseSearch {
     /// It was found.
-    Base(Base),
+    Base(BaseBranch),
     /// There is nothing to compare with, and why.
     Nothing(String),
 }
 
-impl Base {
+impl BaseBranch {
     /// Its name with its commit, for messages.
     pub(crate) fn title(&self) -> String {
         format!("{} at {}", self.name, &self.tip[..self.tip.len().min(9)])
@@ -43,16 +43,16 @@ const TARGETS: [&str; 4] =
 /// # Errors
 ///
 /// A branch that is named or needed is not in this clone, or its history is incomplete; with the command that fixes it.
-pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>) -> Result<Found> {
+pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>) -> Result<BaseSearch> {
     if ask(folder, &["rev-parse", "--git-dir"]).is_none() {
         return match named {
             Some(_) => Err(Failure::usage(codes::NO_GIT, format!("{} is not in a git repository", folder.display()))
                 .help("leave out --base, or run the command in a checkout")),
-            None => Ok(Found::Nothing("not in a git repository".to_owned())),
+            None => Ok(BaseSearch::Nothing("not in a git repository".to_owned())),
         };
     }
     if ask(folder, &["rev-parse", "--verify", "--quiet", "HEAD"]).is_none() {
-        return Ok(Found::Nothing("there is no commit yet".to_owned()));
+        return Ok(BaseSearch::Nothing("there is no commit yet".to_owned()));
     }
     let target = || TARGETS.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
     let asked = named.map(|name| (name.to_owned(), "--base names it".to_owned()));
@@ -67,15 +67,15 @@ pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>)
         }
         let found = wanted.into_iter().find_map(|name| Some((name.clone(), commit(folder, name)?)));
         let Some((name, tip)) = found else { return Err(missing(&name, &why)) };
-        return forked(folder, name, tip).map(Found::Base);
+        return forked(folder, name, tip).map(BaseSearch::Base);
     }
     let default = ask(folder, &["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"]);
     let default = default.map(|name| name.trim().to_owned());
     let usual = ["origin/main", "origin/master", "main", "master"].map(str::to_owned);
     let found = default.into_iter().chain(usual).find_map(|name| Some((name.clone(), commit(folder, &name)?)));
     match found {
-        Some((name, tip)) => forked(folder, name, tip).map(Found::Base),
-        None => Ok(Found::Nothing("there is no branch to compare with; name one with --base".to_owned())),
+        Some((name, tip)) => forked(folder, name, tip).map(BaseSearch::Base),
+        None => Ok(BaseSearch::Nothing("there is no branch to compare with; name one with --base".to_owned())),
     }
 }
 
@@ -86,9 +86,9 @@ fn commit(folder: &Path, name: &str) -> Option<String> {
 }
 
 /// Finds where this branch began.
-fn forked(folder: &Path, name: String, tip: String) -> Result<Base> {
+fn forked(folder: &Path, name: String, tip: String) -> Result<BaseBranch> {
     if let Some(fork) = ask(folder, &["merge-base", "HEAD", &tip]) {
-        return Ok(Base { name, tip, fork: fork.trim().to_owned() });
+        return Ok(BaseBranch { name, tip, fork: fork.trim().to_owned() });
     }
     let shallow = ask(folder, &["rev-parse", "--is-shallow-repository"]).is_some_and(|text| text.trim() == "true");
     Err(match shallow {

@@ -8,9 +8,9 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use migrate_test::provider::child::{Needs, command};
+use migrate_test::provider::child::{ChildEnvironment, command};
 
-pub(crate) use base::{Base, Found, find};
+pub(crate) use base::{BaseBranch, BaseSearch, find};
 pub(crate) use tree::{Files, files, files_here, files_like};
 
 /// The commit of the checkout that holds `folder`, with `-dirty` where files in it differ
@@ -71,7 +71,7 @@ pub(crate) fn touched(folder: &Path, paths: &[PathBuf]) -> Option<u64> {
 
 /// The output of a git command, if it succeeds.
 fn ask(folder: &Path, arguments: &[&str]) -> Option<String> {
-    let mut git = command("git", Needs::Git);
+    let mut git = command("git", ChildEnvironment::Git);
     git.arg("-C").arg(folder).arg("--no-optional-locks").args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     let output = git.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 
-use migrate_test::provider::child::{Needs, command};
+use migrate_test::provider::child::{ChildEnvironment, command};
 
 use super::ask;
 
@@ -37,7 +37,7 @@ fn contents(folder: &Path, ids: Vec<String>) -> Option<Vec<Vec<u8>>> {
     if ids.is_empty() {
         return Some(Vec::new());
     }
-    let mut git = command("git", Needs::Git);
+    let mut git = command("git", ChildEnvironment::Git);
     git.arg("-C").arg(folder).args(["cat-file", "--batch"]);
     let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut input = child.stdin.take()?;

@@ -11,21 +11,21 @@ use migrate_base::codes;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use migrate_review::config::{Config, Form, Hook, Moment};
+use migrate_review::config::{Config, Hook, HookEvent, HookFormat};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
 use crate::exit::{Failure, Result};
 
 pub(crate) use notice::Notice;
-pub(crate) use post::{Receiver, post};
+pub(crate) use post::{WebhookReceiver, post};
 
 /// The time that a thread needs to report that its deadline is over.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// The webhooks that subscribe to the runs in one environment.
 #[derive(Debug)]
-pub(crate) struct Team {
+pub(crate) struct RunListeners {
     listeners: Vec<Listener>,
     answers: UnboundedReceiver<String>,
     /// The notifications that failed, and why.
@@ -51,20 +51,20 @@ pub(crate) fn hooks<'a>(
 /// The body that is sent to a webhook.
 pub(crate) fn body(hook: &Hook, notice: &Notice) -> String {
     match hook.form {
-        Form::Slack => slack::message(notice),
-        Form::Json => notice.json(),
+        HookFormat::Slack => slack::message(notice),
+        HookFormat::Json => notice.json(),
     }
 }
 
-impl Team {
+impl RunListeners {
     /// Prepares to notify the webhooks that subscribe to one of these moments.
-    pub(crate) fn of(config: &Config, environment: &str, is_protected: bool, moments: &[Moment]) -> Self {
+    pub(crate) fn of(config: &Config, environment: &str, is_protected: bool, moments: &[HookEvent]) -> Self {
         let (answer, answers) = unbounded_channel();
         let mut untold = Vec::new();
         let mut listeners = Vec::new();
         let hooks = hooks(config, environment, is_protected);
         for (name, hook) in hooks.filter(|(_, hook)| hook.on.iter().any(|moment| moments.contains(moment))) {
-            match Receiver::of(hook) {
+            match WebhookReceiver::of(hook) {
                 Ok(receiver) => listeners.push(listen(name, hook, receiver, answer.clone())),
                 Err(failure) => untold.push(sentence(name, &why(&failure))),
             }
@@ -73,7 +73,7 @@ impl Team {
     }
 
     /// Notifies the webhooks that subscribe to a moment, without waiting for them.
-    pub(crate) fn tell(&self, moment: Moment, notice: &Notice) {
+    pub(crate) fn tell(&self, moment: HookEvent, notice: &Notice) {
         for listener in self.listeners.iter().filter(|listener| listener.hook.on.contains(&moment)) {
             // A thread that has ended has reported why.
             let _ = listener.messages.send(body(&listener.hook, notice));
@@ -108,7 +108,7 @@ impl Team {
     }
 }
 
-fn listen(name: &str, hook: &Hook, receiver: Receiver, answer: UnboundedSender<String>) -> Listener {
+fn listen(name: &str, hook: &Hook, receiver: WebhookReceiver, answer: UnboundedSender<String>) -> Listener {
     let (messages, inbox) = mpsc::channel::<String>();
     let of_thread = name.to_owned();
     std::thread::spawn(move || {

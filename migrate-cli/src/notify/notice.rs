@@ -2,10 +2,10 @@
 //! accepted.
 
 use migrate_core::ledger::Actor;
-use migrate_review::config::Moment;
+use migrate_review::config::HookEvent;
 use serde::Serialize;
 
-use crate::record::{Record, RowsChange};
+use crate::record::{RowsChange, RunRecord};
 
 /// The version of the format; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
@@ -31,15 +31,15 @@ pub(crate) struct Notice {
     pub(crate) reason: Option<String>,
     pub(crate) milliseconds: Option<f64>,
     /// The committed migrations; none at the start.
-    pub(crate) done: Short<String>,
-    pub(crate) not_done: Short<String>,
+    pub(crate) done: ShortList<String>,
+    pub(crate) not_done: ShortList<String>,
     /// Whether the data that the run destroys is kept.
     pub(crate) keeps_data: bool,
     /// The data that the run destroys, in sentences with numbers of rows; at the end, only by the committed migrations.
-    pub(crate) losses: Short<String>,
+    pub(crate) losses: ShortList<String>,
     /// The differences of the schema, in sentences.
-    pub(crate) difference: Short<String>,
-    pub(crate) rows: Short<RowsChange>,
+    pub(crate) difference: ShortList<String>,
+    pub(crate) rows: ShortList<RowsChange>,
     pub(crate) error: Option<ErrorNotice>,
     /// The folder of the run record, on the host of the run.
     pub(crate) record: Option<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Notice {
 
 /// A list, or the beginning of one.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Short<T> {
+pub(crate) struct ShortList<T> {
     pub(crate) first: Vec<T>,
     /// How many more there are.
     pub(crate) more: usize,
@@ -62,7 +62,7 @@ pub(crate) struct ErrorNotice {
 
 impl Notice {
     /// The notification for a run record at a moment.
-    pub(crate) fn of(record: &Record, moment: Moment, folder: Option<&std::path::Path>) -> Self {
+    pub(crate) fn of(record: &RunRecord, moment: HookEvent, folder: Option<&std::path::Path>) -> Self {
         let steps = &record.plan.steps;
         let named = |version: &String| {
             let name = steps.iter().find(|step| &step.version == version).map(|step| step.name.as_str());
@@ -70,7 +70,7 @@ impl Notice {
         };
         let who = record.actor.user.as_deref().unwrap_or("unknown");
         let host = record.actor.host.as_deref().unwrap_or("an unknown host");
-        let is_taken = |version: &String| moment == Moment::Start || record.done.contains(version);
+        let is_taken = |version: &String| moment == HookEvent::Start || record.done.contains(version);
         let losses = record.plan.losses.iter().filter(|loss| is_taken(&loss.version));
         let error = record.error.as_ref().and_then(|findings| findings.first());
         Self {
@@ -85,12 +85,12 @@ impl Notice {
             actor: clip(&format!("{who}@{host}")),
             reason: record.reason.as_deref().map(clip),
             milliseconds: record.milliseconds,
-            done: Short::of(record.done.iter().map(named)),
-            not_done: Short::of(record.not_done.iter().map(named)),
+            done: ShortList::of(record.done.iter().map(named)),
+            not_done: ShortList::of(record.not_done.iter().map(named)),
             keeps_data: record.keeps_data,
-            losses: Short::of(losses.map(|loss| clip(&loss.sentence()))),
-            difference: Short::of(record.difference.iter().map(|line| clip(line))),
-            rows: Short::of(record.rows.iter().cloned()),
+            losses: ShortList::of(losses.map(|loss| clip(&loss.sentence()))),
+            difference: ShortList::of(record.difference.iter().map(|line| clip(line))),
+            rows: ShortList::of(record.rows.iter().cloned()),
             error: error.map(|finding| ErrorNotice { code: finding.code(), place: finding.place() }),
             record: folder.map(|folder| folder.display().to_string()),
         }
@@ -99,7 +99,7 @@ impl Notice {
     /// A test notification.
     pub(crate) fn of_nothing(environment: &str, database: &str) -> Self {
         let reason = Some("this is a test message; nothing was changed".to_owned());
-        Self { reason, ..Self::blank(Moment::Success, "notify test", environment, database) }
+        Self { reason, ..Self::blank(HookEvent::Success, "notify test", environment, database) }
     }
 
     /// The drift in sentences; empty if it is resolved.
@@ -107,12 +107,12 @@ impl Notice {
         Self {
             version_before: version.clone(),
             version_after: version,
-            difference: Short::of(found.iter().map(|line| clip(line))),
-            ..Self::blank(Moment::Drift, "drift", environment, database)
+            difference: ShortList::of(found.iter().map(|line| clip(line))),
+            ..Self::blank(HookEvent::Drift, "drift", environment, database)
         }
     }
 
-    fn blank(moment: Moment, command: &'static str, environment: &str, database: &str) -> Self {
+    fn blank(moment: HookEvent, command: &'static str, environment: &str, database: &str) -> Self {
         let actor = Actor::from_environment("roundtrip");
         let (who, host) = (actor.user.as_deref(), actor.host.as_deref());
         Self {
@@ -127,12 +127,12 @@ impl Notice {
             actor: clip(&format!("{}@{}", who.unwrap_or("unknown"), host.unwrap_or("an unknown host"))),
             reason: None,
             milliseconds: None,
-            done: Short::default(),
-            not_done: Short::default(),
+            done: ShortList::default(),
+            not_done: ShortList::default(),
             keeps_data: false,
-            losses: Short::default(),
-            difference: Short::default(),
-            rows: Short::default(),
+            losses: ShortList::default(),
+            difference: ShortList::default(),
+            rows: ShortList::default(),
             error: None,
             record: None,
         }
@@ -144,13 +144,13 @@ impl Notice {
     }
 }
 
-impl<T> Default for Short<T> {
+impl<T> Default for ShortList<T> {
     fn default() -> Self {
         Self { first: Vec::new(), more: 0 }
     }
 }
 
-impl<T> Short<T> {
+impl<T> ShortList<T> {
     fn of(all: impl Iterator<Item = T>) -> Self {
         let mut first: Vec<T> = all.collect();
         let more = first.len().saturating_sub(MOST);

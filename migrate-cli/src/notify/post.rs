@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// The receiver of messages.
 #[derive(Clone)]
-pub(crate) struct Receiver {
+pub(crate) struct WebhookReceiver {
     agent: Agent,
     url: String,
     host: String,
@@ -27,17 +27,17 @@ pub(crate) struct Receiver {
 }
 
 /// Hides the address, which is as secret as a password.
-impl std::fmt::Debug for Receiver {
+impl std::fmt::Debug for WebhookReceiver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Receiver({})", self.host)
+        write!(f, "WebhookReceiver({})", self.host)
     }
 }
 
-impl Receiver {
+impl WebhookReceiver {
     /// Resolves the address of a webhook.
     pub(crate) fn of(hook: &Hook) -> Result<Self> {
         let url = hook.address.text()?;
-        let authorization = hook.authorization.as_ref().map(migrate_review::config::Address::text).transpose()?;
+        let authorization = hook.authorization.as_ref().map(migrate_review::config::SecretText::text).transpose()?;
         let uri: ureq::http::Uri =
             url.parse().map_err(|_| Failure::usage(codes::HOOK_ADDRESS, "the address of a webhook is not a URL"))?;
         let (Some(scheme @ ("http" | "https")), Some(host)) = (uri.scheme_str(), uri.host()) else {
@@ -92,7 +92,7 @@ impl Receiver {
 }
 
 /// Sends a message, with retries where they may help, until the deadline.
-pub(crate) fn post(receiver: &Receiver, body: &str) -> std::result::Result<(), String> {
+pub(crate) fn post(receiver: &WebhookReceiver, body: &str) -> std::result::Result<(), String> {
     let begin = Instant::now();
     // Each attempt has its own share of the time, so that one that hangs leaves time for the next.
     let patience = receiver.deadline / receiver.tries;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Notice;
-use super::notice::Short;
+use super::notice::ShortList;
 use crate::output::{clean, style};
 
 /// The limits of Slack, in characters: for a header, a field, and the text of a section.
@@ -40,7 +40,7 @@ pub(super) fn message(notice: &Notice) -> String {
     blocks.extend(list("Difference", &notice.difference, String::clone));
     blocks.extend(list("Rows", &notice.rows, |change| {
         let shown =
-            |rows: Option<crate::record::TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
+            |rows: Option<crate::record::TableState>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
         format!("{}: {} → {}", change.table, shown(change.before), shown(change.after))
     }));
     if let Some(record) = &notice.record {
@@ -102,7 +102,7 @@ fn fields(notice: &Notice) -> Vec<Value> {
 }
 
 /// A list as a section; items that do not fit are counted.
-fn list<T>(title: &str, items: &Short<T>, line: impl Fn(&T) -> String) -> Option<Value> {
+fn list<T>(title: &str, items: &ShortList<T>, line: impl Fn(&T) -> String) -> Option<Value> {
     if items.len() == 0 {
         return None;
     }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use migrate_core::Database;
-use migrate_core::runner::{Running, Step};
+use migrate_core::runner::{PlanStep, RunningStep};
 use serde::Serialize;
 
 use super::json::FORMAT;
@@ -13,7 +13,7 @@ use super::{printer, style};
 
 /// A progress event.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Event {
+pub(super) struct ProgressEvent {
     format: u32,
     progress: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,9 +32,9 @@ pub(super) struct Event {
     detail: Option<String>,
 }
 
-impl Event {
+impl ProgressEvent {
     /// A statement or script has been running for a while.
-    pub(super) fn running(running: &Running<'_>) -> Self {
+    pub(super) fn running(running: &RunningStep<'_>) -> Self {
         let seed = Self::of("running", None, running.detail.clone());
         let event = running.step.map_or(seed, |step| Self::of("running", Some(step), running.detail.clone()));
         Self {
@@ -52,7 +52,7 @@ impl Event {
     }
 
     /// Any other event about a step or a run.
-    pub(super) fn of(progress: &'static str, step: Option<&Step>, detail: Option<String>) -> Self {
+    pub(super) fn of(progress: &'static str, step: Option<&PlanStep>, detail: Option<String>) -> Self {
         Self {
             format: FORMAT,
             progress,

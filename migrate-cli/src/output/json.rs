@@ -12,7 +12,7 @@ pub(super) const FORMAT: u32 = 1;
 
 /// The fields of every document, around those of the command.
 #[derive(Debug, Serialize)]
-pub(crate) struct Document<'a, T> {
+pub(crate) struct DocumentJson<'a, T> {
     format: u32,
     command: &'a str,
     environment: &'a str,
@@ -20,7 +20,7 @@ pub(crate) struct Document<'a, T> {
     body: T,
 }
 
-impl<'a, T: Serialize> Document<'a, T> {
+impl<'a, T: Serialize> DocumentJson<'a, T> {
     pub(crate) fn new(command: &'a str, environment: &'a str, body: T) -> Self {
         Self { format: FORMAT, command, environment, body }
     }

@@ -16,31 +16,31 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event::Event;
+use event::ProgressEvent;
 use migrate_core::Database;
 use migrate_core::RunReport;
 use serde::Serialize;
 
-use crate::cli::{Color, Format, Global};
+use crate::cli::{Color, Format, GlobalArgs};
 use crate::exit::Failure;
 pub(crate) use finding::render;
-pub(crate) use json::{Document, ErrorJson, FindingJson};
+pub(crate) use json::{DocumentJson, ErrorJson, FindingJson};
 pub(crate) use phases::Phases;
-use progress::Voice;
-pub(crate) use progress::{Bar, Display};
-pub(crate) use table::Table;
+use progress::ProgressMode;
+pub(crate) use progress::{RunDisplay, StepBar};
+pub(crate) use table::TextTable;
 
 /// The output of this invocation.
 #[derive(Debug, Clone)]
-pub(crate) struct Output {
+pub(crate) struct CliOutput {
     format: Format,
     quiet: bool,
     pub(crate) verbose: bool,
 }
 
-impl Output {
+impl CliOutput {
     /// Creates it from the options; the colour choice applies to the whole process.
-    pub(crate) fn new(global: &Global) -> Self {
+    pub(crate) fn new(global: &GlobalArgs) -> Self {
         match global.color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
@@ -131,7 +131,7 @@ impl Output {
     }
 
     /// Prints the JSON document of the result.
-    pub(crate) fn document<T: Serialize>(&self, document: &Document<'_, T>) {
+    pub(crate) fn document<T: Serialize>(&self, document: &DocumentJson<'_, T>) {
         if self.is_json() {
             match serde_json::to_string_pretty(document) {
                 Ok(text) => printer::json(&text),
@@ -143,7 +143,7 @@ impl Output {
     /// Prints a part of the result for programs as soon as it is known: a line on standard error.
     pub(crate) fn event<T: Serialize>(&self, progress: &'static str, body: T) {
         #[derive(Serialize)]
-        struct Line<T> {
+        struct EventLineJson<T> {
             format: u32,
             progress: &'static str,
             #[serde(flatten)]
@@ -151,7 +151,7 @@ impl Output {
         }
         if self.is_json()
             && !self.quiet
-            && let Ok(line) = serde_json::to_string(&Line { format: json::FORMAT, progress, body })
+            && let Ok(line) = serde_json::to_string(&EventLineJson { format: json::FORMAT, progress, body })
         {
             printer::event(&line);
         }
@@ -188,15 +188,15 @@ impl Output {
     }
 
     /// An observer that shows the progress of a run.
-    pub(crate) fn display(&self) -> Arc<Display> {
-        Arc::new(Display::new(self.voice()))
+    pub(crate) fn display(&self) -> Arc<RunDisplay> {
+        Arc::new(RunDisplay::new(self.voice()))
     }
 
-    fn voice(&self) -> Voice {
+    fn voice(&self) -> ProgressMode {
         match (self.quiet, self.format) {
-            (true, _) => Voice::Silent,
-            (false, Format::Json) => Voice::Json,
-            (false, Format::Text) => Voice::Text,
+            (true, _) => ProgressMode::Silent,
+            (false, Format::Json) => ProgressMode::Json,
+            (false, Format::Text) => ProgressMode::Text,
         }
     }
 
@@ -206,7 +206,7 @@ impl Output {
             return;
         }
         if self.is_json() {
-            return Event::waits(database, why, left).print();
+            return ProgressEvent::waits(database, why, left).print();
         }
         self.remark(format!(
             "{} for {database}: {why} ({} left)",
@@ -216,8 +216,8 @@ impl Output {
     }
 
     /// A progress bar for this number of steps on a terminal; elsewhere, nothing.
-    pub(crate) fn bar(&self, steps: usize) -> Bar {
-        Bar::new(self.quiet || self.is_json(), steps)
+    pub(crate) fn bar(&self, steps: usize) -> StepBar {
+        StepBar::new(self.quiet || self.is_json(), steps)
     }
 
     /// Shows the phases of work whose result is shown at the end.
@@ -226,7 +226,7 @@ impl Output {
     }
 
     /// Reports what a managed server is doing.
-    pub(crate) fn server(&self, progress: &migrate_test::Progress) {
+    pub(crate) fn server(&self, progress: &migrate_test::ServerProgress) {
         self.remark(format!("{}{progress}{:#}", style::DIM, style::DIM));
     }
 }

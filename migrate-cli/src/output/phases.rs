@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::event::Event;
-use super::progress::{OFTEN, Voice, lock};
+use super::event::ProgressEvent;
+use super::progress::{OFTEN, ProgressMode, lock};
 use super::style::{self, DIM};
 use super::{clean, printer};
 
@@ -17,17 +17,17 @@ const TICK: Duration = Duration::from_millis(200);
 /// The current phase, and since when it runs.
 #[derive(Debug)]
 pub(crate) struct Phases {
-    voice: Voice,
+    voice: ProgressMode,
     bar: ProgressBar,
     began: Instant,
     now: Mutex<(String, Instant)>,
 }
 
 impl Phases {
-    pub(super) fn new(voice: Voice) -> Self {
+    pub(super) fn new(voice: ProgressMode) -> Self {
         let target = match voice {
-            Voice::Text => ProgressDrawTarget::stderr_with_hz(10),
-            Voice::Silent | Voice::Json => ProgressDrawTarget::hidden(),
+            ProgressMode::Text => ProgressDrawTarget::stderr_with_hz(10),
+            ProgressMode::Silent | ProgressMode::Json => ProgressDrawTarget::hidden(),
         };
         let bar = ProgressBar::with_draw_target(None, target);
         // The template is a valid constant.
@@ -68,11 +68,11 @@ impl Phases {
             false => format!("{what} ({})", style::time(elapsed)),
         };
         match self.voice {
-            Voice::Silent => {}
-            Voice::Json => Event::of("working", None, Some(text)).print(),
-            Voice::Text if self.bar.is_hidden() && self.began.elapsed() < OFTEN => {}
-            Voice::Text if self.bar.is_hidden() => printer::err(&style::paint(DIM, format!("  {text}"))),
-            Voice::Text => {
+            ProgressMode::Silent => {}
+            ProgressMode::Json => ProgressEvent::of("working", None, Some(text)).print(),
+            ProgressMode::Text if self.bar.is_hidden() && self.began.elapsed() < OFTEN => {}
+            ProgressMode::Text if self.bar.is_hidden() => printer::err(&style::paint(DIM, format!("  {text}"))),
+            ProgressMode::Text => {
                 self.bar.set_message(text);
                 self.bar.tick();
             }

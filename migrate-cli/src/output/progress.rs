@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use migrate_core::MigrationSet;
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Observer, Progress, Running, Step};
+use migrate_core::runner::{Observer, PlanStep, Progress, RunningStep};
 
-use super::event::Event;
+use super::event::ProgressEvent;
 use super::style::{self, DIM, GOOD, WARN};
 use super::{clean, printer};
 
@@ -20,7 +20,7 @@ const WIDEST: usize = 60;
 
 /// A bar for work whose result is shown at the end.
 #[derive(Debug)]
-pub(crate) struct Bar {
+pub(crate) struct StepBar {
     bar: ProgressBar,
     /// When the last line was printed, if no bar is visible; `None` if nothing is to be printed.
     said: Option<Mutex<Instant>>,
@@ -29,7 +29,7 @@ pub(crate) struct Bar {
 /// How often long work is reported if there is no terminal.
 pub(super) const OFTEN: Duration = Duration::from_secs(5);
 
-impl Bar {
+impl StepBar {
     pub(super) fn new(silent: bool, steps: usize) -> Self {
         let bar = if silent { ProgressBar::hidden() } else { drawn(steps) };
         let said = (!silent && bar.is_hidden()).then(|| Mutex::new(Instant::now()));
@@ -66,7 +66,7 @@ fn drawn(steps: usize) -> ProgressBar {
 
 /// How the progress of a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Voice {
+pub(super) enum ProgressMode {
     Silent,
     Text,
     /// A JSON line for whatever takes long; the result follows at the end.
@@ -75,16 +75,16 @@ pub(super) enum Voice {
 
 /// Shows a run on the terminal, or line by line in a pipe.
 #[derive(Debug)]
-pub(crate) struct Display {
-    voice: Voice,
+pub(crate) struct RunDisplay {
+    voice: ProgressMode,
     /// The width of the longest name, once the migrations are known.
     width: OnceLock<usize>,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<Option<i32>>,
 }
 
-impl Display {
-    pub(super) fn new(voice: Voice) -> Self {
+impl RunDisplay {
+    pub(super) fn new(voice: ProgressMode) -> Self {
         Self { voice, width: OnceLock::new(), bar: Mutex::new(None), said: Mutex::new(None) }
     }
 
@@ -108,7 +108,7 @@ impl Display {
         *lock(&self.bar) = Some(drawn(steps));
     }
 
-    fn done(&self, step: &Step, elapsed: Duration) {
+    fn done(&self, step: &PlanStep, elapsed: Duration) {
         let word = match step.direction {
             Direction::Up => style::paint(GOOD, "applied    "),
             Direction::Down => style::paint(WARN, "rolled back"),
@@ -131,7 +131,7 @@ impl Display {
     }
 
     /// Shows what has been running for a while: in the bar if one is visible, else as a line.
-    fn running(&self, running: &Running<'_>) {
+    fn running(&self, running: &RunningStep<'_>) {
         let what = running.step.map_or("the seed".to_owned(), |step| format!("{}_{}", step.version, step.name));
         let statements = match (running.statement, running.statements) {
             (Some(at), all) => format!(": statement {at} of {all}"),
@@ -150,16 +150,16 @@ impl Display {
     fn tell(&self, progress: &Progress<'_>) {
         match progress {
             Progress::Waiting(holder) if lock(&self.said).replace(holder.pid) != Some(holder.pid) => {
-                Event::of("waiting", None, Some(holder.to_string())).print();
+                ProgressEvent::of("waiting", None, Some(holder.to_string())).print();
             }
             Progress::Blocked(step, holders) => {
                 let holders: Vec<String> = holders.iter().map(ToString::to_string).collect();
-                Event::of("blocked", Some(step), Some(holders.join("; "))).print();
+                ProgressEvent::of("blocked", Some(step), Some(holders.join("; "))).print();
             }
             Progress::Retry(step, attempt, of, _) => {
-                Event::of("retry", Some(step), Some(format!("attempt {attempt} of {of}"))).print();
+                ProgressEvent::of("retry", Some(step), Some(format!("attempt {attempt} of {of}"))).print();
             }
-            Progress::Running(running) => Event::running(running).print(),
+            Progress::Running(running) => ProgressEvent::running(running).print(),
             _ => {}
         }
     }
@@ -172,12 +172,12 @@ impl Display {
     }
 }
 
-impl Observer for Display {
+impl Observer for RunDisplay {
     fn hear(&self, progress: &Progress<'_>) {
         match self.voice {
-            Voice::Silent => return,
-            Voice::Json => return self.tell(progress),
-            Voice::Text => {}
+            ProgressMode::Silent => return,
+            ProgressMode::Json => return self.tell(progress),
+            ProgressMode::Text => {}
         }
         match progress {
             Progress::Begin(steps) => self.begin(*steps),

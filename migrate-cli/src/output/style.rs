@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use anstyle::AnsiColor;
 
-pub(crate) const GOOD: Style = Style(AnsiColor::Green.on_default().bold());
-pub(crate) const WARN: Style = Style(AnsiColor::Yellow.on_default().bold());
-pub(crate) const BAD: Style = Style(AnsiColor::Red.on_default().bold());
-pub(crate) const DIM: Style = Style(anstyle::Style::new().dimmed());
-pub(crate) const BOLD: Style = Style(anstyle::Style::new().bold());
-pub(crate) const PLAIN: Style = Style(anstyle::Style::new());
+pub(crate) const GOOD: MarkedStyle = MarkedStyle(AnsiColor::Green.on_default().bold());
+pub(crate) const WARN: MarkedStyle = MarkedStyle(AnsiColor::Yellow.on_default().bold());
+pub(crate) const BAD: MarkedStyle = MarkedStyle(AnsiColor::Red.on_default().bold());
+pub(crate) const DIM: MarkedStyle = MarkedStyle(anstyle::Style::new().dimmed());
+pub(crate) const BOLD: MarkedStyle = MarkedStyle(anstyle::Style::new().bold());
+pub(crate) const PLAIN: MarkedStyle = MarkedStyle(anstyle::Style::new());
 
 /// A style of ours. Until the printer turns it into an escape sequence, it carries a mark that is random for this
 /// process, so that nothing in foreign text can be taken for a style.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Style(anstyle::Style);
+pub(crate) struct MarkedStyle(anstyle::Style);
 
 static MARK: LazyLock<String> = LazyLock::new(|| format!(";{}", RandomState::new().build_hasher().finish()));
 
-impl fmt::Display for Style {
+impl fmt::Display for MarkedStyle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let codes = if f.alternate() { format!("{:#}", self.0) } else { self.0.to_string() };
         f.write_str(&marked(&codes))
@@ -75,7 +75,7 @@ pub(crate) fn moment(rfc3339: &str) -> String {
 }
 
 /// Puts a text in a style; if colours are off, the style is removed on output.
-pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
+pub(crate) fn paint(style: MarkedStyle, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 

@@ -3,17 +3,17 @@
 use std::iter::repeat_n;
 
 use super::clean;
-use super::style::Style;
+use super::style::MarkedStyle;
 
 /// Rows of cells; each cell may have a style around its text.
 #[derive(Debug, Default)]
-pub(crate) struct Table {
-    rows: Vec<Vec<(Style, String)>>,
+pub(crate) struct TextTable {
+    rows: Vec<Vec<(MarkedStyle, String)>>,
 }
 
-impl Table {
+impl TextTable {
     /// Adds a row. A cell is one line; its width is that of the escaped text.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (Style, String)>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = (MarkedStyle, String)>) {
         self.rows.push(cells.into_iter().map(|(style, text)| (style, clean::line(&text).into_owned())).collect());
     }
 
@@ -24,8 +24,8 @@ impl Table {
             self.rows.iter().filter_map(|row| row.get(column)).map(|(_, text)| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        let mut marks = Marks::default();
-        let line = |row: &Vec<(Style, String)>| {
+        let mut marks = StyleSequences::default();
+        let line = |row: &Vec<(MarkedStyle, String)>| {
             let mut line = String::new();
             for ((style, text), width) in row.iter().zip(&widths) {
                 let (begin, end) = marks.of(*style);
@@ -41,10 +41,10 @@ impl Table {
 
 /// The start and end sequences of each style, cached because a table has thousands of cells and few styles.
 #[derive(Default)]
-struct Marks(Vec<(Style, String, String)>);
+struct StyleSequences(Vec<(MarkedStyle, String, String)>);
 
-impl Marks {
-    fn of(&mut self, style: Style) -> (&str, &str) {
+impl StyleSequences {
+    fn of(&mut self, style: MarkedStyle) -> (&str, &str) {
         let at = self.0.iter().position(|(known, ..)| *known == style).unwrap_or_else(|| {
             self.0.push((style, style.to_string(), format!("{style:#}")));
             self.0.len() - 1
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn columns_line_up_in_characters() {
-        let mut table = Table::default();
+        let mut table = TextTable::default();
         let plain = crate::output::style::PLAIN;
         table.row([(plain, "ü".to_owned()), (plain, "b".to_owned())]);
         table.row([(plain, "aaa".to_owned()), (plain, "c".to_owned())]);

@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 
 use migrate_schema::Schema;
 
-use super::Record;
+use super::RunRecord;
 use crate::exit::{Failure, Result};
 use crate::output::clean;
 
 /// The folder of one run record.
 #[derive(Debug, Clone)]
-pub(crate) struct Folder {
+pub(crate) struct RecordFolder {
     path: PathBuf,
 }
 
-impl Folder {
+impl RecordFolder {
     /// Creates the folder of a new run record, and writes the record as it is before the run.
     ///
     /// If that fails, nothing may run, because a run that has to leave evidence must not run without it.
-    pub(crate) fn open(parent: &Path, record: &Record) -> Result<Self> {
+    pub(crate) fn open(parent: &Path, record: &RunRecord) -> Result<Self> {
         let moment: String = record.started.chars().filter(char::is_ascii_alphanumeric).take(15).collect();
         let stem = format!("{moment}Z-{}-{}", plain(&record.environment), record.command);
         let made = fs::create_dir_all(parent).and_then(|()| new_folder(parent, &stem));
@@ -42,14 +42,14 @@ impl Folder {
     }
 
     /// Writes the record as it is now, each file atomically.
-    pub(crate) fn write(&self, record: &Record) -> io::Result<()> {
+    pub(crate) fn write(&self, record: &RunRecord) -> io::Result<()> {
         let json = serde_json::to_string_pretty(record)?;
         self.put("record.json", clean::json(&json).as_bytes())?;
         self.put("record.md", record.markdown().as_bytes())
     }
 
     /// Writes the final record, with the schema after the run.
-    pub(crate) fn close(&self, record: &Record) -> io::Result<()> {
+    pub(crate) fn close(&self, record: &RunRecord) -> io::Result<()> {
         if let Some(after) = &record.after {
             self.schema("after.json", &after.schema)?;
         }

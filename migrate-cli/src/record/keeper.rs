@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use migrate_core::MigrationSet;
 use migrate_core::runner::{Observer, Progress};
 
-use super::{Folder, Record};
-use crate::output::Display;
+use super::{RecordFolder, RunRecord};
+use crate::output::RunDisplay;
 
 /// The minimum interval between two writes of a run record during a run. A record that takes long to write is written
 /// less often, so that the run spends at most a tenth of its time on it.
@@ -17,14 +17,14 @@ const SHARE: u32 = 10;
 /// Shows a run, and keeps its run record if there is one.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    display: Arc<Display>,
-    open: Mutex<Option<Open>>,
+    display: Arc<RunDisplay>,
+    open: Mutex<Option<OpenRecord>>,
 }
 
 #[derive(Debug)]
-struct Open {
-    record: Record,
-    folder: Option<Folder>,
+struct OpenRecord {
+    record: RunRecord,
+    folder: Option<RecordFolder>,
     written: Instant,
     /// How long the last write took.
     took: Duration,
@@ -32,7 +32,7 @@ struct Open {
 
 impl Keeper {
     /// Creates one without a run record.
-    pub(crate) fn new(display: Arc<Display>) -> Self {
+    pub(crate) fn new(display: Arc<RunDisplay>) -> Self {
         Self { display, open: Mutex::new(None) }
     }
 
@@ -47,16 +47,16 @@ impl Keeper {
     }
 
     /// From here on, the run record is kept, and written if there is a folder for it.
-    pub(crate) fn keep(&self, record: Record, folder: Option<Folder>) {
-        *self.lock() = Some(Open { record, folder, written: Instant::now(), took: Duration::ZERO });
+    pub(crate) fn keep(&self, record: RunRecord, folder: Option<RecordFolder>) {
+        *self.lock() = Some(OpenRecord { record, folder, written: Instant::now(), took: Duration::ZERO });
     }
 
     /// Takes the record at the end of the run, to complete it. If there is a folder, the caller has to close it.
-    pub(crate) fn take(&self) -> Option<(Record, Option<Folder>)> {
+    pub(crate) fn take(&self) -> Option<(RunRecord, Option<RecordFolder>)> {
         self.lock().take().map(|open| (open.record, open.folder))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<OpenRecord>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

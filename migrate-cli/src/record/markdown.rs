@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use migrate_base::visible;
 
-use super::{Record, RowsChange, TableRows};
+use super::{RowsChange, RunRecord, TableState};
 use crate::invocation::spoken;
 use crate::output::style;
 use crate::report::escape::{fence, prose};
 
-impl Record {
+impl RunRecord {
     /// The page.
     pub(crate) fn markdown(&self) -> String {
         let mut page = String::new();
@@ -92,7 +92,7 @@ impl Record {
         if self.rows.is_empty() {
             return Ok(());
         }
-        let shown = |rows: Option<TableRows>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
+        let shown = |rows: Option<TableState>| rows.map_or("none".to_owned(), |rows| rows.rows.to_string());
         writeln!(page, "## Rows\n\n| table | before | after |\n|---|---|---|")?;
         for RowsChange { table, before, after } in &self.rows {
             writeln!(page, "| {} | {} | {} |", prose(table), shown(*before), shown(*after))?;

@@ -12,22 +12,22 @@ use std::time::SystemTime;
 
 use humantime::format_rfc3339_millis;
 use migrate_core::ledger::{Actor, HistoryEntry};
-use migrate_schema::{Change, Sides};
+use migrate_schema::{SchemaChange, SideNames};
 use serde::Serialize;
 
 use crate::brief::Brief;
 use crate::output::FindingJson;
 
-pub(crate) use folder::Folder;
+pub(crate) use folder::RecordFolder;
 pub(crate) use keeper::Keeper;
-pub(crate) use state::{State, TableRows};
+pub(crate) use state::{DatabaseState, TableState};
 
 /// The version of the format; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
 
 /// A run record. The format is stable: see docs/FORMATS.md.
 #[derive(Debug, Serialize)]
-pub(crate) struct Record {
+pub(crate) struct RunRecord {
     format: u32,
     /// `running`, `done`, `failed`, or `interrupted`.
     pub(crate) outcome: &'static str,
@@ -49,15 +49,15 @@ pub(crate) struct Record {
     /// The versions that were planned but not committed.
     pub(crate) not_done: Vec<String>,
     pub(crate) error: Option<Vec<FindingJson>>,
-    pub(crate) before: State,
+    pub(crate) before: DatabaseState,
     /// The state after the run; `None` if it could not be read.
-    pub(crate) after: Option<State>,
+    pub(crate) after: Option<DatabaseState>,
     /// The differences of the schema, in sentences.
     pub(crate) difference: Vec<String>,
     /// Tables whose number of rows changed, or that exist only before or after the run.
     pub(crate) rows: Vec<RowsChange>,
     /// The rows that the run wrote into the ledger.
-    pub(crate) ledger: Vec<EventJson>,
+    pub(crate) ledger: Vec<RecordEventJson>,
     /// What could not be determined, sent or written.
     pub(crate) remarks: Vec<String>,
 }
@@ -74,12 +74,12 @@ pub(crate) struct ActorJson {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RowsChange {
     pub(crate) table: String,
-    pub(crate) before: Option<TableRows>,
-    pub(crate) after: Option<TableRows>,
+    pub(crate) before: Option<TableState>,
+    pub(crate) after: Option<TableState>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct EventJson {
+pub(crate) struct RecordEventJson {
     pub(crate) id: i64,
     pub(crate) event: String,
     pub(crate) version: Option<String>,
@@ -92,7 +92,7 @@ pub(crate) struct EventJson {
 }
 
 /// The facts that are known at the start of a run.
-pub(crate) struct Begin<'a> {
+pub(crate) struct RunStart<'a> {
     pub(crate) command: &'static str,
     pub(crate) environment: &'a str,
     pub(crate) database: &'a migrate_core::Database,
@@ -102,9 +102,9 @@ pub(crate) struct Begin<'a> {
     pub(crate) keeps_data: bool,
 }
 
-impl Record {
+impl RunRecord {
     /// The record of a run that is about to start.
-    pub(crate) fn begin(begin: Begin<'_>, plan: Brief, before: State) -> Self {
+    pub(crate) fn begin(begin: RunStart<'_>, plan: Brief, before: DatabaseState) -> Self {
         let not_done = plan.steps.iter().map(|step| step.version.clone()).collect();
         let Actor { user, host, commit, tool, .. } = begin.actor.clone();
         Self {
@@ -151,11 +151,11 @@ impl Record {
     }
 
     /// Records the state after the run, and the differences from the state before.
-    pub(crate) fn look_back(&mut self, after: State, version: Option<String>, ledger: Vec<HistoryEntry>) {
-        let sides = Sides { before: "before the run", after: "after the run" };
-        self.difference = Change::between(&self.before.schema, &after.schema).sentences(sides);
+    pub(crate) fn look_back(&mut self, after: DatabaseState, version: Option<String>, ledger: Vec<HistoryEntry>) {
+        let sides = SideNames { before: "before the run", after: "after the run" };
+        self.difference = SchemaChange::between(&self.before.schema, &after.schema).sentences(sides);
         self.rows = state::changes(&self.before, &after);
-        self.ledger = ledger.into_iter().map(EventJson::from).collect();
+        self.ledger = ledger.into_iter().map(RecordEventJson::from).collect();
         if self.done.is_empty() && self.version_after != version {
             self.remarks.push(
                 "another run changed the database at the same time: the difference is not from this run".to_owned(),
@@ -170,7 +170,7 @@ fn now() -> String {
     format_rfc3339_millis(SystemTime::now()).to_string()
 }
 
-impl From<HistoryEntry> for EventJson {
+impl From<HistoryEntry> for RecordEventJson {
     fn from(entry: HistoryEntry) -> Self {
         Self {
             id: entry.id,

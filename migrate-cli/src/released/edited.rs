@@ -9,7 +9,7 @@ use migrate_base::finding::{Finding, Place, Severity};
 use migrate_core::runner::{AppliedStatus, MODIFIED};
 use migrate_core::{MigrationSet, Version};
 
-use super::{Released, Standing, text};
+use super::{EnvironmentState, ReleasedBranch, text};
 use crate::git::{self, Files};
 
 /// What happened to a released file.
@@ -26,9 +26,9 @@ enum Edit {
 /// All edits, compared with the base branch and with the ledgers of environments.
 pub(crate) fn edited(
     folder: &Path,
-    released: Option<&Released>,
+    released: Option<&ReleasedBranch>,
     set: Option<&MigrationSet>,
-    standings: &[Standing],
+    standings: &[EnvironmentState],
 ) -> Vec<Finding> {
     let here = git::files_here(folder);
     let edits = released.map(|released| edits(&released.fork, &here, set)).unwrap_or_default();
@@ -129,10 +129,10 @@ fn sentence(is_down: bool) -> String {
 }
 
 /// The finding for an edit: where the file is released, which commit changed it, and what to do.
-fn describe(folder: &Path, edit: &Edit, released: Option<&Released>, here: &Files, is_down: bool) -> Finding {
+fn describe(folder: &Path, edit: &Edit, released: Option<&ReleasedBranch>, here: &Files, is_down: bool) -> Finding {
     let name = edit.name();
     let path = folder.join(name);
-    let Some(Released { base, fork, .. }) = released else { return Finding::new(code(is_down), MODIFIED) };
+    let Some(ReleasedBranch { base, fork, .. }) = released else { return Finding::new(code(is_down), MODIFIED) };
     let finding = match edit {
         Edit::Modified(_) => {
             let (was, now) = (fork.get(name).map(|b| text(b)), here.get(name).map(|b| text(b)));
@@ -176,7 +176,7 @@ fn place(path: &Path, was: &str, now: String) -> Place {
 }
 
 /// Where a version is applied, when, and by whom.
-fn applied_on(standings: &[Standing], version: Option<&Version>) -> Vec<String> {
+fn applied_on(standings: &[EnvironmentState], version: Option<&Version>) -> Vec<String> {
     let Some(version) = version else { return Vec::new() };
     let on = standings.iter().filter_map(|one| Some((one, one.applied.get(version)?)));
     on.map(|(one, applied)| said(&one.name, applied)).collect()
@@ -189,9 +189,15 @@ fn said(environment: &str, applied: &AppliedStatus) -> String {
 
 /// A migration that is applied nowhere can still be changed, if all ledgers could be read; a down script can be allowed
 /// to change.
-fn weigh(finding: Finding, edit: &Edit, standings: &[Standing], is_down: bool, set: Option<&MigrationSet>) -> Finding {
+fn weigh(
+    finding: Finding,
+    edit: &Edit,
+    standings: &[EnvironmentState],
+    is_down: bool,
+    set: Option<&MigrationSet>,
+) -> Finding {
     let version = version(edit.name());
-    let reached: Vec<&Standing> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
+    let reached: Vec<&EnvironmentState> = standings.iter().filter(|one| one.unreachable.is_none()).collect();
     let is_applied =
         reached.iter().any(|one| version.as_ref().is_some_and(|version| one.applied.contains_key(version)));
     if !reached.is_empty() && !is_applied && reached.len() == standings.len() {
@@ -219,7 +225,7 @@ fn allowed(finding: Finding, is_down: bool, set: Option<&MigrationSet>, version:
 }
 
 /// The versions whose up or down script differs from that in a ledger, each with the environments.
-fn differing(standings: &[Standing]) -> Vec<(Version, bool, Vec<String>)> {
+fn differing(standings: &[EnvironmentState]) -> Vec<(Version, bool, Vec<String>)> {
     let mut all: BTreeMap<(Version, bool), Vec<String>> = BTreeMap::new();
     for standing in standings {
         for applied in standing.applied.values() {

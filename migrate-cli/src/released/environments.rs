@@ -7,11 +7,11 @@ use migrate_core::runner::AppliedStatus;
 use migrate_core::{CodeMigrations, Version};
 use migrate_review::config::DatabaseSource;
 
-use crate::context::{Context, Run};
+use crate::context::{Context, MigratorOptions};
 
 /// What is applied in one environment.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Standing {
+pub(crate) struct EnvironmentState {
     /// The environment.
     pub(crate) name: String,
     /// Why its ledger could not be read.
@@ -23,16 +23,16 @@ pub(crate) struct Standing {
 }
 
 /// Asks every environment with its own address; a managed database belongs only to the developer.
-pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -> Vec<Standing> {
+pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -> Vec<EnvironmentState> {
     let others = context.config.names().into_iter().filter_map(|name| context.other(&name).ok());
     let has_own = |other: &Context<'_>| {
         matches!(other.environment.database, DatabaseSource::Variable(_) | DatabaseSource::Url(_))
     };
     let asked = others.filter(has_own).map(async |other| match ask(&other, code).await {
-        Ok(applied) => Standing { name: other.name.clone(), unreachable: None, was_asked: true, applied },
+        Ok(applied) => EnvironmentState { name: other.name.clone(), unreachable: None, was_asked: true, applied },
         Err(why) => {
             let was_asked = other.environment.database.url().is_ok();
-            Standing { name: other.name.clone(), unreachable: Some(why), was_asked, applied: BTreeMap::new() }
+            EnvironmentState { name: other.name.clone(), unreachable: Some(why), was_asked, applied: BTreeMap::new() }
         }
     });
     futures_util::future::join_all(asked).await
@@ -48,7 +48,7 @@ async fn ask(context: &Context<'_>, code: &CodeMigrations) -> Result<BTreeMap<Ve
             _ => first.map_or_else(|| "it cannot be reached".to_owned(), |finding| finding.message.clone()),
         }
     };
-    let mut migrator = context.migrator(code.clone(), Run::reading()).await.map_err(why)?;
+    let mut migrator = context.migrator(code.clone(), MigratorOptions::reading()).await.map_err(why)?;
     let status = migrator.status().await.map_err(|error| why(error.into()));
     migrator.close().await;
     Ok(status?.applied.into_iter().map(|applied| (applied.version.clone(), applied)).collect())

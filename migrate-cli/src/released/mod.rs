@@ -15,17 +15,17 @@ use migrate_core::source::{Layout, Version, normalise};
 use migrate_core::{MigrationSet, Result as CoreResult};
 
 use crate::exit::{Failure, Result};
-use crate::git::{self, Base, Files, Found};
+use crate::git::{self, BaseBranch, BaseSearch, Files};
 
 pub(crate) use edited::edited;
-pub(crate) use environments::{Standing, environments};
+pub(crate) use environments::{EnvironmentState, environments};
 pub(crate) use order::{ahead, misplaced, stems_of, twice};
 
 /// The base branch with the files of its migrations folder.
 #[derive(Debug, Clone)]
-pub(crate) struct Released {
+pub(crate) struct ReleasedBranch {
     /// The branch.
-    pub(crate) base: Base,
+    pub(crate) base: BaseBranch,
     /// The files at the commit where this branch began.
     pub(crate) fork: Files,
     /// The files at its newest commit.
@@ -34,7 +34,7 @@ pub(crate) struct Released {
     set: OnceLock<(Layout, MigrationSet)>,
 }
 
-impl Released {
+impl ReleasedBranch {
     /// Finds the base and reads its files; the inner `Err` says why there is nothing to compare with.
     pub(crate) fn find(
         folder: &Path,
@@ -44,8 +44,8 @@ impl Released {
         // A folder that does not exist yet is in the checkout of its parent.
         let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
         let base = match git::find(there, named, configured)? {
-            Found::Base(base) => base,
-            Found::Nothing(why) => return Ok(Err(why)),
+            BaseSearch::Base(base) => base,
+            BaseSearch::Nothing(why) => return Ok(Err(why)),
         };
         let read = |commit: &str| if there == folder { git::files(folder, commit) } else { Some(Files::new()) };
         let fork = read(&base.fork);

@@ -8,12 +8,12 @@ use migrate_base::finding::{Finding, Place, Severity};
 use migrate_core::source::Layout;
 use migrate_core::{MigrationSet, Version};
 
-use super::Released;
+use super::ReleasedBranch;
 use crate::files::is_ahead;
 
 /// The new migrations that are older than the newest one on the base branch, or that share a version with another one.
 pub(crate) fn misplaced(
-    released: &Released,
+    released: &ReleasedBranch,
     set: &MigrationSet,
     new: &BTreeSet<Version>,
     layout: Layout,
@@ -69,7 +69,7 @@ pub(crate) fn ahead(set: &MigrationSet, latest: &Version) -> Vec<Finding> {
 }
 
 /// Explains a version that two migrations share: which of them is new, and which one is on the base branch.
-pub(crate) fn twice(released: &Released, folder: &Path, findings: Vec<Finding>) -> Vec<Finding> {
+pub(crate) fn twice(released: &ReleasedBranch, folder: &Path, findings: Vec<Finding>) -> Vec<Finding> {
     let mut stems: BTreeMap<Version, BTreeSet<String>> = BTreeMap::new();
     for (version, words) in stems_of(folder) {
         stems.entry(version).or_default().insert(words);

@@ -9,12 +9,12 @@ use std::path::Path;
 
 use migrate_base::finding::{Finding, Severity};
 
-use super::{Report, place};
+use super::{CiReport, place};
 use crate::invocation::spoken_finding;
 use crate::output::clean;
 
 /// A command for each finding, one per line.
-pub(crate) fn commands(report: &Report) -> String {
+pub(crate) fn commands(report: &CiReport) -> String {
     report.findings().map(|finding| command(finding) + "\n").collect()
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Check, Column, Held, Judged, Ordered, Report, Table};
+use super::{CheckResult, CiReport, DiagramColumn, DiagramTable, MigrationOrder, MigrationResult, StrongestLock};
 use crate::output::FindingJson;
 use crate::output::style::milliseconds;
 use crate::shared_json::RestsJson;
@@ -12,16 +12,16 @@ use crate::shared_json::RestsJson;
 pub(crate) struct CiJson {
     base: Option<String>,
     failed: bool,
-    checks: Vec<CheckJson>,
-    migrations: Vec<JudgedJson>,
-    orders: Vec<OrderedJson>,
+    checks: Vec<CiCheckJson>,
+    migrations: Vec<MigrationResultJson>,
+    orders: Vec<MigrationOrderJson>,
     difference: Vec<String>,
     tables: Vec<TableJson>,
     milliseconds: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct CheckJson {
+struct CiCheckJson {
     name: &'static str,
     summary: String,
     skipped: Option<String>,
@@ -31,7 +31,7 @@ struct CheckJson {
 }
 
 #[derive(Debug, Serialize)]
-struct JudgedJson {
+struct MigrationResultJson {
     version: String,
     name: String,
     applied: &'static str,
@@ -39,21 +39,21 @@ struct JudgedJson {
     reapplied: &'static str,
     data: &'static str,
     rests: RestsJson,
-    lock: Option<HeldJson>,
-    lock_down: Option<HeldJson>,
+    lock: Option<StrongestLockJson>,
+    lock_down: Option<StrongestLockJson>,
     rewritten: Vec<String>,
     milliseconds: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct OrderedJson {
+struct MigrationOrderJson {
     version: String,
     name: String,
     verdict: &'static str,
 }
 
 #[derive(Debug, Serialize)]
-struct HeldJson {
+struct StrongestLockJson {
     mode: &'static str,
     table: String,
 }
@@ -81,21 +81,21 @@ struct ReferenceJson {
     columns: String,
 }
 
-impl From<&Ordered> for OrderedJson {
-    fn from(ordered: &Ordered) -> Self {
-        let Ordered { version, name, order } = ordered;
+impl From<&MigrationOrder> for MigrationOrderJson {
+    fn from(ordered: &MigrationOrder) -> Self {
+        let MigrationOrder { version, name, order } = ordered;
         Self { version: version.to_string(), name: name.clone(), verdict: order.as_str() }
     }
 }
 
-impl From<&Report> for CiJson {
-    fn from(report: &Report) -> Self {
+impl From<&CiReport> for CiJson {
+    fn from(report: &CiReport) -> Self {
         Self {
             base: report.base.clone(),
             failed: report.failed(),
-            checks: report.checks.iter().map(CheckJson::from).collect(),
-            migrations: report.migrations.iter().map(JudgedJson::from).collect(),
-            orders: report.orders.iter().map(OrderedJson::from).collect(),
+            checks: report.checks.iter().map(CiCheckJson::from).collect(),
+            migrations: report.migrations.iter().map(MigrationResultJson::from).collect(),
+            orders: report.orders.iter().map(MigrationOrderJson::from).collect(),
             difference: report.difference.clone(),
             tables: report.tables.iter().map(TableJson::from).collect(),
             milliseconds: milliseconds(report.elapsed),
@@ -103,8 +103,8 @@ impl From<&Report> for CiJson {
     }
 }
 
-impl From<&Check> for CheckJson {
-    fn from(check: &Check) -> Self {
+impl From<&CheckResult> for CiCheckJson {
+    fn from(check: &CheckResult) -> Self {
         Self {
             name: check.name,
             summary: check.summary.clone(),
@@ -116,9 +116,9 @@ impl From<&Check> for CheckJson {
     }
 }
 
-impl From<&Judged> for JudgedJson {
-    fn from(judged: &Judged) -> Self {
-        let held = |held: &Held| HeldJson { mode: held.mode.as_str(), table: held.table.clone() };
+impl From<&MigrationResult> for MigrationResultJson {
+    fn from(judged: &MigrationResult) -> Self {
+        let held = |held: &StrongestLock| StrongestLockJson { mode: held.mode.as_str(), table: held.table.clone() };
         Self {
             version: judged.version.to_string(),
             name: judged.name.clone(),
@@ -135,9 +135,9 @@ impl From<&Judged> for JudgedJson {
     }
 }
 
-impl From<&Table> for TableJson {
-    fn from(table: &Table) -> Self {
-        let column = |column: &Column| ColumnJson {
+impl From<&DiagramTable> for TableJson {
+    fn from(table: &DiagramTable) -> Self {
+        let column = |column: &DiagramColumn| ColumnJson {
             name: column.name.clone(),
             kind: column.kind.clone(),
             key: column.is_key,
@@ -157,12 +157,12 @@ impl From<&Table> for TableJson {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::Document;
+    use crate::output::DocumentJson;
     use crate::report::sample;
 
     #[test]
     fn the_sample() {
-        let document = Document::new("ci", "development", CiJson::from(&sample::report()));
+        let document = DocumentJson::new("ci", "development", CiJson::from(&sample::report()));
         sample::check("report.json", serde_json::to_string_pretty(&document).unwrap());
     }
 }

@@ -13,14 +13,14 @@ use migrate_base::finding::{Finding, Severity};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::{Check, Judged, Mark, Report, place};
+use super::{CheckResult, CiReport, MigrationResult, ResultMark, place};
 use crate::output::{self, clean};
 
 /// The checks with a test case for each new migration.
 const ONE_BY_ONE: [&str; 3] = ["lint", "locks", "proof"];
 
 /// A test case.
-struct Case<'a> {
+struct JunitCase<'a> {
     name: String,
     elapsed: Duration,
     skipped: Option<&'a str>,
@@ -34,10 +34,10 @@ struct Case<'a> {
 /// # Errors
 ///
 /// None occur, because it is written in memory, but the XML writer returns a result.
-pub(crate) fn render(report: &Report) -> io::Result<String> {
+pub(crate) fn render(report: &CiReport) -> io::Result<String> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let suites: Vec<(&Check, Vec<Case<'_>>)> =
+    let suites: Vec<(&CheckResult, Vec<JunitCase<'_>>)> =
         report.checks.iter().map(|check| (check, cases(report, check))).collect();
     let all = || suites.iter().flat_map(|(_, cases)| cases);
     let element = writer.create_element("testsuites").with_attribute(("name", "roundtrip"));
@@ -48,8 +48,8 @@ pub(crate) fn render(report: &Report) -> io::Result<String> {
     String::from_utf8(writer.into_inner()).map_err(io::Error::other)
 }
 
-fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
-    let own = |findings| Case {
+fn cases<'a>(report: &'a CiReport, check: &'a CheckResult) -> Vec<JunitCase<'a>> {
+    let own = |findings| JunitCase {
         name: check.name.to_owned(),
         elapsed: check.elapsed,
         skipped: check.skipped.as_deref(),
@@ -60,20 +60,20 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
         return vec![own(check.findings.iter().collect())];
     }
     // After the first up script that fails, nothing can be observed or proven.
-    let failed = report.migrations.iter().position(|judged| judged.applied == Mark::No);
+    let failed = report.migrations.iter().position(|judged| judged.applied == ResultMark::No);
     let is_skipped = |at: usize| match check.name {
         "proof" => failed.is_some_and(|failed| at > failed),
         "locks" => failed.is_some_and(|failed| at >= failed),
         _ => false,
     };
-    let case = |(at, judged): (usize, &'a Judged)| Case {
+    let case = |(at, judged): (usize, &'a MigrationResult)| JunitCase {
         name: judged.title(),
         elapsed: if check.name == "proof" { judged.elapsed } else { Duration::ZERO },
         skipped: is_skipped(at).then_some("its own up script or an earlier one fails"),
         seen: seen(check, judged),
         findings: check.findings.iter().filter(|finding| belongs(finding, judged)).collect(),
     };
-    let mut cases: Vec<Case<'_>> = report.migrations.iter().enumerate().map(case).collect();
+    let mut cases: Vec<JunitCase<'_>> = report.migrations.iter().enumerate().map(case).collect();
     let others = |finding: &&Finding| !report.migrations.iter().any(|judged| belongs(finding, judged));
     let others: Vec<&Finding> = check.findings.iter().filter(others).collect();
     if !others.is_empty() {
@@ -83,25 +83,25 @@ fn cases<'a>(report: &'a Report, check: &'a Check) -> Vec<Case<'a>> {
 }
 
 /// The verdict of the data law, and on how many tables it is based.
-fn seen(check: &Check, judged: &Judged) -> Option<String> {
+fn seen(check: &CheckResult, judged: &MigrationResult) -> Option<String> {
     let rested = judged.rested();
     let word = match judged.data {
-        Mark::Yes => "holds",
-        Mark::No => "is broken",
-        Mark::Declared => "is declared not to hold",
-        Mark::Unknown => return None,
+        ResultMark::Yes => "holds",
+        ResultMark::No => "is broken",
+        ResultMark::Declared => "is declared not to hold",
+        ResultMark::Unknown => return None,
     };
     (check.name == "proof" && !rested.is_empty()).then(|| format!("data {word}{rested}"))
 }
 
 /// Whether a finding is about one of the files of a migration: `<title>.up.sql`, or a folder of that name.
-fn belongs(finding: &Finding, judged: &Judged) -> bool {
+fn belongs(finding: &Finding, judged: &MigrationResult) -> bool {
     let title = judged.title();
     let is_named = |part: &str| part.strip_prefix(&title).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     finding.place.as_ref().is_some_and(|place| place::path(place).split('/').any(is_named))
 }
 
-fn suite(writer: &mut Writer<Vec<u8>>, check: &Check, cases: &[Case<'_>]) -> io::Result<()> {
+fn suite(writer: &mut Writer<Vec<u8>>, check: &CheckResult, cases: &[JunitCase<'_>]) -> io::Result<()> {
     let element = writer.create_element("testsuite").with_attribute(("name", check.name));
     let element = element.with_attributes(counts(cases.iter()));
     element
@@ -110,7 +110,7 @@ fn suite(writer: &mut Writer<Vec<u8>>, check: &Check, cases: &[Case<'_>]) -> io:
     Ok(())
 }
 
-fn case(writer: &mut Writer<Vec<u8>>, check: &Check, case: &Case<'_>) -> io::Result<()> {
+fn case(writer: &mut Writer<Vec<u8>>, check: &CheckResult, case: &JunitCase<'_>) -> io::Result<()> {
     let classname = format!("roundtrip.{}", check.name);
     let time = seconds(case.elapsed);
     let mut element = writer.create_element("testcase").with_attributes([
@@ -154,7 +154,7 @@ fn failure(writer: &mut Writer<Vec<u8>>, first: &Finding, errors: &[&Finding]) -
     Ok(())
 }
 
-fn counts<'a>(cases: impl Iterator<Item = &'a Case<'a>>) -> [(&'static str, Cow<'static, str>); 4] {
+fn counts<'a>(cases: impl Iterator<Item = &'a JunitCase<'a>>) -> [(&'static str, Cow<'static, str>); 4] {
     let (mut tests, mut failures, mut skipped) = (0, 0, 0);
     for case in cases {
         let failed = case.findings.iter().any(|finding| finding.severity == Severity::Error);

@@ -5,7 +5,7 @@
 use migrate_base::finding::Finding;
 
 use super::escape::{code, fence, prose};
-use super::{Check, Held, Judged, Mark, Outcome, Report, mermaid, place};
+use super::{CheckOutcome, CheckResult, CiReport, MigrationResult, ResultMark, StrongestLock, mermaid, place};
 use crate::output::style;
 
 /// The limit of GitHub, minus some room for what another step has already written to the summary.
@@ -15,12 +15,12 @@ const LIMIT: usize = 1024 * 1024 - 64 * 1024;
 const DIAGRAM: usize = 50_000;
 
 /// The whole report.
-pub(crate) fn render(report: &Report) -> String {
+pub(crate) fn render(report: &CiReport) -> String {
     within(report, LIMIT)
 }
 
-fn within(report: &Report, limit: usize) -> String {
-    let mut page = Page { text: String::new(), limit: limit.saturating_sub(200), left_out: 0 };
+fn within(report: &CiReport, limit: usize) -> String {
+    let mut page = MarkdownPage { text: String::new(), limit: limit.saturating_sub(200), left_out: 0 };
     verdict(&mut page, report);
     migrations(&mut page, report);
     checks(&mut page, report);
@@ -33,13 +33,13 @@ fn within(report: &Report, limit: usize) -> String {
 }
 
 /// A text that grows up to a limit.
-struct Page {
+struct MarkdownPage {
     text: String,
     limit: usize,
     left_out: usize,
 }
 
-impl Page {
+impl MarkdownPage {
     /// Adds a part, unless it or an earlier part does not fit: half a table is better than rows without a
     /// head.
     fn add(&mut self, part: impl AsRef<str>) {
@@ -71,14 +71,14 @@ impl Page {
     }
 }
 
-fn verdict(page: &mut Page, report: &Report) {
+fn verdict(page: &mut MarkdownPage, report: &CiReport) {
     let word = if report.failed() { "failed" } else { "passed" };
     let against = report.base.as_ref().map(|base| format!(" against {}", prose(base))).unwrap_or_default();
     let time = style::time(report.elapsed);
     page.add(format!("## Migration check {word}\n\n{}{against}, in {time}.\n", report.counts()));
 }
 
-fn migrations(page: &mut Page, report: &Report) {
+fn migrations(page: &mut MarkdownPage, report: &CiReport) {
     if report.migrations.is_empty() {
         return;
     }
@@ -99,9 +99,9 @@ fn migrations(page: &mut Page, report: &Report) {
     }
 }
 
-fn cells(judged: &Judged) -> [String; 9] {
-    let held = |held: Option<&Held>| match held {
-        Some(Held { mode, table }) => format!("{mode} on {}", code(table)),
+fn cells(judged: &MigrationResult) -> [String; 9] {
+    let held = |held: Option<&StrongestLock>| match held {
+        Some(StrongestLock { mode, table }) => format!("{mode} on {}", code(table)),
         None => "none".to_owned(),
     };
     let rewritten: Vec<String> = judged.rewritten.iter().map(|table| code(table)).collect();
@@ -118,27 +118,27 @@ fn cells(judged: &Judged) -> [String; 9] {
     ]
 }
 
-fn mark(mark: Mark) -> String {
+fn mark(mark: ResultMark) -> String {
     match mark {
-        Mark::No => "**NO**".to_owned(),
-        Mark::Unknown => "not checked".to_owned(),
+        ResultMark::No => "**NO**".to_owned(),
+        ResultMark::Unknown => "not checked".to_owned(),
         mark => mark.as_str().to_owned(),
     }
 }
 
-fn checks(page: &mut Page, report: &Report) {
+fn checks(page: &mut MarkdownPage, report: &CiReport) {
     page.head("Checks", &["Check", "Result", "Summary", "Time"]);
     for check in &report.checks {
         let (word, time) = match check.outcome() {
-            Outcome::Failed => ("**failed**".to_owned(), style::time(check.elapsed)),
-            Outcome::Skipped => ("skipped".to_owned(), String::new()),
+            CheckOutcome::Failed => ("**failed**".to_owned(), style::time(check.elapsed)),
+            CheckOutcome::Skipped => ("skipped".to_owned(), String::new()),
             outcome => (outcome.as_str().to_owned(), style::time(check.elapsed)),
         };
         page.row(&[check.name.to_owned(), word, prose(check.told()), time]);
     }
 }
 
-fn findings(page: &mut Page, check: &Check) {
+fn findings(page: &mut MarkdownPage, check: &CheckResult) {
     page.add(format!("\n### Findings of {}\n\n", check.name));
     for finding in &check.findings {
         page.add(item(finding));
@@ -164,13 +164,13 @@ fn item(finding: &Finding) -> String {
     item
 }
 
-fn difference(page: &mut Page, report: &Report) {
+fn difference(page: &mut MarkdownPage, report: &CiReport) {
     if !report.difference.is_empty() {
         page.add(format!("\n### Schema changes\n\n{}", fence("diff", &report.difference)));
     }
 }
 
-fn diagram(page: &mut Page, report: &Report) {
+fn diagram(page: &mut MarkdownPage, report: &CiReport) {
     if report.tables.is_empty() {
         return;
     }

@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Column, Fate, Table};
+use super::{DiagramColumn, DiagramFate, DiagramTable};
 use crate::output::clean::is_hidden;
 
 /// The diagram; names that would look the same are numbered.
-pub(crate) fn render(tables: &[Table]) -> String {
+pub(crate) fn render(tables: &[DiagramTable]) -> String {
     let names = names(tables);
     let name = |table: &str| names.get(table).map_or("", String::as_str);
     let mut text = "erDiagram\n".to_owned();
@@ -31,8 +31,8 @@ pub(crate) fn render(tables: &[Table]) -> String {
 }
 
 /// The unique name of each table in the diagram, with its fate.
-fn names(tables: &[Table]) -> BTreeMap<&str, String> {
-    let fates: BTreeMap<&str, Fate> = tables.iter().map(|table| (table.name.as_str(), table.fate)).collect();
+fn names(tables: &[DiagramTable]) -> BTreeMap<&str, String> {
+    let fates: BTreeMap<&str, DiagramFate> = tables.iter().map(|table| (table.name.as_str(), table.fate)).collect();
     let others = tables.iter().flat_map(|table| &table.references).map(|(other, _)| other.as_str());
     let mut taken = BTreeSet::new();
     let mut names = BTreeMap::new();
@@ -40,7 +40,7 @@ fn names(tables: &[Table]) -> BTreeMap<&str, String> {
         if names.contains_key(table) {
             continue;
         }
-        let fate = fates.get(table).filter(|fate| **fate != Fate::Same);
+        let fate = fates.get(table).filter(|fate| **fate != DiagramFate::Same);
         let fate = fate.map(|fate| format!(" ({})", fate.as_str())).unwrap_or_default();
         let plain = quoted(table);
         let numbered = |number: usize| if number == 1 { plain.clone() } else { format!("{plain} no. {number}") };
@@ -53,7 +53,7 @@ fn names(tables: &[Table]) -> BTreeMap<&str, String> {
 }
 
 /// `bigint id PK "added"`.
-fn attribute(table: &Table, column: &Column) -> String {
+fn attribute(table: &DiagramTable, column: &DiagramColumn) -> String {
     let (kind, name) = (word(&column.kind), word(&column.name));
     let is_foreign =
         table.references.iter().any(|(_, columns)| columns.split(',').any(|one| one.trim() == column.name));
@@ -63,7 +63,7 @@ fn attribute(table: &Table, column: &Column) -> String {
         (false, false) => "",
     };
     let true_name = (name != column.name).then(|| quoted(&column.name));
-    let fate = (column.fate != Fate::Same).then(|| column.fate.as_str().to_owned());
+    let fate = (column.fate != DiagramFate::Same).then(|| column.fate.as_str().to_owned());
     let comment: Vec<String> = [fate, true_name].into_iter().flatten().collect();
     let comment = if comment.is_empty() { String::new() } else { format!(" \"{}\"", comment.join(": ")) };
     format!("{kind} {name}{key}{comment}")
@@ -109,8 +109,12 @@ mod tests {
 
     #[test]
     fn names_that_look_alike_are_told_apart() {
-        let table =
-            |name: &str| Table { name: name.to_owned(), fate: Fate::Added, columns: vec![], references: vec![] };
+        let table = |name: &str| DiagramTable {
+            name: name.to_owned(),
+            fate: DiagramFate::Added,
+            columns: vec![],
+            references: vec![],
+        };
         let text = render(&[table("a\"b"), table("a%b"), table("")]);
         assert_eq!(text.matches("\"a_b (added)\" {").count(), 1);
         assert_eq!(text.matches("\"a_b no. 2 (added)\" {").count(), 1);
@@ -148,15 +152,22 @@ mod tests {
         }
     }
 
-    fn any_table() -> impl Strategy<Value = Table> {
+    fn any_table() -> impl Strategy<Value = DiagramTable> {
         let name = || prop_oneof![any::<String>(), "[pfu]k[\\[\\]()%]{0,2}", "[a-z \"%{}#;`]{0,6}"];
-        let fate = || prop_oneof![Just(Fate::Same), Just(Fate::Added), Just(Fate::Dropped), Just(Fate::Changed)];
+        let fate = || {
+            prop_oneof![
+                Just(DiagramFate::Same),
+                Just(DiagramFate::Added),
+                Just(DiagramFate::Dropped),
+                Just(DiagramFate::Changed)
+            ]
+        };
         let column = (name(), name(), any::<bool>(), fate());
-        let column = column.prop_map(|(name, kind, is_key, fate)| Column { name, kind, is_key, fate });
+        let column = column.prop_map(|(name, kind, is_key, fate)| DiagramColumn { name, kind, is_key, fate });
         let columns = proptest::collection::vec(column, 0..3);
         let references = proptest::collection::vec((name(), name()), 0..2);
         let table = (name(), fate(), columns, references);
-        table.prop_map(|(name, fate, columns, references)| Table { name, fate, columns, references })
+        table.prop_map(|(name, fate, columns, references)| DiagramTable { name, fate, columns, references })
     }
 
     proptest! {

@@ -20,35 +20,35 @@ use std::time::Duration;
 use migrate_base::finding::{Finding, Severity};
 use migrate_base::lock_mode::LockMode;
 use migrate_core::Version;
-use migrate_review::consumer::Order;
-use migrate_test::proof::Rests;
+use migrate_review::consumer::SafeOrder;
+use migrate_test::proof::ProofBasis;
 
 use crate::output::style;
 
 /// The results of all checks.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Report {
+pub(crate) struct CiReport {
     /// The base of the comparison: `origin/main at 1a2b3c4`; `None` if there is no base branch.
     pub(crate) base: Option<String>,
     /// The checks, in the order of the report.
-    pub(crate) checks: Vec<Check>,
+    pub(crate) checks: Vec<CheckResult>,
     /// The number of new migrations.
     pub(crate) new: usize,
     /// The result for each new migration, the oldest first, if it was checked.
-    pub(crate) migrations: Vec<Judged>,
+    pub(crate) migrations: Vec<MigrationResult>,
     /// In which order each of them and the code of consumers can be deployed, if there are consumers.
-    pub(crate) orders: Vec<Ordered>,
+    pub(crate) orders: Vec<MigrationOrder>,
     /// The changes of the schema, one sentence each.
     pub(crate) difference: Vec<String>,
     /// The changed tables.
-    pub(crate) tables: Vec<Table>,
+    pub(crate) tables: Vec<DiagramTable>,
     /// How long all checks took.
     pub(crate) elapsed: Duration,
 }
 
 /// The result of one check.
 #[derive(Debug, Clone)]
-pub(crate) struct Check {
+pub(crate) struct CheckResult {
     /// Its name, which never changes: `files`, `edited`, `lint`, `locks`, `proof`, `released`, `role`, `consumers`.
     pub(crate) name: &'static str,
     /// A summary in a few words: `9 migrations`.
@@ -65,25 +65,25 @@ pub(crate) struct Check {
 
 /// The result for one new migration on the shadow database.
 #[derive(Debug, Clone)]
-pub(crate) struct Judged {
+pub(crate) struct MigrationResult {
     /// Its version.
     pub(crate) version: Version,
     /// Its name.
     pub(crate) name: String,
     /// Whether it applies.
-    pub(crate) applied: Mark,
+    pub(crate) applied: ResultMark,
     /// Whether rolling it back leaves the schema as it was.
-    pub(crate) rolled_back: Mark,
+    pub(crate) rolled_back: ResultMark,
     /// Whether it can be reapplied.
-    pub(crate) reapplied: Mark,
+    pub(crate) reapplied: ResultMark,
     /// Whether the rows are still there afterwards.
-    pub(crate) data: Mark,
+    pub(crate) data: ResultMark,
     /// The evidence for that: how many tables had rows.
-    pub(crate) rests: Rests,
+    pub(crate) rests: ProofBasis,
     /// The strongest lock of the up script on a table that existed before.
-    pub(crate) lock: Option<Held>,
+    pub(crate) lock: Option<StrongestLock>,
     /// The same for the down script.
-    pub(crate) lock_down: Option<Held>,
+    pub(crate) lock_down: Option<StrongestLock>,
     /// The tables that existed before and are rewritten.
     pub(crate) rewritten: Vec<String>,
     /// How long the up script took on the shadow database.
@@ -92,18 +92,18 @@ pub(crate) struct Judged {
 
 /// In which order a new migration and the code of consumers can be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ordered {
+pub(crate) struct MigrationOrder {
     /// Its version.
     pub(crate) version: Version,
     /// Its name.
     pub(crate) name: String,
     /// The verdict.
-    pub(crate) order: Order,
+    pub(crate) order: SafeOrder,
 }
 
 /// How something ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum ResultMark {
     /// It succeeded.
     Yes,
     /// It failed.
@@ -116,7 +116,7 @@ pub(crate) enum Mark {
 
 /// An observed lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held {
+pub(crate) struct StrongestLock {
     /// The lock.
     pub(crate) mode: LockMode,
     /// The table: `public.orders`.
@@ -125,20 +125,20 @@ pub(crate) struct Held {
 
 /// A table in a diagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Table {
+pub(crate) struct DiagramTable {
     /// Its name: `public.orders`.
     pub(crate) name: String,
     /// What happens to it.
-    pub(crate) fate: Fate,
+    pub(crate) fate: DiagramFate,
     /// Its columns, in their order.
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<DiagramColumn>,
     /// The tables that its foreign keys reference, each with the columns of the key.
     pub(crate) references: Vec<(String, String)>,
 }
 
 /// A column in a diagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
+pub(crate) struct DiagramColumn {
     /// Its name.
     pub(crate) name: String,
     /// Its type.
@@ -146,12 +146,12 @@ pub(crate) struct Column {
     /// Whether it is a part of the primary key.
     pub(crate) is_key: bool,
     /// What happens to it.
-    pub(crate) fate: Fate,
+    pub(crate) fate: DiagramFate,
 }
 
 /// What happens to a part of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum DiagramFate {
     /// It is unchanged.
     Same,
     /// It is added.
@@ -164,7 +164,7 @@ pub(crate) enum Fate {
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum CheckOutcome {
     /// Nothing has to be fixed.
     Passed,
     /// Something is probably wrong, but does not prevent a merge.
@@ -175,7 +175,7 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// The word for it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -187,20 +187,20 @@ impl Outcome {
     }
 }
 
-impl Check {
+impl CheckResult {
     /// Whether something was found that prevents a merge.
     pub(crate) fn failed(&self) -> bool {
         self.lost || self.findings.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     /// How the check ended. Findings count even if the rest was skipped.
-    pub(crate) fn outcome(&self) -> Outcome {
+    pub(crate) fn outcome(&self) -> CheckOutcome {
         match self.findings.iter().map(|finding| finding.severity).max() {
-            _ if self.lost => Outcome::Failed,
-            Some(Severity::Error) => Outcome::Failed,
-            Some(Severity::Warning) => Outcome::Warned,
-            _ if self.skipped.is_some() => Outcome::Skipped,
-            _ => Outcome::Passed,
+            _ if self.lost => CheckOutcome::Failed,
+            Some(Severity::Error) => CheckOutcome::Failed,
+            Some(Severity::Warning) => CheckOutcome::Warned,
+            _ if self.skipped.is_some() => CheckOutcome::Skipped,
+            _ => CheckOutcome::Passed,
         }
     }
 
@@ -210,7 +210,7 @@ impl Check {
     }
 }
 
-impl Judged {
+impl MigrationResult {
     /// The name of its files without the extension: `20250217143000_create_orders_table`.
     pub(crate) fn title(&self) -> String {
         format!("{}_{}", self.version, self.name)
@@ -218,12 +218,12 @@ impl Judged {
 
     /// The evidence for the data law: `, 37 of 41 tables had rows`.
     pub(crate) fn rested(&self) -> String {
-        let words = self.rests.words().filter(|_| self.data != Mark::Unknown);
+        let words = self.rests.words().filter(|_| self.data != ResultMark::Unknown);
         words.map(|words| format!(", {words}")).unwrap_or_default()
     }
 }
 
-impl Mark {
+impl ResultMark {
     /// The word for it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -235,7 +235,7 @@ impl Mark {
     }
 }
 
-impl Fate {
+impl DiagramFate {
     /// The word for it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -247,10 +247,10 @@ impl Fate {
     }
 }
 
-impl Report {
+impl CiReport {
     /// Whether a merge is prevented.
     pub(crate) fn failed(&self) -> bool {
-        self.checks.iter().any(Check::failed)
+        self.checks.iter().any(CheckResult::failed)
     }
 
     /// Whether a check was not completed, so that its result is unknown.
@@ -271,7 +271,7 @@ impl Report {
         };
         let found: Vec<String> =
             [found(Severity::Error, "error"), found(Severity::Warning, "warning")].into_iter().flatten().collect();
-        let skipped = self.checks.iter().filter(|check| check.outcome() == Outcome::Skipped).count();
+        let skipped = self.checks.iter().filter(|check| check.outcome() == CheckOutcome::Skipped).count();
         let checks = style::count(self.checks.len() - skipped, "check");
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
         let migrations = style::count(self.new, "new migration");

@@ -4,11 +4,11 @@ use std::path::{Component, MAIN_SEPARATOR, Path, PathBuf};
 
 use migrate_base::finding::{Finding, Place};
 
-use super::Report;
+use super::CiReport;
 
 /// The part of a file that a finding is about; lines and columns are counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Region {
+pub(super) struct FileRegion {
     pub(super) line: usize,
     /// In characters.
     pub(super) column: usize,
@@ -18,9 +18,9 @@ pub(super) struct Region {
 }
 
 /// The part of the file; `None` for the whole file.
-pub(super) fn region(place: &Place) -> Option<Region> {
+pub(super) fn region(place: &Place) -> Option<FileRegion> {
     let ((line, column), (end_line, end_column)) = (place.line_column()?, place.end_line_column()?);
-    Some(Region { line, column, end_line, end_column })
+    Some(FileRegion { line, column, end_line, end_column })
 }
 
 /// The path of the file as it is written in a report.
@@ -36,7 +36,7 @@ pub(super) fn file_line(place: &Place) -> String {
     }
 }
 
-impl Report {
+impl CiReport {
     /// The same report with paths relative to the root of the repository.
     ///
     /// The paths of findings are relative to the current folder, as users type them. Both folders are absolute.
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_region_ends_behind_its_last_character() {
         let place = Place::within("a.sql", "ab\nüü x".into(), 3..8);
-        assert_eq!(region(&place), Some(Region { line: 2, column: 1, end_line: 2, end_column: 4 }));
+        assert_eq!(region(&place), Some(FileRegion { line: 2, column: 1, end_line: 2, end_column: 4 }));
         assert_eq!(region(&Place::file("a.sql")), None);
     }
 }

@@ -7,10 +7,13 @@ use std::time::Duration;
 use migrate_base::codes::Code;
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::lock_mode::LockMode;
-use migrate_review::consumer::Order;
-use migrate_test::proof::{Rests, WithoutRows};
+use migrate_review::consumer::SafeOrder;
+use migrate_test::proof::{ProofBasis, WithoutRows};
 
-use super::{Check, Column, Fate, Held, Judged, Mark, Ordered, Report, Table};
+use super::{
+    CheckResult, CiReport, DiagramColumn, DiagramFate, DiagramTable, MigrationOrder, MigrationResult, ResultMark,
+    StrongestLock,
+};
 
 const UP: &str = "\
 ALTER TABLE orders DROP COLUMN fax;
@@ -31,19 +34,19 @@ pub(super) fn check(name: &str, text: String) {
 }
 
 /// A report with one check that found this.
-pub(super) fn with(findings: Vec<Finding>) -> Report {
-    Report { checks: vec![looked("lint", "1 new migration", 3, findings)], ..Report::default() }
+pub(super) fn with(findings: Vec<Finding>) -> CiReport {
+    CiReport { checks: vec![looked("lint", "1 new migration", 3, findings)], ..CiReport::default() }
 }
 
-pub(super) fn report() -> Report {
-    Report {
+pub(super) fn report() -> CiReport {
+    CiReport {
         base: Some("origin/main at 1a2b3c4".to_owned()),
         checks: vec![
             looked("files", "11 migrations", 2, vec![]),
             looked("edited", "9 released migrations are as they were", 14, vec![]),
             looked("lint", "2 new migrations, 24 rules", 4, findings()),
             looked("proof", "2 new migrations, 5 laws", 1830, vec![lossy()]),
-            Check {
+            CheckResult {
                 skipped: Some("no environment is named in `[released]`".to_owned()),
                 ..looked("released", "", 0, vec![])
             },
@@ -62,8 +65,8 @@ pub(super) fn report() -> Report {
     }
 }
 
-fn looked(name: &'static str, summary: &str, ms: u64, findings: Vec<Finding>) -> Check {
-    Check {
+fn looked(name: &'static str, summary: &str, ms: u64, findings: Vec<Finding>) -> CheckResult {
+    CheckResult {
         name,
         summary: summary.to_owned(),
         skipped: None,
@@ -106,30 +109,30 @@ fn note() -> Finding {
     Finding::new(Code::new("superuser", Severity::Note), "roundtrip is a superuser; a deploy needs less")
 }
 
-fn migrations() -> Vec<Judged> {
-    let held = |mode, table: &str| Some(Held { mode, table: table.to_owned() });
+fn migrations() -> Vec<MigrationResult> {
+    let held = |mode, table: &str| Some(StrongestLock { mode, table: table.to_owned() });
     vec![
-        Judged {
+        MigrationResult {
             version: "20260301120000".parse().unwrap(),
             name: "drop_fax".to_owned(),
-            applied: Mark::Yes,
-            rolled_back: Mark::Yes,
-            reapplied: Mark::Yes,
-            data: Mark::No,
+            applied: ResultMark::Yes,
+            rolled_back: ResultMark::Yes,
+            reapplied: ResultMark::Yes,
+            data: ResultMark::No,
             rests: rests(41, 4),
             lock: held(LockMode::AccessExclusive, "public.orders"),
             lock_down: held(LockMode::AccessExclusive, "public.orders"),
             rewritten: vec!["public.orders".to_owned()],
             elapsed: Duration::from_micros(12_400),
         },
-        Judged {
+        MigrationResult {
             version: "20260302080000".parse().unwrap(),
             name: "create_parcels".to_owned(),
-            applied: Mark::Yes,
-            rolled_back: Mark::Declared,
-            reapplied: Mark::Unknown,
-            data: Mark::Unknown,
-            rests: Rests::default(),
+            applied: ResultMark::Yes,
+            rolled_back: ResultMark::Declared,
+            reapplied: ResultMark::Unknown,
+            data: ResultMark::Unknown,
+            rests: ProofBasis::default(),
             lock: held(LockMode::ShareRowExclusive, "public.orders"),
             lock_down: None,
             rewritten: vec![],
@@ -138,43 +141,43 @@ fn migrations() -> Vec<Judged> {
     ]
 }
 
-fn rests(tables: usize, without: usize) -> Rests {
+fn rests(tables: usize, without: usize) -> ProofBasis {
     let one =
         |n| WithoutRows { table: format!("public.part_{n}"), why: "violates check constraint \"code\"".to_owned() };
-    Rests { tables, without: (1..=without).map(one).collect(), ..Rests::default() }
+    ProofBasis { tables, without: (1..=without).map(one).collect(), ..ProofBasis::default() }
 }
 
-fn ordered(judged: Judged) -> Ordered {
-    Ordered { version: judged.version, name: judged.name, order: Order::DeployFirst }
+fn ordered(judged: MigrationResult) -> MigrationOrder {
+    MigrationOrder { version: judged.version, name: judged.name, order: SafeOrder::DeployFirst }
 }
 
-fn column(name: &str, kind: &str, is_key: bool, fate: Fate) -> Column {
-    Column { name: name.to_owned(), kind: kind.to_owned(), is_key, fate }
+fn column(name: &str, kind: &str, is_key: bool, fate: DiagramFate) -> DiagramColumn {
+    DiagramColumn { name: name.to_owned(), kind: kind.to_owned(), is_key, fate }
 }
 
-fn orders() -> Table {
-    Table {
+fn orders() -> DiagramTable {
+    DiagramTable {
         name: "public.orders".to_owned(),
-        fate: Fate::Changed,
+        fate: DiagramFate::Changed,
         columns: vec![
-            column("id", "bigint", true, Fate::Same),
-            column("placed_at", "timestamp with time zone", false, Fate::Same),
-            column("fax", "text", false, Fate::Dropped),
-            column("weird | name", "numeric(12,2)", false, Fate::Added),
+            column("id", "bigint", true, DiagramFate::Same),
+            column("placed_at", "timestamp with time zone", false, DiagramFate::Same),
+            column("fax", "text", false, DiagramFate::Dropped),
+            column("weird | name", "numeric(12,2)", false, DiagramFate::Added),
         ],
         references: vec![],
     }
 }
 
-fn parcels() -> Table {
-    Table {
+fn parcels() -> DiagramTable {
+    DiagramTable {
         name: "public.parcels".to_owned(),
-        fate: Fate::Added,
+        fate: DiagramFate::Added,
         columns: vec![
-            column("id", "uuid", true, Fate::Added),
-            column("order_id", "bigint", false, Fate::Added),
-            column("größe", "integer[]", false, Fate::Added),
-            column("pk", "\"char\"", false, Fate::Added),
+            column("id", "uuid", true, DiagramFate::Added),
+            column("order_id", "bigint", false, DiagramFate::Added),
+            column("größe", "integer[]", false, DiagramFate::Added),
+            column("pk", "\"char\"", false, DiagramFate::Added),
         ],
         references: vec![("public.orders".to_owned(), "order_id".to_owned())],
     }

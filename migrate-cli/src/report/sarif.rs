@@ -11,10 +11,10 @@ use migrate_core::source::Checksum;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use super::{Report, github, place};
+use super::{CiReport, github, place};
 
 /// Title and help of a code, if there are any.
-pub(crate) type Describe<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
+pub(crate) type CodeDescriber<'a> = &'a dyn Fn(&str) -> Option<(String, String)>;
 
 /// The base of the paths; the reader of the document knows where it is.
 const ROOT: &str = "%SRCROOT%";
@@ -24,87 +24,87 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.')
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Log {
+struct SarifLog {
     #[serde(rename = "$schema")]
     schema: &'static str,
     version: &'static str,
-    runs: [Run; 1],
+    runs: [SarifRun; 1],
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Run {
-    tool: Tool,
-    original_uri_base_ids: BTreeMap<&'static str, Base>,
+struct SarifRun {
+    tool: SarifTool,
+    original_uri_base_ids: BTreeMap<&'static str, SarifUriBase>,
     column_kind: &'static str,
-    results: Vec<Hit>,
+    results: Vec<SarifResult>,
 }
 
 #[derive(Serialize)]
-struct Tool {
-    driver: Driver,
+struct SarifTool {
+    driver: SarifDriver,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Driver {
+struct SarifDriver {
     name: &'static str,
     semantic_version: &'static str,
-    rules: Vec<Rule>,
+    rules: Vec<SarifRule>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Rule {
+struct SarifRule {
     id: &'static str,
-    short_description: Text,
+    short_description: SarifText,
     #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<Text>,
-    default_configuration: Configuration,
+    help: Option<SarifText>,
+    default_configuration: SarifConfiguration,
 }
 
 #[derive(Serialize)]
-struct Configuration {
+struct SarifConfiguration {
     level: &'static str,
 }
 
 #[derive(Serialize)]
-struct Text {
+struct SarifText {
     text: String,
 }
 
 #[derive(Serialize)]
-struct Base {
-    description: Text,
+struct SarifUriBase {
+    description: SarifText,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Hit {
+struct SarifResult {
     rule_id: &'static str,
     rule_index: usize,
     level: &'static str,
-    message: Text,
-    locations: [Location; 1],
+    message: SarifText,
+    locations: [SarifLocation; 1],
     partial_fingerprints: BTreeMap<&'static str, String>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Location {
-    physical_location: Physical,
+struct SarifLocation {
+    physical_location: SarifPhysicalLocation,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Physical {
-    artifact_location: Artifact,
-    region: Region,
+struct SarifPhysicalLocation {
+    artifact_location: SarifArtifactLocation,
+    region: SarifRegion,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Artifact {
+struct SarifArtifactLocation {
     uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     uri_base_id: Option<&'static str>,
@@ -112,7 +112,7 @@ struct Artifact {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Region {
+struct SarifRegion {
     start_line: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_column: Option<usize>,
@@ -128,7 +128,7 @@ struct Region {
 /// # Errors
 ///
 /// None occur with these structs, but the JSON writer returns a result.
-pub(crate) fn render(report: &Report, describe: Describe<'_>, home: &str) -> serde_json::Result<String> {
+pub(crate) fn render(report: &CiReport, describe: CodeDescriber<'_>, home: &str) -> serde_json::Result<String> {
     let mut worst: BTreeMap<&'static str, Severity> = BTreeMap::new();
     for finding in report.findings() {
         let severity = worst.entry(finding.code.as_str()).or_insert(finding.severity);
@@ -136,58 +136,60 @@ pub(crate) fn render(report: &Report, describe: Describe<'_>, home: &str) -> ser
     }
     let index: HashMap<&str, usize> = worst.keys().enumerate().map(|(index, code)| (*code, index)).collect();
     let mut seen = HashMap::new();
-    let hit = |finding: &Finding| Hit {
+    let hit = |finding: &Finding| SarifResult {
         rule_id: finding.code.as_str(),
         rule_index: index.get(finding.code.as_str()).copied().unwrap_or_default(),
         level: finding.severity.as_str(),
         // Readers turn whatever looks like a link into one: `array[1](2)`.
-        message: Text { text: github::told(finding).replace("](", "] (") },
+        message: SarifText { text: github::told(finding).replace("](", "] (") },
         locations: [location(finding.place.as_ref(), home)],
         partial_fingerprints: BTreeMap::from([("roundtripFinding/v1", fingerprint(finding, &mut seen))]),
     };
     let results = report.findings().map(hit).collect();
     let rules = worst.iter().map(|(code, severity)| rule(code, *severity, describe)).collect();
-    let root = Base { description: Text { text: "The root of the repository.".to_owned() } };
-    let run = Run {
-        tool: Tool { driver: Driver { name: "Roundtrip", semantic_version: env!("CARGO_PKG_VERSION"), rules } },
+    let root = SarifUriBase { description: SarifText { text: "The root of the repository.".to_owned() } };
+    let run = SarifRun {
+        tool: SarifTool {
+            driver: SarifDriver { name: "Roundtrip", semantic_version: env!("CARGO_PKG_VERSION"), rules },
+        },
         original_uri_base_ids: BTreeMap::from([(ROOT, root)]),
         column_kind: "unicodeCodePoints",
         results,
     };
-    serde_json::to_string_pretty(&Log {
+    serde_json::to_string_pretty(&SarifLog {
         schema: "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         version: "2.1.0",
         runs: [run],
     })
 }
 
-fn rule(id: &'static str, severity: Severity, describe: Describe<'_>) -> Rule {
+fn rule(id: &'static str, severity: Severity, describe: CodeDescriber<'_>) -> SarifRule {
     let (title, help) = match describe(id) {
-        Some((title, help)) => (title, Some(Text { text: help })),
+        Some((title, help)) => (title, Some(SarifText { text: help })),
         None => (id.replace('-', " "), None),
     };
-    let default_configuration = Configuration { level: severity.as_str() };
-    Rule { id, short_description: Text { text: title }, help, default_configuration }
+    let default_configuration = SarifConfiguration { level: severity.as_str() };
+    SarifRule { id, short_description: SarifText { text: title }, help, default_configuration }
 }
 
-fn location(place: Option<&Place>, home: &str) -> Location {
+fn location(place: Option<&Place>, home: &str) -> SarifLocation {
     let file = place.map_or_else(|| home.to_owned(), place::path);
     let region = match place.and_then(place::region) {
-        Some(region) => Region {
+        Some(region) => SarifRegion {
             start_line: region.line,
             start_column: Some(region.column),
             end_line: Some(region.end_line),
             end_column: Some(region.end_column),
         },
         // A whole file needs no region, but GitHub requires a line.
-        None => Region { start_line: 1, start_column: None, end_line: None, end_column: None },
+        None => SarifRegion { start_line: 1, start_column: None, end_line: None, end_column: None },
     };
     let path = utf8_percent_encode(&file, PATH).to_string();
     let artifact_location = match file.starts_with('/') {
-        true => Artifact { uri: format!("file://{path}"), uri_base_id: None },
-        false => Artifact { uri: path, uri_base_id: Some(ROOT) },
+        true => SarifArtifactLocation { uri: format!("file://{path}"), uri_base_id: None },
+        false => SarifArtifactLocation { uri: path, uri_base_id: Some(ROOT) },
     };
-    Location { physical_location: Physical { artifact_location, region } }
+    SarifLocation { physical_location: SarifPhysicalLocation { artifact_location, region } }
 }
 
 /// A fingerprint that stays the same when lines move or blanks change: the code, the file, and the words of the place,

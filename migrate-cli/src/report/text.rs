@@ -1,11 +1,11 @@
 //! A report for the terminal, in the style of the other commands. Colours are removed on output if they are not wanted.
 
-use super::{Held, Judged, Mark, Outcome, Report};
-use crate::output::style::{self, BAD, BOLD, DIM, GOOD, PLAIN, Style, WARN, paint};
-use crate::output::{self, Table};
+use super::{CheckOutcome, CiReport, MigrationResult, ResultMark, StrongestLock};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, MarkedStyle, PLAIN, WARN, paint};
+use crate::output::{self, TextTable};
 
 /// A line for each check, the findings, the results for the new migrations, and the summary.
-pub(crate) fn render(report: &Report) -> String {
+pub(crate) fn render(report: &CiReport) -> String {
     let mut lines = checks(report);
     for finding in report.findings() {
         lines.extend([String::new(), output::render(finding)]);
@@ -18,14 +18,14 @@ pub(crate) fn render(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn checks(report: &Report) -> Vec<String> {
-    let mut table = Table::default();
+fn checks(report: &CiReport) -> Vec<String> {
+    let mut table = TextTable::default();
     for check in &report.checks {
         let (style, told) = match check.outcome() {
-            Outcome::Passed => (GOOD, PLAIN),
-            Outcome::Warned => (WARN, PLAIN),
-            Outcome::Failed => (BAD, PLAIN),
-            Outcome::Skipped => (DIM, DIM),
+            CheckOutcome::Passed => (GOOD, PLAIN),
+            CheckOutcome::Warned => (WARN, PLAIN),
+            CheckOutcome::Failed => (BAD, PLAIN),
+            CheckOutcome::Skipped => (DIM, DIM),
         };
         let mut row = vec![
             (style, check.outcome().as_str().to_owned()),
@@ -33,7 +33,7 @@ fn checks(report: &Report) -> Vec<String> {
             // A reason may be a message of several lines, which would break the columns.
             (told, check.told().split_whitespace().collect::<Vec<_>>().join(" ")),
         ];
-        if check.outcome() != Outcome::Skipped {
+        if check.outcome() != CheckOutcome::Skipped {
             row.push((DIM, style::time(check.elapsed)));
         }
         table.row(row);
@@ -41,8 +41,8 @@ fn checks(report: &Report) -> Vec<String> {
     indented(&table)
 }
 
-fn migrations(migrations: &[Judged]) -> Vec<String> {
-    let mut table = Table::default();
+fn migrations(migrations: &[MigrationResult]) -> Vec<String> {
+    let mut table = TextTable::default();
     let head = ["", "", "applied", "rolled back", "reapplied", "data", "lock up", "lock down", "rewrites", "time"];
     table.row(head.map(|word| (DIM, word.to_owned())));
     for judged in migrations {
@@ -59,32 +59,32 @@ fn migrations(migrations: &[Judged]) -> Vec<String> {
     indented(&table)
 }
 
-fn mark(mark: Mark) -> (Style, String) {
+fn mark(mark: ResultMark) -> (MarkedStyle, String) {
     match mark {
-        Mark::Yes => (GOOD, "yes".to_owned()),
-        Mark::No => (BAD, "NO".to_owned()),
-        Mark::Declared => (WARN, "declared".to_owned()),
-        Mark::Unknown => (DIM, "-".to_owned()),
+        ResultMark::Yes => (GOOD, "yes".to_owned()),
+        ResultMark::No => (BAD, "NO".to_owned()),
+        ResultMark::Declared => (WARN, "declared".to_owned()),
+        ResultMark::Unknown => (DIM, "-".to_owned()),
     }
 }
 
-fn lock(held: Option<&Held>) -> (Style, String) {
+fn lock(held: Option<&StrongestLock>) -> (MarkedStyle, String) {
     match held {
         Some(held) => (PLAIN, format!("{} on {}", held.mode, held.table)),
         None => (DIM, "none".to_owned()),
     }
 }
 
-fn rewrites(tables: &[String]) -> (Style, String) {
+fn rewrites(tables: &[String]) -> (MarkedStyle, String) {
     if tables.is_empty() { (DIM, "none".to_owned()) } else { (WARN, tables.join(", ")) }
 }
 
-fn indented(table: &Table) -> Vec<String> {
+fn indented(table: &TextTable) -> Vec<String> {
     table.lines().into_iter().map(|line| format!("  {line}")).collect()
 }
 
 /// `7 checks passed, 3 new migrations against origin/main at 1a2b3c4, in 1.2 s`.
-fn closing(report: &Report) -> String {
+fn closing(report: &CiReport) -> String {
     let against = report.base.as_ref().map(|base| format!(" against {base}")).unwrap_or_default();
     let counts = paint(if report.failed() { BAD } else { BOLD }, report.counts());
     format!("{counts}{against}, in {}", style::time(report.elapsed))
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_good_is_short() {
-        let text = render(&Report { base: Some("main at 1a2b3c4".to_owned()), ..Report::default() });
+        let text = render(&CiReport { base: Some("main at 1a2b3c4".to_owned()), ..CiReport::default() });
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "\n0 checks passed, 0 new migrations against main at 1a2b3c4, in 0.0 ms");
     }

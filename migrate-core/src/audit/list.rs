@@ -1,6 +1,6 @@
 //! Lists the recorded commands, with those that our own runs executed.
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::error::Result;
 use migrate_base::ident::{QualifiedName, literal};
 
@@ -8,7 +8,7 @@ use super::table;
 
 /// A DDL command, and one object of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct DdlRecord {
     /// When it finished, in UTC, as RFC 3339.
     pub at: String,
     /// The transaction.
@@ -35,7 +35,7 @@ pub struct Record {
     pub migration: Option<String>,
 }
 
-impl Record {
+impl DdlRecord {
     /// Who executed it, and with which program: `role ann as owner, psql, from 10.0.0.7`.
     pub fn by(&self) -> String {
         let set_role = self.set_role.as_deref().map(|role| format!(" as {role}")).unwrap_or_default();
@@ -49,7 +49,7 @@ impl Record {
 
 /// Selects records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct DdlFilter {
     /// Only those about an object with this name, with or without its schema, or about a part of it.
     pub object: Option<String>,
     /// Only those since this time, as RFC 3339.
@@ -58,7 +58,7 @@ pub struct Filter {
     pub count: Option<usize>,
 }
 
-impl Filter {
+impl DdlFilter {
     /// The newest records, as many as are searched to find out who did something.
     pub fn recent() -> Self {
         Self { count: Some(20_000), ..Self::default() }
@@ -70,14 +70,14 @@ impl Filter {
 /// # Errors
 ///
 /// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses the query.
-pub async fn list(reader: &mut Reader, ledger: &QualifiedName, filter: &Filter) -> Result<Vec<Record>> {
+pub async fn list(reader: &mut ReadOnlySession, ledger: &QualifiedName, filter: &DdlFilter) -> Result<Vec<DdlRecord>> {
     let rows = reader.ask("read the audit", &query(ledger, filter)).await?;
     Ok(rows.into_iter().filter_map(record).collect())
 }
 
 /// A run of ours is recognized by its ledger row, which the same transaction wrote; a migration without a transaction
 /// by its program and role, between its start and its end.
-fn query(ledger: &QualifiedName, filter: &Filter) -> String {
+fn query(ledger: &QualifiedName, filter: &DdlFilter) -> String {
     let mut conditions = vec!["true".to_owned()];
     if let Some(object) = &filter.object {
         let name = literal(object);
@@ -105,14 +105,14 @@ fn query(ledger: &QualifiedName, filter: &Filter) -> String {
     )
 }
 
-fn record(row: Vec<Option<String>>) -> Option<Record> {
+fn record(row: Vec<Option<String>>) -> Option<DdlRecord> {
     let mut cells = row.into_iter();
     let mut next = move || cells.next().flatten();
     let (at, transaction, session_role) = (next()?, next()?.parse().ok()?, next()?);
     let (set_role, application, client) = (next(), next(), next());
     let (event, command) = (next()?, next()?);
     let (object_type, object, statement, migration) = (next(), next(), next(), next());
-    Some(Record {
+    Some(DdlRecord {
         at,
         transaction,
         session_role,

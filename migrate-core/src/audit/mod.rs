@@ -7,20 +7,20 @@
 mod list;
 
 use migrate_base::codes;
-use migrate_base::db::{Database, Failure, Session};
+use migrate_base::db::{Database, Session, SessionFailure};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, ident, literal};
 use migrate_base::template::fill;
 
-pub use list::{Filter, Record, list};
+pub use list::{DdlFilter, DdlRecord, list};
 
 /// The maximum length of a name before the server truncates it.
 const LONGEST: usize = 63;
 
 /// The state of the audit of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
+pub struct AuditState {
     /// Whether both event triggers exist and are enabled.
     pub on: bool,
     /// Whether the table with the records exists.
@@ -86,7 +86,7 @@ fn script(text: &str, ledger: &QualifiedName) -> String {
 /// # Errors
 ///
 /// [`ErrorKind::Connection`] when the server cannot be reached, or refuses the query.
-pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Recording> {
+pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<AuditState> {
     let names = TRIGGERS.map(|ending| literal(&trigger(ledger, ending))).join(", ");
     let table = literal(&table(ledger).to_string());
     let query = format!(
@@ -99,7 +99,7 @@ pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Re
     );
     let rows = database.ask("check whether the audit is on", &query).await?;
     let is = |at: usize| rows.first().and_then(|row| row.get(at)?.as_deref()) == Some("t");
-    Ok(Recording { on: is(0), has_records: is(1), readable: is(2) })
+    Ok(AuditState { on: is(0), has_records: is(1), readable: is(2) })
 }
 
 /// Starts the audit. If it is already on, its functions and triggers are replaced, and the records stay.
@@ -147,7 +147,7 @@ async fn change(database: &Database, application: &str, script: &str, doing: &st
     sent.map(drop).map_err(|failure| refused(failure, doing))
 }
 
-fn refused(failure: Failure, doing: &str) -> Error {
+fn refused(failure: SessionFailure, doing: &str) -> Error {
     let may_not = failure.is("42501");
     let code = if may_not { codes::AUDIT_REFUSED } else { codes::AUDIT_FAILED };
     let error = failure.explain(ErrorKind::Ledger, code, doing);

@@ -2,36 +2,36 @@
 
 use migrate_schema::{Id, Kind};
 
-use super::{Difference, What};
-use crate::audit::Record;
+use super::{DriftDifference, DriftKind};
+use crate::audit::DdlRecord;
 
 /// The command that caused a difference, if the audit shows it for certain: a command about the object itself, a
 /// command about its parent whose text mentions it, or a command that changed a name or privileges. Commands of
 /// migrations do not cause drift.
-pub fn who<'a>(difference: &Difference, records: &'a [Record]) -> Option<&'a Record> {
+pub fn who<'a>(difference: &DriftDifference, records: &'a [DdlRecord]) -> Option<&'a DdlRecord> {
     let id = &*difference.object;
     let (itself, holder) = (bare(&identity(id)), holder(id).map(|name| bare(&name)));
-    let says = |one: &Record, word: &str| one.statement.as_deref().is_some_and(|text| mentions(text, word));
-    let is_about = |one: &Record, name: &String| one.object.as_deref().is_some_and(|object| bare(object) == *name);
-    let about_holder = |one: &Record| holder.as_ref().is_some_and(|holder| is_about(one, holder));
-    let is_drop = |one: &Record| one.event == "sql_drop";
-    let moves = |one: &Record| {
+    let says = |one: &DdlRecord, word: &str| one.statement.as_deref().is_some_and(|text| mentions(text, word));
+    let is_about = |one: &DdlRecord, name: &String| one.object.as_deref().is_some_and(|object| bare(object) == *name);
+    let about_holder = |one: &DdlRecord| holder.as_ref().is_some_and(|holder| is_about(one, holder));
+    let is_drop = |one: &DdlRecord| one.event == "sql_drop";
+    let moves = |one: &DdlRecord| {
         one.command.starts_with("ALTER") && says(one, &id.name) && (says(one, "rename") || says(one, "schema"))
     };
-    let grants = |one: &Record| matches!(one.command.as_str(), "GRANT" | "REVOKE") && says(one, &id.name);
-    let adds = |one: &Record| one.statement.as_deref().is_some_and(|text| adds(text, &id.name));
+    let grants = |one: &DdlRecord| matches!(one.command.as_str(), "GRANT" | "REVOKE") && says(one, &id.name);
+    let adds = |one: &DdlRecord| one.statement.as_deref().is_some_and(|text| adds(text, &id.name));
     let of_grants = difference.sentences.iter().any(|sentence| sentence.contains(": grants "));
-    let fits = |one: &Record| match difference.what {
-        What::Extra => {
+    let fits = |one: &DdlRecord| match difference.what {
+        DriftKind::Extra => {
             let makes = is_about(one, &itself)
                 && !is_drop(one)
                 && !one.command.starts_with("ALTER")
                 && one.command != "COMMENT";
             makes || (about_holder(one) && adds(one)) || moves(one)
         }
-        What::Missing => (is_about(one, &itself) && is_drop(one)) || moves(one),
-        What::Changed if of_grants => grants(one),
-        What::Changed => {
+        DriftKind::Missing => (is_about(one, &itself) && is_drop(one)) || moves(one),
+        DriftKind::Changed if of_grants => grants(one),
+        DriftKind::Changed => {
             !is_drop(one) && (is_about(one, &itself) || (about_holder(one) && says(one, &id.name)) || moves(one))
         }
     };

@@ -5,25 +5,25 @@ use std::sync::Arc;
 
 use migrate_base::ident::plain;
 use migrate_base::sql::tokens;
-use migrate_schema::ddl::{Ddl, Hazard, Statement, in_two_steps};
-use migrate_schema::{Described, Id, Kind, Object, Schema};
+use migrate_schema::ddl::{Ddl, DdlStatement, Hazard, in_two_steps};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaDescription};
 
-use super::update::Update;
+use super::update::UpdateStatement;
 
 /// Inserts, before each statement after which a column rejects rows without a value, a statement that sets the value:
 /// the migrations' own (`own` are their statements that change rows), or the default of the column, which is then set
 /// first. An `UPDATE` is placed before anything that it reads is dropped, and skips rows that have a value. If no value
 /// is known, or an `UPDATE` cannot run twice, the statement gets a note that rows need a value.
-pub fn fill(ddl: &mut Ddl, before: &Described, after: &Schema, own: &[String]) {
-    let updates: Vec<Update<'_>> = own.iter().filter_map(|text| Update::of(text)).collect();
+pub fn fill(ddl: &mut Ddl, before: &SchemaDescription, after: &Schema, own: &[String]) {
+    let updates: Vec<UpdateStatement<'_>> = own.iter().filter_map(|text| UpdateStatement::of(text)).collect();
     let rest = std::mem::take(&mut ddl.statements).into();
-    let mut filling = Filling { before, after, done: Vec::new(), rest };
+    let mut filling = FillQueue { before, after, done: Vec::new(), rest };
     while let Some(statement) = filling.rest.pop_front() {
         let Some(column) = filling.refusing(&statement) else {
             filling.done.push(statement);
             continue;
         };
-        let own: Vec<&Update<'_>> = updates.iter().filter(|one| one.sets(&column.id)).collect();
+        let own: Vec<&UpdateStatement<'_>> = updates.iter().filter(|one| one.sets(&column.id)).collect();
         match own.is_empty() {
             true => filling.by_default(column, statement),
             false => filling.by_updates(column, statement, &own),
@@ -34,17 +34,17 @@ pub fn fill(ddl: &mut Ddl, before: &Described, after: &Schema, own: &[String]) {
 }
 
 /// A list of statements that is being processed.
-pub(super) struct Filling<'a> {
-    pub(super) before: &'a Described,
+pub(super) struct FillQueue<'a> {
+    pub(super) before: &'a SchemaDescription,
     pub(super) after: &'a Schema,
-    pub(super) done: Vec<Statement>,
-    rest: VecDeque<Statement>,
+    pub(super) done: Vec<DdlStatement>,
+    rest: VecDeque<DdlStatement>,
 }
 
-impl<'a> Filling<'a> {
+impl<'a> FillQueue<'a> {
     /// The column that rejects rows without a value from this statement on, if its table existed before and its rows
     /// may lack the value.
-    fn refusing(&self, statement: &Statement) -> Option<&'a Arc<Object>> {
+    fn refusing(&self, statement: &DdlStatement) -> Option<&'a Arc<Object>> {
         let (before, after) = (&self.before.schema, self.after);
         let id = statement.object.as_ref().filter(|id| id.kind == Kind::Column)?;
         let column = after.get(id)?;
@@ -62,9 +62,9 @@ impl<'a> Filling<'a> {
     }
 
     /// Sets the default of a column in the rows, if it has one.
-    fn by_default(&mut self, column: &Object, mut refusing: Statement) {
+    fn by_default(&mut self, column: &Object, mut refusing: DdlStatement) {
         let (of, name) = name_of(&column.id);
-        let is_default = |one: &Statement| one.object.as_ref() == Some(&column.id) && has(one, ["set", "default"]);
+        let is_default = |one: &DdlStatement| one.object.as_ref() == Some(&column.id) && has(one, ["set", "default"]);
         let Some(value) = column.fact("default") else {
             refusing.hazards.push(Hazard::Refused(format!(
                 "rows of {of}: they have no {name}, and the migrations do not say which value to set"
@@ -79,10 +79,10 @@ impl<'a> Filling<'a> {
     }
 
     /// Sets the value that the migrations set.
-    fn by_updates(&mut self, column: &Object, refusing: Statement, own: &[&Update<'_>]) {
+    fn by_updates(&mut self, column: &Object, refusing: DdlStatement, own: &[&UpdateStatement<'_>]) {
         let (of, name) = name_of(&column.id);
         let mut refusing = self.nullable_first(refusing);
-        let again = |one: &&Update<'_>| one.again(&self.before.schema, self.after, &column.id);
+        let again = |one: &&UpdateStatement<'_>| one.again(&self.before.schema, self.after, &column.id);
         let Some(texts) = own.iter().map(again).collect::<Option<Vec<String>>>() else {
             let own: Vec<&str> = own.iter().flat_map(|one| one.words()).collect();
             refusing.hazards.push(Hazard::Refused(format!(
@@ -103,11 +103,11 @@ impl<'a> Filling<'a> {
     }
 
     /// If a statement adds a required column, adds it as nullable; returns the statement that makes it required.
-    fn nullable_first(&mut self, refusing: Statement) -> Statement {
+    fn nullable_first(&mut self, refusing: DdlStatement) -> DdlStatement {
         let column = refusing.object.as_ref().and_then(|id| self.after.get(id));
         let Some(column) = column.filter(|_| has(&refusing, ["add", "column"])) else { return refusing };
         let [added, required] = in_two_steps(&self.before.schema, self.after, column);
-        self.done.push(Statement { text: added, ..refusing });
+        self.done.push(DdlStatement { text: added, ..refusing });
         about(column, required)
     }
 
@@ -128,8 +128,8 @@ impl<'a> Filling<'a> {
     }
 
     /// Removes and returns the statements that drop objects with these names, and those that drop what they depend on.
-    pub(super) fn drops_of(&mut self, names: &BTreeSet<String>) -> Vec<Statement> {
-        let (mut dropped, mut other): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
+    pub(super) fn drops_of(&mut self, names: &BTreeSet<String>) -> Vec<DdlStatement> {
+        let (mut dropped, mut other): (Vec<DdlStatement>, Vec<DdlStatement>) = (Vec::new(), Vec::new());
         for one in std::mem::take(&mut self.done) {
             let is_dropped = |id: &&Arc<Id>| self.before.schema.get(id).is_some() && self.after.get(id).is_none();
             let stays = one.object.as_ref().filter(is_dropped).is_some_and(|id| {
@@ -150,12 +150,12 @@ fn name_of(column: &Id) -> (String, String) {
     (format!("{}.{}", plain(&column.schema), plain(&column.parent)), plain(&column.name))
 }
 
-pub(super) fn about(column: &Object, text: String) -> Statement {
-    Statement { object: Some(column.id.clone()), ..Statement::of(text) }
+pub(super) fn about(column: &Object, text: String) -> DdlStatement {
+    DdlStatement { object: Some(column.id.clone()), ..DdlStatement::of(text) }
 }
 
 /// Whether a statement contains these two words next to each other.
-fn has(statement: &Statement, two: [&str; 2]) -> bool {
+fn has(statement: &DdlStatement, two: [&str; 2]) -> bool {
     tokens(&statement.text)
         .windows(2)
         .any(|pair| pair.iter().zip(two).all(|(one, word)| one.eq_ignore_ascii_case(word)))

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use migrate_base::ident::catalog_name;
 use migrate_base::sql::tokens;
-use migrate_schema::ddl::{Hazard, Statement};
+use migrate_schema::ddl::{DdlStatement, Hazard};
 use migrate_schema::{Id, Kind};
 
-use super::fill::{Filling, about};
+use super::fill::{FillQueue, about};
 use super::steps::undecided;
-use super::update::Update;
+use super::update::UpdateStatement;
 
-impl Filling<'_> {
+impl FillQueue<'_> {
     /// Places statements that read rows before the statements that drop these rows. A statement that writes to a column
     /// or a table that does not exist yet cannot have run; for any other statement this is unknown, and a stop is
     /// inserted for users who paste the statements.
@@ -42,7 +42,7 @@ impl Filling<'_> {
 
     /// Whether a statement of the migrations is already in the processed list.
     fn is_done(&self, text: &str) -> bool {
-        let head = Update::of(text).map(|update| update.head());
+        let head = UpdateStatement::of(text).map(|update| update.head());
         head.is_some_and(|head| self.done.iter().any(|one| one.text.starts_with(head)))
     }
 
@@ -54,8 +54,8 @@ impl Filling<'_> {
     }
 
     /// Returns the statement if it cannot have run, because it writes to a column or a table that does not exist yet.
-    fn not_run(&self, text: &str) -> Option<Statement> {
-        let update = Update::of(text);
+    fn not_run(&self, text: &str) -> Option<DdlStatement> {
+        let update = UpdateStatement::of(text);
         let into = into(text);
         let is_written = |id: &Id| match id.kind {
             Kind::Column => update.as_ref().is_some_and(|update| update.sets(id)),
@@ -83,7 +83,7 @@ fn into(text: &str) -> Option<(Option<String>, String)> {
 }
 
 /// Whether a statement drops rows or values of an object with one of these names.
-fn loses(statement: &Statement, names: &BTreeSet<String>) -> bool {
+fn loses(statement: &DdlStatement, names: &BTreeSet<String>) -> bool {
     let is_loss = statement.hazards.iter().any(|hazard| matches!(hazard, Hazard::DataLoss(_)));
     is_loss && statement.object.as_ref().is_some_and(|id| names.contains(&*id.name))
 }

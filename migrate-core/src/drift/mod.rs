@@ -17,21 +17,21 @@ mod update;
 use std::sync::Arc;
 
 use migrate_schema::ddl::unowned;
-use migrate_schema::{Change, Id, Object, Schema, Sides};
+use migrate_schema::{Id, Object, Schema, SchemaChange, SideNames};
 
 pub use blame::who;
 pub use fill::fill;
-pub use names::Names;
-pub(crate) use outside::{Fault, Named, culprit, made_by, may_make};
-pub use pending::{Done, Part, Three};
-pub use rule::{NotARule, Rule};
+pub use names::PendingRenames;
+pub(crate) use outside::{ExistenceFault, ReportedName, culprit, made_by, may_make};
+pub use pending::{ChangeState, PendingChange, SchemaTriple};
+pub use rule::{IgnoreRule, NotARule};
 pub(crate) use since::belongs;
-pub use since::{Bounds, Seen, usual_owner};
-pub use steps::{Begun, Step};
+pub use since::{ChangePeriod, FingerprintHistory, usual_owner};
+pub use steps::{ManualSteps, PendingStep};
 
 /// The kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+pub enum DriftKind {
     /// The object exists, but no migration created it.
     Extra,
     /// Migrations created the object, but it does not exist.
@@ -42,16 +42,16 @@ pub enum What {
 
 /// A difference between the expected and the actual schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct DriftDifference {
     /// The object; parts of it that were added or removed with it are not listed separately.
     pub object: Arc<Id>,
     /// The kind of the difference.
-    pub what: What,
+    pub what: DriftKind,
     /// The differences, one sentence per fact.
     pub sentences: Vec<String>,
 }
 
-impl What {
+impl DriftKind {
     /// Its name, for programs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,18 +68,18 @@ pub fn expected(made: Schema, there: &Schema, is_left_out: impl Fn(&Object) -> b
 }
 
 /// The differences, ignoring owners; `title` is the name of the database.
-pub fn differences(expected: &Schema, there: &Schema, title: &str) -> Vec<Difference> {
+pub fn differences(expected: &Schema, there: &Schema, title: &str) -> Vec<DriftDifference> {
     let change = change(expected, there);
-    let sides = Sides { before: "in the migrations", after: &format!("in {title}") };
+    let sides = SideNames { before: "in the migrations", after: &format!("in {title}") };
     let what = |id: &Id| match (expected.get(id), there.get(id)) {
-        (None, _) => What::Extra,
-        (_, None) => What::Missing,
-        _ => What::Changed,
+        (None, _) => DriftKind::Extra,
+        (_, None) => DriftKind::Missing,
+        _ => DriftKind::Changed,
     };
     let by_object = change.by_object(sides).into_iter();
-    by_object.map(|(object, sentences)| Difference { what: what(&object), object, sentences }).collect()
+    by_object.map(|(object, sentences)| DriftDifference { what: what(&object), object, sentences }).collect()
 }
 
-fn change(expected: &Schema, there: &Schema) -> Change {
-    Change::between(&unowned(expected), &unowned(there))
+fn change(expected: &Schema, there: &Schema) -> SchemaChange {
+    SchemaChange::between(&unowned(expected), &unowned(there))
 }

@@ -6,11 +6,11 @@ use migrate_base::ident::{literal, literals, plain};
 use migrate_schema::ddl::Renaming;
 use migrate_schema::{Id, Kind, Schema};
 
-use super::pending::{Done, Part};
+use super::pending::{ChangeState, PendingChange};
 
 /// The renames of pending migrations, by their state in the database.
 #[derive(Debug, Clone, Default)]
-pub struct Names {
+pub struct PendingRenames {
     /// Renames that are done.
     pub done: Vec<Renaming>,
     /// Renames that are still to be done.
@@ -18,10 +18,10 @@ pub struct Names {
     /// Renames of objects that have neither name.
     pub gone: Vec<Renaming>,
     /// The same as parts of the migrations' changes.
-    pub parts: Vec<Part>,
+    pub parts: Vec<PendingChange>,
 }
 
-impl Names {
+impl PendingRenames {
     /// Looks for the old and the new names in the database; `before` and `after` are the schemas of the chain without
     /// and with the pending migrations.
     pub fn seen(before: &Schema, after: &Schema, there: &Schema, all: Vec<Renaming>) -> Self {
@@ -45,17 +45,17 @@ impl Names {
             };
             let (list, part) = match is_new {
                 (false, false) => (&mut names.gone, None),
-                (false, true) => (&mut names.done, Some(part(&one, &new, Done::There))),
-                (true, true) if is_taken_again() => (&mut names.done, Some(part(&one, &new, Done::There))),
+                (false, true) => (&mut names.done, Some(part(&one, &new, ChangeState::There))),
+                (true, true) if is_taken_again() => (&mut names.done, Some(part(&one, &new, ChangeState::There))),
                 (true, true) if is_swapped(&one, (before, after), (there, &old, &new)) => {
-                    (&mut names.done, Some(part(&one, &new, Done::There)))
+                    (&mut names.done, Some(part(&one, &new, ChangeState::There)))
                 }
                 // The object that has the name is to be renamed as well.
                 (true, true) if all.iter().any(|other| *other.old == new) => {
-                    (&mut names.open, Some(part(&one, &old, Done::Missing)))
+                    (&mut names.open, Some(part(&one, &old, ChangeState::Missing)))
                 }
-                (true, true) => (&mut names.open, Some(part(&one, &old, Done::Differs))),
-                (true, false) => (&mut names.open, Some(part(&one, &old, Done::Missing))),
+                (true, true) => (&mut names.open, Some(part(&one, &old, ChangeState::Differs))),
+                (true, false) => (&mut names.open, Some(part(&one, &old, ChangeState::Missing))),
             };
             list.push(one);
             names.parts.extend(part);
@@ -107,27 +107,31 @@ fn is_alike((a, one): (&Schema, &Id), (b, other): (&Schema, &Id)) -> bool {
 }
 
 /// Describes one rename; `id` is the existing object.
-fn part(one: &Renaming, id: &Id, done: Done) -> Part {
+fn part(one: &Renaming, id: &Id, done: ChangeState) -> PendingChange {
     let mut changes = Vec::new();
     if let Some((was, now)) = &one.label {
         changes.push(match done {
-            Done::There => format!("label {now} renamed from {was}"),
+            ChangeState::There => format!("label {now} renamed from {was}"),
             _ => format!("label {was} to be renamed to {now}"),
         });
     } else {
         if one.old.name != one.new.name {
             changes.push(match done {
-                Done::There => format!("renamed from {}", plain(&one.old.name)),
+                ChangeState::There => format!("renamed from {}", plain(&one.old.name)),
                 _ => format!("to be renamed to {}", plain(&one.new.name)),
             });
         }
         if one.moves {
             changes.push(match done {
-                Done::There => format!("moved from schema {}", plain(&one.old.schema)),
+                ChangeState::There => format!("moved from schema {}", plain(&one.old.schema)),
                 _ => format!("to be moved to schema {}", plain(&one.new.schema)),
             });
         }
     }
-    let taken = if done == Done::Differs { ", which also exists" } else { "" };
-    Part { object: Arc::new(id.clone()), done, sentences: vec![format!("{id}: {}{taken}", changes.join(" and "))] }
+    let taken = if done == ChangeState::Differs { ", which also exists" } else { "" };
+    PendingChange {
+        object: Arc::new(id.clone()),
+        done,
+        sentences: vec![format!("{id}: {}{taken}", changes.join(" and "))],
+    }
 }

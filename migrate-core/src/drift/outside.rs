@@ -3,12 +3,12 @@
 use migrate_schema::{Id, Kind};
 
 use super::blame::{adds, identity, mentions};
-use crate::audit::Record;
+use crate::audit::DdlRecord;
 use crate::source::Migration;
 
 /// Whether an object exists unexpectedly or is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum ExistenceFault {
     /// The object already exists.
     Exists,
     /// The object does not exist.
@@ -17,12 +17,12 @@ pub(crate) enum Fault {
 
 /// An object as named in a server message: its name and its parent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named {
+pub(crate) struct ReportedName {
     pub(crate) name: String,
     pub(crate) parent: Option<String>,
 }
 
-impl Fault {
+impl ExistenceFault {
     /// The meaning of an SQLSTATE for an object.
     pub(crate) fn of(sqlstate: &str) -> Option<Self> {
         match sqlstate {
@@ -33,7 +33,7 @@ impl Fault {
     }
 }
 
-impl Named {
+impl ReportedName {
     /// Reads the names from a message in any language; `None` if it quotes none.
     pub(crate) fn read(message: &str) -> Option<Self> {
         let mut parts = message.split(['"', '«', '»', '„', '“', '”']).skip(1).step_by(2).map(|part| part.trim());
@@ -56,7 +56,7 @@ impl Named {
     }
 
     /// Whether a record is about this object.
-    fn is_about(&self, record: &Record) -> bool {
+    fn is_about(&self, record: &DdlRecord) -> bool {
         let Some(object) = record.object.as_deref() else { return false };
         let object = object.replace('"', "");
         let own = |name: &str| {
@@ -77,7 +77,7 @@ const MADE_UP: [&str; 7] = ["_pkey", "_key", "_seq", "_idx", "_fkey", "_check", 
 
 /// Whether a migration may have created an object with this name. A false positive is harmless: then nothing is
 /// reported.
-pub(crate) fn may_make(migration: &Migration, named: &Named) -> bool {
+pub(crate) fn may_make(migration: &Migration, named: &ReportedName) -> bool {
     let Some(script) = migration.up_script() else { return true };
     let text = script.text();
     let is_made_up = || {
@@ -89,7 +89,7 @@ pub(crate) fn may_make(migration: &Migration, named: &Named) -> bool {
 }
 
 /// The migration that certainly created an object that no later migration removed, as far as the texts show.
-pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &Named) -> Option<&'a Migration> {
+pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &ReportedName) -> Option<&'a Migration> {
     let mut maker = None;
     for &migration in applied {
         let script = migration.up_script()?;
@@ -123,15 +123,20 @@ pub(crate) fn made_by<'a>(applied: &'a [&'a Migration], named: &Named) -> Option
 
 /// The record of the creation or removal of an object, if that is the last thing that happened to it and no migration
 /// did it.
-pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records: &'a [Record]) -> Option<&'a Record> {
-    let same = |record: &Record| match id {
+pub(crate) fn culprit<'a>(
+    fault: ExistenceFault,
+    named: &ReportedName,
+    id: Option<&Id>,
+    records: &'a [DdlRecord],
+) -> Option<&'a DdlRecord> {
+    let same = |record: &DdlRecord| match id {
         Some(id) => record.object.as_deref().is_some_and(|object| bare(object) == bare(&identity(id))),
         None => named.is_about(record),
     };
-    let comes = |record: &Record| record.event == "ddl_command_end" && !record.command.starts_with("COMMENT");
-    let makes = |record: &&Record| same(record) && comes(record) && !record.command.starts_with("ALTER");
-    let removes = |record: &&Record| record.event == "sql_drop" && same(record);
-    let alters = |record: &&Record| {
+    let comes = |record: &DdlRecord| record.event == "ddl_command_end" && !record.command.starts_with("COMMENT");
+    let makes = |record: &&DdlRecord| same(record) && comes(record) && !record.command.starts_with("ALTER");
+    let removes = |record: &&DdlRecord| record.event == "sql_drop" && same(record);
+    let alters = |record: &&DdlRecord| {
         let of_parent = named.parent.as_deref().is_some_and(|parent| {
             record.object.as_deref().is_some_and(|object| object.replace('"', "").rsplit('.').next() == Some(parent))
         });
@@ -139,8 +144,8 @@ pub(crate) fn culprit<'a>(fault: Fault, named: &Named, id: Option<&Id>, records:
     };
     // An existing object was created after its last removal, and a missing object was removed after its last creation.
     let last = records.iter().rev().find(|one| match fault {
-        Fault::Exists => makes(one) || alters(one),
-        Fault::Missing => removes(one),
+        ExistenceFault::Exists => makes(one) || alters(one),
+        ExistenceFault::Missing => removes(one),
     });
     last.filter(|record| record.migration.is_none())
 }
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn names_are_read_out_of_messages() {
-        let read = |message| Named::read(message).map(|named| (named.name, named.parent));
+        let read = |message| ReportedName::read(message).map(|named| (named.name, named.parent));
         let both = |name: &str, parent: &str| Some((name.to_owned(), Some(parent.to_owned())));
         assert_eq!(read("relation \"orders\" already exists"), Some(("orders".to_owned(), None)));
         assert_eq!(read("Relation »orders« existiert bereits"), Some(("orders".to_owned(), None)));

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_schema::ddl::unowned;
-use migrate_schema::{Change, Fact, Id, Object, Schema, Sides};
+use migrate_schema::{Fact, Id, Object, Schema, SchemaChange, SideNames};
 
 use super::belongs;
 
 /// How much of a migration's change to an object is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum ChangeState {
     /// All of it.
     There,
     /// Nothing of it.
@@ -21,18 +21,18 @@ pub enum Done {
 
 /// The change of pending migrations to an object, and how much of it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct PendingChange {
     /// The object.
     pub object: Arc<Id>,
     /// How much of it is done.
-    pub done: Done,
+    pub done: ChangeState,
     /// The object, or the differences between the database and the migrations, one sentence per fact.
     pub sentences: Vec<String>,
 }
 
 /// Three schemas: the one of the applied migrations, the one with the pending migrations, and the actual one.
 #[derive(Debug, Clone, Copy)]
-pub struct Three<'a> {
+pub struct SchemaTriple<'a> {
     /// Without the pending migrations.
     pub before: &'a Schema,
     /// With them.
@@ -41,32 +41,32 @@ pub struct Three<'a> {
     pub there: &'a Schema,
 }
 
-impl Three<'_> {
+impl SchemaTriple<'_> {
     /// The changes of the pending migrations, object by object, ignoring owners; `title` is the name of the database.
     ///
     /// Parts of an object that is created or dropped as a whole are not listed separately, if their state is the same.
-    pub fn parts(self, title: &str) -> Vec<Part> {
+    pub fn parts(self, title: &str) -> Vec<PendingChange> {
         let [before, after, there] = [self.before, self.after, self.there].map(unowned);
-        let change = Change::between(&before, &after);
-        let ours = change.by_object(Sides { before: "before", after: "after" });
-        let sides = Sides { before: &format!("in {title}"), after: "in the migrations" };
-        let left = Change::between(&there, &after).by_object(sides);
+        let change = SchemaChange::between(&before, &after);
+        let ours = change.by_object(SideNames { before: "before", after: "after" });
+        let sides = SideNames { before: &format!("in {title}"), after: "in the migrations" };
+        let left = SchemaChange::between(&there, &after).by_object(sides);
         let changed = change.objects().filter(|(_, old, new)| old != new);
-        let all: Vec<Changed<'_>> = changed.map(|(id, old, new)| Changed::of(id, old, new, &there)).collect();
-        let is_told = |one: &&Changed<'_>| !all.iter().any(|other| other.has(one));
-        let part = |one: &Changed<'_>| {
+        let all: Vec<ObjectChange<'_>> = changed.map(|(id, old, new)| ObjectChange::of(id, old, new, &there)).collect();
+        let is_told = |one: &&ObjectChange<'_>| !all.iter().any(|other| other.has(one));
+        let part = |one: &ObjectChange<'_>| {
             let said = |all: &[(Arc<Id>, Vec<String>)]| {
                 let own = all.iter().find(|(object, _)| **object == *one.id);
                 own.map_or_else(|| vec![one.id.to_string()], |(_, sentences)| sentences.clone())
             };
             let sentences = match (one.fate, one.done) {
-                (_, Done::Differs) => said(&left),
-                (Fate::Made, _) => vec![one.id.to_string()],
-                (Fate::Dropped, Done::There) => vec![format!("{}: dropped", one.id)],
-                (Fate::Dropped, _) => vec![format!("{}: to be dropped", one.id)],
-                (Fate::Altered, _) => said(&ours),
+                (_, ChangeState::Differs) => said(&left),
+                (ObjectChangeKind::Made, _) => vec![one.id.to_string()],
+                (ObjectChangeKind::Dropped, ChangeState::There) => vec![format!("{}: dropped", one.id)],
+                (ObjectChangeKind::Dropped, _) => vec![format!("{}: to be dropped", one.id)],
+                (ObjectChangeKind::Altered, _) => said(&ours),
             };
-            Part { object: Arc::new(one.id.clone()), done: one.done, sentences }
+            PendingChange { object: Arc::new(one.id.clone()), done: one.done, sentences }
         };
         all.iter().filter(is_told).map(part).collect()
     }
@@ -77,11 +77,11 @@ impl Three<'_> {
     pub fn merged(self) -> Schema {
         let [before, after, there] = [self.before, self.after, self.there].map(unowned);
         let dropped: Vec<Id> = {
-            let change = Change::between(&before, &after);
+            let change = SchemaChange::between(&before, &after);
             change.objects().filter(|(_, _, new)| new.is_none()).map(|(id, ..)| id.clone()).collect()
         };
         let differing = |a: &Schema, b: &Schema| -> BTreeSet<Id> {
-            let change = Change::between(a, b);
+            let change = SchemaChange::between(a, b);
             change.objects().filter(|(_, old, new)| old != new).map(|(id, ..)| id.clone()).collect()
         };
         let (ours, by_hand) = (differing(&before, &after), differing(&before, &there));
@@ -99,7 +99,7 @@ impl Three<'_> {
 
 /// The kind of change to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum ObjectChangeKind {
     Made,
     Dropped,
     Altered,
@@ -107,18 +107,18 @@ enum Fate {
 
 /// An object that migrations change, and how much of the change is done.
 #[derive(Debug)]
-struct Changed<'a> {
+struct ObjectChange<'a> {
     id: &'a Id,
-    fate: Fate,
-    done: Done,
+    fate: ObjectChangeKind,
+    done: ChangeState,
 }
 
-impl<'a> Changed<'a> {
+impl<'a> ObjectChange<'a> {
     fn of(id: &'a Id, old: Option<&Object>, new: Option<&Object>, there: &Schema) -> Self {
         let fate = match (old, new) {
-            (None, _) => Fate::Made,
-            (_, None) => Fate::Dropped,
-            _ => Fate::Altered,
+            (None, _) => ObjectChangeKind::Made,
+            (_, None) => ObjectChangeKind::Dropped,
+            _ => ObjectChangeKind::Altered,
         };
         Self { id, fate, done: done(old, new, there.get(id).map(|one| &**one)) }
     }
@@ -126,28 +126,28 @@ impl<'a> Changed<'a> {
     /// Whether another change is reported as part of this one.
     fn has(&self, other: &Self) -> bool {
         self.id != other.id
-            && self.fate != Fate::Altered
+            && self.fate != ObjectChangeKind::Altered
             && (self.fate, self.done) == (other.fate, other.done)
             && belongs(other.id, self.id)
     }
 }
 
 /// How much of a change is done.
-fn done(before: Option<&Object>, after: Option<&Object>, there: Option<&Object>) -> Done {
+fn done(before: Option<&Object>, after: Option<&Object>, there: Option<&Object>) -> ChangeState {
     match (before, after, there) {
-        _ if there == after => Done::There,
-        _ if there == before => Done::Missing,
+        _ if there == after => ChangeState::There,
+        _ if there == before => ChangeState::Missing,
         (Some(before), Some(after), Some(there)) => {
             let names: BTreeSet<&str> = before.facts.iter().chain(&after.facts).map(|fact| &*fact.name).collect();
             let changed: Vec<&str> = names.into_iter().filter(|name| before.fact(name) != after.fact(name)).collect();
             let all = |of: &Object| changed.iter().all(|name| there.fact(name) == of.fact(name));
             match (all(after), all(before)) {
-                (true, _) => Done::There,
-                (_, true) => Done::Missing,
-                _ => Done::Differs,
+                (true, _) => ChangeState::There,
+                (_, true) => ChangeState::Missing,
+                _ => ChangeState::Differs,
             }
         }
-        _ => Done::Differs,
+        _ => ChangeState::Differs,
     }
 }
 

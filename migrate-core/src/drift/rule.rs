@@ -10,7 +10,7 @@ use migrate_schema::{Id, Kind, Object};
 ///
 /// A table includes everything that belongs to it; the objects in a schema are named by `schema_name.*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub struct IgnoreRule {
     kind: Option<Kind>,
     pattern: String,
 }
@@ -19,7 +19,7 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotARule(pub String);
 
-impl FromStr for Rule {
+impl FromStr for IgnoreRule {
     type Err = NotARule;
 
     fn from_str(text: &str) -> Result<Self, NotARule> {
@@ -45,7 +45,7 @@ impl FromStr for Rule {
     }
 }
 
-impl Rule {
+impl IgnoreRule {
     /// Whether the rule matches this object or its parent; `exists` tells which objects exist.
     pub fn matches(&self, object: &Object, exists: &dyn Fn(&Id) -> bool) -> bool {
         let id = &*object.id;
@@ -97,7 +97,7 @@ mod tests {
     #[track_caller]
     fn check(rule: &str, object: &Object, matches: bool) {
         assert_eq!(
-            rule.parse::<Rule>().unwrap().matches(object, &|id| id.kind == Kind::Table),
+            rule.parse::<IgnoreRule>().unwrap().matches(object, &|id| id.kind == Kind::Table),
             matches,
             "{rule}: {}",
             object.id
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_explained() {
-        let wrong = |text: &str| text.parse::<Rule>().unwrap_err().0;
+        let wrong = |text: &str| text.parse::<IgnoreRule>().unwrap_err().0;
         assert_eq!(wrong("tabel public.foo"), "`tabel` is not a kind of object, did you mean `table`?");
         assert!(
             wrong("table").starts_with("a rule must name objects")

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use migrate_schema::ddl::unowned;
 use migrate_schema::{FORM, Fact, Id, Object, Schema};
 
-use super::Difference;
+use super::DriftDifference;
 use crate::ledger::HistoryEntry;
 
 /// The period in which something happened, in UTC, as RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bounds {
+pub struct ChangePeriod {
     /// The last time at which the schema was seen without it.
     pub after: Option<String>,
     /// The first time after that at which it was seen with it.
@@ -23,17 +23,17 @@ const MOST: usize = 64;
 
 /// The fingerprints recorded at the end of runs, and those of the schema without its differences.
 #[derive(Debug)]
-pub struct Seen {
+pub struct FingerprintHistory {
     /// Time and fingerprint, oldest first.
     rows: Vec<(String, String)>,
     /// The schema as it is, and, if there are ignored differences, as it would be without them: those come and go, and
     /// prove nothing. Empty if there is nothing to compare with.
-    looks: Vec<Prints>,
+    looks: Vec<SchemaFingerprints>,
 }
 
 /// Fingerprints of a schema.
 #[derive(Debug)]
-struct Prints {
+struct SchemaFingerprints {
     now: String,
     /// Without all of its differences.
     expected: String,
@@ -41,12 +41,12 @@ struct Prints {
     without: Vec<String>,
 }
 
-impl Seen {
+impl FingerprintHistory {
     /// Compares the actual schema with the fingerprints in the ledger, with the differences reverted one by one and all
     /// together. An equal fingerprint proves that the schema was equal; a different one proves nothing.
     ///
     /// `made` is the schema of the migrations; `differences` are those that count.
-    pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[Difference]) -> Self {
+    pub fn new(history: &[HistoryEntry], made: &Schema, there: &Schema, differences: &[DriftDifference]) -> Self {
         let rows = history.iter().filter_map(|row| Some((row.at.clone(), row.fingerprint.clone()?)));
         // A fingerprint in an earlier format does not cover the present facts.
         let rows: Vec<_> = rows.filter(|(_, print)| print.starts_with(FORM)).collect();
@@ -54,20 +54,20 @@ impl Seen {
             return Self { rows, looks: Vec::new() };
         }
         let all = super::differences(made, there, "");
-        let counts = |one: &Difference| differences.iter().any(|other| other.object == one.object);
-        let rest: Vec<Difference> = all.into_iter().filter(|one| !counts(one)).collect();
-        let tidy = (!rest.is_empty()).then(|| Back::new(made, there).without(&rest));
+        let counts = |one: &DriftDifference| differences.iter().any(|other| other.object == one.object);
+        let rest: Vec<DriftDifference> = all.into_iter().filter(|one| !counts(one)).collect();
+        let tidy = (!rest.is_empty()).then(|| RevertibleSchema::new(made, there).without(&rest));
         let looks = [there].into_iter().chain(tidy.as_ref());
-        Self { rows, looks: looks.map(|schema| Prints::of(made, schema, differences)).collect() }
+        Self { rows, looks: looks.map(|schema| SchemaFingerprints::of(made, schema, differences)).collect() }
     }
 
     /// The bounds of a difference, by its number.
-    pub fn bounds(&self, number: usize) -> Bounds {
+    pub fn bounds(&self, number: usize) -> ChangePeriod {
         let is_without = |print: &String| self.looks.iter().any(|look| look.is_without(number, print));
         let is_with = |print: &String| self.looks.iter().any(|look| look.is_with(number, print));
         let last = self.rows.iter().rposition(|(_, print)| is_without(print));
         let later = &self.rows[last.map_or(0, |at| at + 1)..];
-        Bounds {
+        ChangePeriod {
             after: last.map(|at| self.rows[at].0.clone()),
             before: later.iter().find(|(_, print)| is_with(print)).map(|(at, _)| at.clone()),
         }
@@ -80,10 +80,10 @@ impl Seen {
     }
 }
 
-impl Prints {
-    fn of(made: &Schema, schema: &Schema, differences: &[Difference]) -> Self {
-        let back = Back::new(made, schema);
-        let back = |some: &[Difference]| back.without(some).fingerprint();
+impl SchemaFingerprints {
+    fn of(made: &Schema, schema: &Schema, differences: &[DriftDifference]) -> Self {
+        let back = RevertibleSchema::new(made, schema);
+        let back = |some: &[DriftDifference]| back.without(some).fingerprint();
         let without = differences.iter().take(MOST).map(|one| back(std::slice::from_ref(one))).collect();
         Self { now: schema.fingerprint(), expected: back(differences), without }
     }
@@ -105,7 +105,7 @@ pub(crate) fn belongs(id: &Id, to: &Id) -> bool {
 }
 
 /// A schema in which differences can be reverted.
-struct Back<'a> {
+struct RevertibleSchema<'a> {
     made: &'a Schema,
     there: &'a Schema,
     /// Both, without owners.
@@ -113,13 +113,13 @@ struct Back<'a> {
     owner: Option<&'a str>,
 }
 
-impl<'a> Back<'a> {
+impl<'a> RevertibleSchema<'a> {
     fn new(made: &'a Schema, there: &'a Schema) -> Self {
         Self { made, there, plain: (unowned(made), unowned(there)), owner: usual_owner(there) }
     }
 
     /// The schema as it would be without these differences.
-    fn without(&self, differences: &[Difference]) -> Schema {
+    fn without(&self, differences: &[DriftDifference]) -> Schema {
         let is_meant = |object: &Object| differences.iter().any(|one| belongs(&object.id, &one.object));
         let restored = self.made.objects().filter(|object| is_meant(object)).map(|object| {
             let is_same = self.plain.0.get(&object.id) == self.plain.1.get(&object.id);

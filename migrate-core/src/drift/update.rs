@@ -9,7 +9,7 @@ use migrate_base::sql::lex::words;
 use migrate_schema::{Id, Kind, Object, Schema};
 
 /// A parsed `UPDATE`.
-pub(super) struct Update<'a> {
+pub(super) struct UpdateStatement<'a> {
     text: &'a str,
     words: Vec<Range<usize>>,
     /// The schema, if written, and the table.
@@ -23,7 +23,7 @@ pub(super) struct Update<'a> {
     condition: Option<usize>,
 }
 
-impl<'a> Update<'a> {
+impl<'a> UpdateStatement<'a> {
     /// Parses a statement; `None` if it is not an `UPDATE`.
     pub(super) fn of(text: &'a str) -> Option<Self> {
         let spans: Vec<Range<usize>> = words(text).map(|(_, span)| span).collect();

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use migrate_base::ident::catalog_name;
-use migrate_base::sql::{Class, quoted, tokens};
+use migrate_base::sql::{StatementClass, quoted, tokens};
 
 use crate::source::Script;
 
 /// What is known about an up script before it is tried.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Again<'a> {
+pub(crate) struct ReapplyAnalysis<'a> {
     /// The script, if there is anything to try.
     pub(crate) script: Option<&'a str>,
     /// Why it cannot be tried.
@@ -23,7 +23,7 @@ pub(crate) struct Again<'a> {
     pub(crate) removes: bool,
 }
 
-impl<'a> Again<'a> {
+impl<'a> ReapplyAnalysis<'a> {
     /// An unknown script, with the reason.
     pub(crate) fn unknown(why: &'static str) -> Self {
         Self { untried: Some(why), ..Self::default() }
@@ -156,7 +156,8 @@ fn untried(script: &Script) -> Option<&'static str> {
     if script.directives().no_transaction {
         return Some("it does not run in a transaction");
     }
-    let can_share = |class| matches!(class, Class::Plain | Class::Session | Class::TableMaintenance);
+    let can_share =
+        |class| matches!(class, StatementClass::Plain | StatementClass::Session | StatementClass::TableMaintenance);
     if script.statements().iter().any(|statement| !can_share(statement.class)) {
         return Some("it cannot run inside another statement");
     }
@@ -187,7 +188,7 @@ mod tests {
     #[track_caller]
     fn check(sql: &str, tables: &[&str], columns: Option<&[&str]>, removes: bool) {
         let script = Script::recorded("1_a.up.sql".into(), sql.into());
-        let again = Again::of(&script);
+        let again = ReapplyAnalysis::of(&script);
         assert!(again.script.is_some(), "{sql}");
         assert_eq!(texts(&again.tables), tables, "{sql}");
         assert_eq!(again.columns.as_ref().map(texts).as_deref(), columns, "{sql}");
@@ -238,6 +239,9 @@ mod tests {
         let ddl = "CREATE TABLE a (b int REFERENCES c ON UPDATE CASCADE ON DELETE SET NULL); COMMENT ON TABLE a IS 'x'; SELECT 1;
             CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE a SET b = 1'; ALTER TABLE a ADD d int;";
         let script = Script::recorded("1_a.up.sql".into(), ddl.into());
-        assert_eq!(Again::of(&script), Again { columns: Some(BTreeSet::new()), ..Again::default() });
+        assert_eq!(
+            ReapplyAnalysis::of(&script),
+            ReapplyAnalysis { columns: Some(BTreeSet::new()), ..ReapplyAnalysis::default() }
+        );
     }
 }

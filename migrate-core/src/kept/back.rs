@@ -7,7 +7,7 @@ use super::registry;
 
 /// One copy, and how much of it was restored.
 #[derive(Debug)]
-struct Copy {
+struct RestoredCopy {
     version: String,
     relation: String,
     store: String,
@@ -32,10 +32,11 @@ pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
 
 /// One sentence for each version that was restored completely, and one for each table that was not.
 pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) -> Vec<String> {
-    let copies: Vec<Copy> = rows.into_iter().filter_map(copy).collect();
+    let copies: Vec<RestoredCopy> = rows.into_iter().filter_map(copy).collect();
     let mut sentences = Vec::new();
     for of_version in copies.chunk_by(|one, next| one.version == next.version) {
-        let (whole, part): (Vec<&Copy>, Vec<&Copy>) = of_version.iter().partition(|copy| copy.back >= copy.rows);
+        let (whole, part): (Vec<&RestoredCopy>, Vec<&RestoredCopy>) =
+            of_version.iter().partition(|copy| copy.back >= copy.rows);
         let version = of_version.first().map(|copy| &*copy.version).unwrap_or_default();
         if part.is_empty() {
             let rows: u64 = whole.iter().map(|copy| copy.rows).sum();
@@ -64,11 +65,11 @@ pub(crate) fn sentences(ledger: &QualifiedName, rows: Vec<Vec<Option<String>>>) 
     sentences
 }
 
-fn copy(row: Vec<Option<String>>) -> Option<Copy> {
+fn copy(row: Vec<Option<String>>) -> Option<RestoredCopy> {
     let mut cells = row.into_iter().flatten();
     let (version, relation, store) = (cells.next()?, cells.next()?, cells.next()?);
     let mut number = || cells.next()?.parse().ok();
-    Some(Copy { version, relation, store, rows: number()?, back: number()?, resown: number()? })
+    Some(RestoredCopy { version, relation, store, rows: number()?, back: number()?, resown: number()? })
 }
 
 fn counted(rows: u64) -> String {

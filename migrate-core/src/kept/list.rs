@@ -8,7 +8,7 @@ use super::registry;
 
 /// What a rollback copied from one table or sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptCopy {
     /// The version of the migration that was rolled back.
     pub version: String,
     /// Its name.
@@ -29,7 +29,7 @@ pub struct Kept {
     pub restored: Option<(String, u64)>,
 }
 
-impl Kept {
+impl KeptCopy {
     /// Whether it was restored completely.
     pub fn is_whole(&self) -> bool {
         self.restored.as_ref().is_some_and(|(_, rows)| *rows >= self.rows)
@@ -41,7 +41,7 @@ impl Kept {
 /// # Errors
 ///
 /// [`crate::ErrorKind::Connection`] when the server cannot be reached, or refuses a query.
-pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<Kept>> {
+pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<KeptCopy>> {
     let registry = registry(ledger);
     let exists = format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL", literal(&registry.to_string()));
     let found = database.ask("look for kept data", &exists).await?;
@@ -62,12 +62,12 @@ pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<Kep
     Ok(rows.into_iter().filter_map(|row| kept(row, ledger)).collect())
 }
 
-fn kept(row: Vec<Option<String>>, ledger: &QualifiedName) -> Option<Kept> {
+fn kept(row: Vec<Option<String>>, ledger: &QualifiedName) -> Option<KeptCopy> {
     let mut cells = row.into_iter();
     let mut next = move || cells.next().flatten();
     let (version, name, at, relation, what) = (next()?, next()?, next()?, next()?, next()?);
     let store = next().map(|store| QualifiedName::new(ledger.schema(), store));
     let (rows, bytes) = (next()?.parse().ok()?, next()?.parse().ok()?);
     let restored = next().zip(next().and_then(|count| count.parse().ok()));
-    Some(Kept { version, name, at, relation, what, store, rows, bytes, restored })
+    Some(KeptCopy { version, name, at, relation, what, store, rows, bytes, restored })
 }

@@ -1,7 +1,7 @@
 //! Keeps the data that a rollback would destroy: it is copied in the rollback's transaction, and restored when the
 //! migration is applied again.
 //!
-//! The SQL here surrounds a script, in the transaction that runs it: [`keep`] surrounds a down script, [`bring_back`]
+//! The SQL here surrounds a script, in the transaction that runs it: `keep` surrounds a down script, `bring_back`
 //! an up script. What a down script removes is not guessed from its text: the script is tried in a subtransaction and
 //! rolled back, so that a `DO` block or a `CASCADE` cannot hide anything. The runner decides when this is done.
 
@@ -16,12 +16,12 @@ use migrate_base::template::fill;
 
 use crate::source::Version;
 
-pub(crate) use again::Again;
-pub use list::{Kept, list};
+pub(crate) use again::ReapplyAnalysis;
+pub use list::{KeptCopy, list};
 
 /// The SQL around a script: each string consists of complete statements with semicolons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Aside {
+pub(crate) struct SurroundingSql {
     /// Before the script.
     pub(crate) before: String,
     /// After the script and before its ledger row, as the role that logged in.
@@ -51,7 +51,13 @@ pub fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool {
 
 /// The SQL around a down script whose lost data is to be kept, together with the data that its up script overwrites
 /// when it is applied again.
-pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script: &str, again: &Again<'_>) -> Aside {
+pub(crate) fn keep(
+    ledger: &QualifiedName,
+    version: &Version,
+    name: &str,
+    script: &str,
+    again: &ReapplyAnalysis<'_>,
+) -> SurroundingSql {
     let create = fill(include_str!("registry.sql"), &[("registry", registry(ledger).to_string())]);
     let names = [
         ("up", nullable(again.script)),
@@ -65,13 +71,13 @@ pub(crate) fn keep(ledger: &QualifiedName, version: &Version, name: &str, script
         ("script", literal(script)),
     ];
     let block = |body: &str| block(ledger, body, &names);
-    Aside { before: block(include_str!("keep.sql")), after: block(include_str!("judge.sql")) }
+    SurroundingSql { before: block(include_str!("keep.sql")), after: block(include_str!("judge.sql")) }
 }
 
 /// The SQL around an up script whose rollback kept data.
-pub(crate) fn bring_back(ledger: &QualifiedName, version: &Version) -> Aside {
+pub(crate) fn bring_back(ledger: &QualifiedName, version: &Version) -> SurroundingSql {
     let block = |body: &str| block(ledger, body, &[("chosen", chosen(ledger, version))]);
-    Aside { before: block(include_str!("mark.sql")), after: block(include_str!("restore.sql")) }
+    SurroundingSql { before: block(include_str!("mark.sql")), after: block(include_str!("restore.sql")) }
 }
 
 /// The statement that restores the kept data of a version that is already applied.
@@ -170,8 +176,10 @@ mod tests {
     fn no_placeholder_is_left() {
         let ledger = QualifiedName::new("my \"ops\"", "led'ger");
         let version: Version = "1".parse().unwrap();
-        let around =
-            [keep(&ledger, &version, "it's", "SELECT '$x$'", &Again::default()), bring_back(&ledger, &version)];
+        let around = [
+            keep(&ledger, &version, "it's", "SELECT '$x$'", &ReapplyAnalysis::default()),
+            bring_back(&ledger, &version),
+        ];
         for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
             for name in [
                 "registry", "schema", "prefix", "text", "ours", "live", "settings", "version", "name", "create",

@@ -7,7 +7,7 @@ use crate::source::{Checksum, Version};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Event {
+pub enum LedgerEvent {
     /// The up script ran and was committed.
     Applied,
     /// The down script ran and was committed.
@@ -39,25 +39,25 @@ pub enum Direction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownWord(pub String);
 
-const EVENTS: [(Event, &str); 8] = [
-    (Event::Applied, "applied"),
-    (Event::RolledBack, "rolled_back"),
-    (Event::Baselined, "baselined"),
-    (Event::Started, "started"),
-    (Event::Progress, "progress"),
-    (Event::Failed, "failed"),
-    (Event::Resolved, "resolved"),
-    (Event::Observed, "observed"),
+const EVENTS: [(LedgerEvent, &str); 8] = [
+    (LedgerEvent::Applied, "applied"),
+    (LedgerEvent::RolledBack, "rolled_back"),
+    (LedgerEvent::Baselined, "baselined"),
+    (LedgerEvent::Started, "started"),
+    (LedgerEvent::Progress, "progress"),
+    (LedgerEvent::Failed, "failed"),
+    (LedgerEvent::Resolved, "resolved"),
+    (LedgerEvent::Observed, "observed"),
 ];
 
-impl Event {
+impl LedgerEvent {
     /// The word in the ledger.
     pub fn as_str(self) -> &'static str {
         EVENTS.iter().find(|(event, _)| *event == self).map_or("", |(_, word)| word)
     }
 }
 
-impl FromStr for Event {
+impl FromStr for LedgerEvent {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
@@ -96,7 +96,7 @@ pub struct LedgerEntry {
     /// Position, from 1, without gaps.
     pub id: i64,
     /// What happened.
-    pub event: Event,
+    pub event: LedgerEvent,
     /// The direction of the script.
     pub direction: Direction,
     /// The version of the migration.

@@ -1,16 +1,16 @@
 //! The append-only ledger: what was done to this database, by whom, from what, and when.
 //!
 //! Only this module knows the table. It reads rows and writes the SQL that adds a row; the runner decides when a row is
-//! added, and in which transaction. [`crate::runner::State`] derives the present state from the rows.
+//! added, and in which transaction. [`crate::runner::LedgerState`] derives the present state from the rows.
 
 mod entry;
 mod read;
 mod record;
 pub(crate) mod rights;
 
-pub use entry::{Direction, Event, HistoryEntry, LedgerEntry};
+pub use entry::{Direction, HistoryEntry, LedgerEntry, LedgerEvent};
 pub(crate) use read::{down_scripts, entries, history, newest, newest_applied};
-pub(crate) use record::{Record, Since, Writer};
+pub(crate) use record::{EventStart, LedgerRow, LedgerWriter};
 
 use std::env;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migrate_base::codes;
-use migrate_base::db::{Failure, Row, Session};
+use migrate_base::db::{Session, SessionFailure, TextRow};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, literal};
 
-use super::rights::{self, Wanted};
+use super::rights::{self, LedgerAccess};
 use super::{HistoryEntry, LedgerEntry};
 use crate::source::{Checksum, Version};
 
@@ -82,7 +82,7 @@ async fn select(
     ledger: &QualifiedName,
     columns: &str,
     condition: &str,
-) -> Result<Option<Vec<Row>>> {
+) -> Result<Option<Vec<TextRow>>> {
     let message = format!(
         "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog; SET LOCAL lock_timeout TO '{}s'; \
          {} SELECT {columns} FROM {ledger} {condition} ORDER BY id; COMMIT",
@@ -108,7 +108,7 @@ async fn select(
                 _ => {}
             }
             let lacking = match failure.is("42501") {
-                true => rights::ask(session, ledger, Wanted::Reading).await,
+                true => rights::ask(session, ledger, LedgerAccess::Reading).await,
                 false => None,
             };
             Err(cannot(failure, ledger, lacking))
@@ -119,7 +119,7 @@ async fn select(
 /// How long reading the ledger waits for an exclusive lock.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
+fn locked(failure: SessionFailure, ledger: &QualifiedName) -> Error {
     let seconds = PATIENCE.as_secs();
     let error = failure.explain(
         ErrorKind::Ledger,
@@ -131,7 +131,7 @@ fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     )
 }
 
-fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
+fn cannot(failure: SessionFailure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     let error = failure.explain(ErrorKind::Ledger, codes::LEDGER_UNREADABLE, &format!("read the ledger {ledger}"));
     match lacking {
         Some((told, grant)) => error.note(told).help_instead(format!("grant the missing rights: {grant}")),
@@ -149,7 +149,7 @@ fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
 }
 
 /// Reads the columns of [`entries`].
-fn entry(row: Row) -> std::result::Result<LedgerEntry, String> {
+fn entry(row: TextRow) -> std::result::Result<LedgerEntry, String> {
     let mut row = row.into_iter();
     let mut next = move || row.next().flatten();
     let required = |what: &str, value: Option<String>| value.ok_or_else(|| format!("{what} is missing"));
@@ -177,7 +177,7 @@ fn entry(row: Row) -> std::result::Result<LedgerEntry, String> {
 }
 
 /// Reads the columns of [`history`].
-fn event(row: Row) -> std::result::Result<HistoryEntry, String> {
+fn event(row: TextRow) -> std::result::Result<HistoryEntry, String> {
     let mut row = row.into_iter();
     let mut next = move || row.next().flatten();
     Ok(HistoryEntry {

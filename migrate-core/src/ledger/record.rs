@@ -6,13 +6,13 @@ use migrate_base::db::MARKER;
 use migrate_base::ident::{QualifiedName, literal, nullable};
 use migrate_base::template::fill;
 
-use super::{Actor, Direction, Event};
+use super::{Actor, Direction, LedgerEvent};
 use crate::source::Migration;
 
 /// The content of a new row; the actor is the same for a whole run.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Record<'a> {
-    pub(crate) event: Event,
+pub(crate) struct LedgerRow<'a> {
+    pub(crate) event: LedgerEvent,
     pub(crate) direction: Direction,
     pub(crate) version: &'a str,
     pub(crate) name: &'a str,
@@ -22,12 +22,12 @@ pub(crate) struct Record<'a> {
     pub(crate) down_sql: Option<&'a str>,
     pub(crate) note: Option<&'a str>,
     /// When the event started.
-    pub(crate) since: Since,
+    pub(crate) since: EventStart,
 }
 
 /// When an event started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Since {
+pub(crate) enum EventStart {
     /// With its message, or after the previous row in the same message.
     Message,
     /// With its transaction, which took several messages.
@@ -36,9 +36,9 @@ pub(crate) enum Since {
     Row(i64),
 }
 
-impl<'a> Record<'a> {
+impl<'a> LedgerRow<'a> {
     /// A row about a migration, without its down script.
-    pub(crate) fn of(event: Event, direction: Direction, version: &'a str, name: &'a str) -> Self {
+    pub(crate) fn of(event: LedgerEvent, direction: Direction, version: &'a str, name: &'a str) -> Self {
         Self {
             event,
             direction,
@@ -49,12 +49,12 @@ impl<'a> Record<'a> {
             down_checksum: None,
             down_sql: None,
             note: None,
-            since: Since::Message,
+            since: EventStart::Message,
         }
     }
 
     /// A row about a migration whose files exist.
-    pub(crate) fn with_files(event: Event, direction: Direction, migration: &'a Migration) -> Self {
+    pub(crate) fn with_files(event: LedgerEvent, direction: Direction, migration: &'a Migration) -> Self {
         let down = migration.down_script();
         Self {
             up_checksum: Some(migration.up_checksum().as_str()),
@@ -67,7 +67,7 @@ impl<'a> Record<'a> {
 
 /// Writes the rows of one run: it numbers them, and adds the values that are the same in all of them.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct LedgerWriter {
     ledger: QualifiedName,
     /// The number of the next row.
     next: i64,
@@ -79,7 +79,7 @@ pub(crate) struct Writer {
 const COLUMNS: &str = "id, event, direction, version, name, statement, up_checksum, down_checksum, down_sql, \
                        note, batch, actor, host, application, git_commit, tool";
 
-impl Writer {
+impl LedgerWriter {
     /// Creates a writer whose first row comes after the row `newest`.
     pub(crate) fn new(ledger: QualifiedName, newest: i64, actor: &Actor) -> Self {
         let who = format!(
@@ -114,10 +114,10 @@ impl Writer {
     ///
     /// The number is written explicitly, not taken from a sequence: if another session has written in the meantime, the
     /// primary key makes this statement fail, and with it the transaction.
-    pub(crate) fn insert(&mut self, record: &Record<'_>) -> String {
+    pub(crate) fn insert(&mut self, record: &LedgerRow<'_>) -> String {
         let mut sql = String::with_capacity(512 + record.down_sql.map_or(0, str::len));
         let number = |n: Option<usize>| n.map_or("NULL".to_owned(), |n| n.to_string());
-        let sent_at = if record.since == Since::Message { "" } else { ", sent_at" };
+        let sent_at = if record.since == EventStart::Message { "" } else { ", sent_at" };
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
@@ -137,9 +137,9 @@ impl Writer {
             self.who,
         );
         let _ = match record.since {
-            Since::Message => Ok(()),
-            Since::Transaction => write!(sql, ", pg_catalog.transaction_timestamp()"),
-            Since::Row(id) => write!(sql, ", (SELECT l.at FROM {} l WHERE l.id = {id})", self.ledger),
+            EventStart::Message => Ok(()),
+            EventStart::Transaction => write!(sql, ", pg_catalog.transaction_timestamp()"),
+            EventStart::Row(id) => write!(sql, ", (SELECT l.at FROM {} l WHERE l.id = {id})", self.ledger),
         };
         let _ = write!(sql, ") RETURNING id AS {MARKER}, sent_at, at;");
         self.next += 1;

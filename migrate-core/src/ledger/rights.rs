@@ -5,7 +5,7 @@ use migrate_base::ident::{QualifiedName, literal, plain};
 
 /// The required access to an existing ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum LedgerAccess {
     /// To read it.
     Reading,
     /// To read it, and to add rows.
@@ -32,10 +32,14 @@ pub(crate) fn columns(ledger: &QualifiedName) -> String {
 }
 
 /// The missing privileges, as a sentence and as statements to run; `row` starts with [`columns`].
-pub(crate) fn lacking(ledger: &QualifiedName, wanted: Wanted, row: &[Option<String>]) -> Option<(String, String)> {
+pub(crate) fn lacking(
+    ledger: &QualifiedName,
+    wanted: LedgerAccess,
+    row: &[Option<String>],
+) -> Option<(String, String)> {
     let role = row.first()?.as_deref()?;
     let has = |at: usize| row.get(at).and_then(Option::as_deref) != Some("f");
-    let rights: Vec<&str> = [("SELECT", has(2)), ("INSERT", has(3) || wanted == Wanted::Reading)]
+    let rights: Vec<&str> = [("SELECT", has(2)), ("INSERT", has(3) || wanted == LedgerAccess::Reading)]
         .into_iter()
         .filter_map(|(right, has)| (!has).then_some(right))
         .collect();
@@ -55,7 +59,11 @@ pub(crate) fn lacking(ledger: &QualifiedName, wanted: Wanted, row: &[Option<Stri
 }
 
 /// Queries what the present role lacks, after it was refused something. Returns `None` if that cannot be queried.
-pub(crate) async fn ask(session: &mut Session, ledger: &QualifiedName, wanted: Wanted) -> Option<(String, String)> {
+pub(crate) async fn ask(
+    session: &mut Session,
+    ledger: &QualifiedName,
+    wanted: LedgerAccess,
+) -> Option<(String, String)> {
     let rows = session.rows(&format!("SELECT {}", columns(ledger))).await.ok()?;
     lacking(ledger, wanted, rows.first()?)
 }
@@ -72,16 +80,16 @@ mod tests {
             lacking(&ledger, wanted, &row)
         };
         let own = |told: &str, grant: &str| Some((told.to_owned(), grant.to_owned()));
-        assert_eq!(told(["t", "t", "f"], Wanted::Reading), None);
+        assert_eq!(told(["t", "t", "f"], LedgerAccess::Reading), None);
         assert_eq!(
-            told(["f", "f", "f"], Wanted::Reading),
+            told(["f", "f", "f"], LedgerAccess::Reading),
             own(
                 "the role ann lacks USAGE on the schema ops and SELECT on the table ops.\"Ledger\"",
                 "GRANT USAGE ON SCHEMA ops TO ann; GRANT SELECT ON ops.\"Ledger\" TO ann;"
             )
         );
         assert_eq!(
-            told(["t", "f", "f"], Wanted::Writing),
+            told(["t", "f", "f"], LedgerAccess::Writing),
             own(
                 "the role ann lacks SELECT and INSERT on the table ops.\"Ledger\"",
                 "GRANT SELECT, INSERT ON ops.\"Ledger\" TO ann;"

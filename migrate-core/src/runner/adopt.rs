@@ -6,8 +6,8 @@ use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 
-use super::{Migrator, State, obstacle};
-use crate::ledger::{Direction, Event, Record};
+use super::{LedgerState, Migrator, obstacle};
+use crate::ledger::{Direction, LedgerEvent, LedgerRow};
 use crate::source::{Migration, Version};
 
 impl Migrator {
@@ -59,12 +59,12 @@ impl Migrator {
         self.baselined(&state, &migrations, why).await
     }
 
-    async fn baselined(&mut self, state: &State, migrations: &[Arc<Migration>], why: &str) -> Result<usize> {
+    async fn baselined(&mut self, state: &LedgerState, migrations: &[Arc<Migration>], why: &str) -> Result<usize> {
         let mut executor = self.prepare(state.newest(), state.has_ledger()).await?;
         let mut sql = String::from("BEGIN;");
         for migration in migrations {
-            let record = Record::with_files(Event::Baselined, Direction::Up, migration);
-            sql += &executor.writer.insert(&Record { note: Some(why), ..record });
+            let record = LedgerRow::with_files(LedgerEvent::Baselined, Direction::Up, migration);
+            sql += &executor.writer.insert(&LedgerRow { note: Some(why), ..record });
         }
         let sent = executor.lines.worker.send(&(sql + "COMMIT;")).await;
         let (_, released) = executor.finish(false).await;

@@ -11,7 +11,7 @@ impl Rehearsal {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Statement`] with the server's message; nothing of the statement is done then.
+    /// [`migrate_base::error::ErrorKind::Statement`] with the server's message; nothing of the statement is done then.
     pub async fn statement(&mut self, script: &Script, at: usize) -> Result<()> {
         let statement = &script.statements()[at];
         let (text, mut prepare) = (&script.text()[statement.span.clone()], singly::prepare(script, at));

@@ -4,16 +4,16 @@
 use std::collections::BTreeSet;
 
 use migrate_base::codes;
-use migrate_base::db::{Failure, Session};
+use migrate_base::db::{Session, SessionFailure};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::literal;
-use migrate_base::sql::{Class, tokens};
+use migrate_base::sql::{StatementClass, tokens};
 
 use super::execute::Executor;
-use super::plan::{Plan, Step, Work};
+use super::plan::{Plan, PlanStep, StepWork};
 use super::{Migrator, Options, explain};
-use crate::kept::{self, Again, Aside, Purge};
+use crate::kept::{self, Purge, ReapplyAnalysis, SurroundingSql};
 use crate::ledger::Direction;
 use crate::source::{Script, Version};
 
@@ -28,25 +28,25 @@ impl Executor<'_> {
 }
 
 /// The SQL around the script of a step; `kept` are the versions with kept data that is not restored yet.
-pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &Step) -> Aside {
+pub(super) fn around(options: &Options, kept: &BTreeSet<Version>, step: &PlanStep) -> SurroundingSql {
     let ledger = &options.ledger;
     match (step.direction, &step.work) {
-        (Direction::Down, Work::Sql(script)) if options.keep_data => {
+        (Direction::Down, StepWork::Sql(script)) if options.keep_data => {
             // A script outside a transaction either removes no data or is refused: there is nothing to try.
             let script = if step.no_transaction() { "" } else { script.text() };
             kept::keep(ledger, &step.version, &step.name, script, &again(step))
         }
         (Direction::Up, _) if kept.contains(&step.version) => kept::bring_back(ledger, &step.version),
-        _ => Aside::default(),
+        _ => SurroundingSql::default(),
     }
 }
 
 /// What is known of the up script that would be applied again after a down script.
-fn again(step: &Step) -> Again<'_> {
+fn again(step: &PlanStep) -> ReapplyAnalysis<'_> {
     match step.migration.as_ref().map(|migration| migration.up_script()) {
-        Some(Some(script)) => Again::of(script),
-        Some(None) => Again::unknown("it is written in Rust"),
-        None => Again::unknown("its file is missing"),
+        Some(Some(script)) => ReapplyAnalysis::of(script),
+        Some(None) => ReapplyAnalysis::unknown("it is written in Rust"),
+        None => ReapplyAnalysis::unknown("its file is missing"),
     }
 }
 
@@ -91,8 +91,10 @@ impl Migrator {
 /// Whether a script contains only statements that never remove data: index statements, `VACUUM` and similar. A
 /// statement that is not recognized as one of them could do anything.
 fn is_upkeep(script: &Script) -> bool {
-    use Class::TableMaintenance;
-    use Class::{CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, ReindexConcurrently, Session};
+    use StatementClass::TableMaintenance;
+    use StatementClass::{
+        CreateIndexConcurrently, DropIndexConcurrently, Maintenance, Plain, ReindexConcurrently, Session,
+    };
     let is_of_index = |text: &str| {
         let words = tokens(text);
         let is = |at: usize, word: &str| words.get(at).is_some_and(|other| other.eq_ignore_ascii_case(word));
@@ -109,10 +111,12 @@ fn is_upkeep(script: &Script) -> bool {
 /// A finding for each step whose lost data cannot be kept: those that are not one script in one transaction.
 pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
     let steps = plan.steps().iter().filter(|step| step.direction == Direction::Down);
-    let why = |step: &Step| match &step.work {
-        Work::Code => Some("it is written in Rust"),
-        Work::Sql(script) if step.no_transaction() && !is_upkeep(script) => Some("it does not run in a transaction"),
-        Work::Sql(_) => None,
+    let why = |step: &PlanStep| match &step.work {
+        StepWork::Code => Some("it is written in Rust"),
+        StepWork::Sql(script) if step.no_transaction() && !is_upkeep(script) => {
+            Some("it does not run in a transaction")
+        }
+        StepWork::Sql(_) => None,
     };
     let refused = steps.filter_map(|step| {
         let finding = Finding::new(
@@ -120,8 +124,8 @@ pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
             format!("the data that {} removes cannot be kept: {}", explain::title(step), why(step)?),
         );
         let place = match &step.work {
-            Work::Sql(script) => Some(Place::file(script.path())),
-            Work::Code => step.migration.as_ref().map(|migration| Place::file(migration.path())),
+            StepWork::Sql(script) => Some(Place::file(script.path())),
+            StepWork::Code => step.migration.as_ref().map(|migration| Place::file(migration.path())),
         };
         Some(
             finding
@@ -156,7 +160,7 @@ fn nothing_kept(version: &Version) -> Finding {
         .help("`cargo xtask kept` lists the kept data")
 }
 
-fn refused(failure: Failure, what: &str) -> Error {
+fn refused(failure: SessionFailure, what: &str) -> Error {
     failure
         .explain(ErrorKind::Statement, codes::KEPT_DATA, what)
         .help("`cargo xtask kept` lists the kept data; the copies are ordinary tables, which you can query")

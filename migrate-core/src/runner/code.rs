@@ -8,17 +8,17 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use migrate_base::codes;
-use migrate_base::db::{Failure, PgConnection};
+use migrate_base::db::{PgConnection, SessionFailure};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 
-use super::drive::Broken;
+use super::drive::MessageFailure;
 use super::execute::{Executor, record_done};
-use super::locate::Where;
-use super::plan::Step;
-use super::pulse::Course;
+use super::locate::FailurePart;
+use super::plan::PlanStep;
+use super::pulse::MessageSteps;
 use super::{aside, explain, obstacle};
-use crate::ledger::{Direction, Event, Record, Since};
+use crate::ledger::{Direction, EventStart, LedgerEvent, LedgerRow};
 use crate::source::Version;
 
 /// The error type that a Rust migration may return.
@@ -68,22 +68,22 @@ impl fmt::Debug for CodeMigrations {
 }
 
 /// Runs one Rust migration in a transaction, together with its row in the ledger.
-pub(super) async fn run(run: &mut Executor<'_>, step: &Step) -> Result<()> {
+pub(super) async fn run(run: &mut Executor<'_>, step: &PlanStep) -> Result<()> {
     let migration = run.code.get(&step.version).cloned();
     let (Some(code), Some(files)) = (migration, &step.migration) else { return Err(missing(step)) };
-    let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
+    let event = if step.direction == Direction::Up { LedgerEvent::Applied } else { LedgerEvent::RolledBack };
     let begin = std::time::Instant::now();
     for tries in 1.. {
-        let record = Record {
-            since: Since::Transaction,
+        let record = LedgerRow {
+            since: EventStart::Transaction,
             note: run.options.reason.as_deref(),
-            ..Record::with_files(event, step.direction, files)
+            ..LedgerRow::with_files(event, step.direction, files)
         };
         let record = run.writer.insert(&record);
         let aside = aside::around(run.options, &run.kept, step);
         let finish = format!("{} {} {record}", run.settings.isolate(), aside.after);
         let (options, direction, code) = (run.options, step.direction, code.clone());
-        let course = Course::of(step);
+        let course = MessageSteps::of(step);
         let outcome = run.lines.accompany(&course, options, async |worker| {
             let work = async |connection: &mut PgConnection| call(&*code, direction, connection).await;
             worker.in_transaction(&aside.before, work, &finish).await
@@ -139,15 +139,15 @@ pub(super) async fn call(
 /// Describes an error: for a driver error the server's message, otherwise the error's own text.
 fn describe(error: CodeError) -> String {
     match error.downcast::<sqlx::Error>() {
-        Ok(error) => match Failure::from(*error) {
-            Failure::Server(refusal) => format!("{} (SQLSTATE {})", refusal.message, refusal.sqlstate),
-            Failure::Lost(why) | Failure::Silent(why) => why,
+        Ok(error) => match SessionFailure::from(*error) {
+            SessionFailure::Server(refusal) => format!("{} (SQLSTATE {})", refusal.message, refusal.sqlstate),
+            SessionFailure::Lost(why) | SessionFailure::Silent(why) => why,
         },
         Err(error) => error.to_string(),
     }
 }
 
-pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
+pub(super) fn wrong(step: &PlanStep, path: &std::path::Path, why: String) -> Error {
     let finding = Finding::new(codes::CODE_FAILED, format!("{} returned an error: {why}", explain::title(step)))
         .at(Place::file(path))
         .note("nothing of this migration was kept; what ran before it is committed")
@@ -156,12 +156,12 @@ pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
 }
 
 /// The executable was built without the migration.
-pub(super) fn missing(step: &Step) -> Error {
+pub(super) fn missing(step: &PlanStep) -> Error {
     let finding = Finding::new(codes::NO_CODE, format!("this executable does not contain {}", explain::title(step)))
         .help("register it with `CodeMigrations::with` in the executable that runs the chain");
     Error::new(ErrorKind::Plan, finding)
 }
 
-fn refused(step: &Step, broken: Broken) -> Error {
-    explain::refused(step, Where::End.into(), broken)
+fn refused(step: &PlanStep, broken: MessageFailure) -> Error {
+    explain::refused(step, FailurePart::End.into(), broken)
 }

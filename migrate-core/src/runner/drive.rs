@@ -8,26 +8,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use migrate_base::db::{Advance, Failure, Fence, Guard, Holder, Limits, Look, Refused, Reply, Seen, Session, Verdict};
+use migrate_base::db::{
+    Fence, Guard, LockHolder, ProbeRefusal, ProcessState, Reply, RunHealth, Session, SessionFailure, SessionProgress,
+    SilenceDetector, TimeLimits,
+};
 use migrate_base::error::Result as Outcome;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::options::{LEAVING, Options, Progress};
-use super::pulse::{Course, Pulse};
+use super::pulse::{MessageSteps, ProgressTimer};
 
 /// How a message failed.
 #[derive(Debug)]
-pub(super) struct Broken {
-    pub(super) failure: Failure,
+pub(super) struct MessageFailure {
+    pub(super) failure: SessionFailure,
     /// Whether it was cancelled on request.
     pub(super) cancelled: bool,
     /// The sessions that were last seen blocking it.
-    pub(super) blockers: Vec<Holder>,
+    pub(super) blockers: Vec<LockHolder>,
 }
 
-/// The connections of a run and what they hold; each of them ends with [`Lines::give_back`].
+/// The connections of a run and what they hold; each of them ends with [`RunConnections::give_back`].
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct RunConnections {
     pub(super) worker: Session,
     pub(super) guard: Guard,
     pub(super) fence: Fence,
@@ -45,7 +48,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How often the second connection checks the first one.
 const LOOK: Duration = Duration::from_millis(400);
 
-impl Lines {
+impl RunConnections {
     /// Releases the lock and the fence, and closes the connections, because the state that a migration left in a
     /// session is unknown. Returns an error if the lock was no longer ours.
     pub(super) async fn give_back(self) -> Outcome<()> {
@@ -77,13 +80,13 @@ impl Lines {
     pub(super) async fn drive(
         &mut self,
         message: String,
-        course: &Course<'_>,
+        course: &MessageSteps<'_>,
         options: &Options,
         hear: &mut (dyn FnMut(Reply) + Send),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), MessageFailure> {
         let Self { worker, guard, fence, scout, lock_lost, .. } = self;
         let heard = AtomicUsize::new(0);
-        let mut watch = Watch::new(guard, fence, scout, lock_lost, worker, message.len(), &heard);
+        let mut watch = MessageWatch::new(guard, fence, scout, lock_lost, worker, message.len(), &heard);
         let outcome = {
             let mut replies = worker.replies(message);
             let talk = async {
@@ -107,13 +110,14 @@ impl Lines {
     /// Waits for work on the first connection that is not a message of ours: a Rust migration.
     pub(super) async fn accompany<T>(
         &mut self,
-        course: &Course<'_>,
+        course: &MessageSteps<'_>,
         options: &Options,
-        work: impl AsyncFnOnce(&mut Session) -> Result<T, Failure>,
-    ) -> Result<T, Broken> {
+        work: impl AsyncFnOnce(&mut Session) -> Result<T, SessionFailure>,
+    ) -> Result<T, MessageFailure> {
         let Self { worker, guard, fence, scout, lock_lost, .. } = self;
         let heard = AtomicUsize::new(0);
-        let mut watch = Watch { may_be_idle: true, ..Watch::new(guard, fence, scout, lock_lost, worker, 0, &heard) };
+        let mut watch =
+            MessageWatch { may_be_idle: true, ..MessageWatch::new(guard, fence, scout, lock_lost, worker, 0, &heard) };
         let outcome = tokio::select! {
             biased;
             outcome = work(worker) => outcome,
@@ -125,8 +129,8 @@ impl Lines {
     }
 
     /// Cuts off a worker that was given up, so that it is not used again.
-    fn after<T>(&mut self, outcome: Result<T, Broken>, nothing_answers: bool) -> Result<T, Broken> {
-        if matches!(&outcome, Err(Broken { failure: Failure::Silent(_), .. })) {
+    fn after<T>(&mut self, outcome: Result<T, MessageFailure>, nothing_answers: bool) -> Result<T, MessageFailure> {
+        if matches!(&outcome, Err(MessageFailure { failure: SessionFailure::Silent(_), .. })) {
             self.worker.cut();
             self.is_cut_off = nothing_answers;
         }
@@ -135,13 +139,13 @@ impl Lines {
 }
 
 /// What the second connection does while the first is busy.
-struct Watch<'a> {
+struct MessageWatch<'a> {
     guard: &'a mut Guard,
     fence: &'a Fence,
     scout: &'a mut Option<Session>,
     lock_lost: &'a mut bool,
-    limits: Limits,
-    verdict: Verdict,
+    limits: TimeLimits,
+    verdict: SilenceDetector,
     /// How many answers arrived, and how many of them were counted.
     heard: &'a AtomicUsize,
     counted: usize,
@@ -153,11 +157,11 @@ struct Watch<'a> {
     may_be_idle: bool,
     /// When cancellation was requested, and whether the server was asked.
     cancelled: Option<(Instant, bool)>,
-    blockers: Vec<Holder>,
-    pulse: Pulse,
+    blockers: Vec<LockHolder>,
+    pulse: ProgressTimer,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> MessageWatch<'a> {
     fn new(
         guard: &'a mut Guard,
         fence: &'a Fence,
@@ -167,8 +171,8 @@ impl<'a> Watch<'a> {
         bytes: usize,
         heard: &'a AtomicUsize,
     ) -> Self {
-        let limits = Limits::of(worker.database());
-        let (verdict, is_mute) = (Verdict::new(limits, bytes), scout.is_some());
+        let limits = TimeLimits::of(worker.database());
+        let (verdict, is_mute) = (SilenceDetector::new(limits, bytes), scout.is_some());
         let (may_be_idle, cancelled, blockers) = (false, None, Vec::new());
         Self {
             guard,
@@ -184,16 +188,16 @@ impl<'a> Watch<'a> {
             may_be_idle,
             cancelled,
             blockers,
-            pulse: Pulse::start(),
+            pulse: ProgressTimer::start(),
         }
     }
 
-    fn broken(&mut self, failure: Failure) -> Broken {
-        Broken { failure, cancelled: self.cancelled.is_some(), blockers: std::mem::take(&mut self.blockers) }
+    fn broken(&mut self, failure: SessionFailure) -> MessageFailure {
+        MessageFailure { failure, cancelled: self.cancelled.is_some(), blockers: std::mem::take(&mut self.blockers) }
     }
 
     /// Checks periodically; returns only when the worker has to be given up.
-    async fn over(&mut self, course: &Course<'_>, options: &Options) -> Failure {
+    async fn over(&mut self, course: &MessageSteps<'_>, options: &Options) -> SessionFailure {
         let mut ticks = interval_at(Instant::now() + LOOK, LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -232,9 +236,9 @@ impl<'a> Watch<'a> {
     async fn next_look(
         &mut self,
         ticks: &mut Interval,
-        course: &Course<'_>,
+        course: &MessageSteps<'_>,
         options: &Options,
-    ) -> Option<Result<Look, Refused>> {
+    ) -> Option<Result<RunHealth, ProbeRefusal>> {
         ticks.tick().await;
         let looked = self.look().await;
         if looked.is_none() && self.pulse.is_due() {
@@ -270,9 +274,9 @@ impl<'a> Watch<'a> {
     }
 
     /// How far the work is, if the guard's connection can tell.
-    async fn advance(&mut self, course: &Course<'_>, options: &Options) -> Advance {
+    async fn advance(&mut self, course: &MessageSteps<'_>, options: &Options) -> SessionProgress {
         if self.is_mute {
-            return Advance::default();
+            return SessionProgress::default();
         }
         let asked = timeout(self.limits.question, self.guard.progress(self.fence, course.ledger(options))).await;
         self.is_mute = asked.is_err();
@@ -300,7 +304,7 @@ impl<'a> Watch<'a> {
 
     /// Checks through the guard's connection, or through another one if that is silent; returns `None` if nothing
     /// answers.
-    async fn look(&mut self) -> Option<Result<Look, Refused>> {
+    async fn look(&mut self) -> Option<Result<RunHealth, ProbeRefusal>> {
         if !self.is_mute {
             match timeout(self.limits.question, self.guard.look(self.fence)).await {
                 Ok(Ok(look)) => return Some(Ok(look)),
@@ -313,7 +317,7 @@ impl<'a> Watch<'a> {
         seen
     }
 
-    fn judge(&mut self, looked: Option<Result<Look, Refused>>) -> Option<Failure> {
+    fn judge(&mut self, looked: Option<Result<RunHealth, ProbeRefusal>>) -> Option<SessionFailure> {
         let heard = self.heard.load(Ordering::Relaxed);
         if heard != self.counted {
             self.counted = heard;
@@ -322,7 +326,7 @@ impl<'a> Watch<'a> {
         self.is_cut_off = looked.is_none();
         let seen = match looked {
             None => None,
-            Some(Err(Refused)) => Some(Seen::Hidden),
+            Some(Err(ProbeRefusal)) => Some(ProcessState::Hidden),
             Some(Ok(look)) => {
                 *self.lock_lost |= !look.is_held;
                 Some(look.worker)
@@ -330,7 +334,8 @@ impl<'a> Watch<'a> {
         };
         // After cancellation, do not wait for code that waits for the network.
         let may_be_idle = self.may_be_idle && self.cancelled.is_none();
-        let seen = seen.map(|seen| if may_be_idle && seen == Seen::Idle { Seen::Working } else { seen });
+        let seen =
+            seen.map(|seen| if may_be_idle && seen == ProcessState::Idle { ProcessState::Working } else { seen });
         self.verdict.hear(Instant::now(), seen)
     }
 }

@@ -4,29 +4,29 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use migrate_base::codes;
-use migrate_base::db::{Failure, Fence, Marker, Reply, pooler};
+use migrate_base::db::{Fence, LedgerMarker, Reply, SessionFailure, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::sql::outlives_reset;
 use tokio::time::sleep;
 
-use super::drive::{Broken, Lines};
+use super::drive::{MessageFailure, RunConnections};
 use super::explain;
-use super::locate::{self, At, Where};
-use super::message::{Message, Settings, own_timeouts};
-use super::options::{Done, Options, Progress, RunReport};
-use super::plan::{Plan, Step, Work};
-use super::pulse::Course;
+use super::locate::{self, FailurePart, FailurePlace};
+use super::message::{Message, SessionSettings, own_timeouts};
+use super::options::{CommittedStep, Options, Progress, RunReport};
+use super::plan::{Plan, PlanStep, StepWork};
+use super::pulse::MessageSteps;
 use super::untouched::{leaves_session, may_make_event_triggers};
 use super::{CodeMigrations, aside, code, obstacle, stepwise};
-use crate::kept::Aside;
-use crate::ledger::{Direction, Event, Record, Writer};
+use crate::kept::SurroundingSql;
+use crate::ledger::{Direction, LedgerEvent, LedgerRow, LedgerWriter};
 use crate::source::{Script, Version};
 
 /// A run in progress.
 pub(super) struct Executor<'a> {
-    pub(super) lines: Lines,
-    pub(super) writer: Writer,
-    pub(super) settings: Settings,
+    pub(super) lines: RunConnections,
+    pub(super) writer: LedgerWriter,
+    pub(super) settings: SessionSettings,
     pub(super) options: &'a Options,
     pub(super) code: &'a CodeMigrations,
     /// The versions with kept data that is not restored yet.
@@ -48,8 +48,8 @@ impl Executor<'_> {
     pub(super) async fn run(&mut self, plan: &Plan) -> Result<()> {
         let steps = plan.steps();
         self.has_event_triggers |= steps.iter().any(|step| match &step.work {
-            Work::Sql(script) => may_make_event_triggers(script),
-            Work::Code => true,
+            StepWork::Sql(script) => may_make_event_triggers(script),
+            StepWork::Code => true,
         });
         let mut at = 0;
         let mut size = FIRST;
@@ -58,18 +58,18 @@ impl Executor<'_> {
                 return Err(explain::interrupted(step));
             }
             match &step.work {
-                Work::Sql(script) if step.no_transaction() => {
+                StepWork::Sql(script) if step.no_transaction() => {
                     stepwise::run(self, step, script).await?;
                     at += 1;
                 }
-                Work::Sql(_) => {
+                StepWork::Sql(_) => {
                     let begin = Instant::now();
                     let chunk = &steps[at..at + self.chunk(&steps[at..], size)];
                     self.run_chunk(chunk).await?;
                     at += chunk.len();
                     size = if begin.elapsed() < QUICK { (size * 2).min(MOST) } else { (size / 2).max(1) };
                 }
-                Work::Code => {
+                StepWork::Code => {
                     code::run(self, step).await?;
                     at += 1;
                 }
@@ -86,11 +86,11 @@ impl Executor<'_> {
     }
 
     /// The number of steps that can share the next message.
-    fn chunk(&self, steps: &[Step], size: usize) -> usize {
+    fn chunk(&self, steps: &[PlanStep], size: usize) -> usize {
         let mut bytes = 0;
         let mut count = 0;
         for step in steps.iter().take(size) {
-            let Work::Sql(script) = &step.work else { break };
+            let StepWork::Sql(script) = &step.work else { break };
             if step.no_transaction() || (count > 0 && bytes + script.text().len() > BYTES) {
                 break;
             }
@@ -104,13 +104,13 @@ impl Executor<'_> {
     }
 
     /// Runs steps that share a message; each is committed on its own.
-    async fn run_chunk(&mut self, steps: &[Step]) -> Result<()> {
+    async fn run_chunk(&mut self, steps: &[PlanStep]) -> Result<()> {
         let mut left = steps;
         let mut tries = 0;
         while !left.is_empty() {
             let before = self.writer.next_id();
             let message = self.message(left);
-            let mut progress = Counter::new(&message);
+            let mut progress = AnswerCounter::new(&message);
             let outcome = self.send(&message, left, &mut progress).await;
             let Err(broken) = outcome else { return Ok(()) };
             let Some(failed) = failed_at(&message, left, &progress, &broken) else {
@@ -127,7 +127,7 @@ impl Executor<'_> {
                 Box::pin(self.run_chunk(&left[..failed.0])).await?;
                 return Err(explain::refused(step, failed.1, broken));
             }
-            if failed.1.part == Where::Unknown && left.len() > 1 && !broken.cancelled {
+            if failed.1.part == FailurePart::Unknown && left.len() > 1 && !broken.cancelled {
                 // The message has a syntax error, and nothing of it was run: sending the steps one by one shows where.
                 for step in left {
                     Box::pin(self.run_chunk(std::slice::from_ref(step))).await?;
@@ -153,15 +153,15 @@ impl Executor<'_> {
         Ok(())
     }
 
-    fn message(&mut self, steps: &[Step]) -> Message {
+    fn message(&mut self, steps: &[PlanStep]) -> Message {
         let isolate = self.settings.isolate();
         let mut message = Message::default();
         for step in steps {
-            if let Work::Sql(script) = &step.work {
+            if let StepWork::Sql(script) = &step.work {
                 let record = self.writer.insert(&outcome(step, script, self.options));
                 let aside = aside::around(self.options, &self.kept, step);
                 // After a script that visibly leaves its session unchanged, there is nothing to reset.
-                let is_plain = aside == Aside::default() && own_timeouts(script, "").is_empty();
+                let is_plain = aside == SurroundingSql::default() && own_timeouts(script, "").is_empty();
                 let is_untouched = !self.has_event_triggers && is_plain && leaves_session(script);
                 message.push(script, &aside, if is_untouched { "" } else { &isolate }, &record);
             }
@@ -172,11 +172,11 @@ impl Executor<'_> {
     async fn send(
         &mut self,
         message: &Message,
-        steps: &[Step],
-        progress: &mut Counter,
-    ) -> std::result::Result<(), Broken> {
+        steps: &[PlanStep],
+        progress: &mut AnswerCounter,
+    ) -> std::result::Result<(), MessageFailure> {
         let first = self.writer.next_id() - i64::try_from(steps.len()).unwrap_or(0);
-        let course = Course::bundle(steps, first);
+        let course = MessageSteps::bundle(steps, first);
         let (options, report) = (self.options, &mut self.report);
         let mut hear = |reply| {
             if let Some((part, elapsed)) = progress.hear(reply) {
@@ -187,7 +187,7 @@ impl Executor<'_> {
     }
 
     /// Waits a moment and returns true if another attempt may succeed.
-    pub(super) async fn try_again(&self, step: &Step, broken: &Broken, tries: u32) -> bool {
+    pub(super) async fn try_again(&self, step: &PlanStep, broken: &MessageFailure, tries: u32) -> bool {
         let Options { lock_retries, cancel, observer, .. } = self.options;
         if broken.cancelled || !broken.failure.is_lock_conflict() || tries > *lock_retries {
             return false;
@@ -201,7 +201,7 @@ impl Executor<'_> {
     }
 
     /// Ends a failed transaction and restores the session's settings.
-    pub(super) async fn roll_back(&mut self, step: &Step) -> Result<()> {
+    pub(super) async fn roll_back(&mut self, step: &PlanStep) -> Result<()> {
         let again = format!("ROLLBACK; {}", self.settings.isolate());
         self.send_own(&again).await.map_err(|failure| {
             failure.explain(ErrorKind::Statement, codes::ROLLBACK, &format!("end {}", explain::title(step)))
@@ -209,7 +209,7 @@ impl Executor<'_> {
     }
 
     /// Sends one message of our own that returns no rows.
-    pub(super) async fn record(&mut self, step: &Step, sql: &str) -> Result<()> {
+    pub(super) async fn record(&mut self, step: &PlanStep, sql: &str) -> Result<()> {
         let outcome = match self.send_own(sql).await {
             Err(failure) if failure.is_lock_timeout() => {
                 Err(failure.with_holders(self.lines.worker.in_the_way(Some(&self.options.ledger)).await))
@@ -227,13 +227,13 @@ impl Executor<'_> {
     }
 
     /// Sends one message of our own. Cancellation does not cancel it, but shortens the wait for an answer.
-    async fn send_own(&mut self, sql: &str) -> std::result::Result<(), Failure> {
+    async fn send_own(&mut self, sql: &str) -> std::result::Result<(), SessionFailure> {
         let outcome = tokio::select! {
             biased;
             outcome = self.lines.worker.send(sql) => outcome,
             () = self.options.cancel.impatient() => Err(explain::no_patience()),
         };
-        if matches!(&outcome, Err(Failure::Silent(_))) {
+        if matches!(&outcome, Err(SessionFailure::Silent(_))) {
             self.lines.worker.cut();
         }
         outcome
@@ -242,7 +242,7 @@ impl Executor<'_> {
     /// Opens a new session for the work, with the current defaults of new sessions. The old one is closed first,
     /// because a pool may have only two connections for us.
     pub(super) async fn reconnect(&mut self) -> Result<()> {
-        let Lines { worker, guard, fence, .. } = &mut self.lines;
+        let RunConnections { worker, guard, fence, .. } = &mut self.lines;
         let (application, lock_wait) = (&self.options.actor.application, self.options.lock_wait);
         worker.renew(application).await?;
         let process = pooler::identify(worker).await?;
@@ -254,45 +254,50 @@ impl Executor<'_> {
         sent.map_err(|failure| failure.explain(ErrorKind::Connection, codes::SESSION, "prepare a session"))
     }
 
-    fn lost_place(&self, broken: Broken) -> Error {
+    fn lost_place(&self, broken: MessageFailure) -> Error {
         broken.failure.explain(ErrorKind::Statement, codes::STATEMENT_FAILED, "run the migrations")
     }
 }
 
 /// Adds a committed step to the report and notifies the observer.
-pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &Step, elapsed: Duration) {
+pub(super) fn record_done(report: &mut RunReport, options: &Options, step: &PlanStep, elapsed: Duration) {
     options.observer.hear(&Progress::Done(step, elapsed));
     let (version, name) = (step.version.to_string(), step.name.clone());
-    report.done.push(Done { direction: step.direction, version, name, elapsed });
+    report.done.push(CommittedStep { direction: step.direction, version, name, elapsed });
 }
 
 /// The ledger row that records that a step is done.
-pub(super) fn outcome<'a>(step: &'a Step, script: &'a Script, options: &'a Options) -> Record<'a> {
-    let event = if step.direction == Direction::Up { Event::Applied } else { Event::RolledBack };
+pub(super) fn outcome<'a>(step: &'a PlanStep, script: &'a Script, options: &'a Options) -> LedgerRow<'a> {
+    let event = if step.direction == Direction::Up { LedgerEvent::Applied } else { LedgerEvent::RolledBack };
     let record = match &step.migration {
-        Some(migration) => Record {
+        Some(migration) => LedgerRow {
             down_checksum: match step.direction {
                 Direction::Down => Some(script.checksum().as_str()),
                 Direction::Up => migration.down_script().map(|down| down.checksum().as_str()),
             },
-            ..Record::with_files(event, step.direction, migration)
+            ..LedgerRow::with_files(event, step.direction, migration)
         },
-        None => Record {
+        None => LedgerRow {
             down_checksum: Some(script.checksum().as_str()),
-            ..Record::of(event, step.direction, step.version.as_str(), &step.name)
+            ..LedgerRow::of(event, step.direction, step.version.as_str(), &step.name)
         },
     };
-    Record { note: options.reason.as_deref(), ..record }
+    LedgerRow { note: options.reason.as_deref(), ..record }
 }
 
 /// Which step failed, and where in its script.
-fn failed_at(message: &Message, steps: &[Step], progress: &Counter, broken: &Broken) -> Option<(usize, At)> {
+fn failed_at(
+    message: &Message,
+    steps: &[PlanStep],
+    progress: &AnswerCounter,
+    broken: &MessageFailure,
+) -> Option<(usize, FailurePlace)> {
     let scripts: Vec<&Script> = steps.iter().filter_map(|step| step.script()).collect();
     locate::in_message(&broken.failure, message, &scripts, progress.part, progress.statements)
 }
 
 /// Whether the next script needs a new session, because no statement can reset the old one to the state of a new one.
-pub(super) fn needs_fresh_session(step: &Step) -> bool {
+pub(super) fn needs_fresh_session(step: &PlanStep) -> bool {
     step.script().is_none_or(|script| outlives_reset(script.text()))
 }
 
@@ -314,17 +319,17 @@ fn lock_lost() -> Error {
 }
 
 /// Counts the answers to a message, and derives from them which part is running.
-struct Counter {
+struct AnswerCounter {
     /// The part that is running, which is also the number of committed parts.
     part: usize,
     /// How many of its statements are done.
     statements: usize,
     parts: usize,
-    written: Option<(Marker, usize)>,
+    written: Option<(LedgerMarker, usize)>,
     before: Option<Duration>,
 }
 
-impl Counter {
+impl AnswerCounter {
     fn new(message: &Message) -> Self {
         Self { part: 0, statements: 0, parts: message.parts.len(), written: None, before: None }
     }

@@ -1,27 +1,27 @@
 //! Explains a statement that the server refused: file, line, caret, reason, next step.
 
 use migrate_base::codes;
-use migrate_base::db::Failure;
+use migrate_base::db::SessionFailure;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::catalog_name;
 use migrate_base::sql::lex::words;
 
-use super::drive::Broken;
-use super::locate::{At, Where};
-use super::plan::{Step, Work};
+use super::drive::MessageFailure;
+use super::locate::{FailurePart, FailurePlace};
+use super::plan::{PlanStep, StepWork};
 use super::singly;
 use crate::ledger::Direction;
 use crate::source::Script;
 
 /// Creates the error for a script that failed.
-pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
-    let Broken { failure, cancelled, blockers } = broken;
+pub(super) fn refused(step: &PlanStep, at: FailurePlace, broken: MessageFailure) -> Error {
+    let MessageFailure { failure, cancelled, blockers } = broken;
     let lost = failure.is_lost();
     let refusal = match failure {
-        Failure::Server(refusal) if !cancelled && !lost => refusal,
-        Failure::Server(_) if cancelled => return interrupted(step),
-        Failure::Silent(why) => return dead(step, cancelled, why),
+        SessionFailure::Server(refusal) if !cancelled && !lost => refusal,
+        SessionFailure::Server(_) if cancelled => return interrupted(step),
+        SessionFailure::Silent(why) => return dead(step, cancelled, why),
         lost => {
             let doing = format!("run {}", title(step));
             let error = lost.explain(ErrorKind::Connection, codes::CONNECTION_LOST, &doing);
@@ -35,7 +35,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
         _ => codes::STATEMENT_FAILED,
     };
     let mut finding = Finding::new(code, refusal.message.clone());
-    if let Work::Sql(script) = &step.work {
+    if let StepWork::Sql(script) = &step.work {
         finding = finding.at(place(script, at)).note(count(step, script, at));
     }
     finding.notes.extend(refusal.detail.clone());
@@ -60,7 +60,7 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
 }
 
 /// The error of a run whose connection is dead.
-fn dead(step: &Step, cancelled: bool, why: String) -> Error {
+fn dead(step: &PlanStep, cancelled: bool, why: String) -> Error {
     let title = title(step);
     let (kind, what) = match cancelled {
         true => (ErrorKind::Cancelled, format!("interrupted at {title}, while the connection to the server is dead")),
@@ -85,7 +85,7 @@ fn dead(step: &Step, cancelled: bool, why: String) -> Error {
 }
 
 /// Says which other steps were in a message whose answers are lost; `last` is its last step.
-pub(super) fn together(last: &Step) -> String {
+pub(super) fn together(last: &PlanStep) -> String {
     format!(
         "it was sent in one message with the steps after it, up to {}: the server may have reached any of them",
         title(last)
@@ -93,8 +93,8 @@ pub(super) fn together(last: &Step) -> String {
 }
 
 /// The failure when a cancelled run has waited long enough.
-pub(super) fn no_patience() -> Failure {
-    Failure::Silent("the run was interrupted, and the server does not answer".to_owned())
+pub(super) fn no_patience() -> SessionFailure {
+    SessionFailure::Silent("the run was interrupted, and the server does not answer".to_owned())
 }
 
 /// The error of a run that was cancelled before its first step.
@@ -106,7 +106,7 @@ pub(super) fn interrupted_before() -> Error {
 }
 
 /// The error of a run that was cancelled.
-pub(super) fn interrupted(step: &Step) -> Error {
+pub(super) fn interrupted(step: &PlanStep) -> Error {
     let what = match step.no_transaction() {
         true => {
             "the statements that are done are committed and recorded; the next run continues from there, or tells you \
@@ -122,30 +122,32 @@ pub(super) fn interrupted(step: &Step) -> Error {
 }
 
 /// The migration and its direction, in words.
-pub(super) fn title(step: &Step) -> String {
+pub(super) fn title(step: &PlanStep) -> String {
     let what = if step.direction == Direction::Up { "migration" } else { "the rollback of" };
     format!("{what} {}_{}", step.version, step.name)
 }
 
-fn count(step: &Step, script: &Script, at: At) -> String {
+fn count(step: &PlanStep, script: &Script, at: FailurePlace) -> String {
     let (all, title) = (script.statements().len(), title(step));
     match at.part {
-        Where::Before => format!("before the first statement of {title}, while its transaction was being prepared"),
-        Where::Kept => format!("before {title}, while kept data was being handled"),
-        Where::Statement(n) => format!("statement {} of {all} of {title}", n + 1),
-        Where::End => {
+        FailurePart::Before => {
+            format!("before the first statement of {title}, while its transaction was being prepared")
+        }
+        FailurePart::Kept => format!("before {title}, while kept data was being handled"),
+        FailurePart::Statement(n) => format!("statement {} of {all} of {title}", n + 1),
+        FailurePart::End => {
             format!("at the end of {title}, where deferred constraints are checked and the ledger is written")
         }
-        Where::Unknown => format!("in {title}; the server did not say where"),
+        FailurePart::Unknown => format!("in {title}; the server did not say where"),
     }
 }
 
-fn place(script: &Script, at: At) -> Place {
+fn place(script: &Script, at: FailurePlace) -> Place {
     let (text, statements) = (script.text(), script.statements());
     let statement = match at.part {
-        Where::Statement(n) => statements.get(n),
-        Where::End => statements.last(),
-        Where::Before | Where::Kept | Where::Unknown => None,
+        FailurePart::Statement(n) => statements.get(n),
+        FailurePart::End => statements.last(),
+        FailurePart::Before | FailurePart::Kept | FailurePart::Unknown => None,
     };
     let span = match (at.byte, statement) {
         (Some(byte), _) => byte..word_end(text, byte),
@@ -167,9 +169,9 @@ fn word_end(text: &str, byte: usize) -> usize {
 
 /// Whether statements before the failed one stay done, so that a corrected script would differ from the one that
 /// started.
-fn stays(step: &Step, at: At) -> bool {
+fn stays(step: &PlanStep, at: FailurePlace) -> bool {
     match (&step.work, at.part) {
-        (Work::Sql(script), Where::Statement(n)) => step.no_transaction() && singly::has_effect(script, n),
+        (StepWork::Sql(script), FailurePart::Statement(n)) => step.no_transaction() && singly::has_effect(script, n),
         _ => false,
     }
 }
@@ -182,7 +184,7 @@ fn is_for_the_file(sqlstate: &str) -> bool {
 }
 
 /// The same advice when statements are already done that the corrected file would run again.
-fn undo_first(sqlstate: &str, step: &Step) -> Option<String> {
+fn undo_first(sqlstate: &str, step: &PlanStep) -> Option<String> {
     let version = &step.version;
     let cause = match sqlstate {
         "42601" => "",
@@ -218,8 +220,10 @@ fn syntax(sqlstate: &str, message: &str) -> Option<String> {
 }
 
 /// What to do about a column that is added NOT NULL to a table with rows: they cannot be filled before.
-fn added_column(sqlstate: &str, message: &str, step: &Step, at: At) -> Option<String> {
-    let (Work::Sql(script), Where::Statement(n), "23502") = (&step.work, at.part, sqlstate) else { return None };
+fn added_column(sqlstate: &str, message: &str, step: &PlanStep, at: FailurePlace) -> Option<String> {
+    let (StepWork::Sql(script), FailurePart::Statement(n), "23502") = (&step.work, at.part, sqlstate) else {
+        return None;
+    };
     let text = &script.text()[script.statements().get(n)?.span.clone()];
     let words: Vec<&str> = words(text).map(|(_, place)| &text[place]).collect();
     let is = |word: &&&str, list: &[&str]| list.iter().any(|one| word.eq_ignore_ascii_case(one));
@@ -231,7 +235,7 @@ fn added_column(sqlstate: &str, message: &str, step: &Step, at: At) -> Option<St
     is_named.then(|| "give it a DEFAULT, or add it nullable, fill it, then SET NOT NULL".to_owned())
 }
 
-fn advice(sqlstate: &str, step: &Step) -> Option<String> {
+fn advice(sqlstate: &str, step: &PlanStep) -> Option<String> {
     let advice = match sqlstate {
         "25001" | "2D000" => "put `-- migrate: no-transaction` on a line of its own at the head of the file",
         "55P03" => {

@@ -1,7 +1,7 @@
 //! Refuses what a rehearsal does to a server with other users, before it is committed.
 
 use migrate_base::codes;
-use migrate_base::db::Failure;
+use migrate_base::db::SessionFailure;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::Finding;
 
@@ -21,8 +21,8 @@ pub(super) const GUARD: &str = "SELECT ('roundtrip-server: ' || NULLIF(pg_catalo
 const MARK: &str = "roundtrip-server: ";
 
 /// The error for what the query found, if the query is what failed.
-pub(super) fn of_server(failure: &Failure) -> Option<Error> {
-    let Failure::Server(refusal) = failure else { return None };
+pub(super) fn of_server(failure: &SessionFailure) -> Option<Error> {
+    let SessionFailure::Server(refusal) = failure else { return None };
     let (_, what) = refusal.message.split_once(MARK)?;
     let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
     let finding = Finding::new(

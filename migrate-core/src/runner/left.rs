@@ -4,18 +4,18 @@
 use std::collections::BTreeSet;
 
 use migrate_base::codes;
-use migrate_base::db::{Failure, Row};
+use migrate_base::db::{SessionFailure, TextRow};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, literal};
-use migrate_base::sql::{self, Class, IndexName};
+use migrate_base::sql::{self, IndexName, StatementClass};
 
 use super::execute::Executor;
 use super::explain;
-use super::locate::Where;
+use super::locate::FailurePart;
 use super::options::Progress;
-use super::plan::Step;
-use super::pulse::Course;
+use super::plan::PlanStep;
+use super::pulse::MessageSteps;
 use super::singly::{self, PATIENTLY};
 use crate::source::{Script, Version};
 
@@ -27,8 +27,8 @@ pub(super) const NOT_VALID: &str = "exists but is not valid";
 
 /// Something half done, according to the catalogs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Left {
-    kind: Kind,
+pub(super) struct LeftoverObject {
+    kind: LeftoverKind,
     oid: String,
     /// Its quoted name.
     pub(super) name: String,
@@ -37,7 +37,7 @@ pub(super) struct Left {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum LeftoverKind {
     /// An index that is not valid.
     Index,
     /// An index that is not valid because it was being dropped.
@@ -88,12 +88,12 @@ fn base(ledger: &QualifiedName, version: &Version) -> String {
     )
 }
 
-impl Left {
-    pub(super) fn of(row: Row) -> Option<Self> {
+impl LeftoverObject {
+    pub(super) fn of(row: TextRow) -> Option<Self> {
         let mut row = row.into_iter();
         let kind = match row.next()??.as_str() {
-            "index" => Kind::Index,
-            _ => Kind::Partition,
+            "index" => LeftoverKind::Index,
+            _ => LeftoverKind::Partition,
         };
         Some(Self { kind, oid: row.next()??, name: row.next()??, of: row.next()?? })
     }
@@ -101,14 +101,14 @@ impl Left {
     /// Whether it is one of the two copies that `REINDEX CONCURRENTLY` creates.
     fn is_copy(&self) -> bool {
         let name = self.name.trim_end_matches('"').trim_end_matches(|c: char| c.is_ascii_digit());
-        self.kind == Kind::Index && (name.ends_with("_ccnew") || name.ends_with("_ccold"))
+        self.kind == LeftoverKind::Index && (name.ends_with("_ccnew") || name.ends_with("_ccold"))
     }
 
     /// Interprets it as left by a statement of this class: a statement that drops an index does not leave it half
     /// built.
-    pub(super) fn by(mut self, class: Class) -> Self {
-        if class == Class::DropIndexConcurrently && self.kind == Kind::Index && !self.is_copy() {
-            self.kind = Kind::Dropped;
+    pub(super) fn by(mut self, class: StatementClass) -> Self {
+        if class == StatementClass::DropIndexConcurrently && self.kind == LeftoverKind::Index && !self.is_copy() {
+            self.kind = LeftoverKind::Dropped;
         }
         self
     }
@@ -116,60 +116,60 @@ impl Left {
     /// Describes it for a note.
     pub(super) fn note(&self) -> String {
         match self.kind {
-            Kind::Index if self.is_copy() => {
+            LeftoverKind::Index if self.is_copy() => {
                 format!(
                     "the index {} was left behind: a copy that is not used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
-            Kind::Index => {
+            LeftoverKind::Index => {
                 format!(
                     "the index {} was left behind half built: it is not used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
-            Kind::Dropped => {
+            LeftoverKind::Dropped => {
                 format!(
                     "the index {} was left behind half dropped: it is no longer used, but slows down writes to {}",
                     self.name, self.of
                 )
             }
-            Kind::Partition => format!("the partition {} was left half detached from {}", self.name, self.of),
+            LeftoverKind::Partition => format!("the partition {} was left half detached from {}", self.name, self.of),
         }
     }
 
     /// Describes it briefly, for the ledger.
     pub(super) fn brief(&self) -> String {
         match self.kind {
-            Kind::Index | Kind::Dropped => format!("index {}, not valid", self.name),
-            Kind::Partition => format!("partition {}, half detached", self.name),
+            LeftoverKind::Index | LeftoverKind::Dropped => format!("index {}, not valid", self.name),
+            LeftoverKind::Partition => format!("partition {}, half detached", self.name),
         }
     }
 
     /// Describes it for a list of what exists.
     pub(super) fn seen(&self) -> String {
         match self.kind {
-            Kind::Index => format!("index {} exists but is not valid: half built", self.name),
-            Kind::Dropped => format!("index {} exists but is not valid: half dropped", self.name),
-            Kind::Partition => format!("partition {} is half detached from {}", self.name, self.of),
+            LeftoverKind::Index => format!("index {} exists but is not valid: half built", self.name),
+            LeftoverKind::Dropped => format!("index {} exists but is not valid: half dropped", self.name),
+            LeftoverKind::Partition => format!("partition {} is half detached from {}", self.name, self.of),
         }
     }
 
     /// The statement that removes or finishes it.
     fn cleaning(&self) -> String {
         match self.kind {
-            Kind::Index => format!("DROP INDEX CONCURRENTLY {}", self.name),
-            Kind::Dropped => format!("REINDEX INDEX CONCURRENTLY {}", self.name),
-            Kind::Partition => format!("ALTER TABLE {} DETACH PARTITION {} FINALIZE", self.of, self.name),
+            LeftoverKind::Index => format!("DROP INDEX CONCURRENTLY {}", self.name),
+            LeftoverKind::Dropped => format!("REINDEX INDEX CONCURRENTLY {}", self.name),
+            LeftoverKind::Partition => format!("ALTER TABLE {} DETACH PARTITION {} FINALIZE", self.of, self.name),
         }
     }
 
     /// What that statement does, in two forms: as an activity, and as an infinitive.
     fn doing(&self) -> (String, String) {
         let (doing, to_do, what) = match self.kind {
-            Kind::Index => ("removing", "remove", format!("the half-built index {}", self.name)),
-            Kind::Dropped => ("rebuilding", "rebuild", format!("the half-dropped index {}", self.name)),
-            Kind::Partition => ("detaching", "detach", format!("the partition {} from {}", self.name, self.of)),
+            LeftoverKind::Index => ("removing", "remove", format!("the half-built index {}", self.name)),
+            LeftoverKind::Dropped => ("rebuilding", "rebuild", format!("the half-dropped index {}", self.name)),
+            LeftoverKind::Partition => ("detaching", "detach", format!("the partition {} from {}", self.name, self.of)),
         };
         (format!("{doing} {what}"), format!("{to_do} {what}"))
     }
@@ -177,21 +177,22 @@ impl Left {
 
 impl Executor<'_> {
     /// Sends statements of ours, then reads what is half done.
-    pub(super) async fn look_left(&mut self, step: &Step, before: &str) -> Result<BTreeSet<Left>> {
+    pub(super) async fn look_left(&mut self, step: &PlanStep, before: &str) -> Result<BTreeSet<LeftoverObject>> {
         let message = format!("{before} {}", look());
         let rows = self.ask(step, &message).await?;
-        Ok(rows.into_iter().filter_map(Left::of).collect())
+        Ok(rows.into_iter().filter_map(LeftoverObject::of).collect())
     }
 
     /// Like [`Executor::settle`], in a session in which nothing was run yet, for a statement that is to be undone: an
     /// index that it half dropped is rebuilt.
-    pub(super) async fn settle_apart(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
+    pub(super) async fn settle_apart(&mut self, step: &PlanStep, script: &Script, at: usize) -> Result<Option<bool>> {
         let settings = singly::prepare(script, at);
         if !settings.is_empty() {
             self.record(step, &settings).await?;
         }
         let is_done = self.settle(step, script, at).await?;
-        let dropping = script.statements().get(at).filter(|statement| statement.class == Class::DropIndexConcurrently);
+        let dropping =
+            script.statements().get(at).filter(|statement| statement.class == StatementClass::DropIndexConcurrently);
         if let Some(statement) = dropping.filter(|_| is_done == Some(false)) {
             self.rebuild(step, &script.text()[statement.span.clone()]).await?;
         }
@@ -200,7 +201,7 @@ impl Executor<'_> {
 
     /// Rebuilds the index that a `DROP INDEX CONCURRENTLY` half dropped; an index that was not valid before stays as it
     /// was.
-    async fn rebuild(&mut self, step: &Step, text: &str) -> Result<()> {
+    async fn rebuild(&mut self, step: &PlanStep, text: &str) -> Result<()> {
         let Some(name) = self.half_built(step, IndexName::of(text)).await? else { return Ok(()) };
         let ours = format!(
             "SELECT i.indrelid::pg_catalog.regclass FROM pg_catalog.pg_index i \
@@ -211,12 +212,12 @@ impl Executor<'_> {
         let Some(row) = self.ask(step, &ours).await?.into_iter().next() else { return Ok(()) };
         // Copies left by a rebuild that did not finish.
         let copies = self.ask(step, &look_since(&self.options.ledger, &step.version)).await?;
-        let is_of_it = |copy: &Left| copy.is_copy() && copy.name.starts_with(name.trim_end_matches('"'));
-        for copy in copies.into_iter().filter_map(Left::of).filter(is_of_it) {
+        let is_of_it = |copy: &LeftoverObject| copy.is_copy() && copy.name.starts_with(name.trim_end_matches('"'));
+        for copy in copies.into_iter().filter_map(LeftoverObject::of).filter(is_of_it) {
             self.clean(step, &copy).await?;
         }
         let of = row.into_iter().next().flatten().unwrap_or_default();
-        let half = Left { kind: Kind::Dropped, oid: String::new(), name, of };
+        let half = LeftoverObject { kind: LeftoverKind::Dropped, oid: String::new(), name, of };
         let still = |error: Error| {
             error.note(format!("{}; nothing was recorded, so {} is still unfinished", half.seen(), step.version))
         };
@@ -238,39 +239,39 @@ impl Executor<'_> {
     /// the state: a half-built index is removed, so that it can be built again. A statement that the server refused is
     /// not done, unless it left something half done or something was created since: an index with that name that
     /// existed before belongs to somebody else.
-    pub(super) async fn settle(&mut self, step: &Step, script: &Script, at: usize) -> Result<Option<bool>> {
+    pub(super) async fn settle(&mut self, step: &PlanStep, script: &Script, at: usize) -> Result<Option<bool>> {
         let Some(statement) = script.statements().get(at) else { return Ok(Some(false)) };
         let text = &script.text()[statement.span.clone()];
         let failed = step.resume.as_ref().and_then(|unfinished| unfinished.failed.as_ref());
         let why = failed.filter(|(failed, _)| *failed == at + 1).map(|(_, why)| why.as_str());
         let refused = why.is_some_and(|why| !why.contains(LEFT_BEHIND));
         match statement.class {
-            Class::CreateIndexConcurrently => {
+            StatementClass::CreateIndexConcurrently => {
                 let is_taken = why.is_some_and(|why| why.ends_with(NOT_VALID));
                 self.settle_index(step, text, is_taken).await
             }
-            Class::DropIndexConcurrently | Class::DetachConcurrently if refused => Ok(Some(false)),
-            Class::DropIndexConcurrently => {
+            StatementClass::DropIndexConcurrently | StatementClass::DetachConcurrently if refused => Ok(Some(false)),
+            StatementClass::DropIndexConcurrently => {
                 let Some(index) = IndexName::of(text) else { return Ok(Some(false)) };
                 Ok(Some(self.ask(step, &index.query).await?.is_empty()))
             }
-            Class::ReindexConcurrently => {
+            StatementClass::ReindexConcurrently => {
                 let since = look_since(&self.options.ledger, &step.version);
                 let rows = self.ask(step, &since).await?;
-                for copy in rows.into_iter().filter_map(Left::of).filter(Left::is_copy) {
+                for copy in rows.into_iter().filter_map(LeftoverObject::of).filter(LeftoverObject::is_copy) {
                     self.clean(step, &copy).await?;
                 }
                 Ok(Some(false))
             }
-            Class::DetachConcurrently => self.settle_partition(step, text).await,
-            Class::MayCommit => Ok(None),
-            Class::OutsideTransaction | Class::OfSubscription => Ok(failed.map(|_| false)),
+            StatementClass::DetachConcurrently => self.settle_partition(step, text).await,
+            StatementClass::MayCommit => Ok(None),
+            StatementClass::OutsideTransaction | StatementClass::OfSubscription => Ok(failed.map(|_| false)),
             _ => Ok(Some(false)),
         }
     }
 
     /// The quoted name of the index of a statement, if it exists and is not valid.
-    pub(super) async fn half_built(&mut self, step: &Step, index: Option<IndexName>) -> Result<Option<String>> {
+    pub(super) async fn half_built(&mut self, step: &PlanStep, index: Option<IndexName>) -> Result<Option<String>> {
         let Some(index) = index else { return Ok(None) };
         let row = self.ask(step, &index.query).await?.into_iter().next().unwrap_or_default();
         let mut row = row.into_iter();
@@ -280,7 +281,7 @@ impl Executor<'_> {
 
     /// Settles the index of a `CREATE INDEX CONCURRENTLY`: the one that is new on its table, with its name if it has
     /// one. `is_taken`: it was built before and `IF NOT EXISTS` found it half built, so that it has to be removed too.
-    async fn settle_index(&mut self, step: &Step, text: &str, is_taken: bool) -> Result<Option<bool>> {
+    async fn settle_index(&mut self, step: &PlanStep, text: &str, is_taken: bool) -> Result<Option<bool>> {
         let Some(table) = sql::of_table(text) else { return Ok(None) };
         let named = IndexName::of(text);
         // The cast truncates a name that is too long.
@@ -297,7 +298,7 @@ impl Executor<'_> {
             let Some(name) = row.next().flatten() else { continue };
             is_valid |= valid && new;
             if !valid && (new || is_taken) {
-                let half = Left { kind: Kind::Index, oid: String::new(), name, of: String::new() };
+                let half = LeftoverObject { kind: LeftoverKind::Index, oid: String::new(), name, of: String::new() };
                 self.clean(step, &half).await?;
             }
         }
@@ -305,7 +306,7 @@ impl Executor<'_> {
         Ok(if is_valid && named.is_none() { None } else { Some(is_valid) })
     }
 
-    async fn settle_partition(&mut self, step: &Step, text: &str) -> Result<Option<bool>> {
+    async fn settle_partition(&mut self, step: &PlanStep, text: &str) -> Result<Option<bool>> {
         let Some((parent, partition)) = sql::detached(text) else { return Ok(None) };
         let query = format!(
             "SELECT CASE WHEN p.parent IS NOT NULL THEN p.there END, h.inhdetachpending, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), \
@@ -324,7 +325,7 @@ impl Executor<'_> {
             // It may have been dropped before or after.
             (None, ..) => Ok(None),
             (Some(_), Some("t"), Some(name), Some(of)) => {
-                let half = Left { kind: Kind::Partition, oid: String::new(), name, of };
+                let half = LeftoverObject { kind: LeftoverKind::Partition, oid: String::new(), name, of };
                 self.clean(step, &half).await.map(|()| Some(true))
             }
             (Some(_), pending, ..) => Ok(Some(pending.is_none())),
@@ -332,16 +333,16 @@ impl Executor<'_> {
     }
 
     /// Removes something half built, or finishes it, waiting for locks without a limit.
-    async fn clean(&mut self, step: &Step, half: &Left) -> Result<()> {
+    async fn clean(&mut self, step: &PlanStep, half: &LeftoverObject) -> Result<()> {
         let (doing, to_do) = half.doing();
         self.options.observer.hear(&Progress::Remark(&doing));
         self.record(step, PATIENTLY).await?;
-        let course = Course::of(step);
+        let course = MessageSteps::of(step);
         let cleaned = self.lines.drive(half.cleaning(), &course, self.options, &mut |_| {}).await;
         let back = self.settings.sql();
         let cleaned = cleaned.map_err(|broken| {
             if broken.cancelled {
-                return explain::refused(step, Where::Unknown.into(), broken);
+                return explain::refused(step, FailurePart::Unknown.into(), broken);
             }
             let error = broken.failure.explain(ErrorKind::Statement, codes::HALF_DONE, &to_do);
             error.help(format!("remove the cause, or do it by hand: {};", half.cleaning()))
@@ -354,13 +355,13 @@ impl Executor<'_> {
         cleaned
     }
 
-    async fn ask(&mut self, step: &Step, query: &str) -> Result<Vec<Row>> {
+    async fn ask(&mut self, step: &PlanStep, query: &str) -> Result<Vec<TextRow>> {
         let rows = tokio::select! {
             biased;
             rows = self.lines.worker.rows(query) => rows,
             () = self.options.cancel.impatient() => Err(explain::no_patience()),
         };
-        if matches!(&rows, Err(Failure::Silent(_))) {
+        if matches!(&rows, Err(SessionFailure::Silent(_))) {
             self.lines.worker.cut();
         }
         rows.map_err(|failure| {
@@ -387,7 +388,7 @@ fn indexes(condition: &str, ledger: &QualifiedName, version: &Version) -> String
 
 /// The finding for a statement that turned out to be done when undoing was expected to run nothing: it is now recorded
 /// as done.
-pub(super) fn is_done_after_all(step: &Step, script: &Script, at: usize) -> Error {
+pub(super) fn is_done_after_all(step: &PlanStep, script: &Script, at: usize) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let title = explain::title(step);
     let finding =
@@ -412,7 +413,7 @@ fn line(script: &Script, at: usize) -> Place {
 
 /// The finding for a statement that may have been done, completely or partly, when its run ended; the user has to
 /// decide.
-pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) -> Error {
+pub(super) fn may_be_done(step: &PlanStep, script: &Script, at: usize, way: &str) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let (again, after) = match way {
         "--undo" => ("if nothing of it was done", "if it was done"),
@@ -420,11 +421,11 @@ pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) ->
     };
     let failed = step.resume.as_ref().is_some_and(|unfinished| unfinished.failed.is_some());
     let why = match script.statements().get(at).map(|statement| statement.class) {
-        Some(Class::CreateIndexConcurrently) => {
+        Some(StatementClass::CreateIndexConcurrently) => {
             "the server chose the index name, and a valid index was created on the table since it started: this one \
              or another one"
         }
-        Some(Class::DetachConcurrently) => "its table or its partition no longer exists",
+        Some(StatementClass::DetachConcurrently) => "its table or its partition no longer exists",
         _ if failed => "it commits by itself, and what it had committed before it failed stays",
         _ => {
             "it commits by itself, and the run ended while it was running: it may be done completely, partly, or not \
@@ -443,7 +444,7 @@ pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) ->
 }
 
 /// Whether a statement can leave something half done.
-pub(super) fn is_concurrent(class: Class) -> bool {
-    use Class::{CreateIndexConcurrently, DetachConcurrently, DropIndexConcurrently, ReindexConcurrently};
+pub(super) fn is_concurrent(class: StatementClass) -> bool {
+    use StatementClass::{CreateIndexConcurrently, DetachConcurrently, DropIndexConcurrently, ReindexConcurrently};
     matches!(class, CreateIndexConcurrently | DropIndexConcurrently | ReindexConcurrently | DetachConcurrently)
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use migrate_base::codes;
-use migrate_base::db::{Answer, Database, Failure, Refusal, Session};
+use migrate_base::db::{Database, ServerRefusal, Session, SessionFailure, StatementAnswer};
 use migrate_base::duration::display;
 use migrate_base::error::Error;
 use tokio::time::timeout;
@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The limit of one session.
 #[derive(Debug)]
-pub(super) struct Limit {
+pub(super) struct SessionLimit {
     pub(super) database: Database,
     /// The server process of the session.
     pub(super) backend: i32,
@@ -32,7 +32,7 @@ pub(super) fn is_lifted_by(script: &Script) -> bool {
     says_so || script.text().to_ascii_lowercase().contains("statement_timeout")
 }
 
-impl Limit {
+impl SessionLimit {
     /// How long this many statements of a script, or without a script, may take.
     pub(super) fn of(&self, script: Option<&Script>, statements: usize) -> Duration {
         let each = own(script).map_or(self.each, |own| own.max(self.each));
@@ -45,7 +45,7 @@ impl Limit {
         session: &mut Session,
         message: &str,
         all: Duration,
-    ) -> (Vec<Answer>, Option<Failure>) {
+    ) -> (Vec<StatementAnswer>, Option<SessionFailure>) {
         if self.each.is_zero() {
             return session.attempt(message).await;
         }
@@ -108,7 +108,11 @@ fn own(script: Option<&Script>) -> Option<Duration> {
     script.and_then(|script| script.directives().statement_timeout).filter(|own| !own.is_zero())
 }
 
-fn overdue() -> Failure {
+fn overdue() -> SessionFailure {
     let message = "the statement was cancelled".to_owned();
-    Failure::Server(Box::new(Refusal { sqlstate: "57014".to_owned(), message, ..Refusal::default() }))
+    SessionFailure::Server(Box::new(ServerRefusal {
+        sqlstate: "57014".to_owned(),
+        message,
+        ..ServerRefusal::default()
+    }))
 }

@@ -4,7 +4,7 @@
 //! not the wrong one: the position decides. For all other errors the position only refines what the answers tell, and
 //! if the two disagree, it is not shown.
 
-use migrate_base::db::{Failure, InnerPosition};
+use migrate_base::db::{InnerPosition, SessionFailure};
 use migrate_base::sql::byte_of_position;
 
 use super::message::Message;
@@ -12,7 +12,7 @@ use crate::source::Script;
 
 /// Which part of a migration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Where {
+pub(super) enum FailurePart {
     /// What we send before the script: its transaction and its timeouts.
     Before,
     /// What we send before or after the script to handle kept data.
@@ -27,26 +27,26 @@ pub(super) enum Where {
 
 /// The place of a failure in a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct At {
-    pub(super) part: Where,
+pub(super) struct FailurePlace {
+    pub(super) part: FailurePart,
     /// The byte of the script, if the server named one.
     pub(super) byte: Option<usize>,
 }
 
-impl From<Where> for At {
-    fn from(part: Where) -> Self {
+impl From<FailurePart> for FailurePlace {
+    fn from(part: FailurePart) -> Self {
         Self { part, byte: None }
     }
 }
 
-impl At {
+impl FailurePlace {
     /// A byte of a script, with the statement that contains it.
     fn byte(script: &Script, byte: usize) -> Self {
-        Self { part: Where::Statement(statement(script, byte)), byte: Some(byte) }
+        Self { part: FailurePart::Statement(statement(script, byte)), byte: Some(byte) }
     }
 
     /// The statement `n`, sent separately in `message`, where its text starts at the byte `start`.
-    pub(super) fn apart(failure: &Failure, message: &str, start: usize, script: &Script, n: usize) -> Self {
+    pub(super) fn apart(failure: &SessionFailure, message: &str, start: usize, script: &Script, n: usize) -> Self {
         let span = &script.statements()[n].span;
         let byte = byte(failure, message).and_then(|byte| byte.checked_sub(start)).map(|byte| byte + span.start);
         // The semicolon that we put after it corresponds to the one in the file.
@@ -55,13 +55,13 @@ impl At {
         // The positions of a prepared statement refer to the message that prepared it.
         let is_prepared = script.text()[span.clone()].get(..7).is_some_and(|word| word.eq_ignore_ascii_case("execute"));
         let byte = byte.filter(|_| !is_prepared);
-        Self { part: Where::Statement(n), byte: byte.or_else(|| inside(failure, script, n)) }
+        Self { part: FailurePart::Statement(n), byte: byte.or_else(|| inside(failure, script, n)) }
     }
 }
 
 /// The byte of a message that the server refers to: the server counts characters from 1, over the whole message.
-pub(super) fn byte(failure: &Failure, message: &str) -> Option<usize> {
-    let Failure::Server(refusal) = failure else { return None };
+pub(super) fn byte(failure: &SessionFailure, message: &str) -> Option<usize> {
+    let SessionFailure::Server(refusal) = failure else { return None };
     byte_of_position(message, refusal.position?)
 }
 
@@ -70,30 +70,30 @@ pub(super) fn byte(failure: &Failure, message: &str) -> Option<usize> {
 /// `part` and `answers` count what the server has answered: the committed scripts, and the finished statements of the
 /// next one.
 pub(super) fn in_message(
-    failure: &Failure,
+    failure: &SessionFailure,
     message: &Message,
     scripts: &[&Script],
     part: usize,
     answers: usize,
-) -> Option<(usize, At)> {
+) -> Option<(usize, FailurePlace)> {
     let script = scripts.get(part)?;
     let counted = message.parts.get(part)?.at(answers, script.statements().len());
     let position = byte(failure, &message.sql).and_then(|byte| message.locate(byte));
     if part == 0 && answers == 0 && !failure.is_lost() {
         // Nothing was run: the whole message was refused.
         return Some(match position {
-            Some((part, Ok(byte))) => (part, At::byte(scripts.get(part)?, byte)),
+            Some((part, Ok(byte))) => (part, FailurePlace::byte(scripts.get(part)?, byte)),
             Some((part, Err(ours))) => (part, ours.into()),
-            None if matches!(failure, Failure::Server(_)) => (0, Where::Unknown.into()),
+            None if matches!(failure, SessionFailure::Server(_)) => (0, FailurePart::Unknown.into()),
             None => (0, counted.into()),
         });
     }
-    let Where::Statement(running) = counted else { return Some((part, counted.into())) };
+    let FailurePart::Statement(running) = counted else { return Some((part, counted.into())) };
     let byte = match position {
         Some((found, Ok(byte))) if found == part && statement(script, byte) == running => Some(byte),
         _ => inside(failure, script, running),
     };
-    Some((part, At { part: counted, byte }))
+    Some((part, FailurePlace { part: counted, byte }))
 }
 
 /// The statement that contains a byte: the last one that starts at or before it.
@@ -103,8 +103,8 @@ fn statement(script: &Script, byte: usize) -> usize {
 
 /// The byte of a query or body inside a statement: in an anonymous block, or in a function that the statement creates.
 /// The query must occur there exactly once, and no other function may have sent it.
-fn inside(failure: &Failure, script: &Script, n: usize) -> Option<usize> {
-    let Failure::Server(refusal) = failure else { return None };
+fn inside(failure: &SessionFailure, script: &Script, n: usize) -> Option<usize> {
+    let SessionFailure::Server(refusal) = failure else { return None };
     let InnerPosition { at, query } = refusal.inner.as_ref()?;
     let span = script.statements().get(n)?.span.clone();
     let text = &script.text()[span.clone()];

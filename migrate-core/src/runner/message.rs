@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::locate::Where;
-use crate::kept::Aside;
+use super::locate::FailurePart;
+use crate::kept::SurroundingSql;
 use crate::source::Script;
 
 /// The statements that reset a session to its state after login.
@@ -29,14 +29,14 @@ const ISOLATE: [&str; 9] = [
 
 /// The settings that every migration starts with.
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(super) struct SessionSettings {
     pub(super) lock_timeout: Duration,
     pub(super) statement_timeout: Duration,
     /// Whether the server can detect a lost client while it works.
     pub(super) notices_lost_client: bool,
 }
 
-impl Settings {
+impl SessionSettings {
     /// The statements that apply them to the session.
     pub(super) fn sql(&self) -> String {
         let mut sql = format!(
@@ -70,12 +70,12 @@ pub(super) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
 #[derive(Debug, Default)]
 pub(super) struct Message {
     pub(super) sql: String,
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<MessagePart>,
 }
 
 /// The place of one script in a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Part {
+pub(super) struct MessagePart {
     /// The byte of the message at which its transaction starts.
     begin: usize,
     /// The byte of the message at which the script's text starts.
@@ -90,7 +90,7 @@ pub(super) struct Part {
 
 impl Message {
     /// Adds a script in its own transaction, with the SQL around it and the statement that records it.
-    pub(super) fn push(&mut self, script: &Script, aside: &Aside, isolate: &str, record: &str) {
+    pub(super) fn push(&mut self, script: &Script, aside: &SurroundingSql, isolate: &str, record: &str) {
         let timeouts = own_timeouts(script, "LOCAL ");
         let begin = self.sql.len();
         self.sql.push_str("BEGIN; ");
@@ -104,31 +104,31 @@ impl Message {
         }
         let keeps = !aside.before.is_empty();
         let (length, head) = (script.text().len(), 1 + timeouts.len() + usize::from(keeps));
-        self.parts.push(Part { begin, start, length, head, keeps });
+        self.parts.push(MessagePart { begin, start, length, head, keeps });
     }
 
     /// The script that contains a byte of the message, and the byte in it, or the side of the script on which the byte
     /// lies.
-    pub(super) fn locate(&self, byte: usize) -> Option<(usize, Result<usize, Where>)> {
+    pub(super) fn locate(&self, byte: usize) -> Option<(usize, Result<usize, FailurePart>)> {
         let at = self.parts.partition_point(|part| part.begin <= byte).checked_sub(1)?;
         let part = &self.parts[at];
         let inside = match byte.checked_sub(part.start) {
-            None => Err(Where::Before),
+            None => Err(FailurePart::Before),
             Some(byte) if byte <= part.length => Ok(byte),
-            Some(_) => Err(Where::End),
+            Some(_) => Err(FailurePart::End),
         };
         Some((at, inside))
     }
 }
 
-impl Part {
+impl MessagePart {
     /// What is running when `answers` statements of the part are done, for a script with `statements` statements.
-    pub(super) fn at(&self, answers: usize, statements: usize) -> Where {
+    pub(super) fn at(&self, answers: usize, statements: usize) -> FailurePart {
         match answers.checked_sub(self.head) {
-            None if self.keeps && answers + 1 == self.head => Where::Kept,
-            None => Where::Before,
-            Some(n) if n < statements => Where::Statement(n),
-            Some(_) => Where::End,
+            None if self.keeps && answers + 1 == self.head => FailurePart::Kept,
+            None => FailurePart::Before,
+            Some(n) if n < statements => FailurePart::Statement(n),
+            Some(_) => FailurePart::End,
         }
     }
 }
@@ -159,11 +159,11 @@ mod tests {
             let mut begins = Vec::new();
             for (script, keeps) in &scripts {
                 let around = |text: &str| if *keeps { text.to_owned() } else { String::new() };
-                let aside = Aside { before: around("SELECT before;"), after: around("SELECT after;") };
+                let aside = SurroundingSql { before: around("SELECT before;"), after: around("SELECT after;") };
                 begins.push(message.sql.len());
                 message.push(script, &aside, "RESET ALL;", "INSERT;");
             }
-            prop_assert_eq!(message.locate(message.sql.len()), Some((scripts.len() - 1, Err(Where::End))));
+            prop_assert_eq!(message.locate(message.sql.len()), Some((scripts.len() - 1, Err(FailurePart::End))));
             for (at, (script, keeps)) in scripts.iter().enumerate() {
                 let end = begins.get(at + 1).copied().unwrap_or(message.sql.len());
                 let text = &message.sql[begins[at]..end];
@@ -182,17 +182,17 @@ mod tests {
                 prop_assert_eq!(message.parts[at].head, ours);
                 for byte in begins[at]..end {
                     let expected = match byte {
-                        byte if byte < start => Err(Where::Before),
+                        byte if byte < start => Err(FailurePart::Before),
                         byte if byte <= start + script.text().len() => Ok(byte - start),
-                        _ => Err(Where::End),
+                        _ => Err(FailurePart::End),
                     };
                     prop_assert_eq!(message.locate(byte), Some((at, expected)));
                 }
                 let part = message.parts[at];
-                prop_assert_eq!(part.at(0, 3), Where::Before);
-                prop_assert_eq!(part.at(ours - 1, 3), if *keeps { Where::Kept } else { Where::Before });
-                let of_script: Vec<Where> = (0..4).map(|n| part.at(ours + n, 3)).collect();
-                let statements = [Where::Statement(0), Where::Statement(1), Where::Statement(2), Where::End];
+                prop_assert_eq!(part.at(0, 3), FailurePart::Before);
+                prop_assert_eq!(part.at(ours - 1, 3), if *keeps { FailurePart::Kept } else { FailurePart::Before });
+                let of_script: Vec<FailurePart> = (0..4).map(|n| part.at(ours + n, 3)).collect();
+                let statements = [FailurePart::Statement(0), FailurePart::Statement(1), FailurePart::Statement(2), FailurePart::End];
                 prop_assert_eq!(of_script, statements);
             }
         }
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_a_migration_did_to_its_session_is_undone_before_its_settings_are_set() {
-        let settings = Settings {
+        let settings = SessionSettings {
             lock_timeout: Duration::from_secs(3),
             statement_timeout: Duration::ZERO,
             notices_lost_client: true,
@@ -212,6 +212,6 @@ mod tests {
             assert!(isolate.find(undone).unwrap() < isolate.find(set).unwrap(), "{isolate}");
         }
         assert!(isolate.find("RESET SESSION AUTHORIZATION;").unwrap() < isolate.find("RESET ALL;").unwrap());
-        assert!(!Settings { notices_lost_client: false, ..settings }.sql().contains("client_connection"));
+        assert!(!SessionSettings { notices_lost_client: false, ..settings }.sql().contains("client_connection"));
     }
 }

@@ -1,6 +1,6 @@
 //! The engine: read the state, plan, take the lock, check again, run, record.
 //!
-//! [`State`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints nothing: it
+//! [`LedgerState`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints nothing: it
 //! reports through an [`Observer`] and in a [`RunReport`].
 
 mod adopt;
@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use migrate_base::db::{self, Database, LockKeys, Reader, Session, pooler};
+use migrate_base::db::{self, Database, LockKeys, ReadOnlySession, Session, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 
 use crate::ledger::{self, HistoryEntry};
@@ -48,13 +48,13 @@ use crate::source::{MigrationSet, Version};
 pub use code::{CodeError, CodeMigration, CodeMigrations};
 pub use futures_util::future::BoxFuture;
 pub use obstacle::MODIFIED;
-pub use options::{Cancel, Done, Observer, Options, Progress, RunReport, Running, Silent};
-pub use paced::{Pace, Paced};
-pub use plan::{DownFrom, Plan, Policy, Step, Target, Work};
-pub use rehearse::{Rehearsal, Rows, Touched};
-pub use resolve::{Reality, Resolution, Unresolved};
+pub use options::{CancelHandle, CommittedStep, Observer, Options, Progress, RunReport, RunningStep, SilentObserver};
+pub use paced::{StatementResult, StepwiseRehearsal};
+pub use plan::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target};
+pub use rehearse::{Rehearsal, TextRows, WrittenTables};
+pub use resolve::{Resolution, StatementTrace, UnfinishedReport};
 pub use runbook::{Contact, Runbook, page};
-pub use state::{Applied, State, Unfinished};
+pub use state::{AppliedMigration, LedgerState, UnfinishedMigration};
 pub use status::{AppliedStatus, PendingStatus, Status};
 
 /// Decides whether to plan again after a stale plan.
@@ -62,7 +62,7 @@ pub use status::{AppliedStatus, PendingStatus, Status};
 /// Another run must have written to the ledger each time; otherwise no other run was faster, and trying again is
 /// pointless.
 #[derive(Debug, Default)]
-pub struct Again {
+pub struct StaleRetry {
     /// The newest row that the last plan saw, and how many plans saw it.
     seen: (i64, u32),
     tries: u32,
@@ -74,7 +74,7 @@ const LOOKS: usize = 5;
 /// How often a plan may be stale, and how often while the ledger does not change.
 const STALE: (u32, u32) = (100, 3);
 
-impl Again {
+impl StaleRetry {
     /// Whether the error of a plan is a reason to plan again.
     pub fn may(&mut self, plan: &Plan, error: &Error) -> bool {
         let is_stale =
@@ -96,7 +96,7 @@ pub struct Migrator {
     options: Options,
     session: Option<Session>,
     /// The state of the ledger when it was opened, for the first caller.
-    first: Option<Result<State>>,
+    first: Option<Result<LedgerState>>,
 }
 
 impl Migrator {
@@ -121,7 +121,7 @@ impl Migrator {
     }
 
     /// Like [`Migrator::open`], while the migrations are still being read, so that neither waits for the other. The
-    /// ledger is read at the same time: the first [`State`] is the one at this moment.
+    /// ledger is read at the same time: the first [`LedgerState`] is the one at this moment.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl Migrator {
     async fn assemble(
         database: &Database,
         loading: impl Future<Output = Result<MigrationSet>>,
-        opening: impl AsyncFnOnce(&Options) -> Result<(Session, Option<Result<State>>)>,
+        opening: impl AsyncFnOnce(&Options) -> Result<(Session, Option<Result<LedgerState>>)>,
         code: CodeMigrations,
         mut options: Options,
     ) -> Result<Self> {
@@ -192,7 +192,7 @@ impl Migrator {
     ///
     /// [`ErrorKind::Ledger`] when the role may not read it or it has an invalid row; [`ErrorKind::Files`] when a file
     /// that was not applied in its present form cannot be run.
-    pub async fn state(&mut self) -> Result<State> {
+    pub async fn state(&mut self) -> Result<LedgerState> {
         let keys = LockKeys::of(&self.options.ledger);
         let mut state = self.recorded().await?;
         for _ in 0..LOOKS {
@@ -216,7 +216,7 @@ impl Migrator {
         Ok(state)
     }
 
-    async fn recorded(&mut self) -> Result<State> {
+    async fn recorded(&mut self) -> Result<LedgerState> {
         if let Some(first) = self.first.take() {
             return first;
         }
@@ -230,7 +230,7 @@ impl Migrator {
     ///
     /// Those of [`Migrator::state`].
     pub async fn status(&mut self) -> Result<Status> {
-        self.status_with(Policy::default()).await
+        self.status_with(RunPolicy::default()).await
     }
 
     /// The same under a policy: what the policy accepts is a warning, not a problem. Nothing is written.
@@ -238,7 +238,7 @@ impl Migrator {
     /// # Errors
     ///
     /// Those of [`Migrator::state`].
-    pub async fn status_with(&mut self, policy: Policy) -> Result<Status> {
+    pub async fn status_with(&mut self, policy: RunPolicy) -> Result<Status> {
         let state = self.state().await?;
         Ok(Status::of(&self.set, &state, policy.allow_newer))
     }
@@ -267,7 +267,7 @@ impl Migrator {
     /// # Errors
     ///
     /// [`ErrorKind::Plan`] with every obstacle between the files, the ledger and the target.
-    pub async fn plan(&mut self, target: &Target, policy: Policy) -> Result<Plan> {
+    pub async fn plan(&mut self, target: &Target, policy: RunPolicy) -> Result<Plan> {
         let state = self.state().await?;
         let stored = self.stored_downs(&state).await?;
         plan::plan(&self.set, &state, &stored, target, policy, &|version| self.code.get(version).is_some())
@@ -308,8 +308,8 @@ impl Migrator {
     /// # Errors
     ///
     /// Those of [`Migrator::plan`] and [`Migrator::apply`].
-    pub async fn run(&mut self, target: &Target, policy: Policy) -> Result<RunReport> {
-        let mut again = Again::default();
+    pub async fn run(&mut self, target: &Target, policy: RunPolicy) -> Result<RunReport> {
+        let mut again = StaleRetry::default();
         loop {
             let plan = self.plan(target, policy).await?;
             for warning in plan.warnings() {
@@ -355,7 +355,7 @@ impl Migrator {
     /// # Errors
     ///
     /// [`ErrorKind::Lock`] with what to do instead; [`ErrorKind::Connection`] when a connection is lost.
-    pub async fn refuse_pooler(&mut self, reader: &mut Reader) -> Result<()> {
+    pub async fn refuse_pooler(&mut self, reader: &mut ReadOnlySession) -> Result<()> {
         pooler::look(self.session().await?, &mut reader.session).await
     }
 
@@ -375,7 +375,7 @@ impl Migrator {
     }
 
     /// The stored down scripts that the folder does not have, or has in a different form.
-    async fn stored_downs(&mut self, state: &State) -> Result<BTreeMap<Version, Arc<str>>> {
+    async fn stored_downs(&mut self, state: &LedgerState) -> Result<BTreeMap<Version, Arc<str>>> {
         let differs = |version: &Version, recorded: &Option<crate::source::Checksum>| {
             let file = self.set.get(version).and_then(|migration| migration.down_script());
             recorded.is_some() && recorded.as_ref() != file.map(|script| script.checksum())

@@ -5,7 +5,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, plain};
 
 use super::obstacle::applied_then;
-use super::state::{Applied, State};
+use super::state::{AppliedMigration, LedgerState};
 use crate::source::{MigrationSet, Version};
 
 /// Another possible reason for a migration in the ledger that is unknown here.
@@ -16,7 +16,7 @@ pub(super) const OTHER_SERVICE: &str =
 const SHOWN: usize = 5;
 
 /// The error for applied migrations that are newer than everything in the folder; there is at least one.
-pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> Finding {
+pub(super) fn refused(set: &MigrationSet, state: &LedgerState, newer: &[&AppliedMigration]) -> Finding {
     let message = match newer {
         [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
         _ => format!("the files of {} applied migrations are missing: {}", newer.len(), names(newer)),
@@ -43,27 +43,27 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
 }
 
 /// The warning for such migrations when they are accepted.
-pub(super) fn accepted(set: &MigrationSet, newer: &[&Applied]) -> Finding {
+pub(super) fn accepted(set: &MigrationSet, newer: &[&AppliedMigration]) -> Finding {
     Finding::new(codes::NEWER_DATABASE, ahead(set, newer))
         .note("newer migrations are accepted here and left alone; the migrations of this program are compared as usual")
 }
 
 /// How much newer the database is.
-fn ahead(set: &MigrationSet, newer: &[&Applied]) -> String {
+fn ahead(set: &MigrationSet, newer: &[&AppliedMigration]) -> String {
     let migrations = if newer.len() == 1 { "1 migration".to_owned() } else { format!("{} migrations", newer.len()) };
     let at = newer.last().map_or("", |applied| applied.version.as_str());
     let here = set.last().map_or("nothing", |last| last.version().as_str());
     format!("the database is {migrations} newer than this folder: it is at {at}, and the newest file here is {here}")
 }
 
-fn names(newer: &[&Applied]) -> String {
+fn names(newer: &[&AppliedMigration]) -> String {
     let shown: Vec<&str> = newer.iter().take(SHOWN).map(|applied| applied.version.as_str()).collect();
     let more = newer.len().saturating_sub(SHOWN);
     if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
 }
 
 /// Checks that the ledger has the version that an application needs.
-pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
+pub(super) fn ensure(state: &LedgerState, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
     if state.get(version).is_some() {
         return Ok(());
     }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use migrate_base::codes;
-use migrate_base::db::Holder;
+use migrate_base::db::LockHolder;
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::hint;
 
 use super::newer;
 use super::plan::DownFrom;
-use super::state::{Applied, State, Unfinished};
+use super::state::{AppliedMigration, LedgerState, UnfinishedMigration};
 use crate::ledger::Direction;
 use crate::source::{Migration, MigrationSet, Script, Version};
 
@@ -17,7 +17,7 @@ use crate::source::{Migration, MigrationSet, Script, Version};
 pub const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
 /// Compares the applied migrations with the files; returns the problems that stop a run, and the warnings.
-pub(super) fn compare(set: &MigrationSet, state: &State, allow_newer: bool) -> (Vec<Finding>, Vec<Finding>) {
+pub(super) fn compare(set: &MigrationSet, state: &LedgerState, allow_newer: bool) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(half_squashed(set, state));
     let mut newer = Vec::new();
@@ -46,7 +46,11 @@ pub(super) fn is_newer(set: &MigrationSet, version: &Version) -> bool {
 }
 
 /// The migration that replaces an applied one which was applied before the squash was written.
-pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Applied) -> Option<&'a Migration> {
+pub(super) fn squashed<'a>(
+    set: &'a MigrationSet,
+    state: &LedgerState,
+    applied: &AppliedMigration,
+) -> Option<&'a Migration> {
     let covers = |one: &&Migration| {
         one.squashes().is_some_and(|first| *first <= applied.version && applied.version <= *one.version())
     };
@@ -65,7 +69,7 @@ pub(super) fn squashed<'a>(set: &'a MigrationSet, state: &State, applied: &Appli
 }
 
 /// A database that has some, but not all, of the squashed migrations.
-fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
+fn half_squashed(set: &MigrationSet, state: &LedgerState) -> Option<Finding> {
     let has = |version: &Version| state.get(version).is_some();
     let half = |one: &&Migration| {
         !has(one.version()) && state.applied().any(|a| Some(&a.version) >= one.squashes() && a.version < *one.version())
@@ -86,7 +90,7 @@ fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
     )
 }
 
-pub(super) fn applied_then(applied: &Applied) -> String {
+pub(super) fn applied_then(applied: &AppliedMigration) -> String {
     let what = if applied.was_never_run() { "recorded as applied" } else { "applied" };
     format!("it was {what} at {} by {}", applied.at, applied.by)
 }
@@ -96,7 +100,7 @@ fn shell(path: &Path) -> String {
     hint::quote(&path.display().to_string())
 }
 
-fn modified_up(migration: &Migration, state: &State, applied: &Applied) -> Option<Finding> {
+fn modified_up(migration: &Migration, state: &LedgerState, applied: &AppliedMigration) -> Option<Finding> {
     let recorded = applied.up_checksum.as_ref()?;
     (recorded != migration.up_checksum()).then(|| {
         Finding::new(codes::MODIFIED, MODIFIED)
@@ -115,7 +119,7 @@ fn modified_up(migration: &Migration, state: &State, applied: &Applied) -> Optio
     })
 }
 
-fn modified_down(migration: &Migration, applied: &Applied) -> Option<Finding> {
+fn modified_down(migration: &Migration, applied: &AppliedMigration) -> Option<Finding> {
     let recorded = applied.down_checksum.as_ref()?;
     let down = migration.down_script()?;
     (recorded != down.checksum()).then(|| {
@@ -127,7 +131,7 @@ fn modified_down(migration: &Migration, applied: &Applied) -> Option<Finding> {
     })
 }
 
-fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
+fn renamed(migration: &Migration, applied: &AppliedMigration) -> Option<Finding> {
     (migration.name() != applied.name).then(|| {
         Finding::new(
             codes::RENAMED,
@@ -139,7 +143,7 @@ fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
     })
 }
 
-fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
+fn missing(set: &MigrationSet, applied: &AppliedMigration) -> Finding {
     let file = set.folder().join(format!("{}_{}.up.sql", applied.version, applied.name));
     let commits = format!("`git log --diff-filter=D -- {}` finds its commit", shell(&file));
     Finding::new(
@@ -152,7 +156,12 @@ fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
     .help(newer::OTHER_SERVICE)
 }
 
-pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migration, newest: &Version) -> Finding {
+pub(super) fn out_of_order(
+    set: &MigrationSet,
+    state: &LedgerState,
+    migration: &Migration,
+    newest: &Version,
+) -> Finding {
     let newest_file = set.get(newest).map_or_else(
         || state.get(newest).map_or(newest.to_string(), |applied| format!("{newest}_{}", applied.name)),
         |migration| migration.path().display().to_string(),
@@ -165,8 +174,8 @@ pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migrat
 }
 
 /// A migration that started but did not finish: it is still running, or it was interrupted.
-pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding {
-    let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
+pub(super) fn unfinished(set: &MigrationSet, unfinished: &UnfinishedMigration) -> Finding {
+    let UnfinishedMigration { version, name, direction, done, at, by, .. } = unfinished;
     if let Some(holder) = &unfinished.running {
         return running(set, unfinished, holder);
     }
@@ -185,8 +194,8 @@ pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding
 }
 
 /// A migration without a transaction that is running now.
-pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Holder) -> Finding {
-    let Unfinished { version, name, direction, done, at, by, .. } = unfinished;
+pub(super) fn running(set: &MigrationSet, unfinished: &UnfinishedMigration, holder: &LockHolder) -> Finding {
+    let UnfinishedMigration { version, name, direction, done, at, by, .. } = unfinished;
     let all = set.get(version).and_then(|migration| match direction {
         Direction::Up => migration.up_script(),
         Direction::Down => migration.down_script(),
@@ -207,7 +216,7 @@ pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Hold
         ))
 }
 
-pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Finding {
+pub(super) fn two_downs(file: &Script, applied: &AppliedMigration, from: DownFrom) -> Finding {
     let (taken, other) = match from {
         DownFrom::Ledger => ("the one in the ledger", "give `--down-from files` to run the one in the file"),
         DownFrom::Files => ("the one in the file", "leave out `--down-from files` to run the one in the ledger"),
@@ -221,8 +230,8 @@ pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Fin
     .help(other)
 }
 
-pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> Finding {
-    let Applied { version, name, .. } = applied;
+pub(super) fn no_way_down(migration: Option<&Migration>, applied: &AppliedMigration) -> Finding {
+    let AppliedMigration { version, name, .. } = applied;
     match migration.and_then(|migration| Some((migration, migration.irreversible()?))) {
         Some((migration, reason)) => {
             Finding::new(codes::IRREVERSIBLE, format!("migration {version}_{name} cannot be rolled back"))
@@ -248,7 +257,7 @@ pub(super) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding 
     }
 }
 
-pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
+pub(super) fn not_applied(state: &LedgerState, version: &Version) -> Finding {
     let finding =
         Finding::new(codes::NOT_APPLIED, format!("migration {version} is not applied, so you cannot roll back to it"));
     match nearest(version, state.applied().map(|applied| &applied.version)) {
@@ -258,7 +267,7 @@ pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
 }
 
 /// The folder has no migrations.
-pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
+pub(super) fn no_migrations(set: &MigrationSet, state: &LedgerState) -> Finding {
     let finding = set.why_empty();
     match state.applied().count() {
         0 => finding,
@@ -267,7 +276,7 @@ pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
 }
 
 /// The target version of `migrate` is older than the database.
-pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
+pub(super) fn beyond_target(beyond: &AppliedMigration, version: &Version) -> Finding {
     Finding::new(
         codes::BEYOND_TARGET,
         format!("the database is at {}, newer than {version}; nothing was run", beyond.version),
@@ -277,8 +286,8 @@ pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
 }
 
 /// A number of migrations to roll back includes one that was never run; `above` are rolled back before it.
-pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Finding {
-    let Applied { version, name, .. } = applied;
+pub(super) fn never_run(state: &LedgerState, applied: &AppliedMigration, above: usize) -> Finding {
+    let AppliedMigration { version, name, .. } = applied;
     let finding = Finding::new(
         codes::NEVER_RUN,
         format!("migration {version}_{name} was never run here: a baseline recorded it as applied"),
@@ -296,8 +305,8 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
 }
 
 /// The same, when it is included by a version or by `--all`.
-pub(super) fn undoes_never_run(applied: &Applied) -> Finding {
-    let Applied { version, name, .. } = applied;
+pub(super) fn undoes_never_run(applied: &AppliedMigration) -> Finding {
+    let AppliedMigration { version, name, .. } = applied;
     Finding::new(codes::NEVER_RUN, format!("migration {version}_{name} was never run here, but is rolled back"))
         .with_severity(Severity::Warning)
         .note(applied_then(applied))

@@ -8,8 +8,8 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 
 use super::explain;
-use super::options::{Cancel, Options, Progress};
-use super::state::State;
+use super::options::{CancelHandle, Options, Progress};
+use super::state::LedgerState;
 use crate::ledger::LedgerEntry;
 
 /// Connects according to the options.
@@ -26,11 +26,11 @@ pub(super) async fn connect(database: &Database, options: &Options) -> Result<Se
 /// The state according to these rows of the ledger; fails if reading them takes too long after a cancellation.
 pub(super) async fn look(
     reading: impl Future<Output = Result<Option<(Vec<LedgerEntry>, i64)>>>,
-    cancel: &Cancel,
-) -> Result<State> {
+    cancel: &CancelHandle,
+) -> Result<LedgerState> {
     tokio::select! {
         biased;
-        entries = reading => Ok(State::derive(entries?)),
+        entries = reading => Ok(LedgerState::derive(entries?)),
         () = cancel.impatient() => Err(explain::interrupted_before()),
     }
 }

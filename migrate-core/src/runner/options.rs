@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use migrate_base::db::{Database, Holder};
+use migrate_base::db::{Database, LockHolder};
 use migrate_base::error::Error;
 use migrate_base::ident::QualifiedName;
 use migrate_schema::Schema;
 use tokio::sync::watch;
 
-use super::plan::Step;
+use super::plan::PlanStep;
 use crate::ledger::{Actor, Direction};
 
 /// The options of a run; the defaults are meant for production.
@@ -44,7 +44,7 @@ pub struct Options {
     /// Receives the progress.
     pub observer: Arc<dyn Observer>,
     /// Can cancel the run.
-    pub cancel: Cancel,
+    pub cancel: CancelHandle,
 }
 
 impl Default for Options {
@@ -61,8 +61,8 @@ impl Default for Options {
             restore_kept: true,
             reason: None,
             actor: Actor::named("roundtrip"),
-            observer: Arc::new(Silent),
-            cancel: Cancel::new(),
+            observer: Arc::new(SilentObserver),
+            cancel: CancelHandle::new(),
         }
     }
 }
@@ -81,9 +81,9 @@ pub trait Observer: Send + Sync {
 
 /// Ignores all progress.
 #[derive(Debug, Clone, Copy)]
-pub struct Silent;
+pub struct SilentObserver;
 
-impl Observer for Silent {
+impl Observer for SilentObserver {
     fn hear(&self, _: &Progress<'_>) {}
 }
 
@@ -92,31 +92,31 @@ impl Observer for Silent {
 #[non_exhaustive]
 pub enum Progress<'a> {
     /// Another run holds the migration lock.
-    Waiting(&'a Holder),
+    Waiting(&'a LockHolder),
     /// The run holds the lock and the plan is still valid; this many steps will run.
     Begin(usize),
     /// A step is committed; with its time on the server.
-    Done(&'a Step, Duration),
+    Done(&'a PlanStep, Duration),
     /// A statement of a migration without a transaction is about to run: its number, and the number of all statements.
-    Statement(&'a Step, usize, usize),
+    Statement(&'a PlanStep, usize, usize),
     /// The step waits for locks that these sessions hold.
-    Blocked(&'a Step, &'a [Holder]),
+    Blocked(&'a PlanStep, &'a [LockHolder]),
     /// The step did not get a lock and is retried after a pause: which attempt, and of how many.
-    Retry(&'a Step, u32, u32, Duration),
+    Retry(&'a PlanStep, u32, u32, Duration),
     /// Information that does not stop the run.
     Remark(&'a str),
     /// The server cannot be reached yet, and the connection is retried: where, why, and for how much longer.
     Unreachable(&'a Database, &'a str, Duration),
     /// A step runs for a long time: reported after two seconds, then at growing intervals.
-    Running(&'a Running<'a>),
+    Running(&'a RunningStep<'a>),
 }
 
 /// A step that runs for a long time, and its progress.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct Running<'a> {
+pub struct RunningStep<'a> {
     /// The step; `None` for a seed.
-    pub step: Option<&'a Step>,
+    pub step: Option<&'a PlanStep>,
     /// Which of its statements runs, from 1, if known: it is unknown for several that share a message.
     pub statement: Option<usize>,
     /// How many statements it has; 0 if it is written in Rust.
@@ -129,7 +129,7 @@ pub struct Running<'a> {
 
 /// A step that was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub struct CommittedStep {
     /// Up or down.
     pub direction: Direction,
     /// The version of the migration.
@@ -144,7 +144,7 @@ pub struct Done {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunReport {
     /// The steps that were committed, in order.
-    pub done: Vec<Done>,
+    pub done: Vec<CommittedStep>,
     /// How long the run took, from the first read of the ledger to the last commit.
     pub elapsed: Duration,
     /// The schema after the last commit, without the ledger, if its fingerprint was recorded.
@@ -163,9 +163,9 @@ impl RunReport {
 /// The running statement is cancelled on the server, committed work stays, the lock is released, and the run returns
 /// [`crate::ErrorKind::Cancelled`] with its report.
 #[derive(Debug, Clone)]
-pub struct Cancel(Arc<watch::Sender<bool>>);
+pub struct CancelHandle(Arc<watch::Sender<bool>>);
 
-impl Cancel {
+impl CancelHandle {
     /// A new handle that is not cancelled.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
@@ -197,7 +197,7 @@ impl Cancel {
 /// How long a cancelled run waits for a server that does not answer.
 pub(super) const LEAVING: Duration = Duration::from_secs(3);
 
-impl Default for Cancel {
+impl Default for CancelHandle {
     fn default() -> Self {
         Self::new()
     }

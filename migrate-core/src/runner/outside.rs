@@ -6,25 +6,25 @@
 
 use std::time::Duration;
 
-use migrate_base::db::{Database, Reader};
+use migrate_base::db::{Database, ReadOnlySession};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::ident::{QualifiedName, literal};
 use migrate_schema::{self as schema, Id, Schema};
 
-use super::{Migrator, State};
-use crate::audit::{self, Filter, Record};
-use crate::drift::{self, Bounds, Difference, Fault, Named, Seen, What};
+use super::{LedgerState, Migrator};
+use crate::audit::{self, DdlFilter, DdlRecord};
+use crate::drift::{self, ChangePeriod, DriftDifference, DriftKind, ExistenceFault, FingerprintHistory, ReportedName};
 use crate::ledger::HistoryEntry;
 use crate::ours;
-use crate::source::{Body, Migration};
+use crate::source::{Migration, MigrationBody};
 
 /// How long the investigation of a failure may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state of a database after a failure.
-struct Scene {
+struct FailureState {
     schema: Schema,
-    records: Vec<Record>,
+    records: Vec<DdlRecord>,
     /// Whether a migration wrote a catalog row with this name.
     is_ours: bool,
 }
@@ -32,19 +32,19 @@ struct Scene {
 impl Migrator {
     /// Adds to an error what is known for certain about the object that it names.
     pub(super) async fn tell_of_others(&mut self, error: Error) -> Error {
-        let fault = error.sqlstate().and_then(Fault::of).filter(|_| error.kind() == ErrorKind::Statement);
-        let named = error.findings().first().and_then(|finding| Named::read(&finding.message));
+        let fault = error.sqlstate().and_then(ExistenceFault::of).filter(|_| error.kind() == ErrorKind::Statement);
+        let named = error.findings().first().and_then(|finding| ReportedName::read(&finding.message));
         let Some((fault, named)) = fault.zip(named) else { return error };
         match tokio::time::timeout(PATIENCE, self.story(fault, &named)).await {
             Ok(Ok(story)) => story.into_iter().fold(error, |error, told| match told {
-                Told::Note(note) => error.note(note),
-                Told::Help(help) => error.help(help),
+                ErrorRemark::Note(note) => error.note(note),
+                ErrorRemark::Help(help) => error.help(help),
             }),
             Ok(Err(_)) | Err(_) => error,
         }
     }
 
-    async fn story(&mut self, fault: Fault, named: &Named) -> Result<Vec<Told>> {
+    async fn story(&mut self, fault: ExistenceFault, named: &ReportedName) -> Result<Vec<ErrorRemark>> {
         let state = self.state().await?;
         let history = self.history().await?;
         let ledger = &self.options.ledger;
@@ -58,15 +58,15 @@ impl Migrator {
             several => (None, !several.is_empty()),
         };
         let told = match fault {
-            Fault::Exists if id.is_none() => return Ok(Vec::new()),
-            Fault::Missing if is_there => return Ok(Vec::new()),
+            ExistenceFault::Exists if id.is_none() => return Ok(Vec::new()),
+            ExistenceFault::Missing if is_there => return Ok(Vec::new()),
             fault => drift::culprit(fault, named, id, &scene.records),
         };
         let is_known = told.is_some()
             || match (fault, &applied) {
                 (_, None) => false,
-                (Fault::Exists, Some(applied)) => is_strange(&state, applied, named) && !scene.is_ours,
-                (Fault::Missing, Some(applied)) => drift::made_by(applied, named).is_some(),
+                (ExistenceFault::Exists, Some(applied)) => is_strange(&state, applied, named) && !scene.is_ours,
+                (ExistenceFault::Missing, Some(applied)) => drift::made_by(applied, named).is_some(),
             };
         if !is_known {
             return Ok(Vec::new());
@@ -77,28 +77,34 @@ impl Migrator {
     }
 }
 
-enum Told {
+enum ErrorRemark {
     Note(String),
     Help(String),
 }
 
-fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migration>, bounds: &Bounds) -> Vec<Told> {
+fn tell(
+    fault: ExistenceFault,
+    what: &str,
+    record: Option<&DdlRecord>,
+    maker: Option<&Migration>,
+    bounds: &ChangePeriod,
+) -> Vec<ErrorRemark> {
     let made = match fault {
-        Fault::Exists => "created",
-        Fault::Missing => "removed",
+        ExistenceFault::Exists => "created",
+        ExistenceFault::Missing => "removed",
     };
     let mut first = format!("{what} was {made} outside the migrations");
     if let Some(record) = record {
         first += &format!(", at {} by {}", record.at, record.by());
-    } else if fault == Fault::Exists {
+    } else if fault == ExistenceFault::Exists {
         first += ": no migration applied here names it";
     } else if let Some(maker) = maker {
         first += &format!(": {}_{} created it, and no later migration removed it", maker.version(), maker.name());
     }
-    let mut all = vec![Told::Note(first)];
+    let mut all = vec![ErrorRemark::Note(first)];
     all.extend(record.and_then(|one| one.statement.as_ref()).map(|text| {
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        Told::Note(format!("the statement was: {}", flat.chars().take(300).collect::<String>()))
+        ErrorRemark::Note(format!("the statement was: {}", flat.chars().take(300).collect::<String>()))
     }));
     let when = match (&bounds.after, &bounds.before) {
         _ if record.is_some() => None,
@@ -109,58 +115,60 @@ fn tell(fault: Fault, what: &str, record: Option<&Record>, maker: Option<&Migrat
         (None, Some(before)) => Some(format!("that was before {before}, when the last run ended")),
         (None, None) => None,
     };
-    all.extend(when.map(Told::Note));
+    all.extend(when.map(ErrorRemark::Note));
     let help = match fault {
-        Fault::Exists => {
+        ExistenceFault::Exists => {
             "`cargo xtask drift` shows every difference; if a pending migration creates it, \
              `cargo xtask drift --mark VERSION` records that migration as applied, and `--sql` shows what is still \
              missing; `--adopt NAME` writes a migration for what exists"
         }
-        Fault::Missing => "`cargo xtask drift` shows every difference, and with --sql the statements that restore it",
+        ExistenceFault::Missing => {
+            "`cargo xtask drift` shows every difference, and with --sql the statements that restore it"
+        }
     };
-    all.push(Told::Help(help.to_owned()));
+    all.push(ErrorRemark::Help(help.to_owned()));
     all
 }
 
-fn shown(named: &Named) -> String {
+fn shown(named: &ReportedName) -> String {
     named.parent.as_ref().map_or_else(|| named.name.clone(), |parent| format!("{} of {parent}", named.name))
 }
 
 /// Whether no migration that is applied or started can have created it.
-fn is_strange(state: &State, applied: &[&Migration], named: &Named) -> bool {
-    let is_sql = |one: &&Migration| matches!(one.body(), Body::Sql { .. });
+fn is_strange(state: &LedgerState, applied: &[&Migration], named: &ReportedName) -> bool {
+    let is_sql = |one: &&Migration| matches!(one.body(), MigrationBody::Sql { .. });
     state.unfinished().is_none() && applied.iter().all(is_sql) && !applied.iter().any(|one| drift::may_make(one, named))
 }
 
 /// When it appeared or disappeared, according to the fingerprints in the ledger.
-fn bounds(fault: Fault, id: Option<&Id>, schema: &Schema, history: &[HistoryEntry]) -> Bounds {
-    let Some(id) = id.filter(|_| fault == Fault::Exists) else {
+fn bounds(fault: ExistenceFault, id: Option<&Id>, schema: &Schema, history: &[HistoryEntry]) -> ChangePeriod {
+    let Some(id) = id.filter(|_| fault == ExistenceFault::Exists) else {
         let now = schema.fingerprint();
         let last = history.iter().rev().find_map(|row| Some((row.at.clone(), row.fingerprint.as_ref()?)));
-        return Bounds { after: None, before: last.filter(|(_, print)| **print == now).map(|(at, _)| at) };
+        return ChangePeriod { after: None, before: last.filter(|(_, print)| **print == now).map(|(at, _)| at) };
     };
-    let difference = Difference { object: id.clone().into(), what: What::Extra, sentences: Vec::new() };
+    let difference = DriftDifference { object: id.clone().into(), what: DriftKind::Extra, sentences: Vec::new() };
     let expected = schema.clone().as_in(&Schema::default(), |object| drift::belongs(&object.id, id));
-    Seen::new(history, &expected, schema, &[difference]).bounds(0)
+    FingerprintHistory::new(history, &expected, schema, &[difference]).bounds(0)
 }
 
 /// Reads the present state, in read-only transactions.
-async fn look(database: &Database, ledger: &QualifiedName, named: &Named) -> Result<Scene> {
+async fn look(database: &Database, ledger: &QualifiedName, named: &ReportedName) -> Result<FailureState> {
     let recording = audit::recording(database, ledger).await?;
-    let mut reader = Reader::open(database).await?;
+    let mut reader = ReadOnlySession::open(database).await?;
     let schema = ours::without(schema::read_with(&mut reader).await?, ledger);
     let records = match recording.has_records && recording.readable {
-        true => audit::list(&mut reader, ledger, &Filter::recent()).await?,
+        true => audit::list(&mut reader, ledger, &DdlFilter::recent()).await?,
         false => Vec::new(),
     };
     let rows = reader.ask("find out who wrote to a catalog", &written_by_us(ledger, named)).await?;
     reader.close().await;
     let is_ours = rows.first().and_then(|row| row.first()?.as_deref()) != Some("f");
-    Ok(Scene { schema, records, is_ours })
+    Ok(FailureState { schema, records, is_ours })
 }
 
 /// Whether a catalog row with this name was written by a transaction that also wrote to the ledger.
-fn written_by_us(ledger: &QualifiedName, named: &Named) -> String {
+fn written_by_us(ledger: &QualifiedName, named: &ReportedName) -> String {
     let name = literal(&named.name);
     let rows = match &named.parent {
         Some(parent) => {

@@ -7,19 +7,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use migrate_base::codes;
-use migrate_base::db::{Answer, Failure, PgConnection};
+use migrate_base::db::{PgConnection, SessionFailure, StatementAnswer};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::sql::lex::words;
-use migrate_base::sql::{Class, Statement, quoted};
+use migrate_base::sql::{Statement, StatementClass, quoted};
 
 use super::code;
 use super::execute::needs_fresh_session;
 use super::explain;
 use super::guard::of_server;
-use super::locate::{At, Where};
+use super::locate::{FailurePart, FailurePlace};
 use super::message::own_timeouts;
-use super::plan::{Step, Work};
-use super::rehearse::{Rehearsal, Rows, broken, rows, step};
+use super::plan::{PlanStep, StepWork};
+use super::rehearse::{Rehearsal, TextRows, broken, rows, step};
 use super::singly::OURSELVES;
 use crate::ledger::Direction;
 use crate::source::{Migration, Script};
@@ -29,17 +29,17 @@ use crate::source::{Migration, Script};
 /// It must be run to its end: if it is dropped before, its transaction and its settings remain in the session of the
 /// [`Rehearsal`], which is then unusable.
 #[derive(Debug)]
-pub struct Paced<'a> {
+pub struct StepwiseRehearsal<'a> {
     rehearsal: &'a mut Rehearsal,
-    step: Step,
+    step: PlanStep,
     /// Which statement is next, from 0.
     at: usize,
-    stage: Stage,
+    stage: RehearsalStage,
 }
 
 /// The stage of a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum RehearsalStage {
     /// In a transaction that stays open until the end.
     Inside,
     /// Between two statements that are committed separately.
@@ -50,11 +50,11 @@ enum Stage {
 
 /// The result of a statement.
 #[derive(Debug, Default)]
-pub struct Pace {
+pub struct StatementResult {
     /// How long it took for the client: including the network round trip, without the inspection.
     pub elapsed: Duration,
     /// The answer of each statement of the inspection.
-    pub seen: Vec<Rows>,
+    pub seen: Vec<TextRows>,
 }
 
 /// The settings for an inspection: the role that logged in, with settings of its own. `pg_temp` comes last in the
@@ -79,8 +79,8 @@ impl Rehearsal {
     ///
     /// [`ErrorKind::Plan`] for a migration without this direction, [`ErrorKind::Statement`] when the server refuses its
     /// timeouts.
-    pub async fn pace(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Paced<'_>> {
-        Paced::begin(self, step(migration, direction)?).await
+    pub async fn pace(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<StepwiseRehearsal<'_>> {
+        StepwiseRehearsal::begin(self, step(migration, direction)?).await
     }
 
     /// Sends an inspection: queries as the role that logged in, in a transaction that changes nothing.
@@ -88,7 +88,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the server's message.
-    pub async fn look(&mut self, sql: &str) -> Result<Vec<Rows>> {
+    pub async fn look(&mut self, sql: &str) -> Result<Vec<TextRows>> {
         let (answers, failure) = self.session.attempt(&around(OUTSIDE, sql)).await;
         match failure {
             None => Ok(seen(answers, OUTSIDE)),
@@ -101,12 +101,16 @@ impl Rehearsal {
     }
 }
 
-impl<'a> Paced<'a> {
-    pub(super) async fn begin(rehearsal: &'a mut Rehearsal, step: Step) -> Result<Self> {
+impl<'a> StepwiseRehearsal<'a> {
+    pub(super) async fn begin(rehearsal: &'a mut Rehearsal, step: PlanStep) -> Result<Self> {
         let (head, stage) = match &step.work {
-            Work::Sql(script) if step.no_transaction() => (own_timeouts(script, "").concat(), Stage::Outside),
-            Work::Sql(script) => (format!("BEGIN; {}", own_timeouts(script, "LOCAL ").concat()), Stage::Inside),
-            Work::Code => (String::new(), Stage::Outside),
+            StepWork::Sql(script) if step.no_transaction() => {
+                (own_timeouts(script, "").concat(), RehearsalStage::Outside)
+            }
+            StepWork::Sql(script) => {
+                (format!("BEGIN; {}", own_timeouts(script, "LOCAL ").concat()), RehearsalStage::Inside)
+            }
+            StepWork::Code => (String::new(), RehearsalStage::Outside),
         };
         if !head.is_empty() {
             rehearsal.query(&head).await?;
@@ -119,9 +123,9 @@ impl<'a> Paced<'a> {
     /// A migration written in Rust is one statement without text.
     pub fn next(&self) -> Option<Statement> {
         match &self.step.work {
-            _ if self.stage == Stage::Failed => None,
-            Work::Sql(script) => script.statements().get(self.at).cloned(),
-            Work::Code => (self.at == 0).then_some(Statement { span: 0..0, class: Class::Plain }),
+            _ if self.stage == RehearsalStage::Failed => None,
+            StepWork::Sql(script) => script.statements().get(self.at).cloned(),
+            StepWork::Code => (self.at == 0).then_some(Statement { span: 0..0, class: StatementClass::Plain }),
         }
     }
 
@@ -131,18 +135,18 @@ impl<'a> Paced<'a> {
     }
 
     /// Runs the next statement, then sends `look` if its transaction is still open: all of its locks can then be seen.
-    /// After a statement that cannot run in a transaction, and after one that was refused, only [`Paced::look`] can
+    /// After a statement that cannot run in a transaction, and after one that was refused, only [`StepwiseRehearsal::look`] can
     /// query. An empty `look` queries nothing.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of the failure. The migration is rolled back
     /// then.
-    pub async fn go(&mut self, look: &str) -> Result<Pace> {
-        let Some(statement) = self.next() else { return Ok(Pace::default()) };
+    pub async fn go(&mut self, look: &str) -> Result<StatementResult> {
+        let Some(statement) = self.next() else { return Ok(StatementResult::default()) };
         let outcome = match self.step.work.clone() {
-            Work::Sql(script) => self.statement(&script, &statement, look).await,
-            Work::Code => self.function(look).await,
+            StepWork::Sql(script) => self.statement(&script, &statement, look).await,
+            StepWork::Code => self.function(look).await,
         };
         match &outcome {
             Ok(_) => self.at += 1,
@@ -156,11 +160,11 @@ impl<'a> Paced<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the server's message.
-    pub async fn look(&mut self, sql: &str) -> Result<Vec<Rows>> {
+    pub async fn look(&mut self, sql: &str) -> Result<Vec<TextRows>> {
         match self.stage {
             _ if sql.is_empty() => Ok(Vec::new()),
-            Stage::Inside => self.inside(sql).await,
-            Stage::Outside | Stage::Failed => self.rehearsal.look(sql).await,
+            RehearsalStage::Inside => self.inside(sql).await,
+            RehearsalStage::Outside | RehearsalStage::Failed => self.rehearsal.look(sql).await,
         }
     }
 
@@ -170,20 +174,20 @@ impl<'a> Paced<'a> {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] when a deferred constraint is violated.
-    pub async fn end(mut self, look: &str) -> Result<Pace> {
+    pub async fn end(mut self, look: &str) -> Result<StatementResult> {
         let outcome = self.finish(look).await;
         if outcome.is_err() {
             self.abandon().await;
         }
-        if self.stage == Stage::Failed || needs_fresh_session(&self.step) {
+        if self.stage == RehearsalStage::Failed || needs_fresh_session(&self.step) {
             self.rehearsal.renew().await?;
         }
         outcome
     }
 
     /// Runs a statement; a statement that is committed separately and may run in a transaction gets its own.
-    async fn statement(&mut self, script: &Script, statement: &Statement, look: &str) -> Result<Pace> {
-        let own = self.stage == Stage::Outside && statement.class == Class::Plain;
+    async fn statement(&mut self, script: &Script, statement: &Statement, look: &str) -> Result<StatementResult> {
+        let own = self.stage == RehearsalStage::Outside && statement.class == StatementClass::Plain;
         let (head, tail) = if own { ("BEGIN; ", "COMMIT") } else { ("", "") };
         let begin = Instant::now();
         let text = &script.text()[statement.span.clone()];
@@ -197,10 +201,10 @@ impl<'a> Paced<'a> {
         let (_, failure) = self.rehearsal.attempt(&message, limit).await;
         let mut elapsed = begin.elapsed();
         if let Some(failure) = failure {
-            let at = At::apart(&failure, &message, head.len(), script, self.at);
+            let at = FailurePlace::apart(&failure, &message, head.len(), script, self.at);
             return Err(self.refused(at, failure));
         }
-        let seen = match own || self.stage == Stage::Inside {
+        let seen = match own || self.stage == RehearsalStage::Inside {
             true if !look.is_empty() => self.inside(look).await?,
             _ => Vec::new(),
         };
@@ -211,14 +215,14 @@ impl<'a> Paced<'a> {
         if !tail.is_empty()
             && let (_, Some(failure)) = self.rehearsal.attempt(tail, limit).await
         {
-            return Err(self.refused(Where::Statement(self.at).into(), failure));
+            return Err(self.refused(FailurePart::Statement(self.at).into(), failure));
         }
         elapsed += begin.elapsed();
-        Ok(Pace { elapsed, seen })
+        Ok(StatementResult { elapsed, seen })
     }
 
     /// Runs a migration written in Rust: its function, the inspection, and the end of its transaction.
-    async fn function(&mut self, look: &str) -> Result<Pace> {
+    async fn function(&mut self, look: &str) -> Result<StatementResult> {
         let Self { rehearsal, step, .. } = self;
         let Some(code) = rehearsal.code.get(&step.version).cloned() else { return Err(code::missing(step)) };
         let (direction, mut elapsed) = (step.direction, Duration::ZERO);
@@ -233,41 +237,41 @@ impl<'a> Paced<'a> {
         let asked = if asked.is_empty() { asked } else { around(INSIDE, &asked) };
         let finish = format!("{asked} {}", rehearsal.settings.isolate());
         match rehearsal.session.in_transaction("", work, &finish).await {
-            Ok(Ok(_)) if look.is_empty() => Ok(Pace { elapsed, seen: Vec::new() }),
+            Ok(Ok(_)) if look.is_empty() => Ok(StatementResult { elapsed, seen: Vec::new() }),
             Ok(Ok(mut answers)) => {
                 let ours = rehearsal.settings.isolate().matches(';').count();
                 answers.truncate(answers.len().saturating_sub(ours));
-                Ok(Pace { elapsed, seen: seen(answers, INSIDE) })
+                Ok(StatementResult { elapsed, seen: seen(answers, INSIDE) })
             }
             Ok(Err(why)) => {
                 let path = step.migration.as_ref().map(|migration| migration.path().to_owned()).unwrap_or_default();
                 Err(code::wrong(step, &path, why))
             }
-            Err(failure) => Err(self.refused(Where::End.into(), failure)),
+            Err(failure) => Err(self.refused(FailurePart::End.into(), failure)),
         }
     }
 
-    async fn finish(&mut self, look: &str) -> Result<Pace> {
+    async fn finish(&mut self, look: &str) -> Result<StatementResult> {
         let isolate = self.rehearsal.settings.isolate();
-        let mut pace = Pace::default();
-        let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
+        let mut pace = StatementResult::default();
+        let script = if let StepWork::Sql(script) = &self.step.work { Some(&**script) } else { None };
         let limit = self.rehearsal.limit.of(script, 1);
         let (first, last) = match self.stage {
-            Stage::Inside => ("SET CONSTRAINTS ALL IMMEDIATE", format!("{isolate} COMMIT;")),
-            Stage::Outside if self.step.no_transaction() => ("", format!("BEGIN; {isolate} COMMIT;")),
+            RehearsalStage::Inside => ("SET CONSTRAINTS ALL IMMEDIATE", format!("{isolate} COMMIT;")),
+            RehearsalStage::Outside if self.step.no_transaction() => ("", format!("BEGIN; {isolate} COMMIT;")),
             // A migration written in Rust ends with its function.
-            Stage::Outside | Stage::Failed => return Ok(pace),
+            RehearsalStage::Outside | RehearsalStage::Failed => return Ok(pace),
         };
         for message in [first, &last] {
             if message.is_empty() {
                 continue;
             }
-            if message == last && self.stage == Stage::Inside {
+            if message == last && self.stage == RehearsalStage::Inside {
                 self.guard().await?;
             }
             let begin = Instant::now();
             if let (_, Some(failure)) = self.rehearsal.attempt(message, limit).await {
-                return Err(self.refused(Where::End.into(), failure));
+                return Err(self.refused(FailurePart::End.into(), failure));
             }
             pace.elapsed += begin.elapsed();
             if message == first && !look.is_empty() {
@@ -285,23 +289,23 @@ impl<'a> Paced<'a> {
         }
     }
 
-    async fn inside(&mut self, look: &str) -> Result<Vec<Rows>> {
+    async fn inside(&mut self, look: &str) -> Result<Vec<TextRows>> {
         let (answers, failure) = self.rehearsal.session.attempt(&around(INSIDE, look)).await;
         failure.map_or_else(|| Ok(seen(answers, INSIDE)), |failure| Err(blind(failure)))
     }
 
     /// Leaves a transaction that failed.
     async fn abandon(&mut self) {
-        self.stage = Stage::Failed;
+        self.stage = RehearsalStage::Failed;
         // If this fails too, the session is gone, and the next one is new.
         let _ = self.rehearsal.session.send("ROLLBACK").await;
     }
 
-    fn refused(&self, at: At, failure: Failure) -> Error {
+    fn refused(&self, at: FailurePlace, failure: SessionFailure) -> Error {
         if let Some(error) = of_server(&failure) {
             return error;
         }
-        let script = if let Work::Sql(script) = &self.step.work { Some(&**script) } else { None };
+        let script = if let StepWork::Sql(script) = &self.step.work { Some(&**script) } else { None };
         self.rehearsal.limit.reword(explain::refused(&self.step, at, broken(failure)), script)
     }
 }
@@ -327,14 +331,14 @@ fn around((head, tail): (&str, &str), look: &str) -> String {
 }
 
 /// The answers of the inspection, without those of the statements around it.
-fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
+fn seen(mut answers: Vec<StatementAnswer>, (head, tail): (&str, &str)) -> Vec<TextRows> {
     let count = |text: &str| text.matches(';').count();
     answers.truncate(answers.len().saturating_sub(count(tail)));
     answers.drain(..(count(head) + count(&EYES.concat())).min(answers.len()));
     answers.into_iter().map(rows).collect()
 }
 
-fn blind(failure: Failure) -> Error {
+fn blind(failure: SessionFailure) -> Error {
     let of_server = of_server(&failure);
     of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, codes::LOOK, "query the shadow database"))
 }

@@ -8,7 +8,7 @@ use migrate_base::finding::Finding;
 pub(crate) use planner::plan;
 pub(super) use planner::script_of;
 
-use super::state::{State, Unfinished};
+use super::state::{LedgerState, UnfinishedMigration};
 use crate::ledger::Direction;
 use crate::source::{Migration, Script, Version};
 
@@ -41,7 +41,7 @@ pub enum DownFrom {
 
 /// What a plan may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Policy {
+pub struct RunPolicy {
     /// Apply migrations that are older than the newest applied one.
     pub allow_out_of_order: bool,
     /// Which down script to run if there are two.
@@ -56,7 +56,7 @@ pub struct Policy {
 /// The steps to run, in order, and the state of the ledger for which they were planned.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    steps: Vec<Step>,
+    steps: Vec<PlanStep>,
     warnings: Vec<Finding>,
     never_run: Vec<Version>,
     newest: i64,
@@ -66,7 +66,7 @@ pub struct Plan {
 
 /// One script to run.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct PlanStep {
     /// Up or down.
     pub direction: Direction,
     /// The version of the migration.
@@ -74,23 +74,23 @@ pub struct Step {
     /// The name of the migration.
     pub name: String,
     /// What to run.
-    pub work: Work,
+    pub work: StepWork,
     /// The migration's files, if they exist.
     pub migration: Option<Arc<Migration>>,
     /// The part that is already done.
-    pub resume: Option<Unfinished>,
+    pub resume: Option<UnfinishedMigration>,
     /// The first statement to run, from 0, if the user gave it because it cannot be determined.
     pub(crate) from: Option<usize>,
     /// The unfinished migration in the other direction that it undoes.
-    pub(crate) undoes: Option<Unfinished>,
+    pub(crate) undoes: Option<UnfinishedMigration>,
 }
 
-impl Step {
+impl PlanStep {
     /// A step that starts at the beginning of its script.
     pub(super) fn new(
         direction: Direction,
         (version, name): (Version, String),
-        work: Work,
+        work: StepWork,
         migration: Option<Arc<Migration>>,
     ) -> Self {
         Self { direction, version, name, work, migration, resume: None, from: None, undoes: None }
@@ -99,7 +99,7 @@ impl Step {
 
 /// What a step runs.
 #[derive(Debug, Clone)]
-pub enum Work {
+pub enum StepWork {
     /// An SQL script.
     Sql(Arc<Script>),
     /// A Rust function that was registered for the version.
@@ -108,7 +108,7 @@ pub enum Work {
 
 impl Plan {
     /// The steps, in execution order.
-    pub fn steps(&self) -> &[Step] {
+    pub fn steps(&self) -> &[PlanStep] {
         &self.steps
     }
 
@@ -143,23 +143,23 @@ impl Plan {
     }
 
     /// A plan with these steps for this state, made by `resolve` outside the usual rules.
-    pub(super) fn of(steps: Vec<Step>, state: &State) -> Self {
+    pub(super) fn of(steps: Vec<PlanStep>, state: &LedgerState) -> Self {
         let (newest, has_ledger, version) = (state.newest(), state.has_ledger(), state.version().cloned());
         Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger, version }
     }
 }
 
-impl Step {
+impl PlanStep {
     /// Whether it runs statement by statement, each committed separately.
     pub fn no_transaction(&self) -> bool {
-        matches!(&self.work, Work::Sql(script) if script.directives().no_transaction)
+        matches!(&self.work, StepWork::Sql(script) if script.directives().no_transaction)
     }
 
     /// The script that it runs, if it is SQL.
     pub(super) fn script(&self) -> Option<&Script> {
         match &self.work {
-            Work::Sql(script) => Some(script),
-            Work::Code => None,
+            StepWork::Sql(script) => Some(script),
+            StepWork::Code => None,
         }
     }
 }

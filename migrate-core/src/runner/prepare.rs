@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 
 use migrate_base::codes;
-use migrate_base::db::{Database, Failure, Fence, Guard, IDENTITY, LockKeys, Process, Session, pooler};
+use migrate_base::db::{Database, Fence, Guard, IDENTITY, LockKeys, Process, Session, SessionFailure, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, ident, literal};
 use migrate_schema as schema;
 use tokio::time::timeout;
 
-use super::drive::Lines;
+use super::drive::RunConnections;
 use super::execute::Executor;
-use super::message::Settings;
+use super::message::SessionSettings;
 use super::options::{LEAVING, Options, Progress, RunReport};
 use super::{Migrator, aside, explain, obstacle};
-use crate::ledger::rights::{self, Wanted};
-use crate::ledger::{self, Direction, Writer};
+use crate::ledger::rights::{self, LedgerAccess};
+use crate::ledger::{self, Direction, LedgerWriter};
 use crate::source::Version;
 use crate::{kept, ours};
 
@@ -39,9 +39,9 @@ impl Migrator {
         let Self { database, code, options, session, .. } = self;
         // The session of a run is never reused: it is closed at the end, with everything it holds.
         let Some(mut worker) = session.take() else { return Err(Error::new(ErrorKind::Connection, obstacle::stale())) };
-        let Prepared { settings, process, has_kept, has_event_triggers } = settings(&mut worker, options).await?;
-        let mut lines = Lines::take(worker, process, options).await?;
-        let writer = Writer::new(options.ledger.clone(), newest, &options.actor);
+        let RunPreparation { settings, process, has_kept, has_event_triggers } = settings(&mut worker, options).await?;
+        let mut lines = RunConnections::take(worker, process, options).await?;
+        let writer = LedgerWriter::new(options.ledger.clone(), newest, &options.actor);
         match ready(&mut lines.worker, options, database, &settings, &writer, (newest, has_ledger, has_kept)).await {
             Ok(kept) => {
                 let report = RunReport::default();
@@ -56,7 +56,7 @@ impl Migrator {
     }
 }
 
-impl Lines {
+impl RunConnections {
     /// Takes the lock and sets the fence, or neither.
     async fn take(mut worker: Session, process: Process, options: &Options) -> Result<Self> {
         let (keys, patience) = (LockKeys::of(&options.ledger), options.lock_wait);
@@ -93,8 +93,8 @@ async fn ready(
     worker: &mut Session,
     options: &Options,
     database: &Database,
-    settings: &Settings,
-    writer: &Writer,
+    settings: &SessionSettings,
+    writer: &LedgerWriter,
     (newest, has_ledger, has_kept): (i64, bool, bool),
 ) -> Result<BTreeSet<Version>> {
     // Only now, because a pooler in transaction mode would pass the settings on to its next client.
@@ -144,7 +144,7 @@ impl Executor<'_> {
     }
 
     /// Records the fingerprint of the present schema.
-    async fn observe(&mut self) -> std::result::Result<(), Failure> {
+    async fn observe(&mut self) -> std::result::Result<(), SessionFailure> {
         let schema = ours::without(schema::read_on(&mut self.lines.worker).await?, &self.options.ledger);
         let observe = self.writer.observe(&schema.fingerprint());
         self.report.schema = Some(schema);
@@ -153,9 +153,9 @@ impl Executor<'_> {
 }
 
 /// What is known about a session before it has the lock.
-struct Prepared {
+struct RunPreparation {
     /// The settings of a run on this server.
-    settings: Settings,
+    settings: SessionSettings,
     /// The server process of the session.
     process: Process,
     /// Whether any data was ever kept.
@@ -164,7 +164,7 @@ struct Prepared {
     has_event_triggers: bool,
 }
 
-async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
+async fn settings(worker: &mut Session, options: &Options) -> Result<RunPreparation> {
     // Only a server on Linux can check a socket while it works; others refuse the setting.
     let question = format!(
         "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, \
@@ -183,16 +183,16 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
     if is_standby || is_read_only {
         return Err(read_only(is_standby));
     }
-    let lacking = row.get(8..).and_then(|rights| rights::lacking(&options.ledger, Wanted::Writing, rights));
+    let lacking = row.get(8..).and_then(|rights| rights::lacking(&options.ledger, LedgerAccess::Writing, rights));
     if let Some((told, grant)) = lacking {
         return Err(unwritable(told, &grant));
     }
-    let settings = Settings {
+    let settings = SessionSettings {
         lock_timeout: options.lock_timeout,
         statement_timeout: options.statement_timeout,
         notices_lost_client: is(3),
     };
-    Ok(Prepared { settings, process, has_kept: is(4), has_event_triggers: is(7) })
+    Ok(RunPreparation { settings, process, has_kept: is(4), has_event_triggers: is(7) })
 }
 
 /// Nothing can be run if nothing can be written; this is detected before anything is taken.
@@ -215,15 +215,20 @@ fn unwritable(told: String, grant: &str) -> Error {
     Error::new(ErrorKind::Ledger, finding.help(format!("grant the missing rights: {grant}"))).with_sqlstate("42501")
 }
 
-fn unprepared(failure: Failure) -> Error {
+fn unprepared(failure: SessionFailure) -> Error {
     failure.explain(ErrorKind::Connection, codes::SESSION, "prepare a session")
 }
 
 /// Creates the ledger and, if necessary, its schema.
-async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer, database: &Database) -> Result<()> {
+async fn create_ledger(
+    worker: &mut Session,
+    options: &Options,
+    writer: &LedgerWriter,
+    database: &Database,
+) -> Result<()> {
     let ledger = &options.ledger;
     let schema = ident(ledger.schema());
-    let cannot = |failure: Failure, has_schema: bool| {
+    let cannot = |failure: SessionFailure, has_schema: bool| {
         let refused = failure.is("42501");
         let error = failure.explain(ErrorKind::Ledger, codes::LEDGER_CREATE, &format!("create the ledger {ledger}"));
         if !refused {
@@ -250,7 +255,7 @@ pub(super) fn schema_exists(ledger: &QualifiedName) -> String {
 }
 
 /// The message that creates the ledger.
-pub(super) fn creation(ledger: &QualifiedName, writer: &Writer, has_schema: bool) -> String {
+pub(super) fn creation(ledger: &QualifiedName, writer: &LedgerWriter, has_schema: bool) -> String {
     let schema = if has_schema { String::new() } else { format!("CREATE SCHEMA {};", ident(ledger.schema())) };
     format!("BEGIN; {schema} {} COMMIT;", writer.create())
 }

@@ -2,37 +2,37 @@
 
 use std::time::Duration;
 
-use migrate_base::db::Advance;
+use migrate_base::db::SessionProgress;
 use migrate_base::ident::QualifiedName;
 use tokio::time::Instant;
 
-use super::options::{Observer, Options, Progress, Running};
-use super::plan::{Step, Work};
+use super::options::{Observer, Options, Progress, RunningStep};
+use super::plan::{PlanStep, StepWork};
 
 /// What was sent to the server.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Course<'a> {
+pub(super) struct MessageSteps<'a> {
     /// The steps of the message, in their order; at least one.
-    steps: &'a [Step],
+    steps: &'a [PlanStep],
     /// The number of the row that the first of them writes, if their rows show which of them runs.
     first: Option<i64>,
     /// The statement that runs, from 1, if there is one message for each.
     statement: Option<usize>,
 }
 
-impl<'a> Course<'a> {
+impl<'a> MessageSteps<'a> {
     /// One step, without further information.
-    pub(super) fn of(step: &'a Step) -> Self {
+    pub(super) fn of(step: &'a PlanStep) -> Self {
         Self { steps: std::slice::from_ref(step), first: None, statement: None }
     }
 
     /// One statement of a step, counted from 0.
-    pub(super) fn statement(step: &'a Step, at: usize) -> Self {
+    pub(super) fn statement(step: &'a PlanStep, at: usize) -> Self {
         Self { statement: Some(at + 1), ..Self::of(step) }
     }
 
     /// Steps that share a message; the first of them writes this row.
-    pub(super) fn bundle(steps: &'a [Step], first: i64) -> Self {
+    pub(super) fn bundle(steps: &'a [PlanStep], first: i64) -> Self {
         Self { steps, first: Some(first), statement: None }
     }
 
@@ -43,7 +43,7 @@ impl<'a> Course<'a> {
 
     /// The step that runs, according to the newest row of the ledger; if that could not be read, it is known only for a
     /// single step. Nothing runs any more when all of them have their rows.
-    pub(super) fn step(&self, newest: Option<i64>) -> Option<&'a Step> {
+    pub(super) fn step(&self, newest: Option<i64>) -> Option<&'a PlanStep> {
         if newest.is_none() && self.steps.len() > 1 {
             return None;
         }
@@ -57,14 +57,14 @@ const PAUSES: [u64; 6] = [2, 3, 5, 20, 30, 60];
 
 /// When the next report is due.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(super) struct ProgressTimer {
     begin: Instant,
     due: Instant,
     told: usize,
     last: Option<String>,
 }
 
-impl Pulse {
+impl ProgressTimer {
     /// Starts timing work that begins now.
     pub(super) fn start() -> Self {
         let begin = Instant::now();
@@ -77,7 +77,7 @@ impl Pulse {
     }
 
     /// Reports the progress; unknown values are left out.
-    pub(super) fn report(&mut self, advance: Advance, course: &Course<'_>, options: &Options) {
+    pub(super) fn report(&mut self, advance: SessionProgress, course: &MessageSteps<'_>, options: &Options) {
         match course.step(advance.newest) {
             Some(step) => self.tell(step, course, advance, options),
             None => self.next(false),
@@ -98,7 +98,7 @@ impl Pulse {
     /// Reports a seed, for which only the time is known.
     pub(super) fn tell_of_seed(&mut self, statements: usize, observer: &dyn Observer) {
         let (statement, elapsed) = ((statements == 1).then_some(1), self.begin.elapsed());
-        observer.hear(&Progress::Running(&Running { step: None, statement, statements, elapsed, detail: None }));
+        observer.hear(&Progress::Running(&RunningStep { step: None, statement, statements, elapsed, detail: None }));
         self.next(false);
     }
 
@@ -108,16 +108,16 @@ impl Pulse {
         self.due = Instant::now() + Duration::from_secs(PAUSES[self.told]);
     }
 
-    fn tell(&mut self, step: &Step, course: &Course<'_>, seen: Advance, options: &Options) {
+    fn tell(&mut self, step: &PlanStep, course: &MessageSteps<'_>, seen: SessionProgress, options: &Options) {
         let statements = match &step.work {
-            Work::Sql(script) => script.statements().len(),
-            Work::Code => 0,
+            StepWork::Sql(script) => script.statements().len(),
+            StepWork::Code => 0,
         };
         let statement = course.statement.or((statements == 1).then_some(1));
         // Only the server knows when a step in the middle of a message started.
         let elapsed = seen.elapsed.filter(|_| course.first.is_some()).unwrap_or_else(|| self.begin.elapsed());
         let detail = seen.detail;
-        let running = Running { step: Some(step), statement, statements, elapsed, detail };
+        let running = RunningStep { step: Some(step), statement, statements, elapsed, detail };
         options.observer.hear(&Progress::Running(&running));
         let version = step.version.to_string();
         // A step that was not reported yet is new to the reader.
@@ -136,16 +136,17 @@ mod tests {
     #[test]
     fn the_newest_row_of_the_ledger_tells_which_step_runs() {
         let script = || Arc::new(crate::source::Script::recorded("a.sql".into(), "SELECT 1;".into()));
-        let step = |number: u64| Step::new(Direction::Up, (number.into(), "a".into()), Work::Sql(script()), None);
+        let step =
+            |number: u64| PlanStep::new(Direction::Up, (number.into(), "a".into()), StepWork::Sql(script()), None);
         let steps = [step(1), step(2), step(3)];
-        let course = Course::bundle(&steps, 7);
+        let course = MessageSteps::bundle(&steps, 7);
         for (newest, version) in [(Some(3), 1), (Some(6), 1), (Some(7), 2), (Some(8), 3)] {
             let running = course.step(newest).map(|step| step.version.clone());
             assert_eq!(running, Some(version.into()), "{newest:?}");
         }
         assert!(course.step(Some(9)).is_none(), "all are committed");
         assert!(course.step(None).is_none(), "any of them may run");
-        assert!(Course::bundle(&steps[2..], 9).step(None).is_some(), "no other one can");
-        assert_eq!(Course::of(&steps[1]).step(Some(99)).map(|step| step.version.clone()), Some(2.into()));
+        assert!(MessageSteps::bundle(&steps[2..], 9).step(None).is_some(), "no other one can");
+        assert_eq!(MessageSteps::of(&steps[1]).step(Some(99)).map(|step| step.version.clone()), Some(2.into()));
     }
 }

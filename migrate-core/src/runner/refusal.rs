@@ -5,7 +5,7 @@ use migrate_base::error::Error;
 use migrate_base::ident::plain;
 
 use super::options::Options;
-use super::plan::{Plan, Step, Work};
+use super::plan::{Plan, PlanStep, StepWork};
 
 /// Adds facts from the options and the database to an error of a run.
 pub(super) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {
@@ -45,9 +45,9 @@ fn right(error: Error, database: &Database) -> Error {
 /// A statement timeout that ends the wait for a lock before the lock timeout can.
 fn timeout(error: Error, plan: &Plan, options: &Options) -> Error {
     let path = error.findings().first().and_then(|finding| Some(finding.place.as_ref()?.path().to_owned()));
-    let script = |step: &Step| match &step.work {
-        Work::Sql(script) => Some(script.clone()).filter(|script| Some(script.path()) == path.as_deref()),
-        Work::Code => None,
+    let script = |step: &PlanStep| match &step.work {
+        StepWork::Sql(script) => Some(script.clone()).filter(|script| Some(script.path()) == path.as_deref()),
+        StepWork::Code => None,
     };
     let directives = plan.steps().iter().find_map(script).map(|script| script.directives().clone());
     let of = directives.map_or((None, None), |one| (one.statement_timeout, one.lock_timeout));

@@ -8,23 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use migrate_base::codes;
-use migrate_base::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
+use migrate_base::db::{Database, IDENTITY, Session, SessionFailure, StatementAnswer, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 use migrate_base::sql::split;
 
 use super::code::CodeMigrations;
-use super::drive::Broken;
+use super::drive::MessageFailure;
 use super::execute::needs_fresh_session;
 use super::guard;
-use super::limit::{self, Limit};
+use super::limit::{self, SessionLimit};
 use super::locate;
-use super::message::{Settings, own_timeouts};
-use super::paced::Paced;
-use super::plan::{Step, Work};
+use super::message::{SessionSettings, own_timeouts};
+use super::paced::StepwiseRehearsal;
+use super::plan::{PlanStep, StepWork};
 use crate::ledger::Direction;
-use crate::source::{Body, Migration, Script};
+use crate::source::{Migration, MigrationBody, Script};
 
 /// Runs migrations on a shadow database.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub struct Rehearsal {
     database: Database,
     pub(super) code: CodeMigrations,
     pub(super) session: Session,
-    pub(super) settings: Settings,
-    pub(super) limit: Limit,
+    pub(super) settings: SessionSettings,
+    pub(super) limit: SessionLimit,
     /// The query that runs before each transaction ends.
     pub(super) guard: &'static str,
     /// How many rows each statement of the last script returned or changed.
@@ -44,7 +44,7 @@ pub struct Rehearsal {
 
 /// Which tables a script may have written to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Touched {
+pub enum WrittenTables {
     /// Unknown, because it ran outside a transaction.
     Unknown,
     /// The tables on which it held a lock stronger than for reading when it ended.
@@ -52,7 +52,7 @@ pub enum Touched {
 }
 
 /// The result of a statement as text: the column names and the rows.
-pub type Rows = (Vec<String>, Vec<Vec<Option<String>>>);
+pub type TextRows = (Vec<String>, Vec<Vec<Option<String>>>);
 
 const APPLICATION: &str = "roundtrip rehearsal";
 
@@ -95,7 +95,7 @@ impl Rehearsal {
     /// [`ErrorKind::Connection`] when the server cannot be reached.
     pub async fn open_limited(database: Database, code: CodeMigrations, limit: Duration) -> Result<Self> {
         let (session, settings, backend) = connect(&database, limit).await?;
-        let limit = Limit { database: database.clone(), backend, each: limit };
+        let limit = SessionLimit { database: database.clone(), backend, each: limit };
         Ok(Self { database, code, session, settings, limit, guard: "", counts: Vec::new(), used: None })
     }
 
@@ -116,13 +116,13 @@ impl Rehearsal {
     ///
     /// [`ErrorKind::Statement`] and [`ErrorKind::Code`] with the place of the failure; [`ErrorKind::Plan`] for a
     /// migration without this direction.
-    pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Touched> {
+    pub async fn run(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<WrittenTables> {
         self.counts.clear();
         self.used = None;
         let step = step(migration, direction)?;
         let script = match &step.work {
-            Work::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
-            _ => return self.apart(step).await.map(|()| Touched::Unknown),
+            StepWork::Sql(script) if !step.no_transaction() && !limit::is_lifted_by(script) => script,
+            _ => return self.apart(step).await.map(|()| WrittenTables::Unknown),
         };
         // Otherwise reads of earlier transactions whose statistics are not flushed yet would count for this one.
         self.query("SELECT pg_catalog.pg_stat_force_next_flush()").await?;
@@ -160,11 +160,12 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the place of the failure.
-    pub async fn fixture(&mut self, migration: &Migration, script: &Arc<Script>) -> Result<Touched> {
+    pub async fn fixture(&mut self, migration: &Migration, script: &Arc<Script>) -> Result<WrittenTables> {
         let name = format!("{} (its fixture)", migration.name());
-        let step = Step::new(Direction::Up, (migration.version().clone(), name), Work::Sql(script.clone()), None);
+        let step =
+            PlanStep::new(Direction::Up, (migration.version().clone(), name), StepWork::Sql(script.clone()), None);
         if limit::is_lifted_by(script) {
-            return self.apart(step).await.map(|()| Touched::Unknown);
+            return self.apart(step).await.map(|()| WrittenTables::Unknown);
         }
         let last = format!("{} {LOCKED}", self.guard());
         self.bundle(&[(&step, script)], &last).await.map(|answers| locked(answers).1).map_err(|(_, error)| error)
@@ -175,7 +176,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the server's message.
-    pub async fn query(&mut self, sql: &str) -> Result<Rows> {
+    pub async fn query(&mut self, sql: &str) -> Result<TextRows> {
         Ok(self.query_all(sql).await?.pop().unwrap_or_default())
     }
 
@@ -184,7 +185,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the server's message.
-    pub async fn query_all(&mut self, sql: &str) -> Result<Vec<Rows>> {
+    pub async fn query_all(&mut self, sql: &str) -> Result<Vec<TextRows>> {
         let all = self.limit.of(None, sql.matches(';').count() + 1);
         let (answers, failure) = self.attempt(sql, all).await;
         match failure {
@@ -226,7 +227,7 @@ impl Rehearsal {
     /// # Errors
     ///
     /// [`ErrorKind::Statement`] with the place in the file when the query itself is wrong.
-    pub async fn check(&mut self, script: &Script) -> Result<Rows> {
+    pub async fn check(&mut self, script: &Script) -> Result<TextRows> {
         let (mut answers, failure) = self.attempt(script.text(), self.limit.of(None, 1)).await;
         let Some(failure) = failure else {
             return Ok(rows(answers.pop().unwrap_or_default()));
@@ -260,13 +261,17 @@ impl Rehearsal {
     }
 
     /// Sends a message that ends within this time, or is cancelled.
-    pub(super) async fn attempt(&mut self, message: &str, all: Duration) -> (Vec<Answer>, Option<Failure>) {
+    pub(super) async fn attempt(
+        &mut self,
+        message: &str,
+        all: Duration,
+    ) -> (Vec<StatementAnswer>, Option<SessionFailure>) {
         self.limit.attempt(&mut self.session, message, all).await
     }
 
     /// Runs a migration statement by statement: one without a transaction, or one in Rust.
-    async fn apart(&mut self, step: Step) -> Result<()> {
-        let mut paced = Paced::begin(self, step).await?;
+    async fn apart(&mut self, step: PlanStep) -> Result<()> {
+        let mut paced = StepwiseRehearsal::begin(self, step).await?;
         while paced.next().is_some() {
             if let Err(error) = paced.go("").await {
                 paced.end("").await?;
@@ -291,9 +296,9 @@ impl Rehearsal {
 }
 
 /// Opens a session; returns it with its settings and its server process.
-async fn connect(database: &Database, limit: Duration) -> Result<(Session, Settings, i32)> {
+async fn connect(database: &Database, limit: Duration) -> Result<(Session, SessionSettings, i32)> {
     let mut session = Session::connect(database, APPLICATION).await?;
-    let settings = Settings { lock_timeout: LOCK_TIMEOUT, statement_timeout: limit, notices_lost_client: false };
+    let settings = SessionSettings { lock_timeout: LOCK_TIMEOUT, statement_timeout: limit, notices_lost_client: false };
     // Only a server on Linux can check a socket while it works; others refuse the setting.
     let question = format!(
         "{} SELECT {IDENTITY}, pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, \
@@ -308,16 +313,16 @@ async fn connect(database: &Database, limit: Duration) -> Result<(Session, Setti
     // The settings of a rehearsal must stay in its session, so no pooler that switches processes is in between.
     session.keeps(&process);
     let notices_lost_client = row.get(3).and_then(Option::as_deref) == Some("t");
-    Ok((session, Settings { notices_lost_client, ..settings }, process.pid))
+    Ok((session, SessionSettings { notices_lost_client, ..settings }, process.pid))
 }
 
 /// The step of a migration in one direction.
-pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<Step> {
+pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<PlanStep> {
     let work = match (migration.body(), direction) {
-        (Body::Sql { up, .. }, Direction::Up) => Work::Sql(up.clone()),
-        (Body::Sql { down: Some(down), .. }, Direction::Down) => Work::Sql(down.clone()),
-        (Body::Code { .. }, _) => Work::Code,
-        (Body::Sql { up, down: None }, Direction::Down) => {
+        (MigrationBody::Sql { up, .. }, Direction::Up) => StepWork::Sql(up.clone()),
+        (MigrationBody::Sql { down: Some(down), .. }, Direction::Down) => StepWork::Sql(down.clone()),
+        (MigrationBody::Code { .. }, _) => StepWork::Code,
+        (MigrationBody::Sql { up, down: None }, Direction::Down) => {
             let finding =
                 Finding::new(codes::IRREVERSIBLE, format!("migration {} has no down script", migration.version()))
                     .at(Place::file(up.path()));
@@ -325,20 +330,20 @@ pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<S
         }
     };
     let (version, name) = (migration.version().clone(), migration.name().to_owned());
-    Ok(Step::new(direction, (version, name), work, Some(migration.clone())))
+    Ok(PlanStep::new(direction, (version, name), work, Some(migration.clone())))
 }
 
-pub(super) fn broken(failure: Failure) -> Broken {
-    Broken { failure, cancelled: false, blockers: Vec::new() }
+pub(super) fn broken(failure: SessionFailure) -> MessageFailure {
+    MessageFailure { failure, cancelled: false, blockers: Vec::new() }
 }
 
-pub(super) fn rows(answer: Answer) -> Rows {
+pub(super) fn rows(answer: StatementAnswer) -> TextRows {
     (answer.columns.iter().map(ToString::to_string).collect(), answer.rows)
 }
 
 /// The tables in the answer before the last, which is the one to COMMIT: all of them, and those that may have been
 /// written to.
-fn locked(mut answers: Vec<Answer>) -> (Vec<QualifiedName>, Touched) {
+fn locked(mut answers: Vec<StatementAnswer>) -> (Vec<QualifiedName>, WrittenTables) {
     answers.pop();
     let rows = answers.pop().unwrap_or_default().rows.into_iter();
     let tables = rows.filter_map(|row| {
@@ -347,6 +352,6 @@ fn locked(mut answers: Vec<Answer>) -> (Vec<QualifiedName>, Touched) {
     });
     let tables: Vec<(QualifiedName, bool)> = tables.collect();
     let written = tables.iter().filter(|(_, written)| *written).map(|(table, _)| table.clone());
-    let touched = Touched::Tables(written.collect());
+    let touched = WrittenTables::Tables(written.collect());
     (tables.into_iter().map(|(table, _)| table).collect(), touched)
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use migrate_base::codes::{self, Code};
-use migrate_base::db::{Row, Session};
+use migrate_base::db::{Session, TextRow};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
-use migrate_base::sql::{Class, IndexName};
+use migrate_base::sql::{IndexName, StatementClass};
 
-use super::left::{self, Left};
-use super::plan::{self, Plan, Step, Work};
-use super::state::{State, Unfinished};
+use super::left::{self, LeftoverObject};
+use super::plan::{self, Plan, PlanStep, StepWork};
+use super::state::{LedgerState, UnfinishedMigration};
 use super::{Migrator, RunReport, obstacle, singly};
-use crate::ledger::{Direction, Event, Record};
-use crate::source::{Body, Migration, Script};
+use crate::ledger::{Direction, LedgerEvent, LedgerRow};
+use crate::source::{Migration, MigrationBody, Script};
 
 /// How to resolve an unfinished migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,18 +36,18 @@ pub enum Resolution {
 
 /// An unfinished migration, and what the catalogs say about it.
 #[derive(Debug, Clone)]
-pub struct Unresolved {
+pub struct UnfinishedReport {
     /// The state according to the ledger.
-    pub unfinished: Unfinished,
+    pub unfinished: UnfinishedMigration,
     /// The script that was running, if it is unchanged.
     pub script: Option<Arc<Script>>,
     /// What each of its statements left, as far as known.
-    pub reality: Vec<Reality>,
+    pub reality: Vec<StatementTrace>,
     /// The statement, from 1, that commits by itself and may have been done, completely or partly, when the run ended.
     pub uncertain: Option<usize>,
 }
 
-impl Unresolved {
+impl UnfinishedReport {
     /// Whether undoing it runs the script of the other direction; `from` is the first statement, from 1, that is not
     /// done.
     ///
@@ -60,7 +60,7 @@ impl Unresolved {
 
 /// What one statement of an unfinished script left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reality {
+pub struct StatementTrace {
     /// The number of the statement, from 1.
     pub statement: usize,
     /// Its first line.
@@ -77,7 +77,7 @@ impl Migrator {
     /// # Errors
     ///
     /// Those of [`Migrator::state`].
-    pub async fn unresolved(&mut self) -> Result<Option<Unresolved>> {
+    pub async fn unresolved(&mut self) -> Result<Option<UnfinishedReport>> {
         let state = self.state().await?;
         let Some(unfinished) = state.unfinished().cloned() else { return Ok(None) };
         let stored = self.stored_downs(&state).await?;
@@ -90,7 +90,7 @@ impl Migrator {
         };
         let is_uncertain = shown.is_some_and(|script| is_uncertain(&script, &unfinished));
         let uncertain = is_uncertain.then_some(unfinished.done + 1);
-        Ok(Some(Unresolved { unfinished, script, reality, uncertain }))
+        Ok(Some(UnfinishedReport { unfinished, script, reality, uncertain }))
     }
 
     /// Resolves the unfinished migration.
@@ -129,9 +129,9 @@ impl Migrator {
     /// statement is done, there is nothing to undo, and nothing is run.
     async fn undo(
         &mut self,
-        unresolved: Unresolved,
+        unresolved: UnfinishedReport,
         migration: Option<Arc<Migration>>,
-        state: &State,
+        state: &LedgerState,
         from: Option<usize>,
     ) -> Result<RunReport> {
         let unfinished = unresolved.unfinished.clone();
@@ -159,23 +159,23 @@ impl Migrator {
             return self.declare(&unfinished, back, "nothing of it was done; nothing was run", state.newest()).await;
         }
         let mut step = way_back?;
-        step.undoes = Some(Unfinished { done, ..unfinished });
+        step.undoes = Some(UnfinishedMigration { done, ..unfinished });
         self.apply(&Plan::of(vec![step], state)).await
     }
 
     /// Settles the interrupted statement, and returns how many statements are done then.
     async fn settled(
         &mut self,
-        unfinished: &Unfinished,
+        unfinished: &UnfinishedMigration,
         migration: Option<Arc<Migration>>,
         script: &Arc<Script>,
-        state: &State,
+        state: &LedgerState,
         from: Option<usize>,
     ) -> Result<usize> {
         let from = from.map(|from| first(unfinished, script, from)).transpose()?;
         let identity = (unfinished.version.clone(), unfinished.name.clone());
-        let step = Step::new(unfinished.direction, identity, Work::Sql(script.clone()), migration);
-        let step = Step { resume: Some(unfinished.clone()), ..step };
+        let step = PlanStep::new(unfinished.direction, identity, StepWork::Sql(script.clone()), migration);
+        let step = PlanStep { resume: Some(unfinished.clone()), ..step };
         let mut executor = self.prepare(state.newest(), true).await?;
         let mut settled = executor.settle_apart(&step, script, unfinished.done).await;
         // If it was announced that nothing runs, nothing is run.
@@ -199,19 +199,19 @@ impl Migrator {
     /// Records an unfinished migration as applied or rolled back, under the lock, and runs nothing.
     async fn declare(
         &mut self,
-        unfinished: &Unfinished,
+        unfinished: &UnfinishedMigration,
         as_if: Direction,
         why: &str,
         newest: i64,
     ) -> Result<RunReport> {
         let migration = self.set.get(&unfinished.version).cloned();
         let mut executor = self.prepare(newest, true).await?;
-        let plain = Record::of(Event::Resolved, as_if, unfinished.version.as_str(), &unfinished.name);
+        let plain = LedgerRow::of(LedgerEvent::Resolved, as_if, unfinished.version.as_str(), &unfinished.name);
         let record = match &migration {
-            Some(migration) => Record::with_files(Event::Resolved, as_if, migration),
+            Some(migration) => LedgerRow::with_files(LedgerEvent::Resolved, as_if, migration),
             None => plain,
         };
-        let sql = executor.writer.insert(&Record { note: Some(why), ..record });
+        let sql = executor.writer.insert(&LedgerRow { note: Some(why), ..record });
         let sent = executor.lines.worker.send(&sql).await;
         let (report, released) = executor.finish(false).await;
         sent.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::LEDGER_UNWRITABLE, "record the resolution"))?;
@@ -220,8 +220,8 @@ impl Migrator {
 }
 
 /// The step that runs the remaining statements.
-fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option<usize>) -> Result<Step> {
-    let Unresolved { unfinished, script, .. } = unresolved;
+fn go_on(unresolved: UnfinishedReport, migration: Option<Arc<Migration>>, from: Option<usize>) -> Result<PlanStep> {
+    let UnfinishedReport { unfinished, script, .. } = unresolved;
     // If nothing is recorded as done, a script that was corrected in the meantime may be used.
     let corrected = || file(migration.as_deref().filter(|_| unfinished.done == 0)?, unfinished.direction);
     let Some(script) = script.or_else(corrected) else {
@@ -229,8 +229,8 @@ fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option
     };
     let from = from.map(|from| first(&unfinished, &script, from)).transpose()?;
     let identity = (unfinished.version.clone(), unfinished.name.clone());
-    let step = Step::new(unfinished.direction, identity, Work::Sql(script.clone()), migration);
-    let step = Step { from, resume: Some(unfinished.clone()), ..step };
+    let step = PlanStep::new(unfinished.direction, identity, StepWork::Sql(script.clone()), migration);
+    let step = PlanStep { from, resume: Some(unfinished.clone()), ..step };
     if from.is_none() && is_uncertain(&script, &unfinished) {
         return Err(left::may_be_done(&step, &script, unfinished.done, "--continue"));
     }
@@ -238,7 +238,7 @@ fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option
 }
 
 /// The first statement to run, from 0, as given by the user; one that is recorded as done is not run again.
-fn first(unfinished: &Unfinished, script: &Script, from: usize) -> Result<usize> {
+fn first(unfinished: &UnfinishedMigration, script: &Script, from: usize) -> Result<usize> {
     let (least, most) = (unfinished.done + 1, script.statements().len() + 1);
     if (least..=most).contains(&from) {
         return Ok(from - 1);
@@ -250,27 +250,27 @@ fn first(unfinished: &Unfinished, script: &Script, from: usize) -> Result<usize>
 }
 
 /// Whether the interrupted statement commits by itself, so that the user has to check whether it was done.
-fn is_uncertain(script: &Script, unfinished: &Unfinished) -> bool {
+fn is_uncertain(script: &Script, unfinished: &UnfinishedMigration) -> bool {
     let next = script.statements().get(unfinished.done).map(|statement| statement.class);
     match next {
-        Some(Class::MayCommit) => true,
-        Some(Class::OutsideTransaction | Class::OfSubscription) => unfinished.failed.is_none(),
+        Some(StatementClass::MayCommit) => true,
+        Some(StatementClass::OutsideTransaction | StatementClass::OfSubscription) => unfinished.failed.is_none(),
         _ => false,
     }
 }
 
 /// The step that runs the script of the other direction.
-fn turn_back(unfinished: &Unfinished, migration: Option<Arc<Migration>>) -> Result<Step> {
+fn turn_back(unfinished: &UnfinishedMigration, migration: Option<Arc<Migration>>) -> Result<PlanStep> {
     let direction = unfinished.direction.reverse();
     let Some(script) = migration.as_deref().and_then(|migration| file(migration, direction)) else {
         return Err(closed(unfinished, migration.as_deref(), codes::NO_WAY_BACK));
     };
     let identity = (unfinished.version.clone(), unfinished.name.clone());
-    Ok(Step::new(direction, identity, Work::Sql(script), migration))
+    Ok(PlanStep::new(direction, identity, StepWork::Sql(script), migration))
 }
 
-fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: Code) -> Error {
-    let Unfinished { version, name, done, .. } = unfinished;
+fn closed(unfinished: &UnfinishedMigration, migration: Option<&Migration>, code: Code) -> Error {
+    let UnfinishedMigration { version, name, done, .. } = unfinished;
     let finding = match code {
         codes::CHANGED_SINCE if migration.is_none() => {
             Finding::new(code, format!("the file of {version}_{name} is missing"))
@@ -318,9 +318,9 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: Code) ->
 /// The script of a migration for a direction, as it is in the folder.
 fn file(migration: &Migration, direction: Direction) -> Option<Arc<Script>> {
     match (migration.body(), direction) {
-        (Body::Sql { up, .. }, Direction::Up) => Some(up.clone()),
-        (Body::Sql { down, .. }, Direction::Down) => down.clone(),
-        (Body::Code { .. }, _) => None,
+        (MigrationBody::Sql { up, .. }, Direction::Up) => Some(up.clone()),
+        (MigrationBody::Sql { down, .. }, Direction::Down) => down.clone(),
+        (MigrationBody::Code { .. }, _) => None,
     }
 }
 
@@ -329,13 +329,14 @@ fn file(migration: &Migration, direction: Direction) -> Option<Arc<Script>> {
 async fn look(
     session: &mut Session,
     script: &Script,
-    unfinished: &Unfinished,
+    unfinished: &UnfinishedMigration,
     ledger: &QualifiedName,
-) -> Result<Vec<Reality>> {
+) -> Result<Vec<StatementTrace>> {
     let mut reality = Vec::new();
     for (at, statement) in script.statements().iter().enumerate() {
         let text = &script.text()[statement.span.clone()];
-        let is_index = matches!(statement.class, Class::CreateIndexConcurrently | Class::DropIndexConcurrently);
+        let is_index =
+            matches!(statement.class, StatementClass::CreateIndexConcurrently | StatementClass::DropIndexConcurrently);
         let index = IndexName::of(text).filter(|_| is_index);
         let is_next = at == unfinished.done;
         let seen = match index {
@@ -343,7 +344,7 @@ async fn look(
                 let rows = ask(session, script, at, &index.query).await?;
                 Some(match rows.first().map(Vec::as_slice) {
                     Some([Some(valid), Some(name)]) if valid == "t" => format!("index {name} exists and is valid"),
-                    Some([_, Some(name)]) if statement.class == Class::DropIndexConcurrently => {
+                    Some([_, Some(name)]) if statement.class == StatementClass::DropIndexConcurrently => {
                         format!("index {name} exists but is not valid: half dropped")
                     }
                     Some([_, Some(name)]) => format!("index {name} exists but is not valid: half built"),
@@ -352,7 +353,8 @@ async fn look(
             }
             None if is_next && left::is_concurrent(statement.class) => {
                 let rows = ask(session, script, at, &left::look_since(ledger, &unfinished.version)).await?;
-                let seen: Vec<String> = rows.into_iter().filter_map(Left::of).map(|left| left.seen()).collect();
+                let seen: Vec<String> =
+                    rows.into_iter().filter_map(LeftoverObject::of).map(|left| left.seen()).collect();
                 (!seen.is_empty()).then(|| seen.join("; "))
             }
             None if is_next && is_uncertain(script, unfinished) => {
@@ -361,14 +363,14 @@ async fn look(
             None => None,
         };
         let first_line = text.lines().next().unwrap_or_default().to_owned();
-        reality.push(Reality { statement: at + 1, text: first_line, recorded: at < unfinished.done, seen });
+        reality.push(StatementTrace { statement: at + 1, text: first_line, recorded: at < unfinished.done, seen });
     }
     Ok(reality)
 }
 
 /// Queries with the settings of the script: those that the statements before this one set for the session, as far as
 /// they may be repeated.
-async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> Result<Vec<Row>> {
+async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> Result<Vec<TextRow>> {
     let settings = singly::prepare(script, at);
     let query = format!("{} {}", session.comment(), query.trim_end_matches(';'));
     let outcome = match settings.is_empty() {

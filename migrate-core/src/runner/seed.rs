@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use migrate_base::codes;
-use migrate_base::db::{Failure, Part, pooler};
+use migrate_base::db::{AnswerPart, SessionFailure, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 use migrate_base::sql::{self, Statement};
 
-use super::pulse::Pulse;
+use super::pulse::ProgressTimer;
 use super::{Migrator, locate};
 use crate::source::normalise;
 
@@ -40,11 +40,11 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let session = migrator.session().await?;
     // So that a dead connection can be distinguished from work that takes long.
     pooler::identify(session).await?;
-    let mut pulse = Pulse::start();
+    let mut pulse = ProgressTimer::start();
     let message = format!("{BEGIN}{text}\n;COMMIT;");
     let mut done = 0usize;
     let outcome = {
-        let count = |part: Part<'_>| done += usize::from(matches!(part, Part::End(_)));
+        let count = |part: AnswerPart<'_>| done += usize::from(matches!(part, AnswerPart::End(_)));
         let mut sending = std::pin::pin!(session.each(&message, count));
         loop {
             tokio::select! {
@@ -81,7 +81,7 @@ fn refused(
     statements: &[Statement],
     message: &str,
     done: usize,
-    failure: Failure,
+    failure: SessionFailure,
 ) -> Error {
     let byte = locate::byte(&failure, message).and_then(|byte| byte.checked_sub(BEGIN.len()));
     let span = match (byte, statements.get(done)) {

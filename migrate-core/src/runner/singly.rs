@@ -1,15 +1,15 @@
 //! Creates the messages of a migration without a transaction, without I/O: a run sends them, and a runbook contains
 //! them.
 
-use migrate_base::sql::{Class, is_local_setting};
+use migrate_base::sql::{StatementClass, is_local_setting};
 
 use super::execute::outcome;
 use super::left;
-use super::message::{Settings, own_timeouts};
+use super::message::{SessionSettings, own_timeouts};
 use super::options::Options;
-use super::plan::Step;
-use crate::kept::Aside;
-use crate::ledger::{Direction, Event, Record, Since, Writer};
+use super::plan::PlanStep;
+use crate::kept::SurroundingSql;
+use crate::ledger::{Direction, EventStart, LedgerEvent, LedgerRow, LedgerWriter};
 use crate::source::{Checksum, Script};
 
 /// Switches to the role that logged in for the rest of the transaction, because the ledger is written by that role.
@@ -20,8 +20,14 @@ pub(super) const PATIENTLY: &str = "SET lock_timeout TO 0;";
 
 /// The row `started`, with the SQL that comes before an up script. A down script that runs like this removes no data,
 /// so the SQL around it runs here.
-pub(super) fn started(writer: &mut Writer, step: &Step, script: &Script, options: &Options, aside: &Aside) -> String {
-    let record = writer.insert(&Record { event: Event::Started, ..outcome(step, script, options) });
+pub(super) fn started(
+    writer: &mut LedgerWriter,
+    step: &PlanStep,
+    script: &Script,
+    options: &Options,
+    aside: &SurroundingSql,
+) -> String {
+    let record = writer.insert(&LedgerRow { event: LedgerEvent::Started, ..outcome(step, script, options) });
     let after = if step.direction == Direction::Down { &aside.after[..] } else { "" };
     format!("BEGIN; {} {after} {record} COMMIT;", aside.before)
 }
@@ -29,7 +35,7 @@ pub(super) fn started(writer: &mut Writer, step: &Step, script: &Script, options
 /// The script's own timeouts, and again the session settings of its first `done` statements; may be empty.
 pub(super) fn prepare(script: &Script, done: usize) -> String {
     let mut settings = own_timeouts(script, "");
-    let before = script.statements().iter().take(done).filter(|statement| statement.class == Class::Session);
+    let before = script.statements().iter().take(done).filter(|statement| statement.class == StatementClass::Session);
     settings.extend(before.map(|statement| format!("{};", &script.text()[statement.span.clone()])));
     settings.join(" ")
 }
@@ -42,38 +48,42 @@ pub(super) fn local(script: &Script, done: usize) -> String {
 
 /// Whether the first `done` statements did anything that outlives their session.
 pub(super) fn has_effect(script: &Script, done: usize) -> bool {
-    script.statements().iter().take(done).any(|statement| statement.class != Class::Session)
+    script.statements().iter().take(done).any(|statement| statement.class != StatementClass::Session)
 }
 
 /// The session settings of the statements from `done` to `first`; may be empty.
 pub(super) fn between(script: &Script, done: usize, first: usize) -> String {
     let skipped = script.statements().iter().take(first).skip(done);
-    let settings = skipped.filter(|statement| statement.class == Class::Session);
+    let settings = skipped.filter(|statement| statement.class == StatementClass::Session);
     settings.map(|statement| format!("{};", &script.text()[statement.span.clone()])).collect()
 }
 
 /// The rows that record that nothing remains of a script whose first statement failed: the migration is in the same
 /// state as before.
-pub(super) fn given_up(writer: &mut Writer, step: &Step) -> String {
-    let of = |event, direction| Record::of(event, direction, step.version.as_str(), &step.name);
+pub(super) fn given_up(writer: &mut LedgerWriter, step: &PlanStep) -> String {
+    let of = |event, direction| LedgerRow::of(event, direction, step.version.as_str(), &step.name);
     let back = step.direction.reverse();
     let Some(undoes) = &step.undoes else {
-        let undone = Record { note: Some("nothing of it was kept"), ..of(Event::Resolved, back) };
+        let undone = LedgerRow { note: Some("nothing of it was kept"), ..of(LedgerEvent::Resolved, back) };
         return writer.insert(&undone);
     };
     // This was the undo of an unfinished migration, which is still unfinished.
-    let started = Record {
+    let started = LedgerRow {
         up_checksum: undoes.up_checksum.as_ref().map(Checksum::as_str),
         down_checksum: undoes.down_checksum.as_ref().map(Checksum::as_str),
         note: Some("the undo failed at its first statement, and nothing of it was kept"),
-        ..of(Event::Started, back)
+        ..of(LedgerEvent::Started, back)
     };
     let mut rows = writer.insert(&started);
     if undoes.done > 0 {
-        rows += &writer.insert(&Record { statement: Some(undoes.done), ..of(Event::Progress, back) });
+        rows += &writer.insert(&LedgerRow { statement: Some(undoes.done), ..of(LedgerEvent::Progress, back) });
     }
     if let Some((statement, why)) = &undoes.failed {
-        rows += &writer.insert(&Record { statement: Some(*statement), note: Some(why), ..of(Event::Failed, back) });
+        rows += &writer.insert(&LedgerRow {
+            statement: Some(*statement),
+            note: Some(why),
+            ..of(LedgerEvent::Failed, back)
+        });
     }
     rows
 }
@@ -87,11 +97,16 @@ pub(super) fn is_patient(script: &Script, at: usize) -> bool {
 }
 
 /// One statement, with the row that records it if the two can share a transaction; and the text before the statement.
-pub(super) fn statement(writer: &mut Writer, step: &Step, script: &Script, at: usize) -> (String, &'static str) {
+pub(super) fn statement(
+    writer: &mut LedgerWriter,
+    step: &PlanStep,
+    script: &Script,
+    at: usize,
+) -> (String, &'static str) {
     let statement = &script.statements()[at];
     let text = &script.text()[statement.span.clone()];
     match statement.class {
-        Class::Plain => {
+        StatementClass::Plain => {
             let record = progress_record(writer, step, at);
             (format!("BEGIN; {text}\n; {OURSELVES} {record} COMMIT;"), "BEGIN; ")
         }
@@ -100,27 +115,27 @@ pub(super) fn statement(writer: &mut Writer, step: &Step, script: &Script, at: u
 }
 
 /// The row that records that a statement is done, in its own transaction.
-pub(super) fn progress(writer: &mut Writer, step: &Step, at: usize) -> String {
+pub(super) fn progress(writer: &mut LedgerWriter, step: &PlanStep, at: usize) -> String {
     let record = progress_record(writer, step, at);
     format!("BEGIN; {OURSELVES} {record} COMMIT;")
 }
 
-fn progress_record(writer: &mut Writer, step: &Step, at: usize) -> String {
-    let record = Record::of(Event::Progress, step.direction, step.version.as_str(), &step.name);
-    writer.insert(&Record { statement: Some(at + 1), ..record })
+fn progress_record(writer: &mut LedgerWriter, step: &PlanStep, at: usize) -> String {
+    let record = LedgerRow::of(LedgerEvent::Progress, step.direction, step.version.as_str(), &step.name);
+    writer.insert(&LedgerRow { statement: Some(at + 1), ..record })
 }
 
 /// The row that records that the migration is done, and the statements that reset the session.
 pub(super) fn ended(
-    writer: &mut Writer,
-    step: &Step,
+    writer: &mut LedgerWriter,
+    step: &PlanStep,
     script: &Script,
     options: &Options,
-    settings: &Settings,
+    settings: &SessionSettings,
     started: i64,
-    aside: &Aside,
+    aside: &SurroundingSql,
 ) -> String {
-    let record = writer.insert(&Record { since: Since::Row(started), ..outcome(step, script, options) });
+    let record = writer.insert(&LedgerRow { since: EventStart::Row(started), ..outcome(step, script, options) });
     let after = if step.direction == Direction::Up { &aside.after[..] } else { "" };
     format!("BEGIN; {} {after} {record} COMMIT;", settings.isolate())
 }

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use migrate_base::db::Holder;
+use migrate_base::db::LockHolder;
 
-use crate::ledger::{Direction, Event, LedgerEntry};
+use crate::ledger::{Direction, LedgerEntry, LedgerEvent};
 use crate::source::{Checksum, Migration, Version};
 
 /// The present state of a database, derived from its ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct State {
-    applied: BTreeMap<Version, Applied>,
-    unfinished: Option<Unfinished>,
+pub struct LedgerState {
+    applied: BTreeMap<Version, AppliedMigration>,
+    unfinished: Option<UnfinishedMigration>,
     newest: i64,
     has_ledger: bool,
 }
 
 /// An applied migration, according to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applied {
+pub struct AppliedMigration {
     /// The number of the row that records it.
     pub id: i64,
     /// The version, as it was written at that time.
@@ -34,19 +34,19 @@ pub struct Applied {
     /// Who: the person, or else the role that logged in.
     pub by: String,
     /// The event of the row: applied, resolved, or only recorded.
-    pub event: Event,
+    pub event: LedgerEvent,
 }
 
-impl Applied {
+impl AppliedMigration {
     /// Whether it was only recorded as applied and never run here, because its objects already existed.
     pub fn was_never_run(&self) -> bool {
-        self.event == Event::Baselined
+        self.event == LedgerEvent::Baselined
     }
 }
 
 /// A migration without a transaction that started but did not finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedMigration {
     /// The number of the row that records its start.
     pub id: i64,
     /// The version of the migration.
@@ -70,10 +70,10 @@ pub struct Unfinished {
     /// If it undoes an unfinished migration: how many statements of that one are done.
     pub undoes: Option<usize>,
     /// The session that is running it now, if any.
-    pub running: Option<Holder>,
+    pub running: Option<LockHolder>,
 }
 
-impl State {
+impl LedgerState {
     /// Derives the state from all rows, oldest first, and the number of the newest row; `None` means a database without
     /// a ledger.
     pub(crate) fn derive(ledger: Option<(Vec<LedgerEntry>, i64)>) -> Self {
@@ -87,21 +87,21 @@ impl State {
 
     fn take(&mut self, entry: LedgerEntry) {
         match (entry.event, entry.direction) {
-            (Event::Applied | Event::Baselined | Event::Resolved, Direction::Up) => {
+            (LedgerEvent::Applied | LedgerEvent::Baselined | LedgerEvent::Resolved, Direction::Up) => {
                 self.finish(&entry.version);
                 self.applied.insert(entry.version.clone(), entry.into());
             }
-            (Event::RolledBack | Event::Resolved, Direction::Down) => {
+            (LedgerEvent::RolledBack | LedgerEvent::Resolved, Direction::Down) => {
                 self.finish(&entry.version);
                 self.applied.remove(&entry.version);
             }
-            (Event::Started, _) => self.start(entry),
-            (Event::Progress, _) => self.note_progress(&entry, None),
-            (Event::Failed, _) => self.note_progress(&entry, entry.note.clone()),
+            (LedgerEvent::Started, _) => self.start(entry),
+            (LedgerEvent::Progress, _) => self.note_progress(&entry, None),
+            (LedgerEvent::Failed, _) => self.note_progress(&entry, entry.note.clone()),
             // Other combinations are never written; an observation is not about a version.
-            (Event::Applied | Event::Baselined, Direction::Down)
-            | (Event::RolledBack, Direction::Up)
-            | (Event::Observed, _) => {}
+            (LedgerEvent::Applied | LedgerEvent::Baselined, Direction::Down)
+            | (LedgerEvent::RolledBack, Direction::Up)
+            | (LedgerEvent::Observed, _) => {}
         }
     }
 
@@ -110,11 +110,11 @@ impl State {
         let before =
             self.unfinished.take().filter(|one| one.version == entry.version && one.direction != entry.direction);
         let undoes = before.filter(|before| before.undoes.is_none()).map(|before| before.done);
-        self.unfinished = Some(Unfinished { undoes, ..entry.into() });
+        self.unfinished = Some(UnfinishedMigration { undoes, ..entry.into() });
     }
 
     /// Sets the session that is running the unfinished migration.
-    pub(super) fn set_running(&mut self, holder: Holder) {
+    pub(super) fn set_running(&mut self, holder: LockHolder) {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.running = Some(holder);
         }
@@ -129,7 +129,7 @@ impl State {
     fn note_progress(&mut self, entry: &LedgerEntry, why: Option<String>) {
         let Some(unfinished) = self.unfinished.as_mut().filter(|u| u.version == entry.version) else { return };
         let statement = entry.statement.unwrap_or(0);
-        if entry.event == Event::Failed {
+        if entry.event == LedgerEvent::Failed {
             unfinished.failed = Some((statement, why.unwrap_or_default()));
         } else {
             unfinished.done = statement;
@@ -138,12 +138,12 @@ impl State {
     }
 
     /// The applied migrations, oldest version first.
-    pub fn applied(&self) -> impl DoubleEndedIterator<Item = &Applied> {
+    pub fn applied(&self) -> impl DoubleEndedIterator<Item = &AppliedMigration> {
         self.applied.values()
     }
 
     /// The entry of an applied version.
-    pub fn get(&self, version: &Version) -> Option<&Applied> {
+    pub fn get(&self, version: &Version) -> Option<&AppliedMigration> {
         self.applied.get(version)
     }
 
@@ -167,7 +167,7 @@ impl State {
     }
 
     /// The migration that started but did not finish, if there is one.
-    pub fn unfinished(&self) -> Option<&Unfinished> {
+    pub fn unfinished(&self) -> Option<&UnfinishedMigration> {
         self.unfinished.as_ref()
     }
 
@@ -182,7 +182,7 @@ impl State {
     }
 }
 
-impl From<LedgerEntry> for Applied {
+impl From<LedgerEntry> for AppliedMigration {
     fn from(entry: LedgerEntry) -> Self {
         Self {
             id: entry.id,
@@ -197,7 +197,7 @@ impl From<LedgerEntry> for Applied {
     }
 }
 
-impl From<LedgerEntry> for Unfinished {
+impl From<LedgerEntry> for UnfinishedMigration {
     fn from(entry: LedgerEntry) -> Self {
         Self {
             id: entry.id,
@@ -224,9 +224,9 @@ pub(super) mod tests {
     /// statement.
     pub(in crate::runner) fn entry(row: &str, id: i64) -> LedgerEntry {
         let mut words = row.split(' ');
-        let event: Event = words.next().unwrap().parse().unwrap();
+        let event: LedgerEvent = words.next().unwrap().parse().unwrap();
         let version: Version = words.next().unwrap().parse().unwrap();
-        let is_down = words.next() == Some("down") || event == Event::RolledBack;
+        let is_down = words.next() == Some("down") || event == LedgerEvent::RolledBack;
         LedgerEntry {
             id,
             event,
@@ -242,12 +242,12 @@ pub(super) mod tests {
         }
     }
 
-    fn state(rows: &[&str]) -> State {
+    fn state(rows: &[&str]) -> LedgerState {
         let entries = rows.iter().zip(1..).map(|(row, id)| entry(row, id)).collect();
-        State::derive(Some((entries, rows.len() as i64)))
+        LedgerState::derive(Some((entries, rows.len() as i64)))
     }
 
-    fn versions(state: &State) -> Vec<&str> {
+    fn versions(state: &LedgerState) -> Vec<&str> {
         state.applied().map(|a| a.version.as_str()).collect()
     }
 

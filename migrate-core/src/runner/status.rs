@@ -3,7 +3,7 @@
 use migrate_base::finding::{Finding, Severity};
 
 use super::obstacle;
-use super::state::{State, Unfinished};
+use super::state::{LedgerState, UnfinishedMigration};
 use crate::source::{MigrationSet, Version};
 
 /// The status of a chain.
@@ -16,7 +16,7 @@ pub struct Status {
     /// The pending migrations, oldest first.
     pub pending: Vec<PendingStatus>,
     /// The migration that started but did not finish.
-    pub unfinished: Option<Unfinished>,
+    pub unfinished: Option<UnfinishedMigration>,
     /// All problems, errors before warnings.
     pub problems: Vec<Finding>,
     /// Whether the database has a ledger.
@@ -59,7 +59,7 @@ pub struct PendingStatus {
 
 impl Status {
     /// Compares files and ledger; with `allow_newer`, a database that is newer than the folder is a warning.
-    pub(super) fn of(set: &MigrationSet, state: &State, allow_newer: bool) -> Self {
+    pub(super) fn of(set: &MigrationSet, state: &LedgerState, allow_newer: bool) -> Self {
         if set.is_empty() {
             return Self::of_nothing(set, state);
         }
@@ -85,13 +85,13 @@ impl Status {
     }
 
     /// The folder has no migrations: nothing else is reported. This is an error if migrations are applied.
-    fn of_nothing(set: &MigrationSet, state: &State) -> Self {
+    fn of_nothing(set: &MigrationSet, state: &LedgerState) -> Self {
         let is_fresh = state.applied().next().is_none();
         let nothing = obstacle::no_migrations(set, state);
         let severity = if is_fresh { Severity::Warning } else { Severity::Error };
         let mut problems = vec![nothing.with_severity(severity)];
         let unfinished = state.unfinished().cloned();
-        let as_severe = |one: &Unfinished| match one.running {
+        let as_severe = |one: &UnfinishedMigration| match one.running {
             Some(_) => Finding { severity: Severity::Warning, ..obstacle::unfinished(set, one) },
             None => obstacle::unfinished(set, one),
         };
@@ -101,7 +101,7 @@ impl Status {
     }
 }
 
-fn applied(set: &MigrationSet, state: &State) -> Vec<AppliedStatus> {
+fn applied(set: &MigrationSet, state: &LedgerState) -> Vec<AppliedStatus> {
     state
         .applied()
         .map(|applied| {

@@ -10,23 +10,23 @@ use std::time::Instant;
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
-use migrate_base::sql::{Class, IndexName, Statement};
+use migrate_base::sql::{IndexName, Statement, StatementClass};
 
-use super::drive::Broken;
+use super::drive::MessageFailure;
 use super::execute::{Executor, record_done};
 use super::explain;
-use super::left::{self, LEFT_BEHIND, Left, NOT_VALID};
-use super::locate::{At, Where};
+use super::left::{self, LEFT_BEHIND, LeftoverObject, NOT_VALID};
+use super::locate::{FailurePart, FailurePlace};
 use super::options::Progress;
-use super::plan::Step;
-use super::pulse::Course;
+use super::plan::PlanStep;
+use super::pulse::MessageSteps;
 use super::singly::{self, OURSELVES, PATIENTLY};
 use super::{aside, obstacle};
-use crate::ledger::{Event, Record};
+use crate::ledger::{LedgerEvent, LedgerRow};
 use crate::source::Script;
 
 /// Runs a script statement by statement, from where it stopped.
-pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<()> {
+pub(super) async fn run(run: &mut Executor<'_>, step: &PlanStep, script: &Script) -> Result<()> {
     let begin = Instant::now();
     let (started, done) = match &step.resume {
         Some(unfinished) => (unfinished.id, unfinished.done),
@@ -53,7 +53,7 @@ pub(super) async fn run(run: &mut Executor<'_>, step: &Step, script: &Script) ->
 }
 
 /// Settles what an interrupted run left; returns the first statement to run.
-async fn take_up(run: &mut Executor<'_>, step: &Step, script: &Script, done: usize) -> Result<usize> {
+async fn take_up(run: &mut Executor<'_>, step: &PlanStep, script: &Script, done: usize) -> Result<usize> {
     let is_done = run.settle(step, script, done).await?;
     let first = match (step.from, is_done) {
         (Some(from), _) => from,
@@ -71,7 +71,7 @@ async fn take_up(run: &mut Executor<'_>, step: &Step, script: &Script, done: usi
 }
 
 /// Writes the row `started` and returns its number.
-async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i64> {
+async fn start(run: &mut Executor<'_>, step: &PlanStep, script: &Script) -> Result<i64> {
     let id = run.writer.next_id();
     let aside = aside::around(run.options, &run.kept, step);
     let record = singly::started(&mut run.writer, step, script, run.options, &aside);
@@ -80,9 +80,10 @@ async fn start(run: &mut Executor<'_>, step: &Step, script: &Script) -> Result<i
 }
 
 /// Sends a row with the SQL around the script; retries if a lock is not available.
-async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
+async fn send(run: &mut Executor<'_>, step: &PlanStep, sql: &str) -> Result<()> {
     for tries in 1.. {
-        let Err(broken) = run.lines.drive(sql.to_owned(), &Course::of(step), run.options, &mut |_| {}).await else {
+        let Err(broken) = run.lines.drive(sql.to_owned(), &MessageSteps::of(step), run.options, &mut |_| {}).await
+        else {
             break;
         };
         if broken.failure.is_taken(&run.options.ledger) {
@@ -92,20 +93,20 @@ async fn send(run: &mut Executor<'_>, step: &Step, sql: &str) -> Result<()> {
             run.record(step, "ROLLBACK;").await?;
         }
         if !run.try_again(step, &broken, tries).await {
-            return Err(explain::refused(step, Where::Before.into(), broken));
+            return Err(explain::refused(step, FailurePart::Before.into(), broken));
         }
     }
     Ok(())
 }
 
 /// Sets the script's own timeouts, and repeats the session settings of its first statements.
-async fn prepare_session(run: &mut Executor<'_>, step: &Step, script: &Script, done: usize) -> Result<()> {
+async fn prepare_session(run: &mut Executor<'_>, step: &PlanStep, script: &Script, done: usize) -> Result<()> {
     let settings = singly::prepare(script, done);
     if settings.is_empty() { Ok(()) } else { run.record(step, &settings).await }
 }
 
 /// Runs one statement and records it; retries if a lock is not available.
-async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
+async fn run_statement(run: &mut Executor<'_>, step: &PlanStep, script: &Script, at: usize) -> Result<()> {
     let statement = &script.statements()[at];
     if left::is_concurrent(statement.class) {
         return run_concurrent(run, step, script, at).await;
@@ -113,12 +114,12 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
     for tries in 1.. {
         let (message, head) = singly::statement(&mut run.writer, step, script, at);
         let Err(broken) =
-            run.lines.drive(message.clone(), &Course::statement(step, at), run.options, &mut |_| {}).await
+            run.lines.drive(message.clone(), &MessageSteps::statement(step, at), run.options, &mut |_| {}).await
         else {
             break;
         };
-        let place = At::apart(&broken.failure, &message, head.len(), script, at);
-        if statement.class == Class::Plain {
+        let place = FailurePlace::apart(&broken.failure, &message, head.len(), script, at);
+        if statement.class == StatementClass::Plain {
             // The progress row was rolled back with its statement.
             let unwritten = run.writer.next_id() - 1;
             run.writer.resume_after(unwritten - 1);
@@ -132,19 +133,20 @@ async fn run_statement(run: &mut Executor<'_>, step: &Step, script: &Script, at:
         return Err(failed(run, step, script, at, place, broken, None).await);
     }
     match statement.class {
-        Class::Plain => Ok(()),
+        StatementClass::Plain => Ok(()),
         _ => progress(run, step, at).await,
     }
 }
 
 /// Runs a statement that can leave something half done, and checks before and after it what is half done.
-async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at: usize) -> Result<()> {
+async fn run_concurrent(run: &mut Executor<'_>, step: &PlanStep, script: &Script, at: usize) -> Result<()> {
     let is_patient = singly::is_patient(script, at);
     let before = run.look_left(step, if is_patient { PATIENTLY } else { "" }).await?;
     let (message, head) = singly::statement(&mut run.writer, step, script, at);
-    if let Err(broken) = run.lines.drive(message.clone(), &Course::statement(step, at), run.options, &mut |_| {}).await
+    if let Err(broken) =
+        run.lines.drive(message.clone(), &MessageSteps::statement(step, at), run.options, &mut |_| {}).await
     {
-        let place = At::apart(&broken.failure, &message, head.len(), script, at);
+        let place = FailurePlace::apart(&broken.failure, &message, head.len(), script, at);
         return Err(failed(run, step, script, at, place, broken, Some(&before)).await);
     }
     // The timeouts of the run, and those of the script itself.
@@ -154,7 +156,7 @@ async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at
     };
     let after = run.look_left(step, &back).await?;
     // With IF NOT EXISTS it may have accepted a half-built index.
-    if script.statements()[at].class == Class::CreateIndexConcurrently && !after.is_empty() {
+    if script.statements()[at].class == StatementClass::CreateIndexConcurrently && !after.is_empty() {
         let named = IndexName::of(&script.text()[script.statements()[at].span.clone()]);
         if let Some(name) = run.half_built(step, named).await? {
             let record = failed_record(run, step, at, &format!("the index {name} {NOT_VALID}"));
@@ -166,14 +168,14 @@ async fn run_concurrent(run: &mut Executor<'_>, step: &Step, script: &Script, at
 }
 
 /// Records that a statement is done, in its own transaction.
-async fn progress(run: &mut Executor<'_>, step: &Step, at: usize) -> Result<()> {
+async fn progress(run: &mut Executor<'_>, step: &PlanStep, at: usize) -> Result<()> {
     let record = singly::progress(&mut run.writer, step, at);
     run.record(step, &record).await
 }
 
-fn failed_record(run: &mut Executor<'_>, step: &Step, at: usize, why: &str) -> String {
-    let record = Record::of(Event::Failed, step.direction, step.version.as_str(), &step.name);
-    run.writer.insert(&Record { statement: Some(at + 1), note: Some(why), ..record })
+fn failed_record(run: &mut Executor<'_>, step: &PlanStep, at: usize, why: &str) -> String {
+    let record = LedgerRow::of(LedgerEvent::Failed, step.direction, step.version.as_str(), &step.name);
+    run.writer.insert(&LedgerRow { statement: Some(at + 1), note: Some(why), ..record })
 }
 
 /// Our own rows in a transaction.
@@ -185,12 +187,12 @@ fn own(rows: &str) -> String {
 /// half done before a statement that may leave more.
 async fn failed(
     run: &mut Executor<'_>,
-    step: &Step,
+    step: &PlanStep,
     script: &Script,
     at: usize,
-    place: At,
-    broken: Broken,
-    before: Option<&BTreeSet<Left>>,
+    place: FailurePlace,
+    broken: MessageFailure,
+    before: Option<&BTreeSet<LeftoverObject>>,
 ) -> Error {
     let (cancelled, lost) = (broken.cancelled, broken.failure.is_lost());
     let mut why = broken.failure.why().to_owned();
@@ -208,15 +210,15 @@ async fn failed(
             .map(|after| after.difference(before).cloned().map(|left| left.by(class)).collect()),
         None => run.record(step, &isolate).await.map(|()| Vec::new()),
     };
-    let left: Vec<Left> = match left {
+    let left: Vec<LeftoverObject> = match left {
         Ok(left) => left,
         Err(second) => return error.note(format!("the failure could not be recorded: {second}")),
     };
     if !left.is_empty() {
-        let brief: Vec<String> = left.iter().map(Left::brief).collect();
+        let brief: Vec<String> = left.iter().map(LeftoverObject::brief).collect();
         why = format!("{why}{LEFT_BEHIND}{}", brief.join("; "));
     }
-    let nothing_left = !singly::has_effect(script, at) && left.is_empty() && class != Class::MayCommit;
+    let nothing_left = !singly::has_effect(script, at) && left.is_empty() && class != StatementClass::MayCommit;
     let mut record = failed_record(run, step, at, &why);
     if nothing_left {
         record.push_str(&singly::given_up(&mut run.writer, step));
@@ -242,7 +244,7 @@ async fn failed(
     }
 }
 
-fn invalid_index(step: &Step, script: &Script, statement: &Statement, index: &str) -> Error {
+fn invalid_index(step: &PlanStep, script: &Script, statement: &Statement, index: &str) -> Error {
     let place = Place::within(script.path(), script.text().clone(), statement.span.clone());
     Error::new(
         ErrorKind::Statement,

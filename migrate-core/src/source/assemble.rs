@@ -6,13 +6,13 @@ use std::sync::Arc;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 
-use super::files::Part;
-use super::load::{Piece, Text};
+use super::files::FileRole;
+use super::load::{FileContent, MigrationFile};
 use super::script::version_of;
-use super::{Body, Checksum, Migration, Script, Version};
+use super::{Checksum, Migration, MigrationBody, Script, Version};
 
 /// The files of one version.
-struct Found<'n> {
+struct VersionFiles<'n> {
     version: Version,
     name: &'n str,
     /// The file that was found first.
@@ -25,10 +25,10 @@ struct Found<'n> {
 }
 
 /// Combines files into migrations. The files are sorted by name, and therefore by version.
-pub(super) fn assemble(pieces: Vec<Piece<'_>>, findings: &mut Vec<Finding>) -> Vec<Arc<Migration>> {
+pub(super) fn assemble(pieces: Vec<MigrationFile<'_>>, findings: &mut Vec<Finding>) -> Vec<Arc<Migration>> {
     let mut migrations = Vec::with_capacity(pieces.len() / 2 + 1);
-    let mut last: Option<Found<'_>> = None;
-    for Piece { version, name, part, text, findings: of_head } in pieces {
+    let mut last: Option<VersionFiles<'_>> = None;
+    for MigrationFile { version, name, part, text, findings: of_head } in pieces {
         findings.extend(of_head);
         let found = match last.take() {
             Some(found) if found.version == version && found.name != name => {
@@ -39,7 +39,7 @@ pub(super) fn assemble(pieces: Vec<Piece<'_>>, findings: &mut Vec<Finding>) -> V
             Some(found) if found.version == version => found,
             before => {
                 migrations.extend(before.and_then(|found| found.build(findings)).map(Arc::new));
-                Found::new(version, name, text.path().to_owned())
+                VersionFiles::new(version, name, text.path().to_owned())
             }
         };
         last = Some(found.with(part, text));
@@ -48,7 +48,7 @@ pub(super) fn assemble(pieces: Vec<Piece<'_>>, findings: &mut Vec<Finding>) -> V
     migrations
 }
 
-impl Text {
+impl FileContent {
     fn path(&self) -> &Path {
         match self {
             Self::Sql(script) => script.path(),
@@ -57,18 +57,18 @@ impl Text {
     }
 }
 
-impl<'n> Found<'n> {
+impl<'n> VersionFiles<'n> {
     fn new(version: Version, name: &'n str, first: PathBuf) -> Self {
         Self { version, name, first, up: None, down: None, fixture: None, verify: None, code: None }
     }
 
-    fn with(mut self, part: Part, text: Text) -> Self {
+    fn with(mut self, part: FileRole, text: FileContent) -> Self {
         match (part, text) {
-            (_, Text::Rust(path, checksum)) => self.code = Some((path, checksum)),
-            (Part::Down, Text::Sql(script)) => self.down = Some(script),
-            (Part::Fixture, Text::Sql(script)) => self.fixture = Some(script),
-            (Part::Verify, Text::Sql(script)) => self.verify = Some(script),
-            (Part::Up | Part::Code, Text::Sql(script)) => self.up = Some(script),
+            (_, FileContent::Rust(path, checksum)) => self.code = Some((path, checksum)),
+            (FileRole::Down, FileContent::Sql(script)) => self.down = Some(script),
+            (FileRole::Fixture, FileContent::Sql(script)) => self.fixture = Some(script),
+            (FileRole::Verify, FileContent::Sql(script)) => self.verify = Some(script),
+            (FileRole::Up | FileRole::Code, FileContent::Sql(script)) => self.up = Some(script),
         }
         self
     }
@@ -86,9 +86,9 @@ impl<'n> Found<'n> {
         let body = match (up, code) {
             (Some(up), _) => {
                 findings.extend(unpaired(&up, down.as_deref()));
-                Body::Sql { up, down }
+                MigrationBody::Sql { up, down }
             }
-            (None, code) => code.map(|(path, checksum)| Body::Code { path, checksum })?,
+            (None, code) => code.map(|(path, checksum)| MigrationBody::Code { path, checksum })?,
         };
         Some(Migration { version, name: name.into(), body, is_up_only: false, fixture, verify })
     }

@@ -8,7 +8,7 @@ use super::Version;
 
 /// The role of a file in its migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(super) enum FileRole {
     Up,
     Down,
     /// Rows that must exist before the migration; used by the proof.
@@ -18,19 +18,19 @@ pub(super) enum Part {
     Code,
 }
 
-const ENDINGS: [(&str, Part); 5] = [
-    (".up.sql", Part::Up),
-    (".down.sql", Part::Down),
-    (".fixture.sql", Part::Fixture),
-    (".verify.sql", Part::Verify),
-    (".rs", Part::Code),
+const ENDINGS: [(&str, FileRole); 5] = [
+    (".up.sql", FileRole::Up),
+    (".down.sql", FileRole::Down),
+    (".fixture.sql", FileRole::Fixture),
+    (".verify.sql", FileRole::Verify),
+    (".rs", FileRole::Code),
 ];
 
 const FORM: &str =
     "name it `<YYYYMMDDHHMMSS>_<snake_case>.up.sql` or `.down.sql`; `cargo xtask new NAME` creates the pair";
 
 /// Reads a file name: `20250217143000_create_orders_table.up.sql`.
-pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {
+pub(super) fn parse(name: &str) -> Result<(Version, &str, FileRole), Box<Finding>> {
     let wrong = |why: String| Box::new(Finding::new(codes::FILE_NAME, why).at(Place::file(name)).help(FORM));
     let Some((stem, part)) = ENDINGS.iter().find_map(|(end, part)| Some((name.strip_suffix(end)?, *part))) else {
         return Err(wrong(ending(name)));

@@ -12,7 +12,7 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::{parallel, regular};
 
-use super::files::{self, Part};
+use super::files::{self, FileRole};
 use super::script::Script;
 use super::{Checksum, Layout, Migration, MigrationSet, Version, assemble, normalise, odd};
 
@@ -73,8 +73,9 @@ impl MigrationSet {
     /// Those of [`MigrationSet::load`].
     pub fn of_files<'f>(folder: &Path, files: impl Iterator<Item = (&'f str, &'f [u8])>) -> Result<Self> {
         let files = files.filter(|(name, _)| is_migration(name));
-        let mut files: Vec<File<'_>> =
-            files.map(|(name, bytes)| File { name: name.to_owned(), content: Content::Bytes(bytes) }).collect();
+        let mut files: Vec<CandidateFile<'_>> = files
+            .map(|(name, bytes)| CandidateFile { name: name.to_owned(), content: FileSource::Bytes(bytes) })
+            .collect();
         let (migrations, findings) = put_together(folder, &mut files, Vec::new());
         Self::new(migrations, folder, None).checked(findings)
     }
@@ -100,7 +101,7 @@ fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, V
     };
     let (mut files, mut findings) = (Vec::new(), Vec::new());
     for entry in entries {
-        match entry.map(|entry| File::listed(folder, &entry)) {
+        match entry.map(|entry| CandidateFile::listed(folder, &entry)) {
             Ok(Ok(file)) => files.extend(file),
             Ok(Err(finding)) => findings.push(finding),
             Err(error) => findings.push(unreadable(folder, &error)),
@@ -108,7 +109,9 @@ fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, V
     }
     files.retain(|file| !drafts.iter().any(|(draft, _)| *draft == file.name));
     files.extend(
-        drafts.iter().map(|(name, text)| File { name: name.clone(), content: Content::Bytes(text.as_bytes()) }),
+        drafts
+            .iter()
+            .map(|(name, text)| CandidateFile { name: name.clone(), content: FileSource::Bytes(text.as_bytes()) }),
     );
     let (migrations, findings) = put_together(folder, &mut files, findings);
     Ok((MigrationSet::of(migrations, folder, Layout::Roundtrip), findings))
@@ -117,7 +120,7 @@ fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, V
 /// Reads the files and combines them into migrations, in the order of their versions.
 fn put_together(
     folder: &Path,
-    files: &mut [File<'_>],
+    files: &mut [CandidateFile<'_>],
     mut findings: Vec<Finding>,
 ) -> (Vec<Arc<Migration>>, Vec<Finding>) {
     files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -132,13 +135,13 @@ fn put_together(
 }
 
 /// A file that may be part of a migration, before it is read.
-struct File<'a> {
+struct CandidateFile<'a> {
     name: String,
-    content: Content<'a>,
+    content: FileSource<'a>,
 }
 
 /// The source of a file's bytes.
-enum Content<'a> {
+enum FileSource<'a> {
     Bytes(&'a [u8]),
     /// A file that its folder lists as a regular one.
     Regular,
@@ -148,22 +151,22 @@ enum Content<'a> {
 }
 
 /// A file that was read: the migration it belongs to, and its role.
-pub(super) struct Piece<'n> {
+pub(super) struct MigrationFile<'n> {
     pub(super) version: Version,
     pub(super) name: &'n str,
-    pub(super) part: Part,
-    pub(super) text: Text,
+    pub(super) part: FileRole,
+    pub(super) text: FileContent,
     /// Problems in its head.
     pub(super) findings: Vec<Finding>,
 }
 
 /// The content of a file.
-pub(super) enum Text {
+pub(super) enum FileContent {
     Sql(Arc<Script>),
     Rust(PathBuf, Checksum),
 }
 
-impl File<'static> {
+impl CandidateFile<'static> {
     /// An entry of a folder; `None` for an ignored one.
     fn listed(folder: &Path, entry: &fs::DirEntry) -> std::result::Result<Option<Self>, Finding> {
         let name = entry.file_name();
@@ -176,18 +179,18 @@ impl File<'static> {
         }
         // Most file systems return this with the name, so that no further call is needed for each file.
         let content = match entry.file_type() {
-            Ok(kind) if kind.is_file() => Content::Regular,
-            Ok(kind) if kind.is_dir() => Content::Folder,
-            _ if entry.path().is_dir() => Content::Folder,
-            _ => Content::Other,
+            Ok(kind) if kind.is_file() => FileSource::Regular,
+            Ok(kind) if kind.is_dir() => FileSource::Folder,
+            _ if entry.path().is_dir() => FileSource::Folder,
+            _ => FileSource::Other,
         };
         Ok(Some(Self { name, content }))
     }
 }
 
-impl File<'_> {
+impl CandidateFile<'_> {
     /// Reads the name and the text.
-    fn take(&self, folder: &Path) -> std::result::Result<Piece<'_>, Box<Finding>> {
+    fn take(&self, folder: &Path) -> std::result::Result<MigrationFile<'_>, Box<Finding>> {
         let path = folder.join(&self.name);
         let unreadable = |why: std::io::Error| {
             let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {why}"));
@@ -195,16 +198,16 @@ impl File<'_> {
         };
         let read;
         let bytes = match self.content {
-            Content::Bytes(bytes) => bytes,
-            Content::Regular => {
+            FileSource::Bytes(bytes) => bytes,
+            FileSource::Regular => {
                 read = regular::read_listed(&path).map_err(unreadable)?;
                 &read
             }
-            Content::Other => {
+            FileSource::Other => {
                 read = regular::read(&path).map_err(unreadable)?;
                 &read
             }
-            Content::Folder => {
+            FileSource::Folder => {
                 let finding = Finding::new(codes::FOLDER_INSIDE, "a migrations folder cannot contain another folder")
                     .at(Place::file(path))
                     .help("move it elsewhere, or give it a name that starts with a dot");
@@ -216,10 +219,10 @@ impl File<'_> {
         let text = decode(&path, bytes)?;
         let mut findings = Vec::new();
         let text = match part {
-            Part::Code => Text::Rust(path, Checksum::of(&text)),
-            _ => Text::Sql(Script::of(path, text, &mut findings).into()),
+            FileRole::Code => FileContent::Rust(path, Checksum::of(&text)),
+            _ => FileContent::Sql(Script::of(path, text, &mut findings).into()),
         };
-        Ok(Piece { version, name, part, text, findings })
+        Ok(MigrationFile { version, name, part, text, findings })
     }
 }
 

@@ -45,7 +45,7 @@ pub struct MigrationSet {
 pub struct Migration {
     version: Version,
     name: Box<str>,
-    body: Body,
+    body: MigrationBody,
     /// Whether it has no down script without a declaration, because the files of another tool have none.
     is_up_only: bool,
     fixture: Option<Arc<Script>>,
@@ -54,7 +54,7 @@ pub struct Migration {
 
 /// What a migration is written in.
 #[derive(Debug, Clone)]
-pub enum Body {
+pub enum MigrationBody {
     /// A pair of SQL files.
     Sql {
         /// The up script.
@@ -163,7 +163,7 @@ impl Migration {
     }
 
     /// What it is written in.
-    pub fn body(&self) -> &Body {
+    pub fn body(&self) -> &MigrationBody {
         &self.body
     }
 
@@ -187,32 +187,32 @@ impl Migration {
     /// The checksum of the up script.
     pub fn up_checksum(&self) -> &Checksum {
         match &self.body {
-            Body::Sql { up, .. } => up.checksum(),
-            Body::Code { checksum, .. } => checksum,
+            MigrationBody::Sql { up, .. } => up.checksum(),
+            MigrationBody::Code { checksum, .. } => checksum,
         }
     }
 
     /// The down script, if there is one.
     pub fn down_script(&self) -> Option<&Arc<Script>> {
         match &self.body {
-            Body::Sql { down, .. } => down.as_ref(),
-            Body::Code { .. } => None,
+            MigrationBody::Sql { down, .. } => down.as_ref(),
+            MigrationBody::Code { .. } => None,
         }
     }
 
     /// The up script, if it is SQL.
     pub fn up_script(&self) -> Option<&Arc<Script>> {
         match &self.body {
-            Body::Sql { up, .. } => Some(up),
-            Body::Code { .. } => None,
+            MigrationBody::Sql { up, .. } => Some(up),
+            MigrationBody::Code { .. } => None,
         }
     }
 
     /// The file to name for the migration as a whole.
     pub fn path(&self) -> &Path {
         match &self.body {
-            Body::Sql { up, .. } => up.path(),
-            Body::Code { path, .. } => path,
+            MigrationBody::Sql { up, .. } => up.path(),
+            MigrationBody::Code { path, .. } => path,
         }
     }
 
@@ -225,8 +225,8 @@ impl Migration {
     /// Why there is no down script, if that was declared, or the layout of another tool has none.
     pub fn irreversible(&self) -> Option<&str> {
         match &self.body {
-            Body::Sql { up, .. } => up.directives.irreversible.as_deref(),
-            Body::Code { .. } => None,
+            MigrationBody::Sql { up, .. } => up.directives.irreversible.as_deref(),
+            MigrationBody::Code { .. } => None,
         }
     }
 
@@ -237,7 +237,7 @@ impl Migration {
 
     /// Why the down script cannot restore all data, if that was declared.
     pub fn lossy(&self) -> Option<&str> {
-        let Body::Sql { up, down } = &self.body else { return None };
+        let MigrationBody::Sql { up, down } = &self.body else { return None };
         let of_down = || down.as_ref().and_then(|script| script.directives.lossy.as_deref());
         up.directives.lossy.as_deref().or_else(of_down)
     }

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_base::sql::{self, Class, FlawKind, Statement};
+use migrate_base::sql::{self, FlawKind, Statement, StatementClass};
 
-use super::layout::Part;
+use super::layout::ForeignScript;
 use super::{Checksum, Directives, directive};
 
 /// One SQL file.
@@ -19,12 +19,12 @@ pub struct Script {
     pub(super) text: Arc<str>,
     pub(super) checksum: Checksum,
     pub(super) directives: Directives,
-    cut: OnceLock<Cut>,
+    cut: OnceLock<ScriptStatements>,
 }
 
 /// A parsed text.
 #[derive(Debug, Clone)]
-struct Cut {
+struct ScriptStatements {
     statements: Vec<Statement>,
     /// The problems that prevent it from being run.
     findings: Vec<Finding>,
@@ -46,9 +46,9 @@ impl Script {
     /// own `BEGIN` and `COMMIT`. Statements that the server will refuse in a transaction are left to the server,
     /// because one such file must not hide the rest of a long chain. `wraps` means that the tool puts a transaction
     /// around a file; a file that runs completely in its own transaction, or cannot run in one, needs none.
-    pub(super) fn foreign(part: Part, wraps: bool, findings: &mut Vec<Finding>) -> Self {
-        let Part { path, mut text, no_transaction } = part;
-        let own = |class: Class| class == Class::TransactionControl;
+    pub(super) fn foreign(part: ForeignScript, wraps: bool, findings: &mut Vec<Finding>) -> Self {
+        let ForeignScript { path, mut text, no_transaction } = part;
+        let own = |class: StatementClass| class == StatementClass::TransactionControl;
         let (statements, flaws) = sql::split(&text);
         if flaws.iter().any(|flaw| flaw.kind == FlawKind::UnterminatedStatement) {
             // The file may end with a comment.
@@ -70,7 +70,7 @@ impl Script {
         findings.extend(wrong);
         let (statements, flaws) = sql::split(&text);
         // A message with one statement is not in a transaction if the tool opens none.
-        let commits = |class: Class| class.may_need_no_transaction() && statements.len() == 1;
+        let commits = |class: StatementClass| class.may_need_no_transaction() && statements.len() == 1;
         let outside = |Statement { class, .. }: &Statement| {
             own(*class) || (!wraps && (class.needs_no_transaction() || commits(*class)))
         };
@@ -79,7 +79,7 @@ impl Script {
         let passes = [codes::TRANSACTION_CONTROL, codes::NEEDS_NO_TRANSACTION];
         findings.extend(refused.into_iter().filter(|finding| !passes.contains(&finding.code)));
         let checksum = Checksum::of(&text);
-        let cut = Cut { statements, findings: Vec::new() }.into();
+        let cut = ScriptStatements { statements, findings: Vec::new() }.into();
         Self { path, text, checksum, directives, cut }
     }
 
@@ -88,7 +88,7 @@ impl Script {
         Self::of(path, text, &mut Vec::new())
     }
 
-    fn cut(&self) -> &Cut {
+    fn cut(&self) -> &ScriptStatements {
         self.cut.get_or_init(|| {
             let Self { path, text, directives, .. } = self;
             let (statements, flaws) = sql::split(text);
@@ -96,7 +96,7 @@ impl Script {
             if statements.is_empty() && flaws.is_empty() {
                 findings.push(empty(path));
             }
-            Cut { statements, findings }
+            ScriptStatements { statements, findings }
         })
     }
 

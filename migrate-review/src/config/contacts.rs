@@ -10,19 +10,19 @@ use toml::Spanned;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contacts(pub(super) Vec<Contact>);
 
-struct Reach(String);
+struct ContactAddress(String);
 
 impl<'de> Deserialize<'de> for Contacts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let entries = BTreeMap::<String, Spanned<Reach>>::deserialize(deserializer)?;
-        let mut entries: Vec<(String, Spanned<Reach>)> = entries.into_iter().collect();
+        let entries = BTreeMap::<String, Spanned<ContactAddress>>::deserialize(deserializer)?;
+        let mut entries: Vec<(String, Spanned<ContactAddress>)> = entries.into_iter().collect();
         entries.sort_by_key(|(_, reach)| reach.span().start);
         let contacts = entries.into_iter().map(|(name, reach)| Contact { name, reach: reach.into_inner().0 });
         Ok(Self(contacts.collect()))
     }
 }
 
-impl<'de> Deserialize<'de> for Reach {
+impl<'de> Deserialize<'de> for ContactAddress {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match text.trim().is_empty() || text.contains('\n') {

@@ -5,7 +5,7 @@ use std::path::Path;
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
-use migrate_core::drift::{NotARule, Rule};
+use migrate_core::drift::{IgnoreRule, NotARule};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -13,21 +13,21 @@ use super::redact;
 
 /// Objects that are ignored when a database is compared with its migrations.
 #[derive(Debug, Clone, Default)]
-pub struct Drift {
+pub struct DriftConfig {
     /// The rules: `"table public.tmp_*"`.
-    pub ignore: Vec<Rule>,
+    pub ignore: Vec<IgnoreRule>,
 }
 
 /// The section as in the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Written {
+pub(super) struct DriftSection {
     ignore: Vec<Spanned<String>>,
 }
 
-impl Written {
+impl DriftSection {
     /// Reads the rules in a file with this text; the error points at the invalid rule and not at the whole list.
-    pub(super) fn read(self, path: &Path, text: &str) -> Result<Drift> {
+    pub(super) fn read(self, path: &Path, text: &str) -> Result<DriftConfig> {
         let rule = |written: Spanned<String>| {
             written.get_ref().parse().map_err(|NotARule(why)| {
                 let place = Place::within(path, redact(text).into(), written.span());
@@ -35,6 +35,6 @@ impl Written {
                 Error::new(ErrorKind::Configuration, finding)
             })
         };
-        Ok(Drift { ignore: self.ignore.into_iter().map(rule).collect::<Result<_>>()? })
+        Ok(DriftConfig { ignore: self.ignore.into_iter().map(rule).collect::<Result<_>>()? })
     }
 }

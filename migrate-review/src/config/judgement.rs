@@ -8,20 +8,20 @@ use serde::{Deserialize, Deserializer, de};
 
 /// The severity of a rule in this project; `None` turns it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Weight(pub Option<Severity>);
+pub struct RuleSeverity(pub Option<Severity>);
 
 /// The rules whose severity differs from the default, by code: `ban-char-field = "off"`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
-pub struct Lint {
+pub struct LintConfig {
     /// The severity of each named rule.
-    pub rules: BTreeMap<String, Weight>,
+    pub rules: BTreeMap<String, RuleSeverity>,
 }
 
 /// What a migration may do to existing tables.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Policy {
+pub struct LockPolicy {
     /// The strongest lock that it may take on such a table.
     #[serde(deserialize_with = "mode")]
     pub max_lock: Option<LockMode>,
@@ -46,7 +46,7 @@ pub enum RowsWanted {
     All,
 }
 
-impl<'de> Deserialize<'de> for Weight {
+impl<'de> Deserialize<'de> for RuleSeverity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         match &*String::deserialize(deserializer)? {
             "error" => Ok(Self(Some(Severity::Error))),

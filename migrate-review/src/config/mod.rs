@@ -24,14 +24,14 @@ use migrate_core::source::Layout;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
-use crate::consumer::{Declared, WrittenDeclaration, is_name, misnamed};
+use crate::consumer::{ConsumerDeclaration, WrittenDeclaration, is_name, misnamed};
 use crate::toml_file::wrong;
 
 pub use crate::database_source::{DatabaseSource, NotASource, redact};
-pub use drift::Drift;
+pub use drift::DriftConfig;
 pub use environment::Environment;
-pub use judgement::{Lint, Policy, RowsWanted, Weight};
-pub use notify::{Address, Form, Hook, Moment};
+pub use judgement::{LintConfig, LockPolicy, RowsWanted, RuleSeverity};
+pub use notify::{Hook, HookEvent, HookFormat, SecretText};
 pub use shadow::ShadowSetup;
 
 /// The name of the file, which is searched for in the current folder and its parents.
@@ -51,9 +51,9 @@ pub struct Config {
     /// The branch with the released migrations, if configured.
     pub base: Option<String>,
     /// The severities of the rules for SQL.
-    pub lint: Lint,
+    pub lint: LintConfig,
     /// What a migration may do to a database that is in use.
-    pub policy: Policy,
+    pub policy: LockPolicy,
     /// How long a statement may run on a shadow database, if `[environments.shadow]` sets it; zero means no limit.
     pub shadow_limit: Option<Duration>,
     /// What every shadow database starts with.
@@ -61,11 +61,11 @@ pub struct Config {
     /// Who is notified of runs, by name.
     pub notify: BTreeMap<String, Hook>,
     /// Differences that do not count as drift.
-    pub drift: Drift,
+    pub drift: DriftConfig,
     /// Who to call, in order.
     pub contacts: Vec<Contact>,
     /// The consumers that share the database, by name.
-    pub consumers: BTreeMap<String, Declared>,
+    pub consumers: BTreeMap<String, ConsumerDeclaration>,
     /// A finding for each key that was renamed and is given by its old name, which still works.
     pub renamed: Vec<Finding>,
     environments: BTreeMap<String, Environment>,
@@ -73,19 +73,19 @@ pub struct Config {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct ConfigFile {
     migrations: Option<PathBuf>,
     #[serde(default, deserialize_with = "layout")]
     layout: Option<Layout>,
     base: Option<String>,
     #[serde(default)]
-    lint: Lint,
+    lint: LintConfig,
     #[serde(default)]
-    policy: Policy,
+    policy: LockPolicy,
     #[serde(default)]
     notify: BTreeMap<String, Spanned<Hook>>,
     #[serde(default)]
-    drift: drift::Written,
+    drift: drift::DriftSection,
     #[serde(default)]
     contacts: contacts::Contacts,
     #[serde(default)]
@@ -115,8 +115,9 @@ impl Config {
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
         })?;
-        let file: File = toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
-        let File { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, shadow, .. } = file;
+        let file: ConfigFile = toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
+        let ConfigFile { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, shadow, .. } =
+            file;
         let mut environments = file.environments;
         let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
@@ -215,7 +216,7 @@ fn named(
     consumers: BTreeMap<Spanned<String>, WrittenDeclaration>,
     path: &Path,
     text: &str,
-) -> Result<BTreeMap<String, Declared>> {
+) -> Result<BTreeMap<String, ConsumerDeclaration>> {
     let shown: std::sync::Arc<str> = redact(text).into();
     let declared = consumers.into_iter().map(|(name, written)| {
         let place = Place::within(path, shown.clone(), name.span());

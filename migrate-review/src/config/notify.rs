@@ -10,16 +10,16 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A webhook, and when it is called.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Written")]
+#[serde(try_from = "HookSection")]
 pub struct Hook {
     /// Its address, which only its receiver and we may know.
-    pub address: Address,
+    pub address: SecretText,
     /// The format that it understands.
-    pub form: Form,
+    pub form: HookFormat,
     /// The value of the `Authorization` header, if it requires one.
-    pub authorization: Option<Address>,
+    pub authorization: Option<SecretText>,
     /// The events for which it is called.
-    pub on: Vec<Moment>,
+    pub on: Vec<HookEvent>,
     /// The environments for whose runs it is called; `None` means all protected ones.
     pub environments: Option<Vec<String>>,
     /// The time limit for one message, including retries.
@@ -30,7 +30,7 @@ pub struct Hook {
 
 /// A text that is not displayed: it is in an environment variable, or in the file itself.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Address {
+pub enum SecretText {
     /// The name of an environment variable.
     Variable(String),
     /// The text.
@@ -39,7 +39,7 @@ pub enum Address {
 
 /// The format of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum HookFormat {
     /// The blocks of a Slack message.
     Slack,
     /// The document that docs/FORMATS.md describes.
@@ -49,7 +49,7 @@ pub enum Form {
 /// An event of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Moment {
+pub enum HookEvent {
     /// The run starts.
     Start,
     /// The run succeeded.
@@ -60,7 +60,7 @@ pub enum Moment {
     Drift,
 }
 
-impl Moment {
+impl HookEvent {
     /// The events of a run.
     pub const OF_A_RUN: [Self; 3] = [Self::Start, Self::Success, Self::Failure];
 
@@ -82,7 +82,7 @@ impl Hook {
     }
 }
 
-impl Address {
+impl SecretText {
     /// The text; a variable is looked up in the process environment.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Address {
 }
 
 /// Only the name of a variable is shown.
-impl std::fmt::Debug for Address {
+impl std::fmt::Debug for SecretText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Variable(name) => write!(f, "env:{name}"),
@@ -113,11 +113,11 @@ impl std::fmt::Debug for Address {
 /// A hook as in the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct HookSection {
     slack: Option<String>,
     url: Option<String>,
     authorization: Option<String>,
-    on: Option<Vec<Moment>>,
+    on: Option<Vec<HookEvent>>,
     environments: Option<Vec<String>>,
     #[serde(default, deserialize_with = "time")]
     deadline: Option<Duration>,
@@ -130,18 +130,18 @@ const RETRIES: u32 = 2;
 /// More retries than this are only a burden for the receiver.
 const MOST_RETRIES: u32 = 10;
 
-impl TryFrom<Written> for Hook {
+impl TryFrom<HookSection> for Hook {
     type Error = &'static str;
 
-    fn try_from(written: Written) -> std::result::Result<Self, &'static str> {
+    fn try_from(written: HookSection) -> std::result::Result<Self, &'static str> {
         let (form, address) = match (written.slack, written.url) {
             (Some(slack), None) => (
-                Form::Slack,
+                HookFormat::Slack,
                 variable(&slack).ok_or(
                     "anyone who knows a Slack webhook can write to its channel: write `slack = \"env:VARIABLE\"`",
                 )?,
             ),
-            (None, Some(url)) => (Form::Json, address(&url)?),
+            (None, Some(url)) => (HookFormat::Json, address(&url)?),
             _ => return Err("a hook has either `slack` or `url`"),
         };
         let authorization = written.authorization.as_deref().map(|text| {
@@ -157,7 +157,7 @@ impl TryFrom<Written> for Hook {
             address,
             form,
             authorization: authorization.transpose()?,
-            on: written.on.unwrap_or_else(|| vec![Moment::Success, Moment::Failure, Moment::Drift]),
+            on: written.on.unwrap_or_else(|| vec![HookEvent::Success, HookEvent::Failure, HookEvent::Drift]),
             environments: written.environments,
             deadline: written.deadline.unwrap_or(DEADLINE),
             retries: written.retries.unwrap_or(RETRIES),
@@ -165,13 +165,13 @@ impl TryFrom<Written> for Hook {
     }
 }
 
-fn variable(text: &str) -> Option<Address> {
-    text.strip_prefix("env:").filter(|name| !name.is_empty()).map(|name| Address::Variable(name.to_owned()))
+fn variable(text: &str) -> Option<SecretText> {
+    text.strip_prefix("env:").filter(|name| !name.is_empty()).map(|name| SecretText::Variable(name.to_owned()))
 }
 
-fn address(text: &str) -> std::result::Result<Address, &'static str> {
+fn address(text: &str) -> std::result::Result<SecretText, &'static str> {
     match text.split_once("://") {
-        Some(("http" | "https", rest)) if !rest.is_empty() => Ok(Address::Text(text.to_owned())),
+        Some(("http" | "https", rest)) if !rest.is_empty() => Ok(SecretText::Text(text.to_owned())),
         _ => variable(text).ok_or("write the address of a hook as https://… or env:VARIABLE"),
     }
 }
@@ -193,7 +193,10 @@ mod tests {
     #[test]
     fn a_hook_has_one_address_and_its_secrets_are_in_variables() {
         let hook_ = hook("slack = \"env:SLACK\"").unwrap();
-        assert_eq!((hook_.form, hook_.on), (Form::Slack, vec![Moment::Success, Moment::Failure, Moment::Drift]));
+        assert_eq!(
+            (hook_.form, hook_.on),
+            (HookFormat::Slack, vec![HookEvent::Success, HookEvent::Failure, HookEvent::Drift])
+        );
         assert!(hook("url = \"https://x/y\"\nauthorization = \"env:TOKEN\"\non = [\"start\"]").is_ok());
         for (text, why) in [
             ("", "either"),

@@ -27,13 +27,13 @@ impl ShadowSetup {
 fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "`setup` is a file or a list of files")]
-    enum Written {
+    enum SetupFiles {
         One(PathBuf),
         More(Vec<PathBuf>),
     }
-    Ok(match Written::deserialize(deserializer)? {
-        Written::One(path) => vec![path],
-        Written::More(paths) => paths,
+    Ok(match SetupFiles::deserialize(deserializer)? {
+        SetupFiles::One(path) => vec![path],
+        SetupFiles::More(paths) => paths,
     })
 }
 
@@ -41,18 +41,18 @@ fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathBuf
 fn settings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "the value of a setting is a string, a number, true or false")]
-    enum Written {
+    enum SettingValue {
         Text(String),
         Number(i64),
         Fraction(f64),
         Truth(bool),
     }
-    let written = BTreeMap::<String, Written>::deserialize(deserializer)?;
+    let written = BTreeMap::<String, SettingValue>::deserialize(deserializer)?;
     let text = |written| match written {
-        Written::Text(text) => text,
-        Written::Number(number) => number.to_string(),
-        Written::Fraction(number) => number.to_string(),
-        Written::Truth(truth) => truth.to_string(),
+        SettingValue::Text(text) => text,
+        SettingValue::Number(number) => number.to_string(),
+        SettingValue::Fraction(number) => number.to_string(),
+        SettingValue::Truth(truth) => truth.to_string(),
     };
     Ok(written.into_iter().map(|(name, value)| (name, text(value))).collect())
 }

@@ -6,16 +6,16 @@ use migrate_base::ident::QualifiedName;
 
 /// The server's answer when it prepares a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum PrepareAnswer {
     /// The query cannot be prepared.
-    Refused(Refusal),
+    Refused(PrepareRefusal),
     /// It can be prepared, with these parameters and result columns.
-    Described(Shape),
+    Described(QueryDescription),
 }
 
 /// Why a query cannot be prepared, or planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub struct PrepareRefusal {
     /// The SQLSTATE.
     pub sqlstate: String,
     /// The message of the server.
@@ -30,16 +30,16 @@ pub struct Refusal {
 
 /// The parameters and the result columns of a query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct QueryDescription {
     /// The columns of the result, in order; empty if nothing is returned.
-    pub columns: Vec<Column>,
+    pub columns: Vec<ResultColumn>,
     /// The types of the parameters, in order.
     pub parameters: Vec<String>,
 }
 
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct ResultColumn {
     /// Its name.
     pub name: String,
     /// Its type as a driver sees it: for a domain, the base type.
@@ -52,9 +52,9 @@ pub struct Column {
 
 /// What a query uses of the schema, as stored by the server's own parser.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct QueryDependencies {
     /// The tables and views that it names. Views are expanded only for writes.
-    pub tables: Vec<Touch>,
+    pub tables: Vec<TableAccess>,
     /// The functions that it calls, except those behind operators: the name, the name with the types, and whether it is
     /// built in.
     pub routines: BTreeSet<(String, String, bool)>,
@@ -64,7 +64,7 @@ pub struct Reach {
 
 /// A table or view in a query, and what the query does with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Touch {
+pub struct TableAccess {
     /// The table.
     pub table: QualifiedName,
     /// The columns that are read; a whole-row reference reads all of them.
@@ -74,7 +74,7 @@ pub struct Touch {
     /// The columns that are set in existing rows.
     pub updates: BTreeSet<String>,
     /// What is written to columns; for several rows, the worst case.
-    pub values: BTreeMap<String, Written>,
+    pub values: BTreeMap<String, AssignedValue>,
     /// The privileges that it needs: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
     pub rights: Vec<&'static str>,
     /// The view that the query names and that leads to this table.
@@ -86,7 +86,7 @@ pub struct Touch {
 
 /// What a query writes to a column, from best to worst for a column that must not be NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Written {
+pub enum AssignedValue {
     /// A value written in the query.
     Filled,
     /// The value of a parameter or an expression.
@@ -97,7 +97,7 @@ pub enum Written {
     Null,
 }
 
-impl Touch {
+impl TableAccess {
     /// Whether something is written.
     pub fn writes(&self) -> bool {
         self.rights.iter().any(|right| *right != "SELECT")

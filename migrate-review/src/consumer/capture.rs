@@ -3,7 +3,7 @@
 //! See <https://www.postgresql.org/docs/current/pgstatstatements.html>.
 
 use migrate_base::codes;
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::{self, literal};
@@ -15,7 +15,7 @@ use super::{ExportedQuery, placeholder, script};
 
 /// The queries that a server has seen.
 #[derive(Debug, Clone, Default)]
-pub struct Captured {
+pub struct CapturedQueries {
     /// The queries, by their texts.
     pub queries: Vec<ExportedQuery>,
     /// How many statements are left out: those that are not queries, and those that read the statistics themselves.
@@ -33,7 +33,7 @@ const HIDDEN: &str = "<insufficient privilege>";
 ///
 /// [`ErrorKind::Configuration`] if the extension is missing or not loaded, or the role does not exist;
 /// [`ErrorKind::Connection`] if the connection is lost, or the server refuses the query.
-pub async fn capture(reader: &mut Reader, role: Option<&str>) -> Result<Captured> {
+pub async fn capture(reader: &mut ReadOnlySession, role: Option<&str>) -> Result<CapturedQueries> {
     let named = role.map_or_else(|| "NULL".to_owned(), literal);
     let server = format!(
         "SELECT (SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
@@ -87,8 +87,8 @@ fn not_loaded() -> Error {
 }
 
 /// Separates queries from other statements, and from those that cannot be read.
-fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -> Captured {
-    let mut captured = Captured::default();
+fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -> CapturedQueries {
+    let mut captured = CapturedQueries::default();
     let (mut hidden, mut valued, mut cut) = (0, 0, 0);
     for (text, calls) in statements {
         let Some(text) = text else {

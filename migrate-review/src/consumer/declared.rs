@@ -13,26 +13,26 @@ use crate::toml_file::wrong;
 
 /// The declaration of a consumer.
 #[derive(Debug, Clone, Default)]
-pub struct Declared {
+pub struct ConsumerDeclaration {
     /// Files, folders and patterns with its queries in SQL.
-    pub sql: Vec<Said>,
+    pub sql: Vec<PlacedText>,
     /// The folder with the data that sqlx stores for builds without a database.
-    pub sqlx: Option<Said>,
+    pub sqlx: Option<PlacedText>,
     /// The role with which it connects.
-    pub role: Option<Said>,
+    pub role: Option<PlacedText>,
     /// Tables and columns that it reads.
-    pub reads: Vec<Said>,
+    pub reads: Vec<PlacedText>,
     /// Tables and columns that it writes.
-    pub writes: Vec<Said>,
+    pub writes: Vec<PlacedText>,
     /// How its queries write parameters, if that cannot be detected.
-    pub style: Option<Style>,
+    pub style: Option<ParameterStyle>,
     /// The place of the declaration, if it is in a file.
     pub place: Option<Place>,
 }
 
 /// A text, and its place, if it is in a file.
 #[derive(Debug, Clone)]
-pub struct Said {
+pub struct PlacedText {
     /// The text.
     pub text: String,
     /// Its place.
@@ -41,7 +41,7 @@ pub struct Said {
 
 /// How a query writes a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub enum ParameterStyle {
     /// `$1`: the server's own form.
     Dollar,
     /// `?`
@@ -54,7 +54,7 @@ pub enum Style {
     Percent,
 }
 
-impl Style {
+impl ParameterStyle {
     const ALL: [(&str, Self); 5] = [
         ("dollar", Self::Dollar),
         ("question", Self::Question),
@@ -64,14 +64,14 @@ impl Style {
     ];
 }
 
-impl From<&str> for Said {
+impl From<&str> for PlacedText {
     /// A text from the command line.
     fn from(text: &str) -> Self {
         Self { text: text.to_owned(), place: None }
     }
 }
 
-impl Declared {
+impl ConsumerDeclaration {
     /// Reads the `consumer.toml` of a folder.
     ///
     /// # Errors
@@ -93,18 +93,18 @@ pub(crate) struct WrittenDeclaration {
     reads: Vec<Spanned<String>>,
     writes: Vec<Spanned<String>>,
     #[serde(deserialize_with = "style")]
-    style: Option<Style>,
+    style: Option<ParameterStyle>,
 }
 
 impl WrittenDeclaration {
     /// Adds the places in the file.
-    pub(crate) fn at(self, place: Place, text: &Arc<str>) -> Declared {
+    pub(crate) fn at(self, place: Place, text: &Arc<str>) -> ConsumerDeclaration {
         let said = |one: Spanned<String>| {
             let place = Place::within(place.path(), text.clone(), one.span());
-            Said { text: one.into_inner(), place: Some(place) }
+            PlacedText { text: one.into_inner(), place: Some(place) }
         };
         let all = |list: Vec<Spanned<String>>| list.into_iter().map(said).collect();
-        Declared {
+        ConsumerDeclaration {
             sql: all(self.sql),
             sqlx: self.sqlx.map(said),
             role: self.role.map(said),
@@ -116,9 +116,9 @@ impl WrittenDeclaration {
     }
 }
 
-fn style<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<Style>, D::Error> {
+fn style<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Option<ParameterStyle>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let found = Style::ALL.into_iter().find(|(word, _)| *word == text).map(|(_, style)| style);
-    let known = Style::ALL.map(|(word, _)| word).join(", ");
+    let found = ParameterStyle::ALL.into_iter().find(|(word, _)| *word == text).map(|(_, style)| style);
+    let known = ParameterStyle::ALL.map(|(word, _)| word).join(", ");
     found.map(Some).ok_or_else(|| de::Error::custom(format!("the parameter styles are {known}")))
 }

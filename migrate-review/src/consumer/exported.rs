@@ -9,7 +9,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 use serde::{Deserialize, Serialize};
 
-use super::{Consumer, Found, Origin, Query, Use, files, json_error, json_text};
+use super::{Consumer, DeclaredUse, Query, QueryOrigin, RepositoryPlace, files, json_error, json_text};
 
 /// The version of the format; it changes when a field is removed or changes its meaning.
 const FORMAT: u32 = 1;
@@ -17,7 +17,7 @@ const KIND: &str = "consumer";
 
 /// The document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exported {
+pub struct ExportedConsumer {
     format: u32,
     kind: String,
     /// The consumer's name.
@@ -74,7 +74,7 @@ pub struct ExportedUse {
 
 /// The differences between two documents of a consumer: queries by name and text, each list in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
+pub struct ExportChanges {
     /// Names of queries that only the later one has.
     pub new: Vec<String>,
     /// Names of queries that only the earlier one has.
@@ -85,12 +85,12 @@ pub struct Changes {
 
 /// The fields that must be right before the others are read.
 #[derive(Deserialize)]
-struct Head {
+struct ExportHeader {
     format: Option<u32>,
     kind: Option<String>,
 }
 
-impl Exported {
+impl ExportedConsumer {
     /// The document of a consumer at this moment.
     pub fn of(consumer: &Consumer, taken: String, commit: Option<String>, tool: String) -> Self {
         let query = |query: &Query| ExportedQuery {
@@ -101,7 +101,7 @@ impl Exported {
             calls: query.calls,
             expands: query.expands,
         };
-        let used = |used: &Use| ExportedUse {
+        let used = |used: &DeclaredUse| ExportedUse {
             schema: used.table.schema().to_owned(),
             table: used.table.name().to_owned(),
             column: used.column.clone(),
@@ -133,7 +133,7 @@ impl Exported {
             Box::new(finding.help(help))
         };
         let wrong = |message: String| Finding::new(codes::CONSUMER_FORMAT, message).at(Place::file(path));
-        let head: Head = serde_json::from_str(text).map_err(damaged)?;
+        let head: ExportHeader = serde_json::from_str(text).map_err(damaged)?;
         if head.kind.as_deref() != Some(KIND) {
             return Err(Box::new(wrong("this is not an exported consumer".to_owned()).help(help)));
         }
@@ -163,13 +163,13 @@ impl Exported {
     }
 
     /// The differences from an earlier document.
-    pub fn changes(&self, before: &Self) -> Changes {
+    pub fn changes(&self, before: &Self) -> ExportChanges {
         let identities = |one: &Self| -> BTreeSet<(String, String)> {
             one.queries.iter().map(|query| (query.name.clone(), query.text.clone())).collect()
         };
         let (earlier, later) = (identities(before), identities(self));
         let names = |a: &BTreeSet<(String, String)>, b| a.difference(b).map(|(name, _)| name.clone()).collect();
-        Changes {
+        ExportChanges {
             new: names(&later, &earlier),
             gone: names(&earlier, &later),
             same: later.intersection(&earlier).count(),
@@ -191,9 +191,9 @@ impl Exported {
             Query {
                 name: query.name.clone(),
                 text: query.text.as_str().into(),
-                origin: Origin { path: path.to_owned(), text: text.clone(), span, pieces },
+                origin: QueryOrigin { path: path.to_owned(), text: text.clone(), span, pieces },
                 calls: query.calls,
-                found: query.file.clone().map(|file| Found { file, line: query.line }),
+                found: query.file.clone().map(|file| RepositoryPlace { file, line: query.line }),
                 expands: query.expands,
             }
         };
@@ -201,10 +201,10 @@ impl Exported {
     }
 
     /// The tables and columns that it declares, with their places in the document.
-    pub(super) fn uses(&self, path: &Path, text: &Arc<str>) -> Vec<Use> {
+    pub(super) fn uses(&self, path: &Path, text: &Arc<str>) -> Vec<DeclaredUse> {
         let texts = json_text::texts(text);
         let mut strings = texts.into_iter().filter(|one| one.depth == 3 && one.key == "table");
-        let used = |used: &ExportedUse| Use {
+        let used = |used: &ExportedUse| DeclaredUse {
             table: QualifiedName::new(&used.schema, &used.table),
             column: used.column.clone(),
             writes: used.writes,
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        let finding = Exported::read(Path::new("a.consumer.json"), &text.into()).unwrap_err();
+        let finding = ExportedConsumer::read(Path::new("a.consumer.json"), &text.into()).unwrap_err();
         assert_eq!(finding.code.as_str(), if text.contains("../") { "consumer-name" } else { "consumer-format" });
         finding.to_string()
     }
@@ -250,7 +250,10 @@ mod tests {
                 expands: false,
             });
             let queries = queries.collect();
-            Exported { queries, ..Exported::of(&Consumer::default(), String::new(), None, String::new()) }
+            ExportedConsumer {
+                queries,
+                ..ExportedConsumer::of(&Consumer::default(), String::new(), None, String::new())
+            }
         };
         let before = with(&[("a", "SELECT 1"), ("b", "SELECT 2"), ("c", "SELECT 3")]);
         let changes = with(&[("a", "SELECT 1"), ("b", "SELECT 4"), ("d", "SELECT 3")]).changes(&before);
@@ -268,7 +271,7 @@ mod tests {
             let (cut, at) = (text.floor_char_boundary(cut), text.floor_char_boundary(at));
             for damaged in [text[..cut].to_owned(), format!("{}{sign}{}", &text[..at], &text[at..]), format!("{}{}", &text[..at], &text[cut.max(at)..])] {
                 let damaged: Arc<str> = damaged.into();
-                if let Ok(exported) = Exported::read(Path::new("a"), &damaged) {
+                if let Ok(exported) = ExportedConsumer::read(Path::new("a"), &damaged) {
                     for query in exported.queries(Path::new("a"), &damaged) {
                         let _ = query.part(0..query.text.len());
                     }
@@ -283,15 +286,15 @@ mod tests {
             let queries = texts.iter().map(|text| Query {
                 name: "text".to_owned(),
                 text: text.as_str().into(),
-                origin: Origin { path: "q.sql".into(), text: "".into(), span: 0..0, pieces: vec![(0, 0)] },
+                origin: QueryOrigin { path: "q.sql".into(), text: "".into(), span: 0..0, pieces: vec![(0, 0)] },
                 calls: Some(7),
                 found: None,
                 expands: true,
             });
             let consumer = Consumer { name: "billing".to_owned(), queries: queries.collect(), ..Consumer::default() };
-            let exported = Exported::of(&consumer, "2026-01-01T00:00:00Z".to_owned(), None, "x".to_owned());
+            let exported = ExportedConsumer::of(&consumer, "2026-01-01T00:00:00Z".to_owned(), None, "x".to_owned());
             let text: Arc<str> = exported.text().into();
-            let again = Exported::read(Path::new("a"), &text).unwrap();
+            let again = ExportedConsumer::read(Path::new("a"), &text).unwrap();
             proptest::prop_assert_eq!(&again, &exported);
             for (query, expected) in again.queries(Path::new("a"), &text).iter().zip(&texts) {
                 let (text, span, _) = query.part(0..query.text.len()).source().map(|(t, s, l)| (t.to_owned(), s, l.len())).unwrap();

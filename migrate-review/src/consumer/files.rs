@@ -11,7 +11,7 @@ use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::regular;
 use migrate_core::source::decode;
 
-use crate::consumer::Said;
+use crate::consumer::PlacedText;
 
 /// A larger file contains no queries.
 const LARGEST: u64 = 64 << 20;
@@ -19,7 +19,7 @@ const LARGEST: u64 = 64 << 20;
 /// The files with one of these endings that a path refers to: a file, a folder with everything below it, or a pattern.
 pub(super) fn meant(
     base: &Path,
-    said: &Said,
+    said: &PlacedText,
     fits: fn(&str) -> bool,
     problems: &mut Vec<Finding>,
 ) -> BTreeSet<PathBuf> {

@@ -8,8 +8,8 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Place, Severity};
 
 use super::load::FOLDER;
-use super::{Consumer, Exported, Query, Source, SourceKind, files, offline, script, uses};
-use crate::consumer::{Declared, Said, Style};
+use super::{Consumer, ConsumerSource, ExportedConsumer, Query, SourceKind, files, offline, script, uses};
+use crate::consumer::{ConsumerDeclaration, ParameterStyle, PlacedText};
 
 /// The declaration of a consumer, next to its files.
 pub(super) const DECLARED: &str = "consumer.toml";
@@ -28,24 +28,24 @@ fn is_offline(name: &str) -> bool {
 }
 
 /// A consumer that is being read.
-pub(super) struct Gather {
+pub(super) struct ConsumerBuilder {
     consumer: Consumer,
     problems: Vec<Finding>,
     /// A file that two places name is read only once.
     seen: BTreeSet<PathBuf>,
-    role: Option<Said>,
+    role: Option<PlacedText>,
     /// Where this consumer is declared.
     place: Option<Place>,
 }
 
-impl Gather {
+impl ConsumerBuilder {
     pub(super) fn new(name: &str) -> Self {
         let consumer = Consumer { name: name.to_owned(), ..Consumer::default() };
         Self { consumer, problems: Vec::new(), seen: BTreeSet::new(), role: None, place: None }
     }
 
     /// Reads a declaration in `migrate.toml`, a `consumer.toml` or a command line.
-    pub(super) fn declared(&mut self, base: &Path, declared: &Declared) {
+    pub(super) fn declared(&mut self, base: &Path, declared: &ConsumerDeclaration) {
         self.place = self.place.take().or_else(|| declared.place.clone());
         for said in &declared.sql {
             let files = files::meant(base, said, is_sql, &mut self.problems);
@@ -100,10 +100,10 @@ impl Gather {
     }
 
     /// Reads a `consumer.toml` and returns the style that it names.
-    fn declaration(&mut self, folder: &Path, path: &Path) -> Option<Style> {
+    fn declaration(&mut self, folder: &Path, path: &Path) -> Option<ParameterStyle> {
         let declared = files::read(path)
             .map_err(|finding| vec![*finding])
-            .and_then(|text| Declared::read(path, &text).map_err(|error| error.findings().to_vec()));
+            .and_then(|text| ConsumerDeclaration::read(path, &text).map_err(|error| error.findings().to_vec()));
         match declared {
             Ok(declared) => {
                 self.declared(folder, &declared);
@@ -117,7 +117,7 @@ impl Gather {
     }
 
     /// Reads the files of a place.
-    fn source(&mut self, kind: SourceKind, name: &str, files: BTreeSet<PathBuf>, style: Option<Style>) {
+    fn source(&mut self, kind: SourceKind, name: &str, files: BTreeSet<PathBuf>, style: Option<ParameterStyle>) {
         let files: Vec<PathBuf> = files
             .into_iter()
             .filter(|path| self.seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())))
@@ -133,10 +133,15 @@ impl Gather {
             }
         }
         let queries = self.consumer.queries.len() - before;
-        self.consumer.sources.push(Source { kind, name: name.to_owned(), files, queries });
+        self.consumer.sources.push(ConsumerSource { kind, name: name.to_owned(), files, queries });
     }
 
-    fn file(&mut self, kind: SourceKind, path: &Path, style: Option<Style>) -> Result<Vec<Query>, Box<Finding>> {
+    fn file(
+        &mut self,
+        kind: SourceKind,
+        path: &Path,
+        style: Option<ParameterStyle>,
+    ) -> Result<Vec<Query>, Box<Finding>> {
         let text = files::read(path)?;
         match kind {
             SourceKind::Sql => {
@@ -146,7 +151,7 @@ impl Gather {
             }
             SourceKind::Sqlx => Ok(vec![offline::read(path, &text)?]),
             SourceKind::Exported => {
-                let exported = Exported::read(path, &text)?;
+                let exported = ExportedConsumer::read(path, &text)?;
                 if exported.name != self.consumer.name {
                     let finding =
                         Finding::new(codes::CONSUMER_FORMAT, format!("this is the consumer {}", exported.name));
@@ -157,7 +162,7 @@ impl Gather {
                     return Err(Box::new(finding.at(Place::file(path)).help(help)));
                 }
                 if let Some(role) = &exported.role {
-                    self.role(Said { text: role.clone(), place: Some(Place::file(path)) });
+                    self.role(PlacedText { text: role.clone(), place: Some(Place::file(path)) });
                 }
                 self.consumer.uses.extend(exported.uses(path, &text));
                 // A consumer is as old as its oldest part.
@@ -169,7 +174,7 @@ impl Gather {
     }
 
     /// Uses the role that was declared first; another role is a problem.
-    fn role(&mut self, said: Said) {
+    fn role(&mut self, said: PlacedText) {
         match &self.role {
             None => self.role = Some(said),
             Some(first) if first.text == said.text => {}

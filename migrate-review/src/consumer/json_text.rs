@@ -4,14 +4,14 @@ use std::ops::Range;
 
 /// A string value: its depth, its key, and the bytes between its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text<'a> {
+pub(super) struct JsonString<'a> {
     pub(super) depth: usize,
     pub(super) key: &'a str,
     pub(super) span: Range<usize>,
 }
 
 /// The string values of a document that has been parsed before, in order.
-pub(super) fn texts(json: &str) -> Vec<Text<'_>> {
+pub(super) fn texts(json: &str) -> Vec<JsonString<'_>> {
     let (mut all, mut at, mut depth) = (Vec::new(), 0, 0_usize);
     let mut key = "";
     while let Some(sign) = json.as_bytes().get(at) {
@@ -25,7 +25,7 @@ pub(super) fn texts(json: &str) -> Vec<Text<'_>> {
                 if json.get(at..).is_some_and(|rest| rest.trim_start().starts_with(':')) {
                     key = &json[span];
                 } else {
-                    all.push(Text { depth, key, span });
+                    all.push(JsonString { depth, key, span });
                 }
             }
             _ => {}
@@ -34,7 +34,7 @@ pub(super) fn texts(json: &str) -> Vec<Text<'_>> {
     all
 }
 
-/// The pieces, as in [`super::Origin::pieces`], of the text that the string between these bytes represents.
+/// The pieces, as in [`super::QueryOrigin::pieces`], of the text that the string between these bytes represents.
 pub(super) fn pieces(json: &str, span: &Range<usize>) -> Vec<(usize, usize)> {
     let mut pieces = vec![(0, span.start)];
     let (mut own, mut at) = (0, span.start);

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 
-use super::gather::{Gather, fits};
+use super::gather::{ConsumerBuilder, fits};
 use super::{Consumer, is_name, misnamed};
-use crate::consumer::Declared;
+use crate::consumer::ConsumerDeclaration;
 
 /// The folder next to `migrate.toml` in which each consumer has its own folder.
 pub const FOLDER: &str = "consumers";
@@ -24,12 +24,12 @@ pub struct Consumers {
 }
 
 /// Reads the consumers of the project in this folder. What cannot be read is a problem; the rest is returned.
-pub fn load(project: &Path, declared: &BTreeMap<String, Declared>) -> Consumers {
+pub fn load(project: &Path, declared: &BTreeMap<String, ConsumerDeclaration>) -> Consumers {
     let mut problems = Vec::new();
     let folders = folders(project, &mut problems);
     let names: BTreeSet<&String> = declared.keys().chain(folders.keys()).collect();
     let consumers = names.into_iter().map(|name| {
-        let mut gather = Gather::new(name);
+        let mut gather = ConsumerBuilder::new(name);
         if let Some(declared) = declared.get(name) {
             gather.declared(project, declared);
         }
@@ -43,9 +43,9 @@ pub fn load(project: &Path, declared: &BTreeMap<String, Declared>) -> Consumers 
 }
 
 /// Reads one consumer from its declaration; paths are relative to `base`.
-pub fn read(name: &str, base: &Path, declared: &Declared) -> Consumers {
+pub fn read(name: &str, base: &Path, declared: &ConsumerDeclaration) -> Consumers {
     let mut problems = Vec::new();
-    let mut gather = Gather::new(name);
+    let mut gather = ConsumerBuilder::new(name);
     gather.declared(base, declared);
     Consumers { consumers: vec![gather.end(&mut problems)], problems }
 }
@@ -79,13 +79,13 @@ fn folders(project: &Path, problems: &mut Vec<Finding>) -> BTreeMap<String, Path
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::consumer::Said;
+    use crate::consumer::PlacedText;
     use crate::consumer::gather::DECLARED;
 
     /// Names and numbers of queries of the only consumer, and the codes of problems.
     fn read_in(folder: &Path, sql: &[&str]) -> (Vec<String>, Vec<&'static str>) {
-        let sql = sql.iter().map(|text| Said::from(*text)).collect();
-        let loaded = read("billing", folder, &Declared { sql, ..Declared::default() });
+        let sql = sql.iter().map(|text| PlacedText::from(*text)).collect();
+        let loaded = read("billing", folder, &ConsumerDeclaration { sql, ..ConsumerDeclaration::default() });
         let names = loaded.consumers[0]
             .queries
             .iter()
@@ -121,7 +121,7 @@ mod tests {
         fs::create_dir_all(&own).unwrap();
         fs::write(own.join(DECLARED), "role = \"b\"\nreads = [\"orders\"]\nstyle = \"colon\"\n").unwrap();
         fs::write(own.join("q.sql"), "SELECT @a, :b").unwrap();
-        let declared = Declared { role: Some("a".into()), ..Declared::default() };
+        let declared = ConsumerDeclaration { role: Some("a".into()), ..ConsumerDeclaration::default() };
         let loaded = load(folder.path(), &BTreeMap::from([("billing".to_owned(), declared)]));
         let billing = &loaded.consumers[0];
         assert_eq!((billing.role.as_deref(), &*billing.queries[0].text), (Some("a"), "SELECT @a, $1"));

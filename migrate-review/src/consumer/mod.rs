@@ -27,14 +27,16 @@ use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 
-pub use answer::{Answer, Column, Reach, Refusal, Shape, Touch, Written};
-pub use capture::{Captured, capture};
-pub use compare::{Difference, Weight, differences, meaning};
+pub use answer::{
+    AssignedValue, PrepareAnswer, PrepareRefusal, QueryDependencies, QueryDescription, ResultColumn, TableAccess,
+};
+pub use capture::{CapturedQueries, capture};
+pub use compare::{ChangeImpact, QueryDifference, differences, meaning};
 pub(crate) use declared::WrittenDeclaration;
-pub use declared::{Declared, Said, Style};
-pub use exported::{Changes, Exported, ExportedQuery, ExportedUse};
+pub use declared::{ConsumerDeclaration, ParameterStyle, PlacedText};
+pub use exported::{ExportChanges, ExportedConsumer, ExportedQuery, ExportedUse};
 pub use load::{Consumers, FOLDER, load, read};
-pub use order::{Columns, Order, Way, needs_value, table_of, way};
+pub use order::{ChangeSplit, ColumnChanges, SafeOrder, needs_value, table_of, way};
 
 /// A service that shares the database.
 #[derive(Debug, Clone, Default)]
@@ -46,18 +48,18 @@ pub struct Consumer {
     /// Its queries, each as often as it was found.
     pub queries: Vec<Query>,
     /// Tables and columns that it declares, for a service whose queries are not available.
-    pub uses: Vec<Use>,
+    pub uses: Vec<DeclaredUse>,
     /// When its queries were last read from it, as RFC 3339, if known.
     pub taken: Option<String>,
     /// What was read for it, in order.
-    pub sources: Vec<Source>,
+    pub sources: Vec<ConsumerSource>,
     /// What could not be read; [`Consumers::problems`] contains these too.
     pub problems: Vec<Finding>,
 }
 
 /// A place that was read for a consumer.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ConsumerSource {
     /// The kind of the place.
     pub kind: SourceKind,
     /// The name given for it: a file, a folder or a pattern.
@@ -98,11 +100,11 @@ pub struct Query {
     /// The text as the server accepts it: with `$1`, `$2`, … for its parameters.
     pub text: Arc<str>,
     /// Where it was found.
-    pub origin: Origin,
+    pub origin: QueryOrigin,
     /// How often it was run, if counted.
     pub calls: Option<u64>,
     /// Where the service itself keeps it, possibly in another repository.
-    pub found: Option<Found>,
+    pub found: Option<RepositoryPlace>,
     /// Whether its `*` is expanded when the service is built, as sqlc does: a new column appears in its result only
     /// after the next build.
     pub expands: bool,
@@ -110,7 +112,7 @@ pub struct Query {
 
 /// A place in the repository of a consumer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct RepositoryPlace {
     /// The file.
     pub file: String,
     /// The line on which the query begins.
@@ -119,7 +121,7 @@ pub struct Found {
 
 /// A part of a file, and the mapping from a text made from it back to the file.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct QueryOrigin {
     /// The file.
     pub path: PathBuf,
     /// Its text.
@@ -133,7 +135,7 @@ pub struct Origin {
 
 /// A table or a column that a service uses.
 #[derive(Debug, Clone)]
-pub struct Use {
+pub struct DeclaredUse {
     /// The table.
     pub table: QualifiedName,
     /// The column; `None` means the whole table.
@@ -147,13 +149,13 @@ pub struct Use {
 impl Query {
     /// The whole query.
     pub fn place(&self) -> Place {
-        let Origin { path, text, span, .. } = &self.origin;
+        let QueryOrigin { path, text, span, .. } = &self.origin;
         Place::within(path, text.clone(), span.clone())
     }
 
     /// These bytes of the query's text, in the file.
     pub fn part(&self, bytes: Range<usize>) -> Place {
-        let Origin { path, text, span, pieces } = &self.origin;
+        let QueryOrigin { path, text, span, pieces } = &self.origin;
         let back = |byte: usize| {
             let piece = pieces.iter().rev().find(|(own, _)| *own <= byte);
             piece.map_or(span.start, |(own, file)| (file + (byte - own)).min(span.end))
@@ -184,7 +186,7 @@ fn json_error(code: Code, what: &str, path: &Path, text: &Arc<str>, error: &serd
 }
 
 /// `queries/orders.sql:12`.
-impl std::fmt::Display for Found {
+impl std::fmt::Display for RepositoryPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.file)?;
         self.line.map_or(Ok(()), |line| write!(f, ":{line}"))

@@ -7,10 +7,10 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use serde::Deserialize;
 
-use super::{Found, Origin, Query, json_error, json_text};
+use super::{Query, QueryOrigin, RepositoryPlace, json_error, json_text};
 
 #[derive(Deserialize)]
-struct Offline {
+struct SqlxQuery {
     db_name: Option<String>,
     query: String,
 }
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> 
             finding.help("generate the files again with `cargo sqlx prepare`, and remove those that it does not write"),
         )
     };
-    let offline: Offline = serde_json::from_str(text).map_err(|error| {
+    let offline: SqlxQuery = serde_json::from_str(text).map_err(|error| {
         wrong(json_error(codes::SQLX_DATA, "this is not a query stored by sqlx", path, text, &error))
     })?;
     if let Some(other) = offline.db_name.filter(|name| name != "PostgreSQL") {
@@ -33,8 +33,8 @@ pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> 
     let string = json_text::texts(text).into_iter().find(|one| one.depth == 1 && one.key == "query");
     let span = string.map_or(0..text.len(), |string| string.span);
     let pieces = json_text::pieces(text, &span);
-    let origin = Origin { path: path.to_owned(), text: text.clone(), span, pieces };
-    let found = Some(Found { file: path.display().to_string(), line: None });
+    let origin = QueryOrigin { path: path.to_owned(), text: text.clone(), span, pieces };
+    let found = Some(RepositoryPlace { file: path.display().to_string(), line: None });
     // A digest of 64 digits is too long for a name.
     let name: String = stem.chars().take("query-".len() + 12).collect();
     Ok(Query { name, text: offline.query.into(), origin, calls: None, found, expands: false })

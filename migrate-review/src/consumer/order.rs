@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use migrate_base::hint::quote;
 use migrate_base::ident::plain;
-use migrate_schema::{Change, Id, Kind, Object};
+use migrate_schema::{Id, Kind, Object, SchemaChange};
 
 /// The orders in which a migration and the code that is merged with it can be deployed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Order {
+pub enum SafeOrder {
     /// The old code runs on the new schema, and the new code on the old one.
     Any,
     /// The new code does not run on the old schema.
@@ -19,7 +19,7 @@ pub enum Order {
     None,
 }
 
-impl Order {
+impl SafeOrder {
     /// The order, from whether the old code runs on the new schema, and whether the new code runs on the old schema.
     pub fn of(old_runs_on_new: bool, new_runs_on_old: bool) -> Self {
         match (old_runs_on_new, new_runs_on_old) {
@@ -43,7 +43,7 @@ impl Order {
 
 /// How to split a change into steps, each of which works with the code before it and the code after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Way {
+pub struct ChangeSplit {
     /// The change: `column carrier of shipments is renamed to carrier_code`.
     pub change: String,
     /// The steps, in order.
@@ -52,7 +52,7 @@ pub struct Way {
 
 /// What happened to columns, as far as two schemas cannot show it.
 #[derive(Debug, Clone, Copy)]
-pub struct Columns<'a> {
+pub struct ColumnChanges<'a> {
     /// The renamed columns, with what they became.
     pub renamed: &'a BTreeMap<Id, Id>,
     /// The expressions that convert the values of columns to another type, if there are any, by table and column.
@@ -60,7 +60,7 @@ pub struct Columns<'a> {
 }
 
 /// The ways to split a change, one for each thing that it takes away from consumers; only for objects that are `meant`.
-pub fn way(change: &Change, columns: Columns<'_>, meant: &dyn Fn(&Id) -> bool) -> Vec<Way> {
+pub fn way(change: &SchemaChange, columns: ColumnChanges<'_>, meant: &dyn Fn(&Id) -> bool) -> Vec<ChangeSplit> {
     let mut ways = Vec::new();
     let mut used: Vec<&Id> = Vec::new();
     for (id, before, after) in change.objects().filter(|(id, ..)| meant(id)) {
@@ -89,13 +89,13 @@ pub fn way(change: &Change, columns: Columns<'_>, meant: &dyn Fn(&Id) -> bool) -
         }
     }
     // The new name of a column was already reported with the old one.
-    let is_told = |way: &Way| used.iter().any(|id| *way == required(id));
+    let is_told = |way: &ChangeSplit| used.iter().any(|id| *way == required(id));
     ways.retain(|way| !is_told(way));
     ways
 }
 
 /// Whether the whole table is created or dropped.
-fn whole(change: &Change, column: &Id) -> bool {
+fn whole(change: &SchemaChange, column: &Id) -> bool {
     change.objects().any(|(id, before, after)| {
         matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
             && (&id.schema, &id.name) == (&column.schema, &column.parent)
@@ -115,7 +115,7 @@ fn is_unique(object: &Object) -> bool {
 }
 
 /// The column of the same table that a column has become.
-fn successor<'a>(change: &'a Change, columns: Columns<'_>, old: &Id) -> Option<&'a Object> {
+fn successor<'a>(change: &'a SchemaChange, columns: ColumnChanges<'_>, old: &Id) -> Option<&'a Object> {
     let new = columns.renamed.get(old).filter(|new| (&new.schema, &new.parent) == (&old.schema, &old.parent))?;
     change.objects().find(|(id, ..)| *id == new)?.2
 }
@@ -151,12 +151,12 @@ fn typed(of: &str) -> String {
 }
 
 /// The value of the new column: the expression from the script, if there is one.
-fn value(old: &Id, columns: Columns<'_>) -> String {
+fn value(old: &Id, columns: ColumnChanges<'_>) -> String {
     let own = columns.using.get(&(old.parent.to_string(), old.name.to_string()));
     own.map_or_else(|| plain(&old.name), |text| text.replace('`', "'"))
 }
 
-fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: String) -> Way {
+fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: String) -> ChangeSplit {
     let (old_name, new_name) = (plain(old), plain(new));
     let (added, dropped) = (snake(&format!("add_{new}_to_{table}")), snake(&format!("drop_{old}_of_{table}")));
     let (column, old_column) =
@@ -172,27 +172,27 @@ fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: Stri
         format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
         format!("contract: `cargo xtask new {dropped} --drop-column {old_column}`"),
     ];
-    Way { change, steps }
+    ChangeSplit { change, steps }
 }
 
-fn renamed(old: &Id, new: &Object, columns: Columns<'_>) -> Way {
+fn renamed(old: &Id, new: &Object, columns: ColumnChanges<'_>) -> ChangeSplit {
     let (table, of) = (table_of(old), new.fact("type").unwrap_or("text"));
     let change = format!("{table}.{} is renamed to {}", plain(&old.name), plain(&new.id.name));
     beside(&table, &old.name, &new.id.name, of, &value(old, columns), change)
 }
 
-fn retyped(old: &Object, new: &Object, columns: Columns<'_>) -> Way {
+fn retyped(old: &Object, new: &Object, columns: ColumnChanges<'_>) -> ChangeSplit {
     let (table, name) = (table_of(&new.id), &*new.id.name);
     let (was, is) = (old.fact("type").unwrap_or_default(), new.fact("type").unwrap_or_default());
     let change = format!("{table}.{} gets type {is} instead of {was}", plain(name));
     beside(&table, name, &format!("{name}_new"), is, &value(&old.id, columns), change)
 }
 
-fn dropped(id: &Id) -> Way {
+fn dropped(id: &Id) -> ChangeSplit {
     let (table, column) = (table_of(id), plain(&id.name));
     let name = snake(&format!("drop_{}_of_{table}", id.name));
     let typed = word(&format!("{table}.{column}"));
-    Way {
+    ChangeSplit {
         change: format!("{table}.{column} is dropped"),
         steps: vec![
             format!("switch: deploy code of every consumer that neither reads nor writes {table}.{column}"),
@@ -201,9 +201,9 @@ fn dropped(id: &Id) -> Way {
     }
 }
 
-fn required(id: &Id) -> Way {
+fn required(id: &Id) -> ChangeSplit {
     let (table, column) = (table_of(id), plain(&id.name));
-    Way {
+    ChangeSplit {
         change: format!("every new row of {table} needs {column}"),
         steps: vec![
             format!(
@@ -216,9 +216,9 @@ fn required(id: &Id) -> Way {
     }
 }
 
-fn unguarded(id: &Id) -> Way {
+fn unguarded(id: &Id) -> ChangeSplit {
     let (table, name) = (table_of(id), plain(&id.name));
-    Way {
+    ChangeSplit {
         change: format!("{name} of {table} is dropped, and with it the unique index that ON CONFLICT needs"),
         steps: vec![
             format!(
@@ -231,12 +231,12 @@ fn unguarded(id: &Id) -> Way {
     }
 }
 
-fn removed(id: &Id) -> Way {
+fn removed(id: &Id) -> ChangeSplit {
     let name = qualified(&id.schema, &id.name);
     let word = id.kind.as_str().to_uppercase();
     if !matches!(id.kind, Kind::Table | Kind::View | Kind::MaterializedView) {
         let name = format!("{name}({})", id.signature);
-        return Way {
+        return ChangeSplit {
             change: format!("{} {name} goes", id.kind.as_str()),
             steps: vec![
                 format!("switch: deploy code of every consumer that no longer calls {name}"),
@@ -244,7 +244,7 @@ fn removed(id: &Id) -> Way {
             ],
         };
     }
-    Way {
+    ChangeSplit {
         change: format!("{} {name} is dropped or renamed", id.kind.as_str()),
         steps: vec![
             format!(

@@ -10,14 +10,14 @@ use migrate_base::sql::lex::lex;
 use migrate_base::sql::{Flaw, FlawKind, split};
 use squawk_lexer::TokenKind;
 
-use super::placeholder::{self, Rewritten};
-use super::{Found, Origin, Query};
-use crate::consumer::Style;
+use super::placeholder::{self, RewrittenText};
+use super::{Query, QueryOrigin, RepositoryPlace};
+use crate::consumer::ParameterStyle;
 
 /// Reads the queries of a file; a query without a name is named after its place.
-pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Query>, Vec<Finding>) {
+pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<ParameterStyle>) -> (Vec<Query>, Vec<Finding>) {
     let mut script =
-        Script { path, text, style, line: (0, 1), expands: false, queries: Vec::new(), problems: Vec::new() };
+        QueryFileReader { path, text, style, line: (0, 1), expands: false, queries: Vec::new(), problems: Vec::new() };
     let names = annotations(text);
     let first = names.first().map_or(text.len(), |(span, ..)| span.start);
     script.part(0..first, None);
@@ -41,10 +41,10 @@ pub(super) fn is_query(statement: &str) -> bool {
     first.is_some_and(|word| kinds.iter().any(|kind| word.eq_ignore_ascii_case(kind)))
 }
 
-struct Script<'a> {
+struct QueryFileReader<'a> {
     path: &'a Path,
     text: &'a Arc<str>,
-    style: Option<Style>,
+    style: Option<ParameterStyle>,
     /// A byte of the file, and its line: each line is counted only once.
     line: (usize, usize),
     /// Whether the queries being read are named in sqlc's way.
@@ -53,7 +53,7 @@ struct Script<'a> {
     problems: Vec<Finding>,
 }
 
-impl Script<'_> {
+impl QueryFileReader<'_> {
     /// Reads a part of the file whose first query has this name; returns the number of statements.
     fn part(&mut self, part: Range<usize>, name: Option<&str>) -> usize {
         let (statements, flaws) = split(&self.text[part.clone()]);
@@ -88,11 +88,11 @@ impl Script<'_> {
     }
 
     fn query(&mut self, name: String, span: Range<usize>) {
-        let Rewritten { text, pieces } = placeholder::rewrite(&self.text[span.clone()], self.style);
+        let RewrittenText { text, pieces } = placeholder::rewrite(&self.text[span.clone()], self.style);
         let pieces = pieces.into_iter().map(|(own, there)| (own, there + span.start)).collect();
         let line = self.line_of(span.start);
-        let origin = Origin { path: self.path.to_owned(), text: self.text.clone(), span, pieces };
-        let found = Some(Found { file: self.path.display().to_string(), line: Some(line) });
+        let origin = QueryOrigin { path: self.path.to_owned(), text: self.text.clone(), span, pieces };
+        let found = Some(RepositoryPlace { file: self.path.display().to_string(), line: Some(line) });
         self.queries.push(Query { name, text: text.into(), origin, calls: None, found, expands: self.expands });
     }
 

@@ -4,11 +4,11 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, first_name};
 
-use super::Use;
-use crate::consumer::Said;
+use super::DeclaredUse;
+use crate::consumer::PlacedText;
 
 /// Reads `table`, `table.column` or `schema.table.column`; a column `*` means the whole table.
-pub(super) fn read(said: &Said, writes: bool) -> Result<Use, Box<Finding>> {
+pub(super) fn read(said: &PlacedText, writes: bool) -> Result<DeclaredUse, Box<Finding>> {
     let wrong = || {
         let finding = Finding::new(codes::CONSUMER_USE, format!("`{}` does not name a table or a column", said.text));
         let help = "write `table`, `table.column` or `schema.table.column`; `schema.table.*` is a whole table";
@@ -23,7 +23,7 @@ pub(super) fn read(said: &Said, writes: bool) -> Result<Use, Box<Finding>> {
     };
     let table = QualifiedName::new(schema.unwrap_or_else(|| "public".to_owned()), table);
     let place = said.place.clone().unwrap_or_else(|| Place::file("the command line"));
-    Ok(Use { table, column, writes, place })
+    Ok(DeclaredUse { table, column, writes, place })
 }
 
 /// The parts of a name; `None` is a `*`, which must be the last part.
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn told(text: &str) -> String {
-        let said = Said::from(text);
+        let said = PlacedText::from(text);
         match read(&said, false) {
             Ok(used) => format!("{} {}", used.table, used.column.unwrap_or_default()),
             Err(finding) => finding.code.as_str().to_owned(),

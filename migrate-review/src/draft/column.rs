@@ -10,11 +10,11 @@ use migrate_schema::{Kind, Schema};
 
 /// A column as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+pub struct DraftColumn {
     /// Its name.
     pub name: String,
     /// Its type.
-    pub of: Type,
+    pub of: DraftType,
     /// Whether it may be null.
     pub nullable: bool,
     /// Whether it is the primary key.
@@ -31,7 +31,7 @@ pub struct Column {
 
 /// The type of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Type {
+pub enum DraftType {
     /// A type, as in SQL.
     Sql(String),
     /// A new enum type with these labels.
@@ -86,12 +86,12 @@ const TYPES: [(&str, &str, Range<usize>); 34] = [
 const MODIFIERS: [&str; 8] = ["pk", "null", "unique", "index", "default=", "cascade", "set-null", "restrict"];
 
 /// One part of a word, between colons.
-struct Piece<'a> {
+struct WordPart<'a> {
     text: &'a str,
     at: Range<usize>,
 }
 
-impl Column {
+impl DraftColumn {
     /// Reads a column; types that the schema defines are recognized by name.
     ///
     /// # Errors
@@ -101,11 +101,11 @@ impl Column {
         let mut at = 0;
         let mut pieces = Vec::new();
         for text in word.split(':') {
-            pieces.push(Piece { text, at: at..at + text.len() });
+            pieces.push(WordPart { text, at: at..at + text.len() });
             at += text.len() + 1;
         }
         let mut pieces = pieces.into_iter();
-        let whole = || Piece { text: word, at: 0..word.len() };
+        let whole = || WordPart { text: word, at: 0..word.len() };
         let name = pieces.next().filter(|piece| !piece.text.is_empty()).ok_or_else(|| {
             wrong(word, &whole(), codes::COLUMN_NAME, "a column starts with its name")
                 .help("write name:type, such as total:decimal:12,2")
@@ -114,7 +114,7 @@ impl Column {
             wrong(word, &name, codes::COLUMN_TYPE, "this column has no type")
                 .help(format!("write {}:text, for example", name.text))
         })?;
-        let mut rest: Vec<Piece<'_>> = pieces.collect();
+        let mut rest: Vec<WordPart<'_>> = pieces.collect();
         let of = read_type(word, &kind, &mut rest, schema)?;
         let mut column = Self {
             name: name.text.to_owned(),
@@ -132,7 +132,7 @@ impl Column {
         Ok(column)
     }
 
-    fn take(&mut self, word: &str, piece: &Piece<'_>) -> Result<(), Finding> {
+    fn take(&mut self, word: &str, piece: &WordPart<'_>) -> Result<(), Finding> {
         let action = match piece.text {
             "cascade" => Some("CASCADE"),
             "set-null" => Some("SET NULL"),
@@ -144,7 +144,7 @@ impl Column {
             ("null", ..) => self.nullable = true,
             ("unique", ..) => self.unique = true,
             ("index", ..) => self.indexed = true,
-            (_, Some(action), Type::Reference { on_delete, .. }) => {
+            (_, Some(action), DraftType::Reference { on_delete, .. }) => {
                 *on_delete = action;
                 self.nullable |= action == "SET NULL";
             }
@@ -170,7 +170,12 @@ impl Column {
     }
 }
 
-fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &Schema) -> Result<Type, Finding> {
+fn read_type(
+    word: &str,
+    kind: &WordPart<'_>,
+    rest: &mut Vec<WordPart<'_>>,
+    schema: &Schema,
+) -> Result<DraftType, Finding> {
     let (text, array) = kind.text.strip_suffix("[]").map_or((kind.text, ""), |of| (of, "[]"));
     if text == "enum" {
         let labels = if rest.is_empty() { None } else { Some(rest.remove(0)) };
@@ -178,7 +183,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
         let labels = labels.ok_or_else(|| {
             wrong(word, kind, codes::COLUMN_ENUM, "an enum needs labels").help("write status:enum:pending,paid,shipped")
         })?;
-        return Ok(Type::Enum(labels.text.split(',').map(str::to_owned).collect()));
+        return Ok(DraftType::Enum(labels.text.split(',').map(str::to_owned).collect()));
     }
     if text == "references" {
         let table = if rest.is_empty() { None } else { Some(rest.remove(0)) };
@@ -186,7 +191,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
             wrong(word, kind, codes::COLUMN_REFERENCE, "a reference needs a table")
                 .help("write user_id:references:users")
         })?;
-        return Ok(Type::Reference { table: table.text.to_owned(), on_delete: "RESTRICT" });
+        return Ok(DraftType::Reference { table: table.text.to_owned(), on_delete: "RESTRICT" });
     }
     if let Some((_, name, arguments)) = TYPES.iter().find(|(known, ..)| *known == text) {
         let takes =
@@ -199,12 +204,12 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
                 .help("write, for example, total:decimal:12,2 or code:varchar:20"));
         }
         let arguments = if numbers.is_empty() { String::new() } else { format!("({})", numbers.join(",")) };
-        return Ok(Type::Sql(format!("{name}{arguments}{array}")));
+        return Ok(DraftType::Sql(format!("{name}{arguments}{array}")));
     }
     let own = schema.objects().filter(|one| matches!(one.id.kind, Kind::Type | Kind::Domain));
     let own: Vec<String> = own.map(|one| one.id.name.to_string()).collect();
     if own.iter().any(|name| name == text) {
-        return Ok(Type::Sql(format!("{}{array}", plain(text))));
+        return Ok(DraftType::Sql(format!("{}{array}", plain(text))));
     }
     let finding = wrong(word, kind, codes::COLUMN_TYPE, &format!("there is no type `{text}`"));
     let known =
@@ -217,7 +222,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
 }
 
 /// A finding that points at a part of a word on the command line.
-fn wrong(word: &str, piece: &Piece<'_>, code: Code, message: &str) -> Finding {
+fn wrong(word: &str, piece: &WordPart<'_>, code: Code, message: &str) -> Finding {
     Finding::new(code, message).at(Place::within("command line", word.into(), piece.at.clone()))
 }
 
@@ -249,8 +254,8 @@ pub(super) fn key_of(schema: &Schema, table: &str) -> Result<(QualifiedName, Str
 mod tests {
     use super::*;
 
-    fn parse(word: &str) -> Result<Column, (String, String)> {
-        Column::parse(word, &Schema::default()).map_err(|finding| {
+    fn parse(word: &str) -> Result<DraftColumn, (String, String)> {
+        DraftColumn::parse(word, &Schema::default()).map_err(|finding| {
             let place = finding.place.unwrap();
             let (text, span, _) = place.source().unwrap();
             (finding.message, text[span].to_owned())
@@ -262,12 +267,12 @@ mod tests {
         let column = parse("total:decimal:12,2:null:default=0").unwrap();
         assert_eq!(
             (column.of, column.nullable, column.default),
-            (Type::Sql("numeric(12,2)".into()), true, Some("0".into()))
+            (DraftType::Sql("numeric(12,2)".into()), true, Some("0".into()))
         );
-        assert_eq!(parse("a:text[]").unwrap().of, Type::Sql("text[]".into()));
-        assert_eq!(parse("s:enum:a,b").unwrap().of, Type::Enum(vec!["a".into(), "b".into()]));
+        assert_eq!(parse("a:text[]").unwrap().of, DraftType::Sql("text[]".into()));
+        assert_eq!(parse("s:enum:a,b").unwrap().of, DraftType::Enum(vec!["a".into(), "b".into()]));
         let user = parse("user_id:references:users:set-null").unwrap();
-        assert_eq!(user.of, Type::Reference { table: "users".into(), on_delete: "SET NULL" });
+        assert_eq!(user.of, DraftType::Reference { table: "users".into(), on_delete: "SET NULL" });
         assert!(user.nullable && parse("id:uuid:pk").unwrap().key);
     }
 

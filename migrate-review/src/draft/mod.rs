@@ -11,24 +11,24 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, literal, plain};
 use migrate_schema::{Kind, Schema};
 
-pub use column::{Column, Type};
+pub use column::{DraftColumn, DraftType};
 
 /// A common change.
 #[derive(Debug, Clone)]
-pub enum Draft {
+pub enum ChangeDraft {
     /// A table.
     Table {
         /// Its name, as it was typed.
         table: String,
         /// Its columns.
-        columns: Vec<Column>,
+        columns: Vec<DraftColumn>,
         /// Whether it gets `created_at` and `updated_at`.
         timestamps: bool,
         /// Its indexes, each a list of columns.
         indexes: Vec<Vec<String>>,
     },
     /// A column of an existing table: `table.column`.
-    AddColumn(String, Column),
+    AddColumn(String, DraftColumn),
     /// Drops a column: the table, and the column.
     DropColumn(String, String),
     /// Renames a column: the table, the old name, the new name.
@@ -42,16 +42,16 @@ pub enum Draft {
 }
 
 /// An up script: the suffix of the migration's name, and the text.
-pub type Up = (&'static str, String);
+pub type UpScript = (&'static str, String);
 
-impl Draft {
+impl ChangeDraft {
     /// The up scripts, in order.
     ///
     /// # Errors
     ///
     /// A finding for a change that is impossible: a reference to a table that does not exist, a column that no row
     /// could fill.
-    pub fn ups(&self, schema: &Schema) -> Result<Vec<Up>, Finding> {
+    pub fn ups(&self, schema: &Schema) -> Result<Vec<UpScript>, Finding> {
         match self {
             Self::Table { table, columns, timestamps, indexes } => {
                 Ok(vec![("", self::table(schema, table, columns, *timestamps, indexes)?)])
@@ -127,7 +127,7 @@ fn concurrently(table: &str, columns: &[String], unique: bool) -> String {
 }
 
 /// A foreign key on a table with rows: new rows are checked at once, existing rows in a separate migration.
-fn foreign_key(table: &str, column: &str, to: &QualifiedName, key: &str, on_delete: &str) -> Vec<Up> {
+fn foreign_key(table: &str, column: &str, to: &QualifiedName, key: &str, on_delete: &str) -> Vec<UpScript> {
     let constraint = plain(&format!("{}_{column}_fkey", short(table)));
     let to = name(&format!("{}.{}", migrate_base::ident::ident(to.schema()), migrate_base::ident::ident(to.name())));
     let of = name(table);
@@ -142,35 +142,39 @@ fn foreign_key(table: &str, column: &str, to: &QualifiedName, key: &str, on_dele
 }
 
 /// The type of a column as SQL, the statement that has to come before it, and what it references.
-struct Resolved {
+struct ResolvedColumn {
     of: String,
     before: String,
     refers: Option<(QualifiedName, String, &'static str)>,
     default: Option<String>,
 }
 
-fn resolve(schema: &Schema, table: &str, column: &Column) -> Result<Resolved, Finding> {
-    let plainly =
-        |of: &str| Resolved { of: of.to_owned(), before: String::new(), refers: None, default: column.default.clone() };
+fn resolve(schema: &Schema, table: &str, column: &DraftColumn) -> Result<ResolvedColumn, Finding> {
+    let plainly = |of: &str| ResolvedColumn {
+        of: of.to_owned(),
+        before: String::new(),
+        refers: None,
+        default: column.default.clone(),
+    };
     Ok(match &column.of {
-        Type::Sql(of) => {
+        DraftType::Sql(of) => {
             let mut resolved = plainly(of);
             if column.key && of == "uuid" && resolved.default.is_none() {
                 resolved.default = Some("gen_random_uuid()".to_owned());
             }
             resolved
         }
-        Type::Enum(labels) => {
+        DraftType::Enum(labels) => {
             let of = enum_name(table, &column.name);
             let first = labels.first().filter(|_| !column.nullable).map(|label| literal(label));
             let labels = labels.iter().map(|label| literal(label)).collect::<Vec<_>>().join(", ");
-            Resolved {
+            ResolvedColumn {
                 before: format!("CREATE TYPE {of} AS ENUM ({labels});\n"),
                 default: column.default.clone().or(first),
                 ..plainly(&of)
             }
         }
-        Type::Reference { table: to, on_delete } => {
+        DraftType::Reference { table: to, on_delete } => {
             let (to, key, of) = key_of(schema, to).map_err(|why| {
                 let at = column.word.find(to.as_str()).unwrap_or(0);
                 Finding::new(codes::NO_SUCH_TABLE, why).at(Place::within(
@@ -179,15 +183,15 @@ fn resolve(schema: &Schema, table: &str, column: &Column) -> Result<Resolved, Fi
                     at..at + to.len(),
                 ))
             })?;
-            Resolved { refers: Some((to, key, on_delete)), ..plainly(&of) }
+            ResolvedColumn { refers: Some((to, key, on_delete)), ..plainly(&of) }
         }
     })
 }
 
 /// What follows the type of a column.
-fn rest(column: &Column, resolved: &Resolved) -> String {
-    let counted =
-        column.key && matches!(&column.of, Type::Sql(of) if ["bigint", "integer", "smallint"].contains(&of.as_str()));
+fn rest(column: &DraftColumn, resolved: &ResolvedColumn) -> String {
+    let counted = column.key
+        && matches!(&column.of, DraftType::Sql(of) if ["bigint", "integer", "smallint"].contains(&of.as_str()));
     let mut text = String::new();
     text += if counted { " GENERATED ALWAYS AS IDENTITY" } else { "" };
     text += if column.key { " PRIMARY KEY" } else { "" };
@@ -199,7 +203,7 @@ fn rest(column: &Column, resolved: &Resolved) -> String {
 fn table(
     schema: &Schema,
     table: &str,
-    columns: &[Column],
+    columns: &[DraftColumn],
     timestamps: bool,
     indexes: &[Vec<String>],
 ) -> Result<String, Finding> {
@@ -269,7 +273,7 @@ fn touch(schema: &Schema) -> Option<String> {
     )))
 }
 
-fn add_column(schema: &Schema, table: &str, column: &Column) -> Result<Vec<Up>, Finding> {
+fn add_column(schema: &Schema, table: &str, column: &DraftColumn) -> Result<Vec<UpScript>, Finding> {
     let resolved = resolve(schema, table, column)?;
     let at = |message: &str| {
         let text: std::sync::Arc<str> = column.word.as_str().into();
@@ -296,7 +300,7 @@ fn add_column(schema: &Schema, table: &str, column: &Column) -> Result<Vec<Up>, 
     )];
     if let Some((to, key, on_delete)) = &resolved.refers {
         let [add, validate] =
-            <[Up; 2]>::try_from(foreign_key(table, &column.name, to, key, on_delete)).unwrap_or_default();
+            <[UpScript; 2]>::try_from(foreign_key(table, &column.name, to, key, on_delete)).unwrap_or_default();
         ups[0].1 += &add.1;
         ups.push(validate);
     }

@@ -7,19 +7,19 @@ use migrate_base::sql::tokens;
 use migrate_schema::{Fact, Id, Kind, Object};
 use squawk_syntax::ast::{AlterColumnOption, AlterTableAction, AstNode, Constraint, Stmt};
 
-use crate::locks::{Altered, Known, as_server};
-use crate::tree::Named;
+use crate::locks::{AlteredTable, ScriptContext, as_server};
+use crate::tree::ObjectName;
 use crate::tree::named;
 
 /// The columns and constraints as a statement changes them; each table keeps the name that it had before all scripts.
-pub(super) fn changed(known: &Known<'_>, stmt: &Stmt) -> Vec<Arc<Object>> {
+pub(super) fn changed(known: &ScriptContext<'_>, stmt: &Stmt) -> Vec<Arc<Object>> {
     let Stmt::AlterTable(alter) = stmt else { return Vec::new() };
-    let Some(Altered { table, .. }) = Altered::of(known, alter) else { return Vec::new() };
+    let Some(AlteredTable { table, .. }) = AlteredTable::of(known, alter) else { return Vec::new() };
     alter.actions().filter_map(|action| of_action(known, &table, &action)).map(Arc::new).collect()
 }
 
 /// The column or constraint as an action changes it.
-fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Option<Object> {
+fn of_action(known: &ScriptContext<'_>, table: &ObjectName, action: &AlterTableAction) -> Option<Object> {
     let found = known.table(table)?;
     let id = |kind: Kind, name: String| {
         let (schema, parent) = (found.id.schema.clone(), found.id.name.clone());
@@ -56,7 +56,7 @@ fn of_action(known: &Known<'_>, table: &Named, action: &AlterTableAction) -> Opt
 }
 
 /// The column with NOT NULL, which is a named constraint from PostgreSQL 18 on.
-fn required(known: &Known<'_>, column: &Object) -> Object {
+fn required(known: &ScriptContext<'_>, column: &Object) -> Object {
     let column = with(column, "not null", "yes");
     let is_named = known.major.is_some_and(|major| major >= 18) && column.fact("not null constraint").is_none();
     let name = format!("{}_{}_not_null", column.id.parent, column.id.name);

@@ -2,7 +2,7 @@
 //! it takes.
 //!
 //! This is a preview for people who decide, not a proof. The statements of a `DO` block are read. Functions, and
-//! statements that are built at run time, are reported as unknown. The text contains only names; [`resolve`] finds them
+//! statements that are built at run time, are reported as unknown. The text contains only names; [`resolve()`] finds them
 //! in a schema.
 
 mod lead;
@@ -15,21 +15,21 @@ use migrate_core::source::Script;
 use migrate_schema::Schema;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
-use crate::locks::{self, Known, Scopes, Wanted};
+use crate::locks::{self, ScriptChanges, ScriptContext, StatementLock};
 use crate::parse::{parse, without_deep};
-use crate::tree::Named;
+use crate::tree::ObjectName;
 use crate::tree::undone;
 use crate::tree::unfold;
-use crate::tree::{Target, named, relation_names, span, targets};
+use crate::tree::{StatementTarget, named, relation_names, span, targets};
 
-pub use resolve::{Loss, find, resolve};
-pub use writes::{Writes, changes_rows, names};
+pub use resolve::{TableLoss, find, resolve};
+pub use writes::{ScriptWrites, changes_rows, names};
 
 /// What a script does, judging by its text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
     /// What it removes, in the order of its statements.
-    pub taken: Vec<Taken>,
+    pub taken: Vec<ScriptRemoval>,
     /// Statements whose effect is not in the text: `DO`, `CALL`, calls of functions.
     pub unknown: Vec<String>,
     /// Whether it changes or removes something that existed, in addition to what it adds.
@@ -38,17 +38,17 @@ pub struct Effects {
 
 /// Something that a script removes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Taken {
+pub enum ScriptRemoval {
     /// A table with its rows; with CASCADE also everything that depends on it.
-    Table(Named),
+    Table(ObjectName),
     /// A column with its values.
-    Column(Named, String),
+    Column(ObjectName, String),
     /// All objects of a schema.
-    Schema(Named),
+    Schema(ObjectName),
     /// Rows of a table, with the command that removes them.
-    Rows(Named, &'static str),
+    Rows(ObjectName, &'static str),
     /// Values of columns of a table that are overwritten; no column means that the columns are not in the text.
-    Values(Named, Vec<String>),
+    Values(ObjectName, Vec<String>),
 }
 
 impl Effects {
@@ -102,14 +102,14 @@ impl Effects {
         let before = self.taken.len();
         let tables = || relation_names(stmt);
         match stmt {
-            Stmt::DropTable(_) => self.taken.extend(tables().map(Taken::Table)),
-            Stmt::DropSchema(_) => self.taken.extend(others(stmt).map(Taken::Schema)),
-            Stmt::Truncate(_) => self.taken.extend(tables().map(|table| Taken::Rows(table, "TRUNCATE"))),
-            Stmt::Delete(_) => self.taken.extend(tables().map(|table| Taken::Rows(table, "DELETE"))),
-            Stmt::Merge(_) => self.taken.extend(tables().map(|table| Taken::Rows(table, "MERGE"))),
+            Stmt::DropTable(_) => self.taken.extend(tables().map(ScriptRemoval::Table)),
+            Stmt::DropSchema(_) => self.taken.extend(others(stmt).map(ScriptRemoval::Schema)),
+            Stmt::Truncate(_) => self.taken.extend(tables().map(|table| ScriptRemoval::Rows(table, "TRUNCATE"))),
+            Stmt::Delete(_) => self.taken.extend(tables().map(|table| ScriptRemoval::Rows(table, "DELETE"))),
+            Stmt::Merge(_) => self.taken.extend(tables().map(|table| ScriptRemoval::Rows(table, "MERGE"))),
             Stmt::Update(it) => {
                 let columns = set_columns(it);
-                self.taken.extend(tables().map(|table| Taken::Values(table, columns.clone())));
+                self.taken.extend(tables().map(|table| ScriptRemoval::Values(table, columns.clone())));
             }
             Stmt::AlterTable(it) => {
                 if let Some(table) = tables().next() {
@@ -128,8 +128,12 @@ impl Effects {
 /// The locks that scripts take on existing objects of a schema: the strongest lock on each, in the order in which they
 /// are taken. The scripts run one after the other: the next script sees the new names of renamed objects, and need not
 /// prove again what an earlier script proved. `major` is the version of the server.
-pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema, major: u32) -> Vec<Vec<Wanted>> {
-    let (mut scopes, mut all, mut from) = (Scopes::default(), Vec::new(), 0);
+pub fn locks<'s>(
+    scripts: impl IntoIterator<Item = &'s Script>,
+    schema: &Schema,
+    major: u32,
+) -> Vec<Vec<StatementLock>> {
+    let (mut scopes, mut all, mut from) = (ScriptChanges::default(), Vec::new(), 0);
     let mut schema = Cow::Borrowed(schema);
     for script in scripts {
         let stmts: Vec<Stmt> = parse(&unfold(script.text()).text).tree().stmts().collect();
@@ -139,7 +143,8 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
         for stmt in &stmts {
             let at = from + 1 + span(stmt).start;
             scopes.take(at, stmt, Some(&schema));
-            let known = Known { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
+            let known =
+                ScriptContext { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
             wanted.extend(locks::wanted(stmt, &known));
             wanted.extend(locks::unknown(stmt, &known));
         }
@@ -151,7 +156,8 @@ pub fn locks<'s>(scripts: impl IntoIterator<Item = &'s Script>, schema: &Schema,
             let is_top = script.statements().binary_search_by_key(&start, |one| one.span.start).is_ok();
             if is_top && !undone.iter().any(|place| place.contains(&start)) {
                 let at = from + 1 + start;
-                let known = Known { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
+                let known =
+                    ScriptContext { before: Some(&schema), after: None, major: Some(major), scopes: Some(&scopes), at };
                 let changed = lead::changed(&known, stmt);
                 if !changed.is_empty() {
                     schema.to_mut().take_in(changed);
@@ -171,15 +177,19 @@ fn inner(stmt: &Stmt) -> impl Iterator<Item = Stmt> {
     clauses.flat_map(|clause| clause.syntax().children()).filter_map(Stmt::cast).filter(changes)
 }
 
-fn others(stmt: &Stmt) -> impl Iterator<Item = Named> {
-    targets(stmt).into_iter().filter_map(|target| if let Target::Other(name) = target { Some(name) } else { None })
+fn others(stmt: &Stmt) -> impl Iterator<Item = ObjectName> {
+    targets(stmt)
+        .into_iter()
+        .filter_map(|target| if let StatementTarget::Other(name) = target { Some(name) } else { None })
 }
 
-fn altered(table: &Named, action: &AlterTableAction) -> Option<Taken> {
+fn altered(table: &ObjectName, action: &AlterTableAction) -> Option<ScriptRemoval> {
     match action {
-        AlterTableAction::DropColumn(it) => Some(Taken::Column(table.clone(), named(&it.column_name_ref()?)?.name)),
+        AlterTableAction::DropColumn(it) => {
+            Some(ScriptRemoval::Column(table.clone(), named(&it.column_name_ref()?)?.name))
+        }
         AlterTableAction::AlterColumn(it) if matches!(it.option(), Some(AlterColumnOption::SetType(_))) => {
-            Some(Taken::Values(table.clone(), vec![named(&it.column_name_ref()?)?.name]))
+            Some(ScriptRemoval::Values(table.clone(), vec![named(&it.column_name_ref()?)?.name]))
         }
         _ => None,
     }
@@ -241,8 +251,8 @@ fn first_line(node: &impl AstNode) -> String {
 mod tests {
     use super::*;
 
-    fn named(text: &str) -> Named {
-        Named::parse(text).unwrap()
+    fn named(text: &str) -> ObjectName {
+        ObjectName::parse(text).unwrap()
     }
 
     #[test]
@@ -253,14 +263,14 @@ mod tests {
              SELECT prune();\n",
         );
         let expected = [
-            Taken::Table(named("shop.a")),
-            Taken::Table(named("b")),
-            Taken::Column(named("c"), "x".into()),
-            Taken::Values(named("c"), vec!["y".into()]),
-            Taken::Rows(named("d"), "TRUNCATE"),
-            Taken::Rows(named("e"), "DELETE"),
-            Taken::Values(named("f"), vec!["g".into(), "h".into()]),
-            Taken::Schema(named("s")),
+            ScriptRemoval::Table(named("shop.a")),
+            ScriptRemoval::Table(named("b")),
+            ScriptRemoval::Column(named("c"), "x".into()),
+            ScriptRemoval::Values(named("c"), vec!["y".into()]),
+            ScriptRemoval::Rows(named("d"), "TRUNCATE"),
+            ScriptRemoval::Rows(named("e"), "DELETE"),
+            ScriptRemoval::Values(named("f"), vec!["g".into(), "h".into()]),
+            ScriptRemoval::Schema(named("s")),
         ];
         assert_eq!(effects.taken, expected);
         assert_eq!(effects.unknown, ["a DO block", "SELECT prune()"]);

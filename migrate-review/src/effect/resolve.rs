@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use migrate_base::ident::QualifiedName;
 use migrate_schema::{Id, Kind, Schema};
 
-use super::Taken;
-use crate::tree::Named;
+use super::ScriptRemoval;
+use crate::tree::ObjectName;
 
 /// What a table loses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loss {
+pub struct TableLoss {
     /// The table.
     pub table: QualifiedName,
     /// The columns whose values are lost; empty means all rows.
@@ -23,31 +23,31 @@ pub struct Loss {
 
 /// Finds what is removed in a schema. Objects that are not in the schema are left out. A table that is lost as a whole
 /// is reported once.
-pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a Taken>, schema: &Schema) -> Vec<Loss> {
+pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a ScriptRemoval>, schema: &Schema) -> Vec<TableLoss> {
     let mut whole: BTreeMap<QualifiedName, (&'static str, bool)> = BTreeMap::new();
     let mut columns: BTreeMap<(QualifiedName, &'static str), BTreeSet<String>> = BTreeMap::new();
     for one in taken {
         match one {
-            Taken::Table(name) => {
+            ScriptRemoval::Table(name) => {
                 for table in with_children(schema, find(schema, name)) {
                     whole.insert(table, ("DROP TABLE", false));
                 }
             }
-            Taken::Schema(name) => {
+            ScriptRemoval::Schema(name) => {
                 let of_it = all(schema).filter(|id| *id.schema == *name.name);
                 whole.extend(of_it.map(|id| (qualified(id), ("DROP SCHEMA", false))));
             }
-            Taken::Rows(name, by) => {
+            ScriptRemoval::Rows(name, by) => {
                 for table in find(schema, name) {
                     whole.entry(table).or_insert((by, *by != "TRUNCATE"));
                 }
             }
-            Taken::Column(name, column) => {
+            ScriptRemoval::Column(name, column) => {
                 for table in find(schema, name).into_iter().filter(|table| has(schema, table, column)) {
                     columns.entry((table, "DROP COLUMN")).or_default().insert(column.clone());
                 }
             }
-            Taken::Values(name, named) => {
+            ScriptRemoval::Values(name, named) => {
                 for table in find(schema, name) {
                     let there: Vec<String> =
                         named.iter().filter(|column| has(schema, &table, column)).cloned().collect();
@@ -58,9 +58,9 @@ pub fn resolve<'a>(taken: impl IntoIterator<Item = &'a Taken>, schema: &Schema) 
     }
     let gone: BTreeSet<QualifiedName> =
         whole.iter().filter(|(_, (_, partial))| !partial).map(|(table, _)| table.clone()).collect();
-    let whole = whole.into_iter().map(|(table, (by, partial))| Loss { table, columns: Vec::new(), partial, by });
+    let whole = whole.into_iter().map(|(table, (by, partial))| TableLoss { table, columns: Vec::new(), partial, by });
     let of_columns = columns.into_iter().filter(|((table, _), names)| !gone.contains(table) && !names.is_empty());
-    let of_columns = of_columns.map(|((table, by), names)| Loss {
+    let of_columns = of_columns.map(|((table, by), names)| TableLoss {
         table,
         columns: names.into_iter().collect(),
         partial: by == "new values",
@@ -78,7 +78,7 @@ fn qualified(id: &Id) -> QualifiedName {
 }
 
 /// The tables of a schema that a name in a script can mean; for a name without a schema, `public` comes first.
-pub fn find(schema: &Schema, name: &Named) -> Vec<QualifiedName> {
+pub fn find(schema: &Schema, name: &ObjectName) -> Vec<QualifiedName> {
     let mut found: Vec<&Id> = all(schema)
         .filter(|id| *id.name == *name.name && name.schema.as_ref().is_none_or(|s| **s == *id.schema))
         .collect();

@@ -10,25 +10,25 @@ use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Stm
 
 use super::calls;
 use crate::parse::parse;
-use crate::tree::{Named, unfold};
+use crate::tree::{ObjectName, unfold};
 use crate::tree::{named, relation_names};
 
 /// What a script does to rows.
 #[derive(Debug, Clone, Default)]
-pub struct Writes {
+pub struct ScriptWrites {
     /// The columns that get values; `None` for a column means that whole rows are removed.
-    values: BTreeSet<(Named, Option<String>)>,
+    values: BTreeSet<(ObjectName, Option<String>)>,
     /// The functions and procedures that are called.
     called: BTreeSet<String>,
     /// What the routines defined in the script do.
-    routines: BTreeMap<String, Writes>,
+    routines: BTreeMap<String, ScriptWrites>,
     /// Whether it reads or writes rows at all.
     of_rows: bool,
     /// Whether it runs something that is not in the text.
     unread: bool,
 }
 
-impl Writes {
+impl ScriptWrites {
     /// Reads a script, or the definition of a routine.
     pub fn of(text: &str) -> Self {
         let unfolded = unfold(text);
@@ -60,7 +60,7 @@ impl Writes {
 
     /// Whether a column may have got values, or the rows with NULL in it may be gone.
     pub fn may_fill(&self, schema: &str, table: &str, column: &str) -> bool {
-        let is_table = |one: &Named| one.name == table && one.schema.as_deref().is_none_or(|own| own == schema);
+        let is_table = |one: &ObjectName| one.name == table && one.schema.as_deref().is_none_or(|own| own == schema);
         let is_column = |one: &Option<String>| one.as_deref().is_none_or(|own| own == column);
         self.unread || self.values.iter().any(|(one, written)| is_table(one) && is_column(written))
     }
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     fn fills(text: &str, column: &str) -> bool {
-        let mut writes = Writes::of(text);
+        let mut writes = ScriptWrites::of(text);
         let body = "CREATE FUNCTION fill() RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET a = 1; END $$;";
         writes.resolve(&|name| (name == "fill").then(|| body.to_owned()));
         writes.may_fill("public", "t", column)
@@ -239,7 +239,7 @@ mod tests {
         for touches in
             ["INSERT INTO t VALUES (1);", "SELECT fill();", "DO $$ BEGIN DELETE FROM t; END $$;", "CALL p();"]
         {
-            assert!(Writes::of(touches).is_of_rows(), "{touches}");
+            assert!(ScriptWrites::of(touches).is_of_rows(), "{touches}");
         }
         for leaves in [
             "CREATE TABLE t (a int);",
@@ -247,14 +247,14 @@ mod tests {
             "DO $$ BEGIN CREATE TYPE e AS ENUM ('a'); END $$;",
             "SELECT setval('s', 3);",
         ] {
-            assert!(!Writes::of(leaves).is_of_rows(), "{leaves}");
+            assert!(!ScriptWrites::of(leaves).is_of_rows(), "{leaves}");
         }
     }
 
     #[test]
     fn what_is_too_deep_to_be_parsed_may_do_anything() {
         let deep = format!("UPDATE t SET a = 1 WHERE {};", vec!["id = 1"; 6000].join(" OR "));
-        assert!(Writes::of(&deep).is_of_rows() && fills(&deep, "a"));
+        assert!(ScriptWrites::of(&deep).is_of_rows() && fills(&deep, "a"));
     }
 
     #[test]

@@ -2,41 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::error::Result;
 use migrate_base::ident::{QualifiedName, ident, literal};
 use migrate_base::template::fill;
 
-use super::{Count, TOGETHER, number};
+use super::{RowCount, TOGETHER, number};
 
 const ESTIMATE: &str = include_str!("estimate.sql");
 const NULLS: &str = include_str!("nulls.sql");
 
 /// The counted loss of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
+pub struct TableLossCount {
     /// The table.
     pub table: QualifiedName,
     /// How many rows it has.
-    pub rows: Count,
+    pub rows: RowCount,
     /// The columns that lose their values; empty means that rows are lost.
-    pub columns: Vec<ColumnLoss>,
+    pub columns: Vec<ColumnLossCount>,
 }
 
 /// The loss of one column.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnLoss {
+pub struct ColumnLossCount {
     /// The column.
     pub column: String,
     /// How many rows have a value in it.
-    pub values: Count,
+    pub values: RowCount,
 }
 
 /// A table, and the columns that lose their values; empty if the table loses rows.
-pub type Wanted = (QualifiedName, Vec<String>);
+pub type LossRequest = (QualifiedName, Vec<String>);
 
 /// What the statistics say about one table.
-struct Known {
+struct LossEstimate {
     rows: u64,
     is_countable: bool,
     /// The existing columns among the requested ones, each with the fraction of rows that have a value in it.
@@ -53,7 +53,11 @@ struct Known {
 /// # Errors
 ///
 /// [`migrate_base::error::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
-pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Result<Vec<Option<Counted>>> {
+pub async fn losses(
+    reader: &mut ReadOnlySession,
+    wanted: &[LossRequest],
+    exact: u64,
+) -> Result<Vec<Option<TableLossCount>>> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -63,28 +67,28 @@ pub async fn losses(reader: &mut Reader, wanted: &[Wanted], exact: u64) -> Resul
     for group in groups(&known, exact) {
         counted.extend(count_all(reader, &tables, &known, &group).await?);
     }
-    let one = |((table, columns), at): (&Wanted, &usize)| {
+    let one = |((table, columns), at): (&LossRequest, &usize)| {
         let known = known.get(at)?;
         let count = |n: usize, share: f64| match counted.get(at) {
-            Some(counts) => counts.get(n).copied().map(Count::Exact),
+            Some(counts) => counts.get(n).copied().map(RowCount::Exact),
             // The number of rows is far below the limit up to which an f64 represents every integer.
-            None => Some(Count::Estimated((known.rows as f64 * share).round() as u64)),
+            None => Some(RowCount::Estimated((known.rows as f64 * share).round() as u64)),
         };
         let loss = |column: &String| {
             let n = known.columns.iter().position(|(name, _)| name == column)?;
-            Some(ColumnLoss { column: column.clone(), values: count(n + 1, known.columns[n].1)? })
+            Some(ColumnLossCount { column: column.clone(), values: count(n + 1, known.columns[n].1)? })
         };
-        let there: Vec<ColumnLoss> = columns.iter().filter_map(loss).collect();
+        let there: Vec<ColumnLossCount> = columns.iter().filter_map(loss).collect();
         // Without columns this would mean that rows are lost.
         let is_there = columns.is_empty() || !there.is_empty();
-        is_there.then_some(Counted { table: table.clone(), rows: count(0, 1.0)?, columns: there })
+        is_there.then_some(TableLossCount { table: table.clone(), rows: count(0, 1.0)?, columns: there })
     };
     Ok(wanted.iter().zip(&places).map(one).collect())
 }
 
 /// Each table once, with all its requested columns; and for each request, the index of its table.
-fn by_table(wanted: &[Wanted]) -> (Vec<Wanted>, Vec<usize>) {
-    let mut tables: Vec<Wanted> = Vec::new();
+fn by_table(wanted: &[LossRequest]) -> (Vec<LossRequest>, Vec<usize>) {
+    let mut tables: Vec<LossRequest> = Vec::new();
     let mut places: BTreeMap<&QualifiedName, usize> = BTreeMap::new();
     let mut each = Vec::with_capacity(wanted.len());
     for (table, columns) in wanted {
@@ -103,10 +107,10 @@ fn by_table(wanted: &[Wanted]) -> (Vec<Wanted>, Vec<usize>) {
 }
 
 /// What the statistics say about tables and their columns, by the index of the table.
-async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<usize, Known>> {
+async fn estimates(reader: &mut ReadOnlySession, tables: &[LossRequest]) -> Result<BTreeMap<usize, LossEstimate>> {
     let name = |text: &str| format!("{}::pg_catalog.name", literal(text));
     let table =
-        |(at, (table, _)): (usize, &Wanted)| format!("({at}, {}, {})", name(table.schema()), name(table.name()));
+        |(at, (table, _)): (usize, &LossRequest)| format!("({at}, {}, {})", name(table.schema()), name(table.name()));
     let named: Vec<String> = tables.iter().enumerate().map(table).collect();
     let columns = tables.iter().enumerate().flat_map(|(at, (table, columns))| {
         let of_table = format!("{}, {}", name(table.schema()), name(table.name()));
@@ -122,9 +126,9 @@ async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<us
     let known = answers.next().unwrap_or_default().into_iter().filter_map(|row| {
         let is_countable = row.get(2).and_then(Option::as_deref) == Some("t");
         let rows = number(&row, 1).unwrap_or(0);
-        Some((place(&row, 0)?, Known { rows, is_countable, columns: Vec::new() }))
+        Some((place(&row, 0)?, LossEstimate { rows, is_countable, columns: Vec::new() }))
     });
-    let mut known: BTreeMap<usize, Known> = known.collect();
+    let mut known: BTreeMap<usize, LossEstimate> = known.collect();
     for row in answers.next().unwrap_or_default() {
         let (Some(at), Some(n)) = (place(&row, 0), place(&row, 1)) else { continue };
         if let (Some(known), Some(column)) = (known.get_mut(&at), tables.get(at).and_then(|(_, all)| all.get(n))) {
@@ -137,7 +141,7 @@ async fn estimates(reader: &mut Reader, tables: &[Wanted]) -> Result<BTreeMap<us
 }
 
 /// The tables to count in one message: those that can be counted, and only as many as take the time of one large table.
-fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
+fn groups(known: &BTreeMap<usize, LossEstimate>, exact: u64) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut rows = 0;
     for (at, one) in known.iter().filter(|(_, one)| one.is_countable && one.rows <= exact) {
@@ -155,9 +159,9 @@ fn groups(known: &BTreeMap<usize, Known>, exact: u64) -> Vec<Vec<usize>> {
 
 /// Counts tables in one message; if one of them cannot be counted, counts each in its own message.
 async fn count_all(
-    reader: &mut Reader,
-    tables: &[Wanted],
-    known: &BTreeMap<usize, Known>,
+    reader: &mut ReadOnlySession,
+    tables: &[LossRequest],
+    known: &BTreeMap<usize, LossEstimate>,
     group: &[usize],
 ) -> Result<Vec<(usize, Vec<u64>)>> {
     let query = |at: &usize| Some(count(*at, &tables.get(*at)?.0, &known.get(at)?.columns));
@@ -198,10 +202,10 @@ mod tests {
 
     #[test]
     fn what_is_counted_together_takes_no_longer_than_one_large_table() {
-        let known = |rows, is_countable| Known { rows, is_countable, columns: Vec::new() };
+        let known = |rows, is_countable| LossEstimate { rows, is_countable, columns: Vec::new() };
         let all =
             [known(60, true), known(30, true), known(20, true), known(101, true), known(5, false), known(80, true)];
-        let known: BTreeMap<usize, Known> = all.into_iter().enumerate().collect();
+        let known: BTreeMap<usize, LossEstimate> = all.into_iter().enumerate().collect();
         assert_eq!(groups(&known, 100), [vec![0, 1], vec![2, 5]]);
     }
 }

@@ -7,18 +7,18 @@ mod loss;
 
 use std::time::Duration;
 
-use migrate_base::db::{Answered, Reader};
+use migrate_base::db::{QueryRow, ReadOnlySession};
 use migrate_base::error::Result;
 use migrate_base::ident::{QualifiedName, literal};
 use migrate_base::template::fill;
 use migrate_core::{kept, ours};
 use migrate_schema::{self as schema, Schema};
 
-pub use loss::{ColumnLoss, Counted, Wanted, losses};
+pub use loss::{ColumnLossCount, LossRequest, TableLossCount, losses};
 
 /// A number of rows: counted, or taken from the statistics of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Count {
+pub enum RowCount {
     /// Counted.
     Exact(u64),
     /// Estimated, because the table is large or may not be read.
@@ -27,11 +27,11 @@ pub enum Count {
 
 /// A table with its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableRows {
+pub struct RelationSize {
     /// The table.
     pub table: QualifiedName,
     /// How many rows it has.
-    pub rows: Count,
+    pub rows: RowCount,
     /// The bytes that it takes on disk, including its indexes.
     pub bytes: u64,
 }
@@ -44,14 +44,14 @@ pub struct Evidence {
     /// The schema, without the ledger.
     pub schema: Schema,
     /// The tables and materialized views with rows of their own, by name.
-    pub tables: Vec<TableRows>,
+    pub tables: Vec<RelationSize>,
     /// The bytes that the database takes on disk.
     pub bytes: u64,
 }
 
 /// What a run would meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Situation {
+pub struct ServerSituation {
     /// The version of the server.
     pub version: String,
     /// Whether the server is a replica, or accepts no writes.
@@ -120,7 +120,7 @@ const TOGETHER: usize = 200;
 /// rows.
 const ROW_BYTES: u64 = 64;
 
-impl Count {
+impl RowCount {
     /// The number, counted or estimated.
     pub fn number(self) -> u64 {
         let (Self::Exact(n) | Self::Estimated(n)) = self;
@@ -134,7 +134,7 @@ impl Count {
 }
 
 /// `8`, or `about 12,000,000`.
-impl std::fmt::Display for Count {
+impl std::fmt::Display for RowCount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits = self.number().to_string();
         let groups: Vec<&str> =
@@ -149,7 +149,7 @@ impl std::fmt::Display for Count {
 /// # Errors
 ///
 /// [`migrate_base::error::ErrorKind::Connection`] when the connection is lost, or the server refuses a query.
-pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
+pub async fn take(reader: &mut ReadOnlySession, ledger: &QualifiedName, exact: u64) -> Result<Evidence> {
     let schema = ours::without(schema::read_with(reader).await?, ledger);
     take_of(reader, ledger, exact, schema).await
 }
@@ -159,14 +159,20 @@ pub async fn take(reader: &mut Reader, ledger: &QualifiedName, exact: u64) -> Re
 /// # Errors
 ///
 /// Those of [`take`].
-pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, schema: Schema) -> Result<Evidence> {
+pub async fn take_of(
+    reader: &mut ReadOnlySession,
+    ledger: &QualifiedName,
+    exact: u64,
+    schema: Schema,
+) -> Result<Evidence> {
     let looks = [("read the state of the server", server(ledger)), ("read the tables", TABLES.to_owned())];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let (server, rows) = (answers.next().unwrap_or_default(), answers.next().unwrap_or_default());
-    let known: Vec<Known> = rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
+    let known: Vec<TableStatistics> =
+        rows.iter().filter_map(known).filter(|known| !is_ours(ledger, &known.table)).collect();
     let countable = known.iter().enumerate().filter(|(_, known)| known.is_readable && known.likely() <= exact);
-    let countable: Vec<(usize, &Known)> = countable.collect();
-    let mut tables: Vec<TableRows> = known.iter().map(Known::estimated).collect();
+    let countable: Vec<(usize, &TableStatistics)> = countable.collect();
+    let mut tables: Vec<RelationSize> = known.iter().map(TableStatistics::estimated).collect();
     for part in countable.chunks(TOGETHER) {
         let queries = part.iter().map(|(at, known)| format!("SELECT {at}, count(*) FROM ONLY {}", known.table));
         let counted = reader.ask_for_all("count rows", &queries.collect::<Vec<_>>().join(" UNION ALL ")).await?;
@@ -174,7 +180,7 @@ pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, sc
             if let (Some(at), Some(count)) = (number(&row, 0), number(&row, 1))
                 && let Some(table) = usize::try_from(at).ok().and_then(|at| tables.get_mut(at))
             {
-                table.rows = Count::Exact(count);
+                table.rows = RowCount::Exact(count);
             }
         }
     }
@@ -192,7 +198,11 @@ pub async fn take_of(reader: &mut Reader, ledger: &QualifiedName, exact: u64, sc
 /// # Errors
 ///
 /// Those of [`take`].
-pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Duration) -> Result<Situation> {
+pub async fn situation(
+    reader: &mut ReadOnlySession,
+    ledger: &QualifiedName,
+    long: Duration,
+) -> Result<ServerSituation> {
     let end = [("end", END.to_owned())];
     let looks = [
         ("read the state of the server", server(ledger)),
@@ -203,9 +213,9 @@ pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Durati
     ];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let [server, sessions, long, replicas, slots] = std::array::from_fn(|_| answers.next().unwrap_or_default());
-    let yes = |row: &Answered, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
-    let session = |row: &Answered| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
-    let open = |row: &Answered| {
+    let yes = |row: &QueryRow, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
+    let session = |row: &QueryRow| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
+    let open = |row: &QueryRow| {
         Some(LongTransaction {
             pid: number(row, 0).and_then(|pid| u32::try_from(pid).ok())?,
             role: text(row, 1)?,
@@ -215,13 +225,13 @@ pub async fn situation(reader: &mut Reader, ledger: &QualifiedName, long: Durati
             word: text(row, 5)?,
         })
     };
-    let counted = |row: &Answered| Replicas {
+    let counted = |row: &QueryRow| Replicas {
         count: number(row, 0).unwrap_or(0),
         bytes: number(row, 1),
         seconds: number(row, 2),
     };
-    let Some(first) = server.first() else { return Ok(Situation::default()) };
-    Ok(Situation {
+    let Some(first) = server.first() else { return Ok(ServerSituation::default()) };
+    Ok(ServerSituation {
         version: text(first, 0).unwrap_or_default(),
         read_only: yes(first, 1) || yes(first, 8),
         sessions: sessions.iter().filter_map(session).collect(),
@@ -245,7 +255,7 @@ fn is_ours(ledger: &QualifiedName, table: &QualifiedName) -> bool {
 }
 
 /// A table with the server's statistics.
-struct Known {
+struct TableStatistics {
     table: QualifiedName,
     /// Negative if the table was never analyzed.
     tuples: i64,
@@ -254,21 +264,21 @@ struct Known {
     is_readable: bool,
 }
 
-impl Known {
+impl TableStatistics {
     /// Roughly how many rows it can have at most.
     fn likely(&self) -> u64 {
         let by_size = self.heap / ROW_BYTES;
         u64::try_from(self.tuples).map_or(by_size, |tuples| tuples.max(by_size.min(tuples.saturating_mul(4) + 1000)))
     }
 
-    fn estimated(&self) -> TableRows {
+    fn estimated(&self) -> RelationSize {
         let rows = u64::try_from(self.tuples).unwrap_or(self.heap / ROW_BYTES);
-        TableRows { table: self.table.clone(), rows: Count::Estimated(rows), bytes: self.bytes }
+        RelationSize { table: self.table.clone(), rows: RowCount::Estimated(rows), bytes: self.bytes }
     }
 }
 
-fn known(row: &Answered) -> Option<Known> {
-    Some(Known {
+fn known(row: &QueryRow) -> Option<TableStatistics> {
+    Some(TableStatistics {
         table: QualifiedName::new(text(row, 0)?, text(row, 1)?),
         tuples: row.get(2)?.as_deref()?.parse().ok()?,
         heap: number(row, 3)?,
@@ -291,7 +301,7 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        let shown = [Count::Exact(0), Count::Exact(999), Count::Exact(1234), Count::Estimated(12_000_000)]
+        let shown = [RowCount::Exact(0), RowCount::Exact(999), RowCount::Exact(1234), RowCount::Estimated(12_000_000)]
             .map(|one| one.to_string());
         assert_eq!(shown, ["0", "999", "1,234", "about 12,000,000"]);
     }

@@ -3,17 +3,17 @@
 //!
 //! Each exception was measured: which locks are taken, and whether the table is read or rewritten.
 
-use migrate_schema::{Described, Kind, Object};
+use migrate_schema::{Kind, Object, SchemaDescription};
 use squawk_linter::{Rule as Theirs, Violation};
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, Constraint};
 use squawk_syntax::{SyntaxElement, SyntaxNode};
 
-use super::Subject;
-use super::script::{Parsed, relation};
+use super::LintSubject;
+use super::script::{ParsedScript, relation};
 use crate::tree::named;
 
 /// Whether a finding of squawk need not be reported.
-pub(super) fn is_harmless(subject: &Subject<'_>, parsed: &Parsed, found: &Violation) -> bool {
+pub(super) fn is_harmless(subject: &LintSubject<'_>, parsed: &ParsedScript, found: &Violation) -> bool {
     let element = parsed.file.syntax_node().covering_element(found.text_range);
     let harmless = match found.code {
         Theirs::ConstraintMissingNotValid => around::<ast::AddConstraint>(&element).map(|it| has_own_rule(&it)),
@@ -29,7 +29,7 @@ fn around<N: AstNode>(element: &SyntaxElement) -> Option<N> {
 }
 
 /// The table of the `ALTER TABLE` around a node, in the schema before.
-fn table<'a>(before: &'a Described, node: &SyntaxNode) -> Option<&'a Object> {
+fn table<'a>(before: &'a SchemaDescription, node: &SyntaxNode) -> Option<&'a Object> {
     let alter = node.ancestors().find_map(ast::AlterTable::cast)?;
     relation(before, &named(&alter.table_relation_name()?.table_name_ref()?)?)
 }
@@ -47,14 +47,14 @@ fn has_own_rule(add: &ast::AddConstraint) -> bool {
 
 /// Something that is disabled only within a transaction is not disabled for others, because writers wait. Row security
 /// has its own rule.
-fn fires_as_before(subject: &Subject<'_>, parsed: &Parsed, action: &AlterTableAction) -> bool {
+fn fires_as_before(subject: &LintSubject<'_>, parsed: &ParsedScript, action: &AlterTableAction) -> bool {
     if matches!(action, AlterTableAction::DisableRls(_) | AlterTableAction::NoForceRls(_)) {
         return true;
     }
     let same = || {
         let (before, after) = (subject.before?, subject.after?);
         let table = table(before, action.syntax())?;
-        let fires = |at: &Described, kind| at.schema.children(&table.id, kind).cloned().collect::<Vec<_>>();
+        let fires = |at: &SchemaDescription, kind| at.schema.children(&table.id, kind).cloned().collect::<Vec<_>>();
         let is_same = |kind| fires(before, kind) == fires(after, kind);
         Some(parsed.transaction && is_same(Kind::Trigger) && is_same(Kind::Rule))
     };

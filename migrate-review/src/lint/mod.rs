@@ -1,7 +1,7 @@
 //! Rules for SQL: what is dangerous while a table is in use, or causes surprises later.
 //!
 //! A rule consists of a code, a class, a default severity, a page and a check. Many rules come from Squawk's linter;
-//! our own are those that need the schema, the transaction, or the released schema. [`rules`] is the only list: help,
+//! our own are those that need the schema, the transaction, or the released schema. [`rules()`] is the only list: help,
 //! documents and JSON are generated from it. Nothing here reads a database; the caller supplies the schemas.
 
 mod harmless;
@@ -24,31 +24,31 @@ use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::suggest;
 use migrate_core::ledger::Direction;
 use migrate_core::source::Script;
-use migrate_schema::Described;
+use migrate_schema::SchemaDescription;
 use squawk_syntax::ast::{AlterColumnOption, AlterTableAction, AstNode, Stmt};
 
-use crate::config::Lint;
+use crate::config::LintConfig;
 use crate::tree::{named, relation_names, span};
 
-pub use page::{Block, Page, Sample};
-use script::Parsed;
+pub use page::{RulePage, RuleSample, SampleKind};
+use script::ParsedScript;
 
 /// A rule.
 #[derive(Debug, Clone, Copy)]
-pub struct Rule {
+pub struct LintRule {
     /// Its code, which never changes: `ban-drop-column`.
     pub code: Code,
     /// What it is about.
-    pub class: Class,
+    pub class: RuleClass,
     /// Its severity unless `migrate.toml` overrides it; `None` means off.
     pub weight: Option<Severity>,
     page: &'static str,
-    origin: Origin,
+    origin: RuleOrigin,
 }
 
 /// What a rule is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
+pub enum RuleClass {
     /// Something is locked for long, or rewritten.
     Locks,
     /// Something that works today stops working, or data are lost.
@@ -60,36 +60,36 @@ pub enum Class {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Origin {
+enum RuleOrigin {
     Squawk(squawk_linter::Rule),
-    Own(fn(&Subject<'_>, &Parsed) -> Vec<Hit>),
+    Own(fn(&LintSubject<'_>, &ParsedScript) -> Vec<RuleHit>),
 }
 
 /// A script, and what is known about the databases that it will run on.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject<'a> {
+pub struct LintSubject<'a> {
     /// The script.
     pub script: &'a Script,
     /// The direction. Of a down script only locks are judged, and their findings are warnings.
     pub direction: Direction,
     /// The schema on which the script runs, if known.
-    pub before: Option<&'a Described>,
+    pub before: Option<&'a SchemaDescription>,
     /// The schema to which the script leads, if known.
-    pub after: Option<&'a Described>,
+    pub after: Option<&'a SchemaDescription>,
     /// The released schema: a table that is not in it has no rows and no readers.
-    pub released: Option<&'a Described>,
+    pub released: Option<&'a SchemaDescription>,
 }
 
 /// A place that breaks a rule.
 #[derive(Debug, Clone)]
-pub(crate) struct Hit {
+pub(crate) struct RuleHit {
     span: Range<usize>,
     message: String,
     notes: Vec<String>,
     help: Vec<String>,
 }
 
-impl Hit {
+impl RuleHit {
     fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), notes: Vec::new(), help: Vec::new() }
     }
@@ -107,7 +107,7 @@ impl Hit {
 
 /// A statement of a script, or a statement inside a block of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
+pub struct PlacedStatement {
     /// Its place in the file.
     pub span: Range<usize>,
     /// Its text; a statement inside a block is written the way it runs.
@@ -116,13 +116,13 @@ pub struct Part {
 
 /// The statements of a script. The statements of a `DO` block replace the block, each at its own place. If the script
 /// creates and runs a function, both the function and its statements are included.
-pub fn statements(script: &Script) -> Vec<Part> {
-    let parsed = Parsed::new(script, None);
+pub fn statements(script: &Script) -> Vec<PlacedStatement> {
+    let parsed = ParsedScript::new(script, None);
     let part = |span: &Range<usize>, text: &str| {
         let text = text[span.clone()].trim_end_matches([';', ' ', '\n']).to_owned();
-        Part { span: span.start..span.start + text.len(), text }
+        PlacedStatement { span: span.start..span.start + text.len(), text }
     };
-    let mut all: Vec<Part> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
+    let mut all: Vec<PlacedStatement> = parsed.statements.iter().map(|(span, _)| part(span, &parsed.text)).collect();
     all.extend(parsed.routines.iter().map(|stmt| part(&span(stmt), script.text())));
     // A statement that cannot be read is still a statement.
     all.extend(parsed.unread.iter().map(|one| part(&one.place, script.text())));
@@ -133,7 +133,7 @@ pub fn statements(script: &Script) -> Vec<Part> {
 /// The columns whose type the script changes with a conversion of their values: the expression after `USING`, by table
 /// and column.
 pub fn conversions(script: &Script) -> BTreeMap<(String, String), String> {
-    let parsed = Parsed::new(script, None);
+    let parsed = ParsedScript::new(script, None);
     let tables = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
         Stmt::AlterTable(it) => Some((relation_names(stmt).next()?.name, it)),
         _ => None,
@@ -152,36 +152,36 @@ pub fn conversions(script: &Script) -> BTreeMap<(String, String), String> {
 }
 
 /// All rules, in the order of the list.
-pub fn rules() -> impl Iterator<Item = &'static Rule> {
+pub fn rules() -> impl Iterator<Item = &'static LintRule> {
     squawk::RULES.iter().chain(&rules::RULES)
 }
 
 /// The rule with this code.
-pub fn rule(code: &str) -> Option<&'static Rule> {
+pub fn rule(code: &str) -> Option<&'static LintRule> {
     rules().find(|rule| rule.code == code)
 }
 
-impl Rule {
+impl LintRule {
     /// What the rule says, why, and how to fix it.
-    pub fn page(&self) -> Page<'static> {
-        Page::parse(self.page)
+    pub fn page(&self) -> RulePage<'static> {
+        RulePage::parse(self.page)
     }
 
     /// The severity for a script.
-    fn weight_in(&self, lint: &Lint, direction: Direction) -> Option<Severity> {
+    fn weight_in(&self, lint: &LintConfig, direction: Direction) -> Option<Severity> {
         let weight = lint.rules.get(self.code.as_str()).map_or(self.weight, |weight| weight.0)?;
         match direction {
             Direction::Up => Some(weight),
             // A down script is expected to remove what the up script created.
-            Direction::Down => (self.class == Class::Locks).then(|| weight.min(Severity::Warning)),
+            Direction::Down => (self.class == RuleClass::Locks).then(|| weight.min(Severity::Warning)),
         }
     }
 }
 
 /// Judges a script. Leaves out what the head of the script allows, and reports an allowance that is not needed.
-pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
+pub fn judge(subject: &LintSubject<'_>, lint: &LintConfig) -> Vec<Finding> {
     let known = subject.before.or(subject.released);
-    let parsed = Parsed::new(subject.script, known.map(|at| &at.schema));
+    let parsed = ParsedScript::new(subject.script, known.map(|at| &at.schema));
     let mut findings: Vec<(usize, Finding)> = Vec::new();
     let mut used: BTreeSet<&str> = BTreeSet::new();
     let allowed = |code: &str| subject.script.directives().allow.iter().any(|(rule, _)| rule == code);
@@ -189,14 +189,14 @@ pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
     for rule in rules() {
         let Some(weight) = rule.weight_in(lint, subject.direction) else { continue };
         let hits = match rule.origin {
-            Origin::Squawk(theirs) => {
+            RuleOrigin::Squawk(theirs) => {
                 squawk.iter().filter(|(code, _)| *code == theirs).map(|(_, hit)| hit.clone()).collect()
             }
-            Origin::Own(check) => check(subject, &parsed),
+            RuleOrigin::Own(check) => check(subject, &parsed),
         };
         // A change that the script itself undoes breaks nothing, but it did take its locks.
-        let is_undone = |hit: &Hit| rule.class != Class::Locks && parsed.is_undone(hit.span.start);
-        let hits: Vec<Hit> = hits.into_iter().filter(|hit| !is_undone(hit)).collect();
+        let is_undone = |hit: &RuleHit| rule.class != RuleClass::Locks && parsed.is_undone(hit.span.start);
+        let hits: Vec<RuleHit> = hits.into_iter().filter(|hit| !is_undone(hit)).collect();
         if allowed(rule.code.as_str()) {
             used.extend((!hits.is_empty()).then_some(rule.code.as_str()));
             continue;
@@ -208,7 +208,7 @@ pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
     findings.into_iter().map(|(_, finding)| finding).chain(useless).collect()
 }
 
-fn finding(script: &Script, rule: &Rule, weight: Severity, hit: Hit) -> Finding {
+fn finding(script: &Script, rule: &LintRule, weight: Severity, hit: RuleHit) -> Finding {
     let place = Place::within(script.path(), script.text().clone(), hit.span);
     let finding = Finding::new(rule.code, hit.message).with_severity(weight).at(place);
     let finding = hit.notes.into_iter().fold(finding, Finding::note);
@@ -220,7 +220,7 @@ fn finding(script: &Script, rule: &Rule, weight: Severity, hit: Hit) -> Finding 
 }
 
 /// Allowances that name an unknown rule, or a rule that the script does not break.
-fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
+fn useless(subject: &LintSubject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
     let script = subject.script;
     let place = |rule: &str| {
         let at = script.text().find(&format!("allow {rule}"));
@@ -270,7 +270,7 @@ fn is_elsewhere(name: &str) -> bool {
 }
 
 /// The rules in `migrate.toml` that do not exist, each with a similar one if there is one.
-pub fn unknown(lint: &Lint) -> Vec<(String, Option<&'static str>)> {
+pub fn unknown(lint: &LintConfig) -> Vec<(String, Option<&'static str>)> {
     let unknown = lint.rules.keys().filter(|name| rule(name).is_none());
     unknown.map(|name| (name.clone(), suggest::nearest(name, rules().map(|rule| rule.code.as_str())))).collect()
 }

@@ -7,20 +7,20 @@
 
 /// The page of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<'a> {
+pub struct RulePage<'a> {
     /// What the rule says, in one line.
     pub title: &'a str,
     /// The whole text after the title, including the samples.
     pub text: &'a str,
     /// The samples, in order.
-    pub samples: Vec<Block<'a>>,
+    pub samples: Vec<RuleSample<'a>>,
 }
 
 /// A sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Block<'a> {
+pub struct RuleSample<'a> {
     /// What it shows.
-    pub kind: Sample,
+    pub kind: SampleKind,
     /// Whether the sample can be run.
     pub runs: bool,
     /// The SQL.
@@ -29,7 +29,7 @@ pub struct Block<'a> {
 
 /// What a sample shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sample {
+pub enum SampleKind {
     /// The schema on which the others run.
     Before,
     /// SQL that breaks the rule.
@@ -38,7 +38,7 @@ pub enum Sample {
     Good,
 }
 
-impl<'a> Page<'a> {
+impl<'a> RulePage<'a> {
     /// Reads a page; blocks of other kinds are part of the text.
     pub fn parse(page: &'a str) -> Self {
         let (title, text) = page.split_once('\n').unwrap_or((page, ""));
@@ -48,19 +48,19 @@ impl<'a> Page<'a> {
             let (body, after) = body.split_once("```").unwrap_or((body, ""));
             let (kind, how) = kind.trim().split_once(' ').unwrap_or((kind.trim(), ""));
             let kind = match kind {
-                "before" => Some(Sample::Before),
-                "bad" => Some(Sample::Bad),
-                "good" => Some(Sample::Good),
+                "before" => Some(SampleKind::Before),
+                "bad" => Some(SampleKind::Bad),
+                "good" => Some(SampleKind::Good),
                 _ => None,
             };
-            samples.extend(kind.map(|kind| Block { kind, runs: how != "text", sql: body }));
+            samples.extend(kind.map(|kind| RuleSample { kind, runs: how != "text", sql: body }));
             rest = after;
         }
         Self { title: title.trim_start_matches('#').trim(), text: text.trim(), samples }
     }
 
     /// The samples of one kind.
-    pub fn of(&self, kind: Sample) -> impl Iterator<Item = Block<'a>> {
+    pub fn of(&self, kind: SampleKind) -> impl Iterator<Item = RuleSample<'a>> {
         self.samples.iter().filter(move |block| block.kind == kind).copied()
     }
 }
@@ -71,14 +71,14 @@ mod tests {
 
     #[test]
     fn a_page_has_a_title_a_text_and_samples() {
-        let page = Page::parse(
+        let page = RulePage::parse(
             "# A title\n\nWhy.\n\n```sql bad text\na;\n```\n\nThen:\n\n```sql good\nb;\n```\n```sql good\nc;\n```\n",
         );
         assert_eq!(page.title, "A title");
         assert!(page.text.starts_with("Why."));
-        assert_eq!(page.of(Sample::Bad).map(|one| (one.sql, one.runs)).collect::<Vec<_>>(), [("a;\n", false)]);
+        assert_eq!(page.of(SampleKind::Bad).map(|one| (one.sql, one.runs)).collect::<Vec<_>>(), [("a;\n", false)]);
         assert_eq!(
-            page.of(Sample::Good).map(|one| (one.sql, one.runs)).collect::<Vec<_>>(),
+            page.of(SampleKind::Good).map(|one| (one.sql, one.runs)).collect::<Vec<_>>(),
             [("b;\n", true), ("c;\n", true)]
         );
     }

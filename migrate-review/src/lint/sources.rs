@@ -7,18 +7,18 @@ use migrate_schema::Kind;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, FromListItem};
 
-use super::rows::Scope;
+use super::rows::QueryScope;
 use super::terms::text;
-use crate::locks::Known;
-use crate::tree::{Named, named};
+use crate::locks::ScriptContext;
+use crate::tree::{ObjectName, named};
 
 /// A source of rows.
 #[derive(Debug, Clone)]
-pub(super) struct Source {
+pub(super) struct RowSource {
     /// The name that qualifies its columns.
     pub(super) alias: String,
     /// The table, by its full name, if the source has every row of it; `None` if it may have fewer rows, or none.
-    pub(super) table: Option<Named>,
+    pub(super) table: Option<ObjectName>,
     /// The columns of the table that the source has, by their names in the source; `None` if it has all under their own
     /// names.
     pub(super) columns: Option<BTreeMap<String, String>>,
@@ -28,14 +28,14 @@ pub(super) struct Source {
 
 /// The sources of a query, and the conditions that join them; `None` for a condition that cannot be read.
 #[derive(Default)]
-pub(super) struct Joined {
-    pub(super) sources: Vec<Source>,
+pub(super) struct JoinedSources {
+    pub(super) sources: Vec<RowSource>,
     pub(super) conditions: Vec<Option<Expr>>,
 }
 
-impl Source {
+impl RowSource {
     /// A table with all its rows.
-    pub(super) fn table(known: &Known<'_>, name: &Named, alias: Option<String>) -> Self {
+    pub(super) fn table(known: &ScriptContext<'_>, name: &ObjectName, alias: Option<String>) -> Self {
         let table = match known.before {
             Some(_) => known.relation(name).filter(|one| one.id.kind == Kind::Table).and_then(|_| known.full(name)),
             None => known.full(name),
@@ -50,15 +50,15 @@ impl Source {
     }
 }
 
-impl Joined {
+impl JoinedSources {
     /// Reads the items of a FROM or USING.
-    pub(super) fn of(scope: &Scope<'_>, items: impl Iterator<Item = FromListItem>) -> Self {
+    pub(super) fn of(scope: &QueryScope<'_>, items: impl Iterator<Item = FromListItem>) -> Self {
         let mut from = Self::default();
         items.for_each(|item| from.take(scope, &item));
         from
     }
 
-    fn take(&mut self, scope: &Scope<'_>, item: &FromListItem) {
+    fn take(&mut self, scope: &QueryScope<'_>, item: &FromListItem) {
         match item {
             FromListItem::FromItem(item) => self.sources.push(scope.source(item)),
             FromListItem::JoinExpr(join) => {
@@ -98,7 +98,7 @@ impl Joined {
 }
 
 /// What a name means in the WITH of an enclosing statement; `Some(None)` for a recursive query.
-pub(super) fn with(node: &SyntaxNode, name: &Named) -> Option<Option<ast::WithTable>> {
+pub(super) fn with(node: &SyntaxNode, name: &ObjectName) -> Option<Option<ast::WithTable>> {
     name.schema.is_none().then_some(())?;
     let clauses = node.ancestors().flat_map(|node| node.children()).filter_map(ast::WithClause::cast);
     let is_it = |one: &ast::WithTable| one.name().and_then(|own| named(&own)).as_ref() == Some(name);

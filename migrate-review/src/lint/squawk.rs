@@ -10,16 +10,16 @@ use std::ops::Range;
 use migrate_base::finding::Severity;
 use squawk_linter::{Linter, Rule as Theirs};
 
-use self::Weight::{Error, Note, Off, Warning};
+use self::DefaultSeverity::{Error, Note, Off, Warning};
 use super::harmless::is_harmless;
 use super::partitioned::instead;
-use super::script::Parsed;
+use super::script::ParsedScript;
 use super::work::decided;
-use super::{Class, Hit, Origin, Rule, Subject};
+use super::{LintRule, LintSubject, RuleClass, RuleHit, RuleOrigin};
 use crate::tree::targets;
 
 /// The default severity of a rule, as in the table.
-enum Weight {
+enum DefaultSeverity {
     Error,
     Warning,
     Note,
@@ -27,7 +27,13 @@ enum Weight {
     Off,
 }
 
-const fn rule(name: &'static str, theirs: Theirs, class: Class, weight: Weight, page: &'static str) -> Rule {
+const fn rule(
+    name: &'static str,
+    theirs: Theirs,
+    class: RuleClass,
+    weight: DefaultSeverity,
+    page: &'static str,
+) -> LintRule {
     let weight = match weight {
         Error => Some(Severity::Error),
         Warning => Some(Severity::Warning),
@@ -38,17 +44,17 @@ const fn rule(name: &'static str, theirs: Theirs, class: Class, weight: Weight, 
         Some(severity) => severity,
         None => Severity::Note,
     };
-    Rule { code: Code::new(name, severity), class, weight, page, origin: Origin::Squawk(theirs) }
+    LintRule { code: Code::new(name, severity), class, weight, page, origin: RuleOrigin::Squawk(theirs) }
 }
 
 macro_rules! squawk {
     ($($code:literal $theirs:ident $class:ident $weight:ident;)*) => {
-        [$(rule($code, Theirs::$theirs, Class::$class, $weight, include_str!(concat!("pages/", $code, ".md")))),*]
+        [$(rule($code, Theirs::$theirs, RuleClass::$class, $weight, include_str!(concat!("pages/", $code, ".md")))),*]
     };
 }
 
 /// The rules that are run.
-pub(super) static RULES: [Rule; 41] = squawk! {
+pub(super) static RULES: [LintRule; 41] = squawk! {
     "require-concurrent-index-creation" RequireConcurrentIndexCreation Locks Error;
     "require-concurrent-index-deletion" RequireConcurrentIndexDeletion Locks Error;
     "require-concurrent-reindex" RequireConcurrentReindex Locks Error;
@@ -93,10 +99,10 @@ pub(super) static RULES: [Rule; 41] = squawk! {
 };
 
 /// The findings of squawk in a script, about objects that are in use.
-pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)> {
+pub(super) fn hits(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<(Theirs, RuleHit)> {
     let asked = RULES.iter().filter_map(|rule| match rule.origin {
-        Origin::Squawk(theirs) => Some(theirs),
-        Origin::Own(_) => None,
+        RuleOrigin::Squawk(theirs) => Some(theirs),
+        RuleOrigin::Own(_) => None,
     });
     let mut linter = Linter::from(asked);
     linter.settings.assume_in_transaction = parsed.transaction;
@@ -104,17 +110,19 @@ pub(super) fn hits(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Hit)>
     linter.settings.pg_version = "19".parse().unwrap_or_default();
     let found = linter.lint(&parsed.file, &parsed.text).into_iter().filter_map(|violation| {
         let span: Range<usize> = violation.text_range.into();
-        let class =
-            RULES.iter().find(|rule| matches!(rule.origin, Origin::Squawk(theirs) if theirs == violation.code))?.class;
+        let class = RULES
+            .iter()
+            .find(|rule| matches!(rule.origin, RuleOrigin::Squawk(theirs) if theirs == violation.code))?
+            .class;
         let about = parsed.around(span.start).map(targets).unwrap_or_default();
         let idle = !about.is_empty() && !about.iter().any(|target| subject.in_use(parsed, span.start, target));
-        if idle && matches!(class, Class::Locks | Class::Breaks) || is_harmless(subject, parsed, &violation) {
+        if idle && matches!(class, RuleClass::Locks | RuleClass::Breaks) || is_harmless(subject, parsed, &violation) {
             return None;
         }
         let message = violation.message.trim().trim_end_matches('.').to_owned();
         let instead = parsed.around(span.start).and_then(|stmt| instead(subject, parsed, stmt));
         let help = instead.or(violation.help.as_deref());
-        let hit = Hit::new(span, message);
+        let hit = RuleHit::new(span, message);
         Some((violation.code, help.into_iter().fold(hit, |hit, help| hit.help(help.trim_end_matches('.')))))
     });
     decided(subject, parsed, found.collect())

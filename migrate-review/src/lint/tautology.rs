@@ -6,9 +6,10 @@ use migrate_base::sql::tokens;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{AstNode, Expr};
 
-use super::rows::{Column, Scope};
+use super::rows::{ColumnRef, QueryScope};
 use super::terms::{
-    Array, array, compared, first_word, is_all, is_not, is_true_text, number, query_in, sides, terms, text, tuple,
+    ArrayOperand, array, compared, first_word, is_all, is_not, is_true_text, number, query_in, sides, terms, text,
+    tuple,
 };
 use crate::locks::{is_filled, refers};
 
@@ -17,17 +18,17 @@ const COMPARED: usize = 8;
 
 /// Which row of each source a condition needs in order to be true. A source is absent if nothing is needed of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Bonds(BTreeMap<(usize, String), Bond>);
+pub(super) struct RequiredRows(BTreeMap<(usize, String), RequiredRow>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Bond {
+enum RequiredRow {
     /// The same row of the same table.
     Same,
     /// The row that a foreign key refers to: of this source, in this column.
     Key(String, String),
 }
 
-impl Bonds {
+impl RequiredRows {
     /// What two conditions need to be true together; `None` if they may need two different rows.
     pub(super) fn with(mut self, other: Self) -> Option<Self> {
         for (source, bond) in other.0 {
@@ -45,28 +46,28 @@ impl Bonds {
         self
     }
 
-    fn on(column: &Column, bond: Bond) -> Self {
+    fn on(column: &ColumnRef, bond: RequiredRow) -> Self {
         Self(BTreeMap::from([((column.depth, column.alias.clone()), bond)]))
     }
 }
 
 /// True without any needs.
-fn always() -> Option<Bonds> {
-    Some(Bonds::default())
+fn always() -> Option<RequiredRows> {
+    Some(RequiredRows::default())
 }
 
-fn when(holds: bool) -> Option<Bonds> {
-    holds.then(Bonds::default)
+fn when(holds: bool) -> Option<RequiredRows> {
+    holds.then(RequiredRows::default)
 }
 
-impl Scope<'_> {
+impl QueryScope<'_> {
     /// Whether all these conditions are true for every row; a condition that cannot be read is not.
-    pub(super) fn are_always(&self, conditions: &[Option<Expr>]) -> Option<Bonds> {
-        conditions.iter().try_fold(Bonds::default(), |bonds, one| bonds.with(self.is_always(one.as_ref()?)?))
+    pub(super) fn are_always(&self, conditions: &[Option<Expr>]) -> Option<RequiredRows> {
+        conditions.iter().try_fold(RequiredRows::default(), |bonds, one| bonds.with(self.is_always(one.as_ref()?)?))
     }
 
     /// Whether a condition is true for every row, and what it needs of the rows that it can choose.
-    pub(super) fn is_always(&self, expr: &Expr) -> Option<Bonds> {
+    pub(super) fn is_always(&self, expr: &Expr) -> Option<RequiredRows> {
         match expr {
             Expr::ParenExpr(it) => self.is_always(&it.syntax().children().find_map(Expr::cast)?),
             Expr::Literal(_) => when(first_word(expr) == "true"),
@@ -89,10 +90,12 @@ impl Scope<'_> {
         }
     }
 
-    fn is_always_between(&self, node: &SyntaxNode) -> Option<Bonds> {
+    fn is_always_between(&self, node: &SyntaxNode) -> Option<RequiredRows> {
         let (left, operator, right) = sides(node)?;
         match operator.as_str() {
-            "and" => terms(node, "and").iter().try_fold(Bonds::default(), |all, one| all.with(self.is_always(one)?)),
+            "and" => {
+                terms(node, "and").iter().try_fold(RequiredRows::default(), |all, one| all.with(self.is_always(one)?))
+            }
             "or" => {
                 let terms = terms(node, "or");
                 let one = terms.iter().find_map(|one| self.is_always(one));
@@ -103,14 +106,14 @@ impl Scope<'_> {
                 None => when(self.is_one_of_both(&left, &right)),
             },
             "=" if array(&right).is_some() => match array(&right)? {
-                Array::Of(query) => self.has_row(&query, Some(&tuple(&left))),
-                Array::Empty | Array::Every(_) => None,
+                ArrayOperand::Of(query) => self.has_row(&query, Some(&tuple(&left))),
+                ArrayOperand::Empty | ArrayOperand::Every(_) => None,
             },
             "notin" => when(self.is_empty(&query_in(right.syntax())?)),
             "<>" | "!=" if array(&right).is_some() => match array(&right)? {
-                Array::Empty => when(is_all(&right)),
-                Array::Every(query) => when(self.is_empty(&query)),
-                Array::Of(_) => None,
+                ArrayOperand::Empty => when(is_all(&right)),
+                ArrayOperand::Every(query) => when(self.is_empty(&query)),
+                ArrayOperand::Of(_) => None,
             },
             "is" | "isnot" => self.is_value(&left, &operator, &right),
             "isnotdistinctfrom" => match self.is_same_column(&left, &right) {
@@ -123,7 +126,7 @@ impl Scope<'_> {
     }
 
     /// `a IS NOT NULL` of a column that is never NULL, `… IS TRUE`.
-    fn is_value(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
+    fn is_value(&self, left: &Expr, operator: &str, right: &Expr) -> Option<RequiredRows> {
         match (operator, first_word(right).as_str()) {
             ("isnot", "null") => when(self.has_value(left)),
             ("is", "true") | ("isnot", "false") => self.is_always(left),
@@ -155,9 +158,9 @@ impl Scope<'_> {
             "is" => first_word(&right) == "null" && self.has_value(&left),
             "in" => query_in(right.syntax()).is_some_and(|query| self.is_empty(&query)),
             "=" => match array(&right) {
-                Some(Array::Empty) => !is_all(&right),
-                Some(Array::Of(query)) => self.is_empty(&query),
-                Some(Array::Every(_)) => false,
+                Some(ArrayOperand::Empty) => !is_all(&right),
+                Some(ArrayOperand::Of(query)) => self.is_empty(&query),
+                Some(ArrayOperand::Every(_)) => false,
                 None => compared(&left, "=", &right) == Some(false),
             },
             _ => compared(&left, &operator, &right) == Some(false),
@@ -165,7 +168,7 @@ impl Scope<'_> {
     }
 
     /// A comparison that is true for every row, read from either side.
-    fn holds(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
+    fn holds(&self, left: &Expr, operator: &str, right: &Expr) -> Option<RequiredRows> {
         if compared(left, operator, right) == Some(true) {
             return always();
         }
@@ -179,7 +182,7 @@ impl Scope<'_> {
         self.holds_so(left, operator, right).or_else(|| self.holds_so(right, mirrored, left))
     }
 
-    fn holds_so(&self, left: &Expr, operator: &str, right: &Expr) -> Option<Bonds> {
+    fn holds_so(&self, left: &Expr, operator: &str, right: &Expr) -> Option<RequiredRows> {
         let column = self.column(left)?;
         if let Some(other) = self.column(right) {
             return matches!(operator, "=" | "<=" | ">=").then(|| self.equal(&column, &other)).flatten();
@@ -198,29 +201,29 @@ impl Scope<'_> {
 
     /// Whether two columns are equal: the same column of the same row, or a foreign key and the column that it
     /// references.
-    pub(super) fn equal(&self, left: &Column, right: &Column) -> Option<Bonds> {
+    pub(super) fn equal(&self, left: &ColumnRef, right: &ColumnRef) -> Option<RequiredRows> {
         let is_same_row = (left.depth, &left.alias) == (right.depth, &right.alias);
         if (&left.table, &left.name) == (&right.table, &right.name) {
             self.filled(left).then_some(())?;
-            let bonds = |one: &Column| match one.is_fixed || is_same_row {
-                true => Bonds::default(),
-                false => Bonds::on(one, Bond::Same),
+            let bonds = |one: &ColumnRef| match one.is_fixed || is_same_row {
+                true => RequiredRows::default(),
+                false => RequiredRows::on(one, RequiredRow::Same),
             };
             // Two rows that are both given are not necessarily the same.
             let is_given = left.is_fixed && right.is_fixed && !is_same_row;
             return (!is_given).then(|| bonds(left).with(bonds(right))).flatten();
         }
-        let key = |from: &Column, to: &Column| {
+        let key = |from: &ColumnRef, to: &ColumnRef| {
             let table = self.table(&from.table)?;
             let is_key = refers(&self.known, table, &from.name).contains(&(to.table.clone(), to.name.clone()));
             let is_chosen = is_key && self.filled(from) && to.depth >= from.depth && self.chooses(to) && !is_same_row;
-            is_chosen.then(|| Bonds::on(to, Bond::Key(from.alias.clone(), from.name.clone())))
+            is_chosen.then(|| RequiredRows::on(to, RequiredRow::Key(from.alias.clone(), from.name.clone())))
         };
         key(left, right).or_else(|| key(right, left))
     }
 
     /// A sequence that starts at one never gives a smaller number.
-    fn is_counted(&self, column: &Column, operator: &str, right: &Expr) -> bool {
+    fn is_counted(&self, column: &ColumnRef, operator: &str, right: &Expr) -> bool {
         let number = number(right);
         let below = match operator {
             ">" | "<>" | "!=" => number.is_some_and(|number| number <= 0),
@@ -235,7 +238,7 @@ impl Scope<'_> {
     }
 
     /// Whether a literal is the smallest or the largest value of a column's type.
-    fn is_bound(&self, column: &Column, right: &Expr, is_upper: bool) -> bool {
+    fn is_bound(&self, column: &ColumnRef, right: &Expr, is_upper: bool) -> bool {
         let found = self.table(&column.table).and_then(|table| self.known.column(table, &column.name));
         let ty = found.and_then(|column| column.fact("type")).unwrap_or_default();
         let (least, most) = match ty {
@@ -331,7 +334,7 @@ impl Scope<'_> {
     }
 
     /// Whether the column is never NULL; if nothing is known about it, judged by the name of a key.
-    fn filled(&self, column: &Column) -> bool {
+    fn filled(&self, column: &ColumnRef) -> bool {
         match self.table(&column.table) {
             Some(table) => column.name == "ctid" || is_filled(&self.known, table, &column.name),
             None => matches!(column.name.as_str(), "id" | "ctid"),

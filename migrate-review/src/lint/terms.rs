@@ -7,7 +7,7 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, SelectVariant};
 
 /// The right side of a comparison with ANY, SOME or ALL.
-pub(super) enum Array {
+pub(super) enum ArrayOperand {
     /// One of the rows of a query.
     Of(SelectVariant),
     /// All of them.
@@ -15,7 +15,7 @@ pub(super) enum Array {
     Empty,
 }
 
-pub(super) fn array(expr: &Expr) -> Option<Array> {
+pub(super) fn array(expr: &Expr) -> Option<ArrayOperand> {
     let Expr::CallExpr(call) = expr else { return None };
     let node = call.any_fn().map(|one| one.syntax().clone());
     let node = node.or_else(|| call.some_fn().map(|one| one.syntax().clone()));
@@ -23,10 +23,10 @@ pub(super) fn array(expr: &Expr) -> Option<Array> {
     let node = node.or_else(|| call.all_fn().map(|one| one.syntax().clone()))?;
     let inner = node.children().find_map(Expr::cast);
     if inner.as_ref().is_some_and(is_empty_array) {
-        return Some(Array::Empty);
+        return Some(ArrayOperand::Empty);
     }
     let query = query_in(&node).or_else(|| query_in(inner?.syntax()))?;
-    Some(if is_all { Array::Every(query) } else { Array::Of(query) })
+    Some(if is_all { ArrayOperand::Every(query) } else { ArrayOperand::Of(query) })
 }
 
 /// An array without elements, inside casts and parentheses only.

@@ -8,11 +8,11 @@ use squawk_linter::Rule as Theirs;
 use squawk_syntax::ast::{self, AlterTableAction, Stmt};
 
 use super::partitioned::instead;
-use super::script::Parsed;
-use super::{Hit, Subject};
-use crate::locks::{Altered, Cause, Effort, Known, Wanted, Work, efforts};
+use super::script::ParsedScript;
+use super::{LintSubject, RuleHit};
+use crate::locks::{AlteredTable, PlacedWork, RowWork, ScriptContext, StatementLock, WorkCause, efforts};
 use crate::tree::Savepoints;
-use crate::tree::{Target, span, targets};
+use crate::tree::{StatementTarget, span, targets};
 
 /// The codes of squawk that are about such work. If the schema is known, the table of locks alone decides about them.
 const DECIDED: [Theirs; 8] = [
@@ -29,25 +29,29 @@ const DECIDED: [Theirs; 8] = [
 const CONCURRENTLY: &str = "use CREATE INDEX CONCURRENTLY, in a migration without a transaction";
 
 /// A lock that an earlier statement of the transaction took, at a place in the script.
-struct Held {
+struct EarlierLock {
     at: usize,
-    wanted: Wanted,
+    wanted: StatementLock,
     line: usize,
 }
 
 /// The findings of squawk, without those where no rows are read or written, and with those that squawk missed.
-pub(super) fn decided(subject: &Subject<'_>, parsed: &Parsed, theirs: Vec<(Theirs, Hit)>) -> Vec<(Theirs, Hit)> {
+pub(super) fn decided(
+    subject: &LintSubject<'_>,
+    parsed: &ParsedScript,
+    theirs: Vec<(Theirs, RuleHit)>,
+) -> Vec<(Theirs, RuleHit)> {
     let ours = found(subject, parsed);
     let is_near = |one: &Range<usize>, other: &Range<usize>| one.start < other.end && other.start < one.end;
     let statement = |at: usize| parsed.statements.iter().find(|(span, _)| span.contains(&at));
-    let kept = |(code, hit): &(Theirs, Hit)| {
+    let kept = |(code, hit): &(Theirs, RuleHit)| {
         if !DECIDED.contains(code) || subject.before.is_none() {
             return true;
         }
         let of_table = statement(hit.span.start).is_none_or(|(_, stmt)| is_known(subject, parsed, stmt));
         !of_table || ours.iter().any(|(own, place, _)| own == code && is_near(place, &hit.span))
     };
-    let mut all: Vec<(Theirs, Hit)> = theirs.into_iter().filter(kept).collect();
+    let mut all: Vec<(Theirs, RuleHit)> = theirs.into_iter().filter(kept).collect();
     for (code, place, hit) in &ours {
         // The same place under two codes, such as a column that is also a key, is one finding.
         let is_there = all.iter().any(|(known, hit)| DECIDED.contains(known) && is_near(&hit.span, place));
@@ -59,14 +63,14 @@ pub(super) fn decided(subject: &Subject<'_>, parsed: &Parsed, theirs: Vec<(Their
 }
 
 /// Whether the table of a statement is in the schema before the script.
-fn is_known(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
+fn is_known(subject: &LintSubject<'_>, parsed: &ParsedScript, stmt: &Stmt) -> bool {
     let known = subject.known(parsed, span(stmt).start);
     let mut about = targets(stmt).into_iter();
-    about.any(|target| matches!(target, Target::Relation(name) if known.relation(&name).is_some()))
+    about.any(|target| matches!(target, StatementTarget::Relation(name) if known.relation(&name).is_some()))
 }
 
-fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, Hit)> {
-    let (mut held, mut all, mut savepoints) = (Vec::<Held>::new(), Vec::new(), Savepoints::default());
+fn found(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<(Theirs, Range<usize>, RuleHit)> {
+    let (mut held, mut all, mut savepoints) = (Vec::<EarlierLock>::new(), Vec::new(), Savepoints::default());
     for (at, stmt) in &parsed.statements {
         if let Some(undone) = savepoints.take(at.start, stmt) {
             held.retain(|one| !undone.contains(&one.at));
@@ -77,14 +81,15 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
             Stmt::AlterTable(alter) => all.extend(of_table(subject, parsed, &known, alter, &wanted, &held)),
             Stmt::AlterDomain(_) => all.extend(of_domain(&wanted, at)),
             Stmt::CreateIndex(it) if it.concurrently_token().is_none() && works(&known, &wanted) => {
-                let hit = Hit::new(span(it), "every row is read to build the index, while nobody can write the table")
-                    .help(instead(subject, parsed, stmt).unwrap_or(CONCURRENTLY));
+                let hit =
+                    RuleHit::new(span(it), "every row is read to build the index, while nobody can write the table")
+                        .help(instead(subject, parsed, stmt).unwrap_or(CONCURRENTLY));
                 all.push((Theirs::RequireConcurrentIndexCreation, at.clone(), hit));
             }
             _ => {}
         }
         if parsed.transaction {
-            held.extend(wanted.into_iter().map(|wanted| Held { at: at.start, wanted, line }));
+            held.extend(wanted.into_iter().map(|wanted| EarlierLock { at: at.start, wanted, line }));
         }
     }
     all
@@ -93,19 +98,19 @@ fn found(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Theirs, Range<usize>, H
 /// What the actions of an `ALTER TABLE` do with the rows of a table that is in use. A table that the script creates has
 /// no rows yet, whatever its foreign keys refer to.
 fn of_table(
-    subject: &Subject<'_>,
-    parsed: &Parsed,
-    known: &Known<'_>,
+    subject: &LintSubject<'_>,
+    parsed: &ParsedScript,
+    known: &ScriptContext<'_>,
     alter: &ast::AlterTable,
-    wanted: &[Wanted],
-    held: &[Held],
-) -> Vec<(Theirs, Range<usize>, Hit)> {
-    let Some(table) = Altered::of(known, alter).filter(|one| subject.is_released(parsed, &one.table)) else {
+    wanted: &[StatementLock],
+    held: &[EarlierLock],
+) -> Vec<(Theirs, Range<usize>, RuleHit)> {
+    let Some(table) = AlteredTable::of(known, alter).filter(|one| subject.is_released(parsed, &one.table)) else {
         return Vec::new();
     };
     let mut all = Vec::new();
     for action in alter.actions() {
-        let mut efforts: Vec<Effort> = Vec::new();
+        let mut efforts: Vec<PlacedWork> = Vec::new();
         for (_, effort) in table.efforts(known, &action) {
             // Work that is repeated on a partition is reported once, with the heavier work.
             match efforts.iter_mut().find(|one| one.place == effort.place && one.cause == effort.cause) {
@@ -121,33 +126,33 @@ fn of_table(
     all
 }
 
-fn works(known: &Known<'_>, wanted: &[Wanted]) -> bool {
-    wanted.iter().any(|one| one.work > Work::Nothing && known.is_in_the_way(&one.table, one.mode))
+fn works(known: &ScriptContext<'_>, wanted: &[StatementLock]) -> bool {
+    wanted.iter().any(|one| one.work > RowWork::Nothing && known.is_in_the_way(&one.table, one.mode))
 }
 
 /// Whether rows are read or written under a lock that blocks writers, taken by this statement or an earlier one.
-fn is_blocked(wanted: &[Wanted], held: &[Held], work: Work) -> bool {
-    let worked = wanted.iter().filter(|one| one.work > Work::Nothing);
-    work > Work::Nothing && worked.clone().any(|one| one.mode >= LockMode::Share || holder(one, held).is_some())
+fn is_blocked(wanted: &[StatementLock], held: &[EarlierLock], work: RowWork) -> bool {
+    let worked = wanted.iter().filter(|one| one.work > RowWork::Nothing);
+    work > RowWork::Nothing && worked.clone().any(|one| one.mode >= LockMode::Share || holder(one, held).is_some())
 }
 
 /// Whether an earlier statement holds a lock on the table that blocks writers.
-fn holder<'a>(one: &Wanted, held: &'a [Held]) -> Option<&'a Held> {
+fn holder<'a>(one: &StatementLock, held: &'a [EarlierLock]) -> Option<&'a EarlierLock> {
     held.iter().find(|held| held.wanted.table == one.table && held.wanted.mode >= LockMode::Share)
 }
 
 fn of_effort(
     action: &AlterTableAction,
-    effort: Effort,
-    wanted: &[Wanted],
-    held: &[Held],
-) -> Option<(Theirs, Range<usize>, Hit)> {
+    effort: PlacedWork,
+    wanted: &[StatementLock],
+    held: &[EarlierLock],
+) -> Option<(Theirs, Range<usize>, RuleHit)> {
     let others = match wanted.iter().map(|one| one.mode).max() {
         Some(LockMode::AccessExclusive) => "read or write",
         _ => "write",
     };
     let done = match effort.work {
-        Work::Rewrites => "is rewritten",
+        RowWork::Rewrites => "is rewritten",
         _ => "is read",
     };
     // Changes of the storage have their own rule.
@@ -155,76 +160,80 @@ fn of_effort(
     let hit = match action {
         AlterTableAction::ValidateConstraint(_) => {
             let line = wanted.iter().find_map(|one| holder(one, held)).map_or(1, |held| held.line);
-            Hit::new(effort.place.clone(), format!("every row is read while the lock from line {line} is held"))
+            RuleHit::new(effort.place.clone(), format!("every row is read while the lock from line {line} is held"))
                 .help("validate the constraint in a later migration")
         }
-        _ => Hit::new(effort.place.clone(), format!("every row {done}{why}, while nobody can {others} the table"))
+        _ => RuleHit::new(effort.place.clone(), format!("every row {done}{why}, while nobody can {others} the table"))
             .help(help),
     };
     Some((code, effort.place, hit))
 }
 
 /// The code for a cause, why the rows are needed, and what to do instead.
-fn described(cause: Cause) -> Option<(Theirs, &'static str, &'static str)> {
+fn described(cause: WorkCause) -> Option<(Theirs, &'static str, &'static str)> {
     let described = match cause {
-        Cause::NewColumn => (
+        WorkCause::NewColumn => (
             Theirs::AddingFieldWithDefault,
             " to fill the column",
             "add the column alone, fill it in batches, and then set its default for new rows",
         ),
-        Cause::NewKey => (
+        WorkCause::NewKey => (
             Theirs::AddingSerialPrimaryKeyField,
             " for the key",
             "add only the column, fill it in batches, build the index with CONCURRENTLY, and then add the key",
         ),
-        Cause::Check => (
+        WorkCause::Check => (
             Theirs::ConstraintMissingNotValid,
             " to prove this",
             "add the CHECK as NOT VALID, and VALIDATE it in a later migration",
         ),
-        Cause::ForeignKey => (
+        WorkCause::ForeignKey => (
             Theirs::AddingForeignKeyConstraint,
             " to prove the key",
             "add the key as NOT VALID, and VALIDATE it in a later migration",
         ),
-        Cause::Unique => (
+        WorkCause::Unique => (
             Theirs::DisallowedUniqueConstraint,
             " to build the index",
             "build a unique index with CONCURRENTLY first, and add the constraint USING INDEX",
         ),
-        Cause::NotNull => (
+        WorkCause::NotNull => (
             Theirs::AddingNotNullableField,
             " to check that none is NULL",
             "first add CHECK (… IS NOT NULL) NOT VALID, and validate it in a separate migration",
         ),
-        Cause::Type => (
+        WorkCause::Type => (
             Theirs::ChangingColumnType,
             " for the new type",
             "add a new column of the new type, fill it in batches, and switch the code over to it",
         ),
-        Cause::Storage => return None,
+        WorkCause::Storage => return None,
     };
     Some(described)
 }
 
-fn of_domain(wanted: &[Wanted], at: &Range<usize>) -> Option<(Theirs, Range<usize>, Hit)> {
+fn of_domain(wanted: &[StatementLock], at: &Range<usize>) -> Option<(Theirs, Range<usize>, RuleHit)> {
     let tables: Vec<String> = wanted.iter().map(|one| one.table.to_string()).collect();
     let message = format!("every row of {} is read to prove this, while writes are blocked", tables.join(", "));
-    let hit = Hit::new(at.clone(), message)
+    let hit = RuleHit::new(at.clone(), message)
         .help("add the CHECK as NOT VALID, and VALIDATE it in a later migration; a CHECK can also replace NOT NULL");
     (!tables.is_empty()).then(|| (Theirs::ConstraintMissingNotValid, at.clone(), hit))
 }
 
 /// What an action does with the storage of its table, which has its own rule.
-pub(super) fn storage(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Vec<(AlterTableAction, Range<usize>)> {
+pub(super) fn storage(
+    subject: &LintSubject<'_>,
+    parsed: &ParsedScript,
+    stmt: &Stmt,
+) -> Vec<(AlterTableAction, Range<usize>)> {
     let Stmt::AlterTable(alter) = stmt else { return Vec::new() };
     let known = subject.known(parsed, span(stmt).start);
-    let Some(table) = Altered::of(&known, alter).filter(|one| subject.is_released(parsed, &one.table)) else {
+    let Some(table) = AlteredTable::of(&known, alter).filter(|one| subject.is_released(parsed, &one.table)) else {
         return Vec::new();
     };
     let stored = |action: AlterTableAction| {
         let effort =
-            efforts(&known, &table.table, &action).into_iter().find(|effort| effort.cause == Cause::Storage)?;
+            efforts(&known, &table.table, &action).into_iter().find(|effort| effort.cause == WorkCause::Storage)?;
         Some((action, effort.place))
     };
     alter.actions().filter_map(stored).collect()

@@ -6,36 +6,40 @@ use migrate_base::sql::tokens;
 use migrate_schema::Kind;
 use squawk_syntax::ast::{self, AlterIndexAction, AstNode, Stmt};
 
-use super::Asked;
+use super::RelationForm;
 use super::action::is_strong;
-use super::place::Known;
+use super::place::ScriptContext;
 use super::statement::{on, relations};
-use super::table::Form;
-use super::work::{Work, has_word};
-use crate::tree::Named;
+use super::table::StatementForm;
+use super::work::{RowWork, has_word};
+use crate::tree::ObjectName;
 use crate::tree::named;
 
 /// The locks that such a statement asks for; `None` for other statements.
-pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
+pub(super) fn asked(stmt: &Stmt, known: &ScriptContext<'_>) -> Option<Vec<RelationForm>> {
     let asked = match stmt {
         Stmt::CreateIndex(it) => new_index(stmt, it, known),
         Stmt::DropIndex(it) => {
             let form = match it.concurrently_token() {
-                Some(_) => Form::DropIndexConcurrently,
-                None => Form::DropIndex,
+                Some(_) => StatementForm::DropIndexConcurrently,
+                None => StatementForm::DropIndex,
             };
             of_indexes(known, it.index_refs().filter_map(|name| named(&name)), form)
         }
         Stmt::AlterIndex(it) => match it.all_in_tablespace() {
-            Some(all) => moved(&all, known, Stored::Indexes),
+            Some(all) => moved(&all, known, TablespaceObjects::Indexes),
             None => altered_index(it, known),
         },
         Stmt::Reindex(it) => reindexed(it, known),
         Stmt::Vacuum(it) => {
             let is_full = it.full_token().is_some() || it.vacuum_option_list().is_some_and(|list| is_on(&list, "full"));
-            let (form, work) = if is_full { (Form::VacuumFull, Work::Rewrites) } else { (Form::Vacuum, Work::Nothing) };
+            let (form, work) = if is_full {
+                (StatementForm::VacuumFull, RowWork::Rewrites)
+            } else {
+                (StatementForm::Vacuum, RowWork::Nothing)
+            };
             // Before PostgreSQL 18, children that are not partitions stay as they are.
-            let one = |one: Asked| {
+            let one = |one: RelationForm| {
                 let only = known.major.is_some_and(|major| major < 18) && !known.is_partitioned(&one.target);
                 one.only(only)
             };
@@ -44,26 +48,28 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
         Stmt::Analyze(it) => {
             let list = it.table_and_columns_list().into_iter().flat_map(|list| list.table_and_columnss());
             let names = list.filter_map(|one| known.named(&one.table_relation_name()?.table_name_ref()?)).collect();
-            let one = |one: Asked| match known.is_partitioned(&one.target) {
+            let one = |one: RelationForm| match known.is_partitioned(&one.target) {
                 true => one,
-                false => Asked { form: Form::AnalyzeParent, ..one },
+                false => RelationForm { form: StatementForm::AnalyzeParent, ..one },
             };
-            every(known, names, Form::Analyze, Work::Nothing).into_iter().map(one).collect()
+            every(known, names, StatementForm::Analyze, RowWork::Nothing).into_iter().map(one).collect()
         }
         Stmt::Cluster(_) => {
             let tables = relations(stmt, known);
             let all = if tables.is_empty() { clustered(known) } else { tables };
-            all.into_iter().map(|table| Asked::new(Form::Cluster, table).on_all(Work::Rewrites)).collect()
+            all.into_iter()
+                .map(|table| RelationForm::new(StatementForm::Cluster, table).on_all(RowWork::Rewrites))
+                .collect()
         }
         Stmt::Refresh(it) => {
             let (form, work) = match it.concurrently_token() {
-                Some(_) => (Form::RefreshConcurrently, Work::Reads),
-                None => (Form::Refresh, Work::Rewrites),
+                Some(_) => (StatementForm::RefreshConcurrently, RowWork::Reads),
+                None => (StatementForm::Refresh, RowWork::Rewrites),
             };
             let is_empty = has_word(it.syntax(), "no");
-            let work = if is_empty { Work::Nothing } else { work };
-            let sources = |view: &Named| if is_empty { Vec::new() } else { known.sources(view) };
-            let one = |one: Asked| Asked { sources: sources(&one.target), ..one.on_all(work) };
+            let work = if is_empty { RowWork::Nothing } else { work };
+            let sources = |view: &ObjectName| if is_empty { Vec::new() } else { known.sources(view) };
+            let one = |one: RelationForm| RelationForm { sources: sources(&one.target), ..one.on_all(work) };
             on(stmt, known, form).into_iter().map(one).collect()
         }
         Stmt::Lock(it) => locked(it, known),
@@ -72,25 +78,25 @@ pub(super) fn asked(stmt: &Stmt, known: &Known<'_>) -> Option<Vec<Asked>> {
     Some(asked)
 }
 
-fn new_index(stmt: &Stmt, create: &ast::CreateIndex, known: &Known<'_>) -> Vec<Asked> {
+fn new_index(stmt: &Stmt, create: &ast::CreateIndex, known: &ScriptContext<'_>) -> Vec<RelationForm> {
     let named_index = create.index().and_then(|name| named(&name));
     let is_there = create.if_not_exists().is_some()
         && known.before.is_some()
         && named_index.is_some_and(|name| known.table_of_index(&name).is_some());
     let form = match create.concurrently_token() {
-        Some(_) => Form::CreateIndexConcurrently,
-        None => Form::CreateIndex,
+        Some(_) => StatementForm::CreateIndexConcurrently,
+        None => StatementForm::CreateIndex,
     };
     let is_only = create.table_relation_name().is_some_and(|name| name.only_token().is_some());
-    let one = |one: Asked| {
+    let one = |one: RelationForm| {
         // Children that are not partitions have their own indexes.
         let only = is_there || is_only || !known.is_partitioned(&one.target);
-        one.on_all(if is_there { Work::Nothing } else { Work::Reads }).only(only)
+        one.on_all(if is_there { RowWork::Nothing } else { RowWork::Reads }).only(only)
     };
     on(stmt, known, form).into_iter().map(one).collect()
 }
 
-fn locked(lock: &ast::Lock, known: &Known<'_>) -> Vec<Asked> {
+fn locked(lock: &ast::Lock, known: &ScriptContext<'_>) -> Vec<RelationForm> {
     // Without a lock mode it takes the strongest.
     let said = lock.lock_mode_clause().and_then(|clause| clause.lock_mode());
     let said = said.and_then(|mode| mode.syntax().text().to_string().trim().parse().ok());
@@ -100,20 +106,23 @@ fn locked(lock: &ast::Lock, known: &Known<'_>) -> Vec<Asked> {
         let only = name.only_token().is_some();
         let table = name.relation_name_ref().and_then(|name| known.named(&name))?;
         let all = known.sources_of(&table).into_iter().map(|table| (table, false)).chain([(table.clone(), only)]);
-        Some(all.map(|(table, only)| Asked { said, only, ..Asked::new(Form::Lock, table) }).collect::<Vec<_>>())
+        Some(
+            all.map(|(table, only)| RelationForm { said, only, ..RelationForm::new(StatementForm::Lock, table) })
+                .collect::<Vec<_>>(),
+        )
     };
     relations.filter_map(one).flatten().collect()
 }
 
 /// These tables, or all tables if none is named.
-fn every(known: &Known<'_>, names: Vec<Named>, form: Form, work: Work) -> Vec<Asked> {
+fn every(known: &ScriptContext<'_>, names: Vec<ObjectName>, form: StatementForm, work: RowWork) -> Vec<RelationForm> {
     let all = if names.is_empty() { known.tables() } else { names };
-    all.into_iter().map(|table| Asked::new(form, table).on_all(work)).collect()
+    all.into_iter().map(|table| RelationForm::new(form, table).on_all(work)).collect()
 }
 
 /// The tables that have been clustered; a plain `CLUSTER` processes them again.
-fn clustered(known: &Known<'_>) -> Vec<Named> {
-    let has = |table: &Named| {
+fn clustered(known: &ScriptContext<'_>) -> Vec<ObjectName> {
+    let has = |table: &ObjectName| {
         let Some(table) = known.table(table) else { return false };
         let parts = known.parts(table, Kind::Index).into_iter().chain(known.constraints(table));
         parts.into_iter().any(|one| one.fact("clustered").is_some())
@@ -130,36 +139,40 @@ fn is_on(list: &impl AstNode, option: &str) -> bool {
     at.is_some_and(|at| !words.get(at + 1).is_some_and(is_off))
 }
 
-fn of_indexes(known: &Known<'_>, names: impl Iterator<Item = Named>, form: Form) -> Vec<Asked> {
-    names.filter_map(|name| known.table_of_index(&name)).map(|table| Asked::new(form, table)).collect()
+fn of_indexes(
+    known: &ScriptContext<'_>,
+    names: impl Iterator<Item = ObjectName>,
+    form: StatementForm,
+) -> Vec<RelationForm> {
+    names.filter_map(|name| known.table_of_index(&name)).map(|table| RelationForm::new(form, table)).collect()
 }
 
-fn altered_index(alter: &ast::AlterIndex, known: &Known<'_>) -> Vec<Asked> {
+fn altered_index(alter: &ast::AlterIndex, known: &ScriptContext<'_>) -> Vec<RelationForm> {
     let names = alter.index_ref().and_then(|name| named(&name)).into_iter();
     let form = match alter.action() {
-        Some(AlterIndexAction::IndexRenameTo(_)) => Form::RenameIndex,
-        Some(AlterIndexAction::SetOptions(it)) if is_strong(&it) => Form::StrongIndexStorage,
-        Some(AlterIndexAction::ResetOptions(it)) if is_strong(&it) => Form::StrongIndexStorage,
-        Some(AlterIndexAction::SetOptions(_) | AlterIndexAction::ResetOptions(_)) => Form::IndexStorage,
-        Some(AlterIndexAction::AlterSetStatistics(_)) => Form::IndexStorage,
+        Some(AlterIndexAction::IndexRenameTo(_)) => StatementForm::RenameIndex,
+        Some(AlterIndexAction::SetOptions(it)) if is_strong(&it) => StatementForm::StrongIndexStorage,
+        Some(AlterIndexAction::ResetOptions(it)) if is_strong(&it) => StatementForm::StrongIndexStorage,
+        Some(AlterIndexAction::SetOptions(_) | AlterIndexAction::ResetOptions(_)) => StatementForm::IndexStorage,
+        Some(AlterIndexAction::AlterSetStatistics(_)) => StatementForm::IndexStorage,
         Some(AlterIndexAction::AttachIndexPartition(it)) => {
             let other = it.index_ref().and_then(|name| named(&name)).and_then(|name| known.table_of_index(&name));
-            let other: Vec<Named> = other.into_iter().collect();
-            let all = of_indexes(known, names, Form::AttachIndex);
-            return all.into_iter().map(|one| Asked { other: other.clone(), ..one }).collect();
+            let other: Vec<ObjectName> = other.into_iter().collect();
+            let all = of_indexes(known, names, StatementForm::AttachIndex);
+            return all.into_iter().map(|one| RelationForm { other: other.clone(), ..one }).collect();
         }
-        _ => Form::StrongIndexStorage,
+        _ => StatementForm::StrongIndexStorage,
     };
     of_indexes(known, names, form)
 }
 
-fn reindexed(reindex: &ast::Reindex, known: &Known<'_>) -> Vec<Asked> {
+fn reindexed(reindex: &ast::Reindex, known: &ScriptContext<'_>) -> Vec<RelationForm> {
     use ast::ReindexTarget as T;
     let is_concurrent = has_word(reindex.syntax(), "concurrently")
         && reindex
             .reindex_option_list()
             .is_none_or(|list| !has_word(list.syntax(), "concurrently") || is_on(&list, "concurrently"));
-    let form = if is_concurrent { Form::ReindexConcurrently } else { Form::Reindex };
+    let form = if is_concurrent { StatementForm::ReindexConcurrently } else { StatementForm::Reindex };
     let tables = match reindex.reindex_target() {
         Some(T::ReindexTargetTable(it)) => {
             it.table_name_ref().and_then(|name| known.named(&name)).into_iter().collect()
@@ -177,19 +190,23 @@ fn reindexed(reindex: &ast::Reindex, known: &Known<'_>) -> Vec<Asked> {
         // The system catalogs are not user tables.
         Some(T::ReindexTargetSystem(_)) | None => Vec::new(),
     };
-    tables.into_iter().map(|table| Asked::new(form, table).on_all(Work::Reads)).collect()
+    tables.into_iter().map(|table| RelationForm::new(form, table).on_all(RowWork::Reads)).collect()
 }
 
 /// The kind of objects in `ALL IN TABLESPACE`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stored {
+pub(super) enum TablespaceObjects {
     Tables,
     Views,
     Indexes,
 }
 
 /// `ALTER … ALL IN TABLESPACE … SET TABLESPACE`: each of them is written to another place.
-pub(super) fn moved(all: &ast::AllInTablespace, known: &Known<'_>, what: Stored) -> Vec<Asked> {
+pub(super) fn moved(
+    all: &ast::AllInTablespace,
+    known: &ScriptContext<'_>,
+    what: TablespaceObjects,
+) -> Vec<RelationForm> {
     let from = all.tablespace_ref().and_then(|name| named(&name)).map(|name| name.name).unwrap_or_default();
     let owners = all
         .owned_by_roles()
@@ -203,9 +220,9 @@ pub(super) fn moved(all: &ast::AllInTablespace, known: &Known<'_>, what: Stored)
     };
     let tables = known.those(|one| {
         let is_meant = match (what, one.id.kind) {
-            (Stored::Tables, Kind::Table) => is_there(one),
-            (Stored::Views, Kind::MaterializedView) => is_there(one),
-            (Stored::Indexes, Kind::Table | Kind::MaterializedView) => {
+            (TablespaceObjects::Tables, Kind::Table) => is_there(one),
+            (TablespaceObjects::Views, Kind::MaterializedView) => is_there(one),
+            (TablespaceObjects::Indexes, Kind::Table | Kind::MaterializedView) => {
                 let parts = known.parts(one, Kind::Index).into_iter().chain(known.constraints(one));
                 parts.into_iter().any(|part| {
                     (part.id.kind == Kind::Index || part.fact("definition").is_some_and(super::place::is_key))
@@ -216,9 +233,11 @@ pub(super) fn moved(all: &ast::AllInTablespace, known: &Known<'_>, what: Stored)
         };
         is_meant && is_owned(one)
     });
-    let one = |table: Named| match what {
-        Stored::Indexes => Asked::new(Form::StrongIndexStorage, table).on_all(Work::Reads),
-        _ => Asked::new(Form::OwnTable, table).on_all(Work::Rewrites),
+    let one = |table: ObjectName| match what {
+        TablespaceObjects::Indexes => {
+            RelationForm::new(StatementForm::StrongIndexStorage, table).on_all(RowWork::Reads)
+        }
+        _ => RelationForm::new(StatementForm::OwnTable, table).on_all(RowWork::Rewrites),
     };
     tables.into_iter().map(one).collect()
 }

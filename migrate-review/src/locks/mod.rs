@@ -19,52 +19,52 @@ mod work;
 
 use migrate_base::lock_mode::LockMode;
 use squawk_syntax::ast::Stmt;
-use table::{Form, Role};
+use table::{RelationRole, StatementForm};
 
-use crate::tree::Named;
+use crate::tree::ObjectName;
 
-pub(crate) use action::Altered;
-pub(crate) use place::{Known, columns};
+pub(crate) use action::AlteredTable;
+pub(crate) use place::{ScriptContext, columns};
 pub(crate) use proven::{is_filled, refers};
-pub(crate) use scope::Scopes;
+pub(crate) use scope::ScriptChanges;
 pub(crate) use types::as_server;
-pub use work::Work;
-pub(crate) use work::{Cause, Effort, computes, efforts};
+pub use work::RowWork;
+pub(crate) use work::{PlacedWork, WorkCause, computes, efforts};
 
 /// A lock that a statement takes, and what it does under the lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct StatementLock {
     /// The table or view; with its schema, if that is known.
-    pub table: Named,
+    pub table: ObjectName,
     /// The lock.
     pub mode: LockMode,
     /// What it does with the rows.
-    pub work: Work,
+    pub work: RowWork,
 }
 
 /// A form of a statement on one relation, with everything that it involves; relations have their full names before the
 /// script.
 #[derive(Debug, Clone)]
-struct Asked {
-    form: Form,
+struct RelationForm {
+    form: StatementForm,
     /// The lock mode on the named relation, if the statement gives it.
     said: Option<LockMode>,
-    target: Named,
+    target: ObjectName,
     /// Whether partitions and children are left out.
     only: bool,
-    other: Vec<Named>,
-    referenced: Vec<Named>,
-    partners: Vec<Named>,
-    dependents: Vec<Named>,
-    sources: Vec<Named>,
+    other: Vec<ObjectName>,
+    referenced: Vec<ObjectName>,
+    partners: Vec<ObjectName>,
+    dependents: Vec<ObjectName>,
+    sources: Vec<ObjectName>,
     /// What is done with the rows of the relations of a role.
-    works: Vec<(Role, Work)>,
+    works: Vec<(RelationRole, RowWork)>,
     /// What is done with the rows of a relation, whatever its role.
-    own: Vec<(Named, Work)>,
+    own: Vec<(ObjectName, RowWork)>,
 }
 
-impl Asked {
-    fn new(form: Form, target: Named) -> Self {
+impl RelationForm {
+    fn new(form: StatementForm, target: ObjectName) -> Self {
         let none = Vec::new;
         Self {
             form,
@@ -82,18 +82,18 @@ impl Asked {
     }
 
     /// Adds what is done with the rows of the relations of a role.
-    fn doing(mut self, role: Role, work: Work) -> Self {
+    fn doing(mut self, role: RelationRole, work: RowWork) -> Self {
         self.works.push((role, work));
         self
     }
 
     /// Adds what is done with the rows of the target and its children.
-    fn on_all(self, work: Work) -> Self {
-        self.doing(Role::Target, work).doing(Role::Child, work)
+    fn on_all(self, work: RowWork) -> Self {
+        self.doing(RelationRole::Target, work).doing(RelationRole::Child, work)
     }
 
     /// Adds what is done with the rows of each of these.
-    fn on(mut self, works: impl IntoIterator<Item = (Named, Work)>) -> Self {
+    fn on(mut self, works: impl IntoIterator<Item = (ObjectName, RowWork)>) -> Self {
         self.own.extend(works);
         self
     }
@@ -102,47 +102,47 @@ impl Asked {
         Self { only, ..self }
     }
 
-    fn wanted(&self, known: &Known<'_>) -> Vec<Wanted> {
+    fn wanted(&self, known: &ScriptContext<'_>) -> Vec<StatementLock> {
         let mut all = Vec::new();
         for (role, mode) in self.form.locks(known.major.unwrap_or(u32::MAX)) {
             let mode = match role {
-                Role::Target | Role::Child | Role::Source => self.said.unwrap_or(*mode),
+                RelationRole::Target | RelationRole::Child | RelationRole::Source => self.said.unwrap_or(*mode),
                 _ => *mode,
             };
             for table in self.named(known, *role) {
                 // A partitioned table has no rows of its own.
-                let work = if known.stores_nothing(&table) { Work::Nothing } else { self.work(*role, &table) };
-                all.push(Wanted { table, mode, work });
+                let work = if known.stores_nothing(&table) { RowWork::Nothing } else { self.work(*role, &table) };
+                all.push(StatementLock { table, mode, work });
             }
         }
         all
     }
 
     /// The relations of a role.
-    fn named(&self, known: &Known<'_>, role: Role) -> Vec<Named> {
+    fn named(&self, known: &ScriptContext<'_>, role: RelationRole) -> Vec<ObjectName> {
         match role {
-            Role::Target => vec![self.target.clone()],
-            Role::Child if self.only => Vec::new(),
-            Role::Child => known.children(&self.target),
-            Role::Parent => known.partitioned(&self.target).into_iter().collect(),
-            Role::Other => self.other.clone(),
-            Role::Default => self.default_partition(known).into_iter().collect(),
-            Role::Referenced => self.referenced.clone(),
-            Role::Partner => self.partners.clone(),
-            Role::Dependent => self.dependents.clone(),
-            Role::Source => self.sources.clone(),
+            RelationRole::Target => vec![self.target.clone()],
+            RelationRole::Child if self.only => Vec::new(),
+            RelationRole::Child => known.children(&self.target),
+            RelationRole::Parent => known.partitioned(&self.target).into_iter().collect(),
+            RelationRole::Other => self.other.clone(),
+            RelationRole::Default => self.default_partition(known).into_iter().collect(),
+            RelationRole::Referenced => self.referenced.clone(),
+            RelationRole::Partner => self.partners.clone(),
+            RelationRole::Dependent => self.dependents.clone(),
+            RelationRole::Source => self.sources.clone(),
         }
     }
 
-    fn work(&self, role: Role, table: &Named) -> Work {
+    fn work(&self, role: RelationRole, table: &ObjectName) -> RowWork {
         let of_role = self.works.iter().filter(|(one, _)| *one == role).map(|(_, work)| *work);
         let own = self.own.iter().filter(|(name, _)| name == table).map(|(_, work)| *work);
         of_role.chain(own).max().unwrap_or_default()
     }
 
-    fn default_partition(&self, known: &Known<'_>) -> Option<Named> {
+    fn default_partition(&self, known: &ScriptContext<'_>) -> Option<ObjectName> {
         let of = match self.form {
-            Form::DropRelation => known.partitioned(&self.target)?,
+            StatementForm::DropRelation => known.partitioned(&self.target)?,
             _ => self.target.clone(),
         };
         known.default_partition(&of)
@@ -150,25 +150,25 @@ impl Asked {
 }
 
 /// The locks of a statement on relations that may already exist, the strongest on each.
-pub(crate) fn wanted(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
+pub(crate) fn wanted(stmt: &Stmt, known: &ScriptContext<'_>) -> Vec<StatementLock> {
     strongest(statement::asked(stmt, known).into_iter().flat_map(|asked| asked.wanted(known)))
 }
 
 /// The locks of a statement on relations that are not in the schema, by their names there: those of extensions, and
 /// those that functions create. Leaves out what the script creates itself, and what need not exist.
-pub(crate) fn unknown(stmt: &Stmt, known: &Known<'_>) -> Vec<Wanted> {
+pub(crate) fn unknown(stmt: &Stmt, known: &ScriptContext<'_>) -> Vec<StatementLock> {
     let is_about_index = matches!(stmt, Stmt::DropIndex(_) | Stmt::AlterIndex(_) | Stmt::Reindex(_));
     if is_about_index || known.before.is_none() || statement::may_be_missing(stmt) {
         return Vec::new();
     }
-    let mut all = wanted(stmt, &Known { major: known.major, ..Known::default() });
+    let mut all = wanted(stmt, &ScriptContext { major: known.major, ..ScriptContext::default() });
     all.retain(|one| known.found(&one.table).is_none() && !known.is_own(&one.table));
-    all.into_iter().map(|one| Wanted { work: Work::Unknown, ..one }).collect()
+    all.into_iter().map(|one| StatementLock { work: RowWork::Unknown, ..one }).collect()
 }
 
 /// One lock for each table, the strongest, in the order of the tables.
-pub(crate) fn strongest(locks: impl IntoIterator<Item = Wanted>) -> Vec<Wanted> {
-    let mut all: Vec<Wanted> = Vec::new();
+pub(crate) fn strongest(locks: impl IntoIterator<Item = StatementLock>) -> Vec<StatementLock> {
+    let mut all: Vec<StatementLock> = Vec::new();
     for one in locks {
         match all.iter_mut().find(|other| other.table == one.table) {
             Some(other) => {

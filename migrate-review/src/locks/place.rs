@@ -1,6 +1,6 @@
 //! From names to relations: what a schema knows about tables, their partitions, indexes and keys.
 //!
-//! Scripts rename. [`Known::relation`], [`Known::full`] and [`Known::named`] take a name as written at a place in the
+//! Scripts rename. [`ScriptContext::relation`], [`ScriptContext::full`] and [`ScriptContext::named`] take a name as written at a place in the
 //! script; everything else takes and returns the full names before the script.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,14 +9,14 @@ use migrate_base::lock_mode::LockMode;
 use migrate_schema::{Id, Kind, Object, Schema};
 use squawk_syntax::ast::AstNode;
 
-use super::scope::{Domain, Scopes};
+use super::scope::{Domain, ScriptChanges};
 use super::steady::text_is_volatile;
-use crate::tree::Named;
+use crate::tree::ObjectName;
 use crate::tree::named;
 
 /// What is known about the database that a script runs on, at a place in the script.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Known<'a> {
+pub(crate) struct ScriptContext<'a> {
     /// The schema before the script.
     pub(crate) before: Option<&'a Schema>,
     /// The schema that the script leads to, if known.
@@ -24,7 +24,7 @@ pub(crate) struct Known<'a> {
     /// The major version of the server; `None` means the newest.
     pub(crate) major: Option<u32>,
     /// What the script changes.
-    pub(crate) scopes: Option<&'a Scopes>,
+    pub(crate) scopes: Option<&'a ScriptChanges>,
     /// The place in the script.
     pub(crate) at: usize,
 }
@@ -32,44 +32,48 @@ pub(crate) struct Known<'a> {
 /// The kinds of objects that are locked like a table.
 const RELATIONS: [Kind; 5] = [Kind::Table, Kind::ForeignTable, Kind::View, Kind::MaterializedView, Kind::Sequence];
 
-pub(super) fn full(id: &Id) -> Named {
-    Named { schema: Some(id.schema.to_string()), name: id.name.to_string() }
+pub(super) fn full(id: &Id) -> ObjectName {
+    ObjectName { schema: Some(id.schema.to_string()), name: id.name.to_string() }
 }
 
-pub(super) fn parent_of(id: &Id) -> Named {
-    Named { schema: Some(id.schema.to_string()), name: id.parent.to_string() }
+pub(super) fn parent_of(id: &Id) -> ObjectName {
+    ObjectName { schema: Some(id.schema.to_string()), name: id.parent.to_string() }
 }
 
-fn id(kind: Kind, name: &Named) -> Option<Id> {
+fn id(kind: Kind, name: &ObjectName) -> Option<Id> {
     Some(Id::named(kind, name.schema.as_deref()?, &name.name))
 }
 
-impl<'a> Known<'a> {
+impl<'a> ScriptContext<'a> {
     /// The relation that a name at this place of the script refers to, as it was before the script.
-    pub(crate) fn relation(&self, name: &Named) -> Option<&'a Object> {
+    pub(crate) fn relation(&self, name: &ObjectName) -> Option<&'a Object> {
         self.resolved(name, |name| self.table(name)).map(|(_, object)| object)
     }
 
     /// A relation by the full name that it had before the script.
-    pub(crate) fn table(&self, name: &Named) -> Option<&'a Object> {
+    pub(crate) fn table(&self, name: &ObjectName) -> Option<&'a Object> {
         pick(self.before?, name, &RELATIONS)
     }
 
     /// The full name before the script of the relation that a node names.
-    pub(super) fn named(&self, node: &impl AstNode) -> Option<Named> {
+    pub(super) fn named(&self, node: &impl AstNode) -> Option<ObjectName> {
         self.full(&named(node)?)
     }
 
     /// A relation or an index, with its full name at this place.
-    pub(super) fn found(&self, name: &Named) -> Option<(Named, &'a Object)> {
+    pub(super) fn found(&self, name: &ObjectName) -> Option<(ObjectName, &'a Object)> {
         self.resolved(name, |name| self.table(name).or_else(|| self.index(name)))
     }
 
     /// What a name refers to, and its full name at this place. If the search path is not known, `public` comes first.
-    fn resolved(&self, name: &Named, find: impl Fn(&Named) -> Option<&'a Object>) -> Option<(Named, &'a Object)> {
-        let within = |schema: &str| Named { schema: Some(schema.to_owned()), name: name.name.clone() };
+    fn resolved(
+        &self,
+        name: &ObjectName,
+        find: impl Fn(&ObjectName) -> Option<&'a Object>,
+    ) -> Option<(ObjectName, &'a Object)> {
+        let within = |schema: &str| ObjectName { schema: Some(schema.to_owned()), name: name.name.clone() };
         let path = self.path();
-        let candidates: Vec<Named> = match (&name.schema, path) {
+        let candidates: Vec<ObjectName> = match (&name.schema, path) {
             (Some(_), _) => vec![name.clone()],
             (None, Some(path)) => path.iter().map(|schema| within(schema)).collect(),
             (None, None) => [within("public")].into_iter().chain(self.given(&name.name)).collect(),
@@ -90,7 +94,7 @@ impl<'a> Known<'a> {
     }
 
     /// The full name of a relation before the script; the name as written if nothing is known.
-    pub(crate) fn full(&self, name: &Named) -> Option<Named> {
+    pub(crate) fn full(&self, name: &ObjectName) -> Option<ObjectName> {
         match self.before {
             Some(_) => self.relation(name).map(|one| full(&one.id)),
             None => self.stands_for(name).unwrap_or_else(|| Some(name.clone())),
@@ -98,7 +102,7 @@ impl<'a> Known<'a> {
     }
 
     /// A domain, from before the script or created by it.
-    pub(super) fn domain(&self, name: &Named) -> Option<Domain> {
+    pub(super) fn domain(&self, name: &ObjectName) -> Option<Domain> {
         self.own_domain(name).or_else(|| {
             let (schema, domain) = self.domain_object(name)?;
             let default = domain.fact("default");
@@ -112,29 +116,29 @@ impl<'a> Known<'a> {
         })
     }
 
-    fn domain_object(&self, name: &Named) -> Option<(&'a Schema, &'a Object)> {
+    fn domain_object(&self, name: &ObjectName) -> Option<(&'a Schema, &'a Object)> {
         let both = [self.before, self.after].into_iter().flatten();
         let mut found = both.filter_map(|at| {
-            let find = |name: &Named| pick(at, name, &[Kind::Domain]);
+            let find = |name: &ObjectName| pick(at, name, &[Kind::Domain]);
             Some((at, self.resolved(name, find)?.1))
         });
         found.next()
     }
 
     /// The full name of a type or domain before the script.
-    pub(super) fn type_name(&self, name: &Named) -> Option<Named> {
+    pub(super) fn type_name(&self, name: &ObjectName) -> Option<ObjectName> {
         let found = self.resolved(name, |name| pick(self.before?, name, &[Kind::Domain, Kind::Type]))?;
         Some(full(&found.1.id))
     }
 
     /// The functions with this name, from before the script or created by it.
-    pub(super) fn functions(&self, name: &Named) -> Vec<&'a Object> {
+    pub(super) fn functions(&self, name: &ObjectName) -> Vec<&'a Object> {
         let all = [self.before, self.after].into_iter().flatten().flat_map(|schema| schema.of_kind(Kind::Function));
         all.map(|one| &**one).filter(|one| name.is(one)).collect()
     }
 
     /// An index, or the constraint that has one of its name.
-    fn index(&self, name: &Named) -> Option<&'a Object> {
+    fn index(&self, name: &ObjectName) -> Option<&'a Object> {
         let is_index = |one: &&Object| match one.id.kind {
             Kind::Index => true,
             Kind::Constraint => one.fact("definition").is_some_and(|text| !text.starts_with("CHECK")),
@@ -145,7 +149,7 @@ impl<'a> Known<'a> {
     }
 
     /// The table of an index.
-    pub(crate) fn table_of_index(&self, index: &Named) -> Option<Named> {
+    pub(crate) fn table_of_index(&self, index: &ObjectName) -> Option<ObjectName> {
         // If nothing is known, the index stands for its table.
         if self.before.is_none() {
             return Some(index.clone());
@@ -154,9 +158,9 @@ impl<'a> Known<'a> {
     }
 
     /// The partitions and children of a table, recursively.
-    pub(super) fn children(&self, table: &Named) -> Vec<Named> {
+    pub(super) fn children(&self, table: &ObjectName) -> Vec<ObjectName> {
         let Some(schema) = self.before else { return Vec::new() };
-        let mut of: BTreeMap<Named, Vec<Named>> = BTreeMap::new();
+        let mut of: BTreeMap<ObjectName, Vec<ObjectName>> = BTreeMap::new();
         for one in schema.of_kind(Kind::Table).chain(schema.of_kind(Kind::ForeignTable)) {
             for parent in parents(one) {
                 of.entry(parent).or_default().push(full(&one.id));
@@ -166,16 +170,16 @@ impl<'a> Known<'a> {
     }
 
     /// The table that a table is a partition of.
-    pub(super) fn partitioned(&self, table: &Named) -> Option<Named> {
+    pub(super) fn partitioned(&self, table: &ObjectName) -> Option<ObjectName> {
         let table = self.table(table)?;
         table.fact("partition bound")?;
         parents(table).into_iter().next()
     }
 
     /// The default partition of a table.
-    pub(crate) fn default_partition(&self, table: &Named) -> Option<Named> {
-        let bound = |name: &Named| self.table(name).and_then(|one| one.fact("partition bound"));
-        let is_direct = |name: &Named| self.partitioned(name).as_ref() == Some(table);
+    pub(crate) fn default_partition(&self, table: &ObjectName) -> Option<ObjectName> {
+        let bound = |name: &ObjectName| self.table(name).and_then(|one| one.fact("partition bound"));
+        let is_direct = |name: &ObjectName| self.partitioned(name).as_ref() == Some(table);
         self.children(table).into_iter().find(|name| is_direct(name) && bound(name) == Some("DEFAULT"))
     }
 
@@ -212,7 +216,7 @@ impl<'a> Known<'a> {
     }
 
     /// The tables on the other side of the foreign keys from and to a table, of those keys that meet a condition.
-    pub(super) fn partners(&self, table: &Named, meant: impl Fn(&Object, bool) -> bool) -> Vec<Named> {
+    pub(super) fn partners(&self, table: &ObjectName, meant: impl Fn(&Object, bool) -> bool) -> Vec<ObjectName> {
         let Some(schema) = self.before else { return Vec::new() };
         let mut found = Vec::new();
         for key in schema.of_kind(Kind::Constraint) {
@@ -228,101 +232,101 @@ impl<'a> Known<'a> {
     }
 
     /// The relations with a column of a type: directly, as an array, or through a domain.
-    pub(super) fn holders(&self, of: &Named) -> Vec<Named> {
+    pub(super) fn holders(&self, of: &ObjectName) -> Vec<ObjectName> {
         let Some((schema, of)) = self.before.zip(self.type_name(of)) else { return Vec::new() };
-        let ty = |one: &Object| one.fact("type").and_then(|text| Named::parse(text.trim_end_matches("[]")));
+        let ty = |one: &Object| one.fact("type").and_then(|text| ObjectName::parse(text.trim_end_matches("[]")));
         let all = |kind| schema.of_kind(kind).map(|one| &**one);
         // Without a schema it is a built-in type, whatever else has the same name.
         let domains = reached(&of, |name| {
             let domains = all(Kind::Domain).filter(|one| ty(one).as_ref() == Some(name));
             domains.map(|one| full(&one.id)).collect()
         });
-        let types: BTreeSet<Named> = domains.into_iter().chain([of]).collect();
+        let types: BTreeSet<ObjectName> = domains.into_iter().chain([of]).collect();
         let columns = all(Kind::Column).filter(|one| ty(one).is_some_and(|name| types.contains(&name)));
-        let mut tables: Vec<Named> = columns.map(|one| parent_of(&one.id)).collect();
+        let mut tables: Vec<ObjectName> = columns.map(|one| parent_of(&one.id)).collect();
         tables.dedup();
         tables
     }
 
     /// Whether a table has no rows of its own.
-    pub(super) fn stores_nothing(&self, table: &Named) -> bool {
+    pub(super) fn stores_nothing(&self, table: &ObjectName) -> bool {
         self.table(table).is_some_and(|one| {
             one.fact("partition key").is_some() || matches!(one.id.kind, Kind::View | Kind::Sequence)
         })
     }
 
     /// Whether a table has partitions.
-    pub(super) fn is_partitioned(&self, table: &Named) -> bool {
+    pub(super) fn is_partitioned(&self, table: &ObjectName) -> bool {
         self.table(table).is_some_and(|one| one.fact("partition key").is_some())
     }
 
     /// Whether a table has triggers. Its partitions then have them too.
-    pub(super) fn has_triggers(&self, table: &Named) -> bool {
+    pub(super) fn has_triggers(&self, table: &ObjectName) -> bool {
         self.table(table).is_none_or(|table| !self.parts(table, Kind::Trigger).is_empty())
     }
 
     /// Whether a lock on a relation blocks anybody: nobody writes to a materialized view.
-    pub(crate) fn is_in_the_way(&self, table: &Named, mode: LockMode) -> bool {
+    pub(crate) fn is_in_the_way(&self, table: &ObjectName, mode: LockMode) -> bool {
         let is_view = self.table(table).is_some_and(|one| one.id.kind == Kind::MaterializedView);
         mode >= if is_view { LockMode::AccessExclusive } else { LockMode::Share }
     }
 
     /// Whether a constraint is a key that others can refer to.
-    pub(super) fn is_key(&self, table: &Named, name: Option<&Named>) -> bool {
+    pub(super) fn is_key(&self, table: &ObjectName, name: Option<&ObjectName>) -> bool {
         let Some((table, name)) = self.table(table).zip(name) else { return false };
         let mut all = self.parts(table, Kind::Constraint).into_iter().filter(|one| *one.id.name == *name.name);
         all.any(|one| one.fact("definition").is_some_and(is_key))
     }
 
     /// The tables with foreign keys to a table, recursively.
-    pub(super) fn referring(&self, table: &Named) -> Vec<Named> {
+    pub(super) fn referring(&self, table: &ObjectName) -> Vec<ObjectName> {
         reached(table, |name| self.partners(name, |_, own| !own))
     }
 
     /// The table of a statistics object.
-    pub(super) fn table_of_statistics(&self, name: &Named) -> Option<Named> {
+    pub(super) fn table_of_statistics(&self, name: &ObjectName) -> Option<ObjectName> {
         let mut all = self.before?.of_kind(Kind::Statistics);
         all.find(|one| name.is(one)).map(|one| parent_of(&one.id))
     }
 
     /// The tables of a publication.
-    pub(super) fn published(&self, publication: &str) -> Vec<Named> {
+    pub(super) fn published(&self, publication: &str) -> Vec<ObjectName> {
         let mut all = self.before.into_iter().flat_map(Schema::objects);
         let found = all.find(|one| one.id.kind == Kind::Publication && *one.id.name == *publication);
         let tables = found.and_then(|one| one.fact("tables")).unwrap_or_default();
-        tables.split(", ").filter_map(Named::parse).collect()
+        tables.split(", ").filter_map(ObjectName::parse).collect()
     }
 
     /// The tables of a composite type.
-    pub(super) fn typed(&self, of: &Named) -> Vec<Named> {
+    pub(super) fn typed(&self, of: &ObjectName) -> Vec<ObjectName> {
         let all = self.before.into_iter().flat_map(Schema::objects).filter(|one| one.id.kind == Kind::Table);
         let of = self.type_name(of);
-        let is_it = |text: &str| of.is_some() && Named::parse(text) == of;
+        let is_it = |text: &str| of.is_some() && ObjectName::parse(text) == of;
         all.filter(|one| one.fact("of type").is_some_and(is_it)).map(|one| full(&one.id)).collect()
     }
 
     /// The relations that meet a condition.
-    pub(super) fn those(&self, is_meant: impl Fn(&Object) -> bool) -> Vec<Named> {
+    pub(super) fn those(&self, is_meant: impl Fn(&Object) -> bool) -> Vec<ObjectName> {
         let all = self.before.into_iter().flat_map(Schema::objects);
         let meant = all.filter(|one| RELATIONS.contains(&one.id.kind) && is_meant(one));
         meant.map(|one| full(&one.id)).collect()
     }
 
     /// All tables.
-    pub(super) fn tables(&self) -> Vec<Named> {
+    pub(super) fn tables(&self) -> Vec<ObjectName> {
         self.those(|one| matches!(one.id.kind, Kind::Table | Kind::MaterializedView))
     }
 
     /// The relations of a schema.
-    pub(super) fn inside(&self, schema: &str) -> Vec<Named> {
+    pub(super) fn inside(&self, schema: &str) -> Vec<ObjectName> {
         self.those(|one| *one.id.schema == *schema)
     }
 }
 
 /// Everything that can be reached step by step, each once, without the start.
-pub(super) fn reached(from: &Named, mut next: impl FnMut(&Named) -> Vec<Named>) -> Vec<Named> {
+pub(super) fn reached(from: &ObjectName, mut next: impl FnMut(&ObjectName) -> Vec<ObjectName>) -> Vec<ObjectName> {
     let mut found = vec![from.clone()];
-    let mut seen: BTreeSet<Named> = [from.clone()].into();
+    let mut seen: BTreeSet<ObjectName> = [from.clone()].into();
     let mut at = 0;
     while let Some(name) = found.get(at).cloned() {
         found.extend(next(&name).into_iter().filter(|one| seen.insert(one.clone())));
@@ -332,11 +336,11 @@ pub(super) fn reached(from: &Named, mut next: impl FnMut(&Named) -> Vec<Named>) 
 }
 
 /// The object with this name; without a schema, the one in `public` comes first.
-fn pick<'a>(at: &'a Schema, name: &Named, kinds: &[Kind]) -> Option<&'a Object> {
-    let get = |name: &Named| kinds.iter().find_map(|kind| at.get(&id(*kind, name)?).map(|one| &**one));
+fn pick<'a>(at: &'a Schema, name: &ObjectName, kinds: &[Kind]) -> Option<&'a Object> {
+    let get = |name: &ObjectName| kinds.iter().find_map(|kind| at.get(&id(*kind, name)?).map(|one| &**one));
     match name.schema {
         Some(_) => get(name),
-        None => get(&Named { schema: Some("public".to_owned()), ..name.clone() }).or_else(|| {
+        None => get(&ObjectName { schema: Some("public".to_owned()), ..name.clone() }).or_else(|| {
             let all = kinds.iter().flat_map(|kind| at.of_kind(*kind)).filter(|one| name.is(one));
             all.map(|one| &**one).min_by(|one, other| one.id.cmp(&other.id))
         }),
@@ -344,18 +348,18 @@ fn pick<'a>(at: &'a Schema, name: &Named, kinds: &[Kind]) -> Option<&'a Object> 
 }
 
 /// The tables that a table is a partition or child of.
-fn parents(table: &Object) -> Vec<Named> {
+fn parents(table: &Object) -> Vec<ObjectName> {
     table
         .parents()
         .iter()
-        .map(|name| Named { schema: Some(name.schema().to_owned()), name: name.name().to_owned() })
+        .map(|name| ObjectName { schema: Some(name.schema().to_owned()), name: name.name().to_owned() })
         .collect()
 }
 
 /// The table that a foreign key refers to.
-pub(super) fn refers_to(key: &Object) -> Option<Named> {
+pub(super) fn refers_to(key: &Object) -> Option<ObjectName> {
     let definition = key.fact("definition").filter(|text| text.starts_with("FOREIGN KEY"))?;
-    Named::parse(definition.split_once(" REFERENCES ")?.1)
+    ObjectName::parse(definition.split_once(" REFERENCES ")?.1)
 }
 
 /// Whether a constraint is a key.

@@ -4,8 +4,8 @@ use migrate_base::ident::plain;
 use migrate_base::sql::{lex, tokens};
 use migrate_schema::{Kind, Object};
 
-use super::place::{Known, columns, full, is_key, refers_to};
-use crate::tree::Named;
+use super::place::{ScriptContext, columns, full, is_key, refers_to};
+use crate::tree::ObjectName;
 
 /// Whether a constraint is true for all rows: it is validated and enforced.
 pub(super) fn is_valid(definition: &str) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn is_valid_check(definition: &str) -> bool {
 }
 
 /// Whether the server knows that a column is never NULL.
-pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool {
+pub(crate) fn is_filled(known: &ScriptContext<'_>, table: &Object, column: &str) -> bool {
     let name = full(&table.id);
     let is_lost = |constraint: &str| {
         constraint.ends_with(" not valid") || known.is_dropped(&name, constraint.trim_end_matches(" no inherit"))
@@ -30,7 +30,7 @@ pub(crate) fn is_filled(known: &Known<'_>, table: &Object, column: &str) -> bool
 }
 
 /// What valid foreign keys on a single column prove: the tables and columns that contain its values.
-pub(crate) fn refers(known: &Known<'_>, table: &Object, column: &str) -> Vec<(Named, String)> {
+pub(crate) fn refers(known: &ScriptContext<'_>, table: &Object, column: &str) -> Vec<(ObjectName, String)> {
     let keys = known.constraints(table).into_iter().filter(|one| one.fact("definition").is_some_and(is_valid));
     let target = |key: &Object| {
         let (own, other) = key.fact("definition")?.split_once(" REFERENCES ")?;
@@ -42,15 +42,15 @@ pub(crate) fn refers(known: &Known<'_>, table: &Object, column: &str) -> Vec<(Na
 }
 
 /// The definitions of the checks that are true for all rows of a table.
-fn checks<'a>(known: &Known<'a>, table: &Object) -> Vec<&'a str> {
+fn checks<'a>(known: &ScriptContext<'a>, table: &Object) -> Vec<&'a str> {
     let all = known.constraints(table).into_iter().filter_map(|one| one.fact("definition"));
     all.filter(|text| is_valid_check(text)).collect()
 }
 
-impl Known<'_> {
+impl ScriptContext<'_> {
     /// Whether a partition is known to fit: its checks mention the columns of the partition key, which are never NULL,
     /// and it has the indexes of its table. Whether a check implies the bound is for the server to decide.
-    pub(super) fn implies_bound(&self, table: &Named, partition: &Named, bound: &str) -> bool {
+    pub(super) fn implies_bound(&self, table: &ObjectName, partition: &ObjectName, bound: &str) -> bool {
         let Some((table, partition)) = self.table(table).zip(self.table(partition)) else { return false };
         let takes_null = tokens(bound).iter().any(|word| word.eq_ignore_ascii_case("null"));
         let is_hash = table.fact("partition key").is_some_and(|key| key.starts_with("HASH"));
@@ -72,7 +72,7 @@ impl Known<'_> {
     }
 
     /// Whether the checks of a default partition mention the columns of the partition key.
-    pub(super) fn excludes_others(&self, table: &Named, default: &Named) -> bool {
+    pub(super) fn excludes_others(&self, table: &ObjectName, default: &ObjectName) -> bool {
         let both = self.table(table).zip(self.table(default));
         both.is_some_and(|(table, default)| self.is_checked(default, &self.key_columns(table)))
     }

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, FuncOption, Stmt};
 
-use super::place::Known;
+use super::place::ScriptContext;
 use crate::parse::parse;
-use crate::tree::Named;
+use crate::tree::ObjectName;
 use crate::tree::named;
 
 /// The functions of PostgreSQL that return the same value for a whole statement, from `pg_proc`.
@@ -18,17 +18,17 @@ const STEADY: &str = include_str!("functions.txt");
 const DEEPEST: usize = 8;
 
 /// Whether a server expression may have another value for each row.
-pub(super) fn text_is_volatile(known: &Known<'_>, expression: &str) -> bool {
+pub(super) fn text_is_volatile(known: &ScriptContext<'_>, expression: &str) -> bool {
     calls_volatile(known, parse(&format!("SELECT {expression}")).tree().syntax())
 }
 
 /// Whether a node calls a function that may return another value for each row.
-pub(super) fn calls_volatile(known: &Known<'_>, node: &SyntaxNode) -> bool {
+pub(super) fn calls_volatile(known: &ScriptContext<'_>, node: &SyntaxNode) -> bool {
     calls(known, node, 0, &mut BTreeSet::new())
 }
 
 /// The same, with some functions known to be steady.
-fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
+fn calls(known: &ScriptContext<'_>, node: &SyntaxNode, depth: usize, steady: &mut BTreeSet<ObjectName>) -> bool {
     let calls = node.descendants().filter_map(ast::CallExpr::cast);
     let mut names = calls.filter_map(|call| named(&call.expr()?));
     names.any(|name| {
@@ -39,7 +39,7 @@ fn calls(known: &Known<'_>, node: &SyntaxNode, depth: usize, steady: &mut BTreeS
 }
 
 /// Whether a function may return another value for each row. An unknown function may.
-fn is_volatile(known: &Known<'_>, name: &Named, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
+fn is_volatile(known: &ScriptContext<'_>, name: &ObjectName, depth: usize, steady: &mut BTreeSet<ObjectName>) -> bool {
     let own = known.own_functions(name);
     let of_schema = known.functions(name).into_iter().filter_map(|one| one.fact("definition"));
     let all: Vec<&str> = own.into_iter().chain(of_schema).collect();
@@ -50,7 +50,7 @@ fn is_volatile(known: &Known<'_>, name: &Named, depth: usize, steady: &mut BTree
 }
 
 /// Whether the definition of a function promises it, or the server sees it when it inlines the body.
-fn is_steady(known: &Known<'_>, definition: &str, depth: usize, steady: &mut BTreeSet<Named>) -> bool {
+fn is_steady(known: &ScriptContext<'_>, definition: &str, depth: usize, steady: &mut BTreeSet<ObjectName>) -> bool {
     let tree = parse(definition).tree();
     let Some(Stmt::CreateFunction(function)) = tree.stmts().next() else { return false };
     let options: Vec<FuncOption> = function.option_list().into_iter().flat_map(|list| list.options()).collect();

@@ -8,7 +8,7 @@ use migrate_base::lock_mode::LockMode::{self, *};
 
 /// The role of a relation in a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum RelationRole {
     /// The relation that the statement names.
     Target,
     /// Partitions and children of the target.
@@ -31,7 +31,7 @@ pub(super) enum Role {
 
 /// A form of a statement with its own set of locks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum StatementForm {
     AddColumn,
     DropColumn,
     AlterDefault,
@@ -101,15 +101,19 @@ pub(super) enum Form {
 }
 
 /// A row: the form, the first major version that it is valid for, and the locks.
-type Row = (Form, u32, &'static [(Role, LockMode)]);
+type LockRow = (StatementForm, u32, &'static [(RelationRole, LockMode)]);
 
 /// The table. If versions differ, a form has several rows.
-static TABLE: [Row; 71] = {
-    use Role::*;
+static TABLE: [LockRow; 71] = {
+    use RelationRole::*;
     [
-        (Form::AddColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)]),
         (
-            Form::DropColumn,
+            StatementForm::AddColumn,
+            0,
+            &[(Target, AccessExclusive), (Child, AccessExclusive), (Referenced, ShareRowExclusive)],
+        ),
+        (
+            StatementForm::DropColumn,
             0,
             &[
                 (Target, AccessExclusive),
@@ -118,78 +122,94 @@ static TABLE: [Row; 71] = {
                 (Dependent, AccessExclusive),
             ],
         ),
-        (Form::AlterDefault, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::AlterColumn, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (Form::AlterIdentity, 0, &[(Target, AccessExclusive)]),
-        (Form::ColumnStatistics, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::AddConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        // The index is built on each partition, as CREATE INDEX does.
-        (Form::AddKey, 0, &[(Target, AccessExclusive), (Child, Share)]),
-        (Form::AddKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        // Children that are not partitions have their own keys and checks, but PostgreSQL 18 reads them.
-        (Form::AddOwnKey, 0, &[(Target, AccessExclusive)]),
-        (Form::AddOwnKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::AddOwnCheck, 0, &[(Target, AccessExclusive)]),
-        (Form::AddOwnCheck, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (StatementForm::AlterDefault, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (
-            Form::AddForeignKey,
-            0,
-            &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
-        ),
-        (Form::AddOwnForeignKey, 0, &[(Target, ShareRowExclusive), (Referenced, ShareRowExclusive)]),
-        (
-            Form::AddOwnForeignKey,
-            18,
-            &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
-        ),
-        (Form::DropConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)]),
-        (
-            Form::ValidateConstraint,
-            0,
-            &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)],
-        ),
-        (Form::AlterConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (
-            Form::EnforceConstraint,
+            StatementForm::AlterColumn,
             0,
             &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)],
         ),
-        (Form::Trigger, 0, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
-        (Form::TableSettings, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::Storage, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::StrongStorage, 0, &[(Target, AccessExclusive)]),
-        (Form::OwnTable, 0, &[(Target, AccessExclusive)]),
-        (Form::Rename, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::Attach, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
-        (Form::Detach, 0, &[(Target, AccessExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
-        (Form::DetachConcurrently, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
-        (Form::DetachFinalize, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
-        (Form::Inherit, 0, &[(Target, AccessExclusive), (Other, ShareUpdateExclusive)]),
-        (Form::NoInherit, 0, &[(Target, AccessExclusive), (Other, AccessShare)]),
-        (Form::SplitPartition, 0, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
-        (Form::CreateIndex, 0, &[(Target, Share), (Child, Share)]),
-        (Form::CreateIndexConcurrently, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::DropIndex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::DropIndexConcurrently, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::RenameIndex, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::IndexStorage, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::StrongIndexStorage, 0, &[(Target, AccessExclusive)]),
-        (Form::AttachIndex, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
-        // SHARE on the table and ACCESS EXCLUSIVE on its indexes, which every query has to open.
-        (Form::Reindex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::ReindexConcurrently, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::Vacuum, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::VacuumFull, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::Analyze, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        // Before 18, the rows of children that are not partitions are only read for the statistics of their parent.
-        (Form::AnalyzeParent, 0, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
-        (Form::AnalyzeParent, 18, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::Cluster, 0, &[(Target, AccessExclusive)]),
-        (Form::Refresh, 0, &[(Target, AccessExclusive), (Source, AccessShare)]),
-        (Form::RefreshConcurrently, 0, &[(Target, Exclusive), (Source, AccessShare)]),
-        (Form::Truncate, 0, &[(Target, AccessExclusive), (Child, AccessExclusive), (Dependent, AccessExclusive)]),
+        (StatementForm::AlterIdentity, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::ColumnStatistics, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (StatementForm::AddConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        // The index is built on each partition, as CREATE INDEX does.
+        (StatementForm::AddKey, 0, &[(Target, AccessExclusive), (Child, Share)]),
+        (StatementForm::AddKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        // Children that are not partitions have their own keys and checks, but PostgreSQL 18 reads them.
+        (StatementForm::AddOwnKey, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::AddOwnKey, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (StatementForm::AddOwnCheck, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::AddOwnCheck, 18, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
         (
-            Form::DropRelation,
+            StatementForm::AddForeignKey,
+            0,
+            &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
+        ),
+        (StatementForm::AddOwnForeignKey, 0, &[(Target, ShareRowExclusive), (Referenced, ShareRowExclusive)]),
+        (
+            StatementForm::AddOwnForeignKey,
+            18,
+            &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, ShareRowExclusive)],
+        ),
+        (
+            StatementForm::DropConstraint,
+            0,
+            &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)],
+        ),
+        (
+            StatementForm::ValidateConstraint,
+            0,
+            &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive), (Partner, RowShare)],
+        ),
+        (StatementForm::AlterConstraint, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (
+            StatementForm::EnforceConstraint,
+            0,
+            &[(Target, AccessExclusive), (Child, AccessExclusive), (Partner, AccessExclusive)],
+        ),
+        (StatementForm::Trigger, 0, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive)]),
+        (StatementForm::TableSettings, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::Storage, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::StrongStorage, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::OwnTable, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::Rename, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (
+            StatementForm::Attach,
+            0,
+            &[(Target, ShareUpdateExclusive), (Other, AccessExclusive), (Default, AccessExclusive)],
+        ),
+        (StatementForm::Detach, 0, &[(Target, AccessExclusive), (Other, AccessExclusive), (Default, AccessExclusive)]),
+        (StatementForm::DetachConcurrently, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
+        (StatementForm::DetachFinalize, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
+        (StatementForm::Inherit, 0, &[(Target, AccessExclusive), (Other, ShareUpdateExclusive)]),
+        (StatementForm::NoInherit, 0, &[(Target, AccessExclusive), (Other, AccessShare)]),
+        (StatementForm::SplitPartition, 0, &[(Target, AccessExclusive), (Other, AccessExclusive)]),
+        (StatementForm::CreateIndex, 0, &[(Target, Share), (Child, Share)]),
+        (StatementForm::CreateIndexConcurrently, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::DropIndex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (StatementForm::DropIndexConcurrently, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::RenameIndex, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::IndexStorage, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::StrongIndexStorage, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::AttachIndex, 0, &[(Target, ShareUpdateExclusive), (Other, AccessExclusive)]),
+        // SHARE on the table and ACCESS EXCLUSIVE on its indexes, which every query has to open.
+        (StatementForm::Reindex, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (StatementForm::ReindexConcurrently, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (StatementForm::Vacuum, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (StatementForm::VacuumFull, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (StatementForm::Analyze, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        // Before 18, the rows of children that are not partitions are only read for the statistics of their parent.
+        (StatementForm::AnalyzeParent, 0, &[(Target, ShareUpdateExclusive), (Child, AccessShare)]),
+        (StatementForm::AnalyzeParent, 18, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (StatementForm::Cluster, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::Refresh, 0, &[(Target, AccessExclusive), (Source, AccessShare)]),
+        (StatementForm::RefreshConcurrently, 0, &[(Target, Exclusive), (Source, AccessShare)]),
+        (
+            StatementForm::Truncate,
+            0,
+            &[(Target, AccessExclusive), (Child, AccessExclusive), (Dependent, AccessExclusive)],
+        ),
+        (
+            StatementForm::DropRelation,
             0,
             &[
                 (Target, AccessExclusive),
@@ -200,31 +220,35 @@ static TABLE: [Row; 71] = {
                 (Dependent, AccessExclusive),
             ],
         ),
-        (Form::DropTrigger, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::CreateTrigger, 0, &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, AccessShare)]),
-        (Form::CreateStatistics, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::Comment, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::CommentOnPart, 0, &[(Target, AccessShare)]),
-        (Form::Publish, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
-        (Form::Write, 0, &[(Target, RowExclusive), (Source, AccessShare)]),
-        (Form::Read, 0, &[(Source, AccessShare)]),
-        (Form::ReadForUpdate, 0, &[(Target, RowShare), (Source, AccessShare)]),
-        (Form::OwnSequence, 0, &[(Target, AccessShare)]),
-        (Form::Like, 0, &[(Target, AccessShare)]),
-        (Form::InheritNew, 0, &[(Target, ShareUpdateExclusive)]),
-        (Form::PartitionNew, 0, &[(Target, AccessExclusive), (Default, AccessExclusive)]),
-        (Form::ReferNew, 0, &[(Target, ShareRowExclusive)]),
-        (Form::DomainCheck, 0, &[(Target, Share)]),
+        (StatementForm::DropTrigger, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (
+            StatementForm::CreateTrigger,
+            0,
+            &[(Target, ShareRowExclusive), (Child, ShareRowExclusive), (Referenced, AccessShare)],
+        ),
+        (StatementForm::CreateStatistics, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::Comment, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::CommentOnPart, 0, &[(Target, AccessShare)]),
+        (StatementForm::Publish, 0, &[(Target, ShareUpdateExclusive), (Child, ShareUpdateExclusive)]),
+        (StatementForm::Write, 0, &[(Target, RowExclusive), (Source, AccessShare)]),
+        (StatementForm::Read, 0, &[(Source, AccessShare)]),
+        (StatementForm::ReadForUpdate, 0, &[(Target, RowShare), (Source, AccessShare)]),
+        (StatementForm::OwnSequence, 0, &[(Target, AccessShare)]),
+        (StatementForm::Like, 0, &[(Target, AccessShare)]),
+        (StatementForm::InheritNew, 0, &[(Target, ShareUpdateExclusive)]),
+        (StatementForm::PartitionNew, 0, &[(Target, AccessExclusive), (Default, AccessExclusive)]),
+        (StatementForm::ReferNew, 0, &[(Target, ShareRowExclusive)]),
+        (StatementForm::DomainCheck, 0, &[(Target, Share)]),
         // The statement names its lock mode; this is the default.
-        (Form::Lock, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
-        (Form::Sequence, 0, &[(Target, ShareRowExclusive)]),
-        (Form::StrongSequence, 0, &[(Target, AccessExclusive)]),
+        (StatementForm::Lock, 0, &[(Target, AccessExclusive), (Child, AccessExclusive)]),
+        (StatementForm::Sequence, 0, &[(Target, ShareRowExclusive)]),
+        (StatementForm::StrongSequence, 0, &[(Target, AccessExclusive)]),
     ]
 };
 
-impl Form {
+impl StatementForm {
     /// The locks that the form takes on a server of a major version.
-    pub(super) fn locks(self, major: u32) -> &'static [(Role, LockMode)] {
+    pub(super) fn locks(self, major: u32) -> &'static [(RelationRole, LockMode)] {
         let rows = TABLE.iter().filter(|(form, since, _)| *form == self && *since <= major);
         rows.max_by_key(|(_, since, _)| *since).map(|(_, _, locks)| *locks).unwrap_or_default()
     }
@@ -242,6 +266,6 @@ mod tests {
             assert!(!locks.is_empty() && !form.locks(15).is_empty(), "{form:?}");
         }
         let forms = TABLE.iter().filter(|(_, since, _)| *since == 0).count();
-        assert_eq!(forms, Form::StrongSequence as usize + 1);
+        assert_eq!(forms, StatementForm::StrongSequence as usize + 1);
     }
 }

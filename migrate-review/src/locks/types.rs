@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::place::Known;
+use super::place::ScriptContext;
 use super::scope::Domain;
-use crate::tree::Named;
+use crate::tree::ObjectName;
 
 /// A type the way the server writes it, in parts: `character varying`, `[10]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(super) struct TypeName {
     name: String,
     numbers: Vec<i64>,
     is_array: bool,
@@ -16,7 +16,7 @@ pub(super) struct Stored {
 
 /// Who wrote the name of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
+enum NameOrigin {
     /// The server, which qualifies every type except the built-in ones.
     Server,
     /// The script.
@@ -54,7 +54,7 @@ const ALIASES: [(&str, &str); 24] = [
     ("serial2", "smallint"),
 ];
 
-impl Stored {
+impl TypeName {
     /// Reads a type as written by people or by the server.
     pub(super) fn parse(text: &str) -> Self {
         let text = text.trim();
@@ -81,9 +81,9 @@ impl Stored {
     }
 
     /// A type in the script, with its schema.
-    fn of_script(known: &Known<'_>, text: &str) -> Self {
+    fn of_script(known: &ScriptContext<'_>, text: &str) -> Self {
         let stored = Self::parse(text);
-        let name = stored.own_name(By::Script).and_then(|name| known.type_name(&name));
+        let name = stored.own_name(NameOrigin::Script).and_then(|name| known.type_name(&name));
         let name = name.map(|name| match name.schema {
             Some(schema) => {
                 format!("{}.{}", migrate_base::ident::plain(&schema), migrate_base::ident::plain(&name.name))
@@ -94,11 +94,11 @@ impl Stored {
     }
 
     /// Its name, if it can be the name of a type that is not built in.
-    fn own_name(&self, by: By) -> Option<Named> {
-        let name = Named::parse(&self.name)?;
+    fn own_name(&self, by: NameOrigin) -> Option<ObjectName> {
+        let name = ObjectName::parse(&self.name)?;
         let is_own = match by {
-            By::Server => name.schema.is_some(),
-            By::Script => {
+            NameOrigin::Server => name.schema.is_some(),
+            NameOrigin::Script => {
                 let is_said = ALIASES.iter().any(|(alias, own)| *alias == self.name || *own == self.name);
                 name.schema.is_some() || !is_said && !BUILT_IN.lines().any(|one| one == self.name)
             }
@@ -107,7 +107,7 @@ impl Stored {
     }
 
     /// The domain, if it is one.
-    fn domain(&self, known: &Known<'_>, by: By) -> Option<Domain> {
+    fn domain(&self, known: &ScriptContext<'_>, by: NameOrigin) -> Option<Domain> {
         if self.is_array {
             return None;
         }
@@ -116,11 +116,11 @@ impl Stored {
 
     /// The type that the server stores for a domain, and whether the domain, or one that it is based on, has
     /// conditions.
-    fn base(mut self, known: &Known<'_>, mut by: By) -> (Self, bool) {
+    fn base(mut self, known: &ScriptContext<'_>, mut by: NameOrigin) -> (Self, bool) {
         let (mut seen, mut strict) = (BTreeSet::new(), false);
         while let Some(domain) = self.domain(known, by).filter(|_| seen.insert(self.name.clone())) {
             strict |= domain.strict;
-            by = if domain.from_catalog { By::Server } else { By::Script };
+            by = if domain.from_catalog { NameOrigin::Server } else { NameOrigin::Script };
             self = Self::parse(&domain.ty);
         }
         (self, strict)
@@ -128,26 +128,26 @@ impl Stored {
 }
 
 /// A type in the script the way the server writes it.
-pub(crate) fn as_server(known: &Known<'_>, text: &str) -> String {
-    let Stored { name, numbers, is_array } = Stored::of_script(known, text);
+pub(crate) fn as_server(known: &ScriptContext<'_>, text: &str) -> String {
+    let TypeName { name, numbers, is_array } = TypeName::of_script(known, text);
     let numbers = numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
     let numbers = if numbers.is_empty() { numbers } else { format!("({numbers})") };
     format!("{name}{numbers}{}", if is_array { "[]" } else { "" })
 }
 
 /// The domain of a column in the script.
-pub(super) fn domain_of(known: &Known<'_>, ty: &str) -> Option<Domain> {
-    Stored::parse(ty).domain(known, By::Script)
+pub(super) fn domain_of(known: &ScriptContext<'_>, ty: &str) -> Option<Domain> {
+    TypeName::parse(ty).domain(known, NameOrigin::Script)
 }
 
 /// Whether a domain, or one that it is based on, constrains its values.
-pub(super) fn is_strict(known: &Known<'_>, ty: &str) -> bool {
-    Stored::parse(ty).base(known, By::Script).1
+pub(super) fn is_strict(known: &ScriptContext<'_>, ty: &str) -> bool {
+    TypeName::parse(ty).base(known, NameOrigin::Script).1
 }
 
 /// What a change of its type means for a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum TypeChangeEffect {
     /// All rows are rewritten.
     Rewrites,
     /// The rows stay, but the indexes are for values of another type.
@@ -157,26 +157,28 @@ pub(super) enum Change {
 }
 
 /// What happens to a column when its type changes. `utc` tells whether the time zone of the session is UTC.
-pub(super) fn change(known: &Known<'_>, old: &str, new: &str, utc: bool) -> Change {
-    let (old, new) = (Stored::parse(old), Stored::of_script(known, new));
+pub(super) fn change(known: &ScriptContext<'_>, old: &str, new: &str, utc: bool) -> TypeChangeEffect {
+    let (old, new) = (TypeName::parse(old), TypeName::of_script(known, new));
     if old == new {
-        return Change::Keeps;
+        return TypeChangeEffect::Keeps;
     }
-    let is_plain = old.own_name(By::Server).is_none_or(|name| known.domain(&name).is_none());
-    let ((old, _), (new, strict)) = (old.base(known, By::Server), new.base(known, By::Script));
+    let is_plain = old.own_name(NameOrigin::Server).is_none_or(|name| known.domain(&name).is_none());
+    let ((old, _), (new, strict)) = (old.base(known, NameOrigin::Server), new.base(known, NameOrigin::Script));
     if strict {
-        return Change::Rewrites;
+        return TypeChangeEffect::Rewrites;
     }
     // The cast ignores the length in a domain.
     if old == new && (is_plain || old.numbers.is_empty()) {
         // In an index, polymorphic operators are shared by all types of the kind.
         let is_general = old.is_array || old.name.contains('.') || old.name.ends_with("range");
-        return if is_general { Change::NewIndexes } else { Change::Keeps };
+        return if is_general { TypeChangeEffect::NewIndexes } else { TypeChangeEffect::Keeps };
     }
     match !old.is_array && !new.is_array && keeps(&old, &new, is_plain, utc) {
-        false => Change::Rewrites,
-        true if old.name == new.name || shares_operators(&old.name) && shares_operators(&new.name) => Change::Keeps,
-        true => Change::NewIndexes,
+        false => TypeChangeEffect::Rewrites,
+        true if old.name == new.name || shares_operators(&old.name) && shares_operators(&new.name) => {
+            TypeChangeEffect::Keeps
+        }
+        true => TypeChangeEffect::NewIndexes,
     }
 }
 
@@ -187,7 +189,7 @@ fn shares_operators(name: &str) -> bool {
 
 /// Whether rows stay as they are. A cast ignores the length that a domain or another type specifies; `is_plain` tells
 /// whether the old type is not a domain.
-fn keeps(old: &Stored, new: &Stored, is_plain: bool, utc: bool) -> bool {
+fn keeps(old: &TypeName, new: &TypeName, is_plain: bool, utc: bool) -> bool {
     let is_citext = |name: &str| name.rsplit('.').next() == Some("citext");
     let (from, to) = (old.name.as_str(), new.name.as_str());
     let first = is_plain.then(|| old.numbers.first()).flatten();
@@ -222,7 +224,7 @@ fn is_interval(name: &str) -> bool {
 /// How many fractional digits of a second are kept by default.
 const MOST: i64 = 6;
 
-fn digits(of: &Stored) -> i64 {
+fn digits(of: &TypeName) -> i64 {
     of.numbers.first().copied().unwrap_or(MOST)
 }
 
@@ -232,8 +234,8 @@ mod tests {
 
     #[test]
     fn types_are_compared_however_they_are_written() {
-        let known = Known::default();
-        let keeps = |old: &str, new: &str| change(&known, old, new, false) != Change::Rewrites;
+        let known = ScriptContext::default();
+        let keeps = |old: &str, new: &str| change(&known, old, new, false) != TypeChangeEffect::Rewrites;
         for (old, new) in [
             ("int", "integer"),
             ("character varying(10)", "VARCHAR(20)"),
@@ -259,6 +261,6 @@ mod tests {
         ] {
             assert!(!keeps(old, new), "{old} {new}");
         }
-        assert_eq!(change(&known, "timestamp without time zone", "timestamptz", true), Change::NewIndexes);
+        assert_eq!(change(&known, "timestamp without time zone", "timestamptz", true), TypeChangeEffect::NewIndexes);
     }
 }

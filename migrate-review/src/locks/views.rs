@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use migrate_schema::{Kind, Object};
 use squawk_syntax::ast::{self, AstNode};
 
-use super::place::{Known, full, reached};
+use super::place::{ScriptContext, full, reached};
 use crate::parse::parse;
-use crate::tree::Named;
+use crate::tree::ObjectName;
 use crate::tree::named;
 
-impl Known<'_> {
+impl ScriptContext<'_> {
     /// The relations that a view reads, including those that its views read. A materialized view has its own rows.
-    pub(super) fn sources(&self, view: &Named) -> Vec<Named> {
-        let read = |name: &Named| {
+    pub(super) fn sources(&self, view: &ObjectName) -> Vec<ObjectName> {
+        let read = |name: &ObjectName| {
             let view = self.table(name).filter(|one| name == view || one.id.kind == Kind::View);
             view.map(reads).unwrap_or_default()
         };
@@ -21,18 +21,18 @@ impl Known<'_> {
     }
 
     /// The same for a relation that is used, not filled.
-    pub(super) fn sources_of(&self, name: &Named) -> Vec<Named> {
+    pub(super) fn sources_of(&self, name: &ObjectName) -> Vec<ObjectName> {
         let is_view = self.table(name).is_some_and(|one| one.id.kind == Kind::View);
         if is_view { self.sources(name) } else { Vec::new() }
     }
 
     /// The views that read a relation, and the views on these. With a column, only those that can read this column.
-    pub(super) fn readers(&self, table: &Named, column: Option<&str>) -> Vec<Named> {
+    pub(super) fn readers(&self, table: &ObjectName, column: Option<&str>) -> Vec<ObjectName> {
         let Some(schema) = self.before else { return Vec::new() };
         let views = schema.of_kind(Kind::View).chain(schema.of_kind(Kind::MaterializedView));
         let views: Vec<&Object> = views.map(|one| &**one).collect();
-        let mut parsed: BTreeMap<Named, Vec<Named>> = BTreeMap::new();
-        let mut reads_it = |view: &Object, name: &Named| {
+        let mut parsed: BTreeMap<ObjectName, Vec<ObjectName>> = BTreeMap::new();
+        let mut reads_it = |view: &Object, name: &ObjectName| {
             let text = view.fact("definition").unwrap_or_default();
             text.contains(&name.name) && parsed.entry(full(&view.id)).or_insert_with(|| reads(view)).contains(name)
         };
@@ -41,7 +41,7 @@ impl Known<'_> {
             migrate_base::sql::tokens(text).iter().any(|word| word.trim_matches('"') == column)
         };
         let of_table =
-            |name: &Named, view: &Object| name != table || column.is_none_or(|column| has_column(view, column));
+            |name: &ObjectName, view: &Object| name != table || column.is_none_or(|column| has_column(view, column));
         reached(table, |name| {
             let readers = views.iter().filter(|view| reads_it(view, name) && of_table(name, view));
             readers.map(|view| full(&view.id)).collect()
@@ -51,7 +51,7 @@ impl Known<'_> {
 
 /// The relations that the definition of a view names. System relations, and names local to the query, are not qualified
 /// there.
-fn reads(view: &Object) -> Vec<Named> {
+fn reads(view: &Object) -> Vec<ObjectName> {
     let tree = parse(view.fact("definition").unwrap_or_default()).tree();
     let names = tree.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
     names.filter(|name| name.schema.is_some()).collect()

@@ -5,16 +5,16 @@ use migrate_schema::{Kind, Object};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AlterColumnOption, AlterTableAction, AstNode, Constraint, ConstraintOption};
 
-use super::place::{Known, columns, is_key};
+use super::place::{ScriptContext, columns, is_key};
 use super::proven::{is_filled, is_valid, is_valid_check};
 use super::steady::calls_volatile;
-use super::types::{Change, change, domain_of, is_strict};
-use crate::tree::Named;
+use super::types::{TypeChangeEffect, change, domain_of, is_strict};
+use crate::tree::ObjectName;
 use crate::tree::{named, span};
 
 /// What is done with the rows of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub enum Work {
+pub enum RowWork {
     /// No row is read, or only a few.
     #[default]
     Nothing,
@@ -28,7 +28,7 @@ pub enum Work {
 
 /// Why rows are read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum WorkCause {
     NewColumn,
     NewKey,
     Check,
@@ -41,20 +41,20 @@ pub(crate) enum Cause {
 
 /// Work, and the place in the script that asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Effort {
-    pub(crate) work: Work,
-    pub(crate) cause: Cause,
+pub(crate) struct PlacedWork {
+    pub(crate) work: RowWork,
+    pub(crate) cause: WorkCause,
     pub(crate) place: std::ops::Range<usize>,
 }
 
-impl Effort {
-    fn at(node: &impl AstNode, work: Work, cause: Cause) -> Self {
+impl PlacedWork {
+    fn at(node: &impl AstNode, work: RowWork, cause: WorkCause) -> Self {
         Self { work, cause, place: span(node) }
     }
 }
 
 /// What an action does with the rows of a table.
-pub(crate) fn efforts(known: &Known<'_>, name: &Named, action: &AlterTableAction) -> Vec<Effort> {
+pub(crate) fn efforts(known: &ScriptContext<'_>, name: &ObjectName, action: &AlterTableAction) -> Vec<PlacedWork> {
     let table = known.table(name);
     match action {
         AlterTableAction::AddColumn(it) => new_column(known, table, it),
@@ -67,7 +67,7 @@ pub(crate) fn efforts(known: &Known<'_>, name: &Named, action: &AlterTableAction
                     && one.fact("definition").is_some_and(is_valid)
             };
             let is_valid = table.is_some_and(|table| known.constraints(table).iter().any(is_valid));
-            (!is_valid).then(|| Effort::at(it, Work::Reads, Cause::Check)).into_iter().collect()
+            (!is_valid).then(|| PlacedWork::at(it, RowWork::Reads, WorkCause::Check)).into_iter().collect()
         }
         // A key that becomes enforced is checked.
         AlterTableAction::AlterConstraint(it) => {
@@ -78,14 +78,22 @@ pub(crate) fn efforts(known: &Known<'_>, name: &Named, action: &AlterTableAction
                     && one.fact("definition").is_some_and(|text| !text.ends_with(" NOT ENFORCED"))
             };
             let is_enforced = table.is_some_and(|table| known.constraints(table).iter().any(is_enforced));
-            (enforces && !is_enforced).then(|| Effort::at(it, Work::Reads, Cause::ForeignKey)).into_iter().collect()
+            (enforces && !is_enforced)
+                .then(|| PlacedWork::at(it, RowWork::Reads, WorkCause::ForeignKey))
+                .into_iter()
+                .collect()
         }
         _ => stored(table, action).into_iter().collect(),
     }
 }
 
 /// What an action does with the rows of a partition or child.
-pub(crate) fn child_efforts(known: &Known<'_>, of: &Named, child: &Named, action: &AlterTableAction) -> Vec<Effort> {
+pub(crate) fn child_efforts(
+    known: &ScriptContext<'_>,
+    of: &ObjectName,
+    child: &ObjectName,
+    action: &AlterTableAction,
+) -> Vec<PlacedWork> {
     let mut all = efforts(known, child, action);
     if let AlterTableAction::AddColumn(it) = action {
         let name = it.column_name().and_then(|name| named(&name));
@@ -98,25 +106,26 @@ pub(crate) fn child_efforts(known: &Known<'_>, of: &Named, child: &Named, action
     }
     // Children that are not partitions do not get the keys, but they do get the NOT NULL of a primary key.
     if !known.is_partitioned(of) {
-        let of_key = |one: &Effort| matches!(one.cause, Cause::NewKey | Cause::Unique | Cause::ForeignKey);
-        all.retain(|one| !(one.work == Work::Reads && of_key(one)));
+        let of_key =
+            |one: &PlacedWork| matches!(one.cause, WorkCause::NewKey | WorkCause::Unique | WorkCause::ForeignKey);
+        all.retain(|one| !(one.work == RowWork::Reads && of_key(one)));
         if let AlterTableAction::AddConstraint(it) = action
             && key_fills(known, of, it)
             && nullable(known, child, it)
         {
-            all.push(Effort::at(it, Work::Reads, Cause::NotNull));
+            all.push(PlacedWork::at(it, RowWork::Reads, WorkCause::NotNull));
         }
     }
     all
 }
 
 /// Whether a primary key makes columns of a table NOT NULL in its children too.
-pub(super) fn key_fills(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool {
+pub(super) fn key_fills(known: &ScriptContext<'_>, table: &ObjectName, add: &ast::AddConstraint) -> bool {
     !known.is_partitioned(table) && nullable(known, table, add)
 }
 
 /// Whether the columns of a primary key can be NULL in a table.
-fn nullable(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool {
+fn nullable(known: &ScriptContext<'_>, table: &ObjectName, add: &ast::AddConstraint) -> bool {
     let Some((Constraint::PrimaryKeyConstraint(key), table)) = add.constraint().zip(known.table(table)) else {
         return false;
     };
@@ -127,14 +136,14 @@ fn nullable(known: &Known<'_>, table: &Named, add: &ast::AddConstraint) -> bool 
 }
 
 /// Actions that move the rows, unless they are there already.
-fn stored(table: Option<&Object>, action: &AlterTableAction) -> Option<Effort> {
+fn stored(table: Option<&Object>, action: &AlterTableAction) -> Option<PlacedWork> {
     // A partitioned table stores nothing: the setting applies to future partitions.
     if table.is_some_and(|table| table.fact("partition key").is_some()) {
         return None;
     }
     let fact = |name: &str| table.and_then(|table| table.fact(name));
     let is_known = table.is_some();
-    let name = |name: Option<Named>| name.map(|name| name.name).unwrap_or_default();
+    let name = |name: Option<ObjectName>| name.map(|name| name.name).unwrap_or_default();
     let stays = match action {
         AlterTableAction::SetLogged(_) => is_known && fact("persistence").is_none(),
         AlterTableAction::SetUnlogged(_) => fact("persistence") == Some("unlogged"),
@@ -145,15 +154,15 @@ fn stored(table: Option<&Object>, action: &AlterTableAction) -> Option<Effort> {
         }
         AlterTableAction::SetTablespace(it) => {
             let wanted =
-                it.syntax().last_token().map(|word| word.text().to_owned()).and_then(|word| Named::parse(&word));
+                it.syntax().last_token().map(|word| word.text().to_owned()).and_then(|word| ObjectName::parse(&word));
             is_known && fact("tablespace").unwrap_or("pg_default") == name(wanted)
         }
         _ => return None,
     };
-    (!stays).then(|| Effort::at(action, Work::Rewrites, Cause::Storage))
+    (!stays).then(|| PlacedWork::at(action, RowWork::Rewrites, WorkCause::Storage))
 }
 
-fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -> Vec<Effort> {
+fn new_column(known: &ScriptContext<'_>, table: Option<&Object>, add: &ast::AddColumn) -> Vec<PlacedWork> {
     let name = add.column_name().and_then(|name| named(&name));
     let is_there = add.if_not_exists().is_some()
         && name.zip(table).is_some_and(|(name, table)| known.column(table, &name.name).is_some());
@@ -176,19 +185,19 @@ fn new_column(known: &Known<'_>, table: Option<&Object>, add: &ast::AddColumn) -
     let is_new_key = constraints.iter().any(|one| matches!(one, Constraint::PrimaryKeyConstraint(_)));
     let mut all = Vec::new();
     if rewrites {
-        let cause = if is_new_key { Cause::NewKey } else { Cause::NewColumn };
-        all.push(Effort::at(add, Work::Rewrites, cause));
+        let cause = if is_new_key { WorkCause::NewKey } else { WorkCause::NewColumn };
+        all.push(PlacedWork::at(add, RowWork::Rewrites, cause));
     }
     for one in &constraints {
         match one {
             Constraint::CheckConstraint(it) if !is_unproven(it.constraint_options()) => {
-                all.push(Effort::at(it, Work::Reads, Cause::Check));
+                all.push(PlacedWork::at(it, RowWork::Reads, WorkCause::Check));
             }
-            Constraint::UniqueConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::Unique)),
-            Constraint::PrimaryKeyConstraint(it) => all.push(Effort::at(it, Work::Reads, Cause::NewKey)),
+            Constraint::UniqueConstraint(it) => all.push(PlacedWork::at(it, RowWork::Reads, WorkCause::Unique)),
+            Constraint::PrimaryKeyConstraint(it) => all.push(PlacedWork::at(it, RowWork::Reads, WorkCause::NewKey)),
             // Without a default the key is valid for all rows.
             Constraint::ReferencesConstraint(it) if is_filled && !is_unproven(it.constraint_options()) => {
-                all.push(Effort::at(it, Work::Reads, Cause::ForeignKey));
+                all.push(PlacedWork::at(it, RowWork::Reads, WorkCause::ForeignKey));
             }
             _ => {}
         }
@@ -211,7 +220,7 @@ pub(super) fn is_null_by_default(add: &ast::AddColumn) -> bool {
 const SERIAL: [&str; 6] = ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"];
 
 /// Whether a column has to be filled row by row. A virtual column is not stored.
-fn is_computed_for_each(known: &Known<'_>, constraint: &Constraint) -> bool {
+fn is_computed_for_each(known: &ScriptContext<'_>, constraint: &Constraint) -> bool {
     match constraint {
         Constraint::DefaultConstraint(it) => calls_volatile(known, it.syntax()),
         Constraint::GeneratedConstraint(it) => has_word(it.syntax(), "identity") || has_word(it.syntax(), "stored"),
@@ -225,44 +234,45 @@ pub(super) fn has_word(node: &SyntaxNode, word: &str) -> bool {
     migrate_base::sql::tokens(&text).iter().any(|one| one.eq_ignore_ascii_case(word))
 }
 
-fn altered(known: &Known<'_>, table: Option<&Object>, alter: &ast::AlterColumn) -> Option<Effort> {
+fn altered(known: &ScriptContext<'_>, table: Option<&Object>, alter: &ast::AlterColumn) -> Option<PlacedWork> {
     let name = named(&alter.column_name_ref()?)?.name;
     let column = table.and_then(|table| known.column(table, &name));
     match alter.option()? {
         AlterColumnOption::SetNotNull(_) => {
             let is_proven = table.is_some_and(|table| is_filled(known, table, &name));
-            (!is_proven).then(|| Effort::at(alter, Work::Reads, Cause::NotNull))
+            (!is_proven).then(|| PlacedWork::at(alter, RowWork::Reads, WorkCause::NotNull))
         }
         AlterColumnOption::SetExpression(_) => {
             let is_virtual =
                 column.and_then(|one| one.fact("generated")).is_some_and(|text| text.starts_with("virtual"));
-            (!is_virtual).then(|| Effort::at(alter, Work::Rewrites, Cause::Storage))
+            (!is_virtual).then(|| PlacedWork::at(alter, RowWork::Rewrites, WorkCause::Storage))
         }
         AlterColumnOption::SetType(set) => {
             let work = match table.zip(column) {
                 Some((table, column)) => retyped(known, table, column, &set),
-                None => Work::Rewrites,
+                None => RowWork::Rewrites,
             };
-            (work > Work::Nothing).then(|| Effort::at(alter, work, Cause::Type))
+            (work > RowWork::Nothing).then(|| PlacedWork::at(alter, work, WorkCause::Type))
         }
         _ => None,
     }
 }
 
-fn retyped(known: &Known<'_>, table: &Object, column: &Object, set: &ast::SetType) -> Work {
-    let Some(ty) = set.ty() else { return Work::Rewrites };
+fn retyped(known: &ScriptContext<'_>, table: &Object, column: &Object, set: &ast::SetType) -> RowWork {
+    let Some(ty) = set.ty() else { return RowWork::Rewrites };
     let (name, new) = (&*column.id.name, ty.syntax().text().to_string());
     let change = match set.using_expr().is_none_or(|using| is_cast_of(&using, name, &new)) {
         true => change(known, column.fact("type").unwrap_or_default(), &new, known.is_utc()),
-        false => Change::Rewrites,
+        false => TypeChangeEffect::Rewrites,
     };
-    if change == Change::Rewrites {
-        return Work::Rewrites;
+    if change == TypeChangeEffect::Rewrites {
+        return RowWork::Rewrites;
     }
-    let collation = set.collate().and_then(|one| Named::parse(one.syntax().text().to_string().trim().get(7..)?.trim()));
+    let collation =
+        set.collate().and_then(|one| ObjectName::parse(one.syntax().text().to_string().trim().get(7..)?.trim()));
     let collation = collation.map(|name| name.name).filter(|name| name != "default");
-    let sorts_anew = collation != column.fact("collation").and_then(Named::parse).map(|name| name.name);
-    let is_other = sorts_anew || change == Change::NewIndexes;
+    let sorts_anew = collation != column.fact("collation").and_then(ObjectName::parse).map(|name| name.name);
+    let is_other = sorts_anew || change == TypeChangeEffect::NewIndexes;
     let about = |one: &&Object| {
         one.fact("definition").is_some_and(|text| tokens(text).iter().any(|word| word.trim_matches('"') == name))
     };
@@ -276,7 +286,7 @@ fn retyped(known: &Known<'_>, table: &Object, column: &Object, set: &ast::SetTyp
         text => text.is_some_and(is_valid_check),
     };
     let is_constrained = known.constraints(table).into_iter().filter(about).any(is_proven);
-    if is_indexed || is_constrained { Work::Reads } else { Work::Nothing }
+    if is_indexed || is_constrained { RowWork::Reads } else { RowWork::Nothing }
 }
 
 /// Whether an index covers plain columns and all rows.
@@ -303,9 +313,9 @@ pub(crate) fn computes(action: &ast::AlterTableAction) -> bool {
 fn is_cast_of(using: &ast::UsingExpr, name: &str, ty: &str) -> bool {
     let text = using.expr().map(|expr| expr.syntax().text().to_string()).unwrap_or_default();
     let (value, cast) = text.split_once("::").unwrap_or((&text, ty));
-    Named::parse(value).is_some_and(|one| one.schema.is_none() && one.name == name)
+    ObjectName::parse(value).is_some_and(|one| one.schema.is_none() && one.name == name)
         && value.trim().chars().all(|c| c.is_alphanumeric() || c == '_' || c == '"')
-        && super::types::Stored::parse(cast) == super::types::Stored::parse(ty)
+        && super::types::TypeName::parse(cast) == super::types::TypeName::parse(ty)
 }
 
 /// Whether a constraint is added without reading the rows.
@@ -313,38 +323,38 @@ fn is_unproven(mut options: impl Iterator<Item = ConstraintOption>) -> bool {
     options.any(|option| matches!(option, ConstraintOption::NotValid(_) | ConstraintOption::NotEnforced(_)))
 }
 
-fn constraint(known: &Known<'_>, table: Option<&Object>, add: &ast::AddConstraint) -> Option<Effort> {
+fn constraint(known: &ScriptContext<'_>, table: Option<&Object>, add: &ast::AddConstraint) -> Option<PlacedWork> {
     let filled = |column: &str| table.is_some_and(|table| is_filled(known, table, column));
     match add.constraint()? {
         Constraint::CheckConstraint(it) if !is_unproven(it.constraint_options()) => {
-            Some(Effort::at(add, Work::Reads, Cause::Check))
+            Some(PlacedWork::at(add, RowWork::Reads, WorkCause::Check))
         }
         Constraint::NotNullConstraint(it) if !is_unproven(it.constraint_options()) => {
             let column = it.column_name_ref().and_then(|name| named(&name))?;
-            (!filled(&column.name)).then(|| Effort::at(add, Work::Reads, Cause::NotNull))
+            (!filled(&column.name)).then(|| PlacedWork::at(add, RowWork::Reads, WorkCause::NotNull))
         }
         Constraint::ForeignKeyConstraint(it) if !is_unproven(it.constraint_options()) => {
-            Some(Effort::at(add, Work::Reads, Cause::ForeignKey))
+            Some(PlacedWork::at(add, RowWork::Reads, WorkCause::ForeignKey))
         }
         Constraint::UniqueConstraint(it) if it.using_index().is_none() => {
-            Some(Effort::at(add, Work::Reads, Cause::Unique))
+            Some(PlacedWork::at(add, RowWork::Reads, WorkCause::Unique))
         }
         Constraint::PrimaryKeyConstraint(it) => match it.using_index() {
-            None => Some(Effort::at(add, Work::Reads, Cause::NewKey)),
+            None => Some(PlacedWork::at(add, RowWork::Reads, WorkCause::NewKey)),
             Some(using) => {
                 let index = using.index_ref().and_then(|name| named(&name))?;
                 let of_index = indexed(known, table, &index);
                 let is_proven = of_index.is_some_and(|columns| columns.iter().all(|column| filled(column)));
-                (!is_proven).then(|| Effort::at(add, Work::Reads, Cause::NotNull))
+                (!is_proven).then(|| PlacedWork::at(add, RowWork::Reads, WorkCause::NotNull))
             }
         },
-        Constraint::ExcludeConstraint(_) => Some(Effort::at(add, Work::Reads, Cause::Unique)),
+        Constraint::ExcludeConstraint(_) => Some(PlacedWork::at(add, RowWork::Reads, WorkCause::Unique)),
         _ => None,
     }
 }
 
 /// The columns of an index.
-fn indexed(known: &Known<'_>, table: Option<&Object>, index: &Named) -> Option<Vec<String>> {
+fn indexed(known: &ScriptContext<'_>, table: Option<&Object>, index: &ObjectName) -> Option<Vec<String>> {
     let all = known.parts(table?, Kind::Index);
     let found = all.into_iter().find(|one| *one.id.name == *index.name)?;
     let (_, list) = found.fact("definition")?.split_once(" USING ")?.1.split_once('(')?;

@@ -10,19 +10,19 @@ use squawk_syntax::plpgsql::Plpgsql;
 use squawk_syntax::{SyntaxNode, SyntaxToken};
 
 use super::routine::called_in;
-use super::turns::{Turns, turns};
-use super::{Named, span};
+use super::turns::{BodyLoop, turns};
+use super::{ObjectName, span};
 
 /// The content of a block or a routine.
-pub(crate) struct Body {
-    pub(crate) inner: Vec<Inner>,
+pub(crate) struct CodeBody {
+    pub(crate) inner: Vec<BodyStatement>,
     /// The functions that its expressions call.
-    pub(crate) called: Vec<(Range<usize>, Named)>,
-    pub(crate) turns: Vec<Turns>,
+    pub(crate) called: Vec<(Range<usize>, ObjectName)>,
+    pub(crate) turns: Vec<BodyLoop>,
     pub(crate) has_errors: bool,
 }
 
-impl Body {
+impl CodeBody {
     pub(crate) fn of(stmt: &Stmt) -> Option<Self> {
         let (code, sql, own) = match stmt {
             Stmt::Do(it) => (it.plpgsql(), None, None),
@@ -41,7 +41,7 @@ impl Body {
                     let (start, end) =
                         (body.source_range(first.text_range()).start(), body.source_range(last.text_range()).end());
                     let (place, sql) = (usize::from(start)..usize::from(end), body.text().get(span(&stmt))?);
-                    Some(Inner { sql: Some((place.start, bare(sql))), place })
+                    Some(BodyStatement { sql: Some((place.start, bare(sql))), place })
                 };
                 body.tree().stmts().filter_map(one).collect()
             }
@@ -50,7 +50,7 @@ impl Body {
                     let (place, skipped) =
                         (span(&stmt), span(&stmt).start - usize::from(stmt.syntax().text_range().start()));
                     let text = stmt.syntax().text().to_string();
-                    Some(Inner { sql: Some((place.start, bare(text.get(skipped..)?))), place })
+                    Some(BodyStatement { sql: Some((place.start, bare(text.get(skipped..)?))), place })
                 };
                 body.syntax().children().filter_map(Stmt::cast).filter_map(one).collect()
             }
@@ -61,7 +61,7 @@ impl Body {
 }
 
 /// A statement of a body.
-pub(crate) struct Inner {
+pub(crate) struct BodyStatement {
     /// Its place in the body, or the place of the command that runs it.
     pub(crate) place: Range<usize>,
     /// Its text, and where that begins in the file; `None` if it cannot be read.
@@ -69,13 +69,13 @@ pub(crate) struct Inner {
 }
 
 /// The statements of a body.
-fn statements(body: &Plpgsql) -> Vec<Inner> {
+fn statements(body: &Plpgsql) -> Vec<BodyStatement> {
     let constants = constants(body);
     let read = |node: &SyntaxNode, sql: String| {
         let place = place(body, node);
-        Inner { sql: Some((place.start, sql)), place }
+        BodyStatement { sql: Some((place.start, sql)), place }
     };
-    let dynamic = |node: &SyntaxNode, query: Option<ast::PlpgsqlExpr>| Inner {
+    let dynamic = |node: &SyntaxNode, query: Option<ast::PlpgsqlExpr>| BodyStatement {
         place: place(body, node),
         sql: query.and_then(|query| dynamic(body, &query, &constants)),
     };
@@ -98,30 +98,30 @@ fn statements(body: &Plpgsql) -> Vec<Inner> {
         } else if let Some(it) = ast::PlpgsqlForDynStmt::cast(node.clone()) {
             all.push(dynamic(&node, it.query()));
         } else if ast::PlpgsqlDoStmt::can_cast(node.kind()) {
-            all.push(Inner { place: place(body, &node), sql: None });
+            all.push(BodyStatement { place: place(body, &node), sql: None });
         }
     }
     all
 }
 
 /// A variable that never changes its value after its declaration.
-struct Constant {
+struct BodyConstant {
     value: String,
     literal: ast::Literal,
 }
 
 /// Constants by their names.
-type Constants = BTreeMap<String, Constant>;
+type BodyConstants = BTreeMap<String, BodyConstant>;
 
 /// The variables of a body that are declared once, with literals, and only read.
-fn constants(body: &Plpgsql) -> Constants {
-    let (mut constants, mut names) = (Constants::new(), BTreeSet::new());
+fn constants(body: &Plpgsql) -> BodyConstants {
+    let (mut constants, mut names) = (BodyConstants::new(), BTreeSet::new());
     for variable in body.syntax().descendants().filter_map(ast::PlpgsqlVarDecl::cast) {
         let Some(name) = variable.name().map(|name| lower(name.syntax())) else { continue };
         let init = variable.init().and_then(|init| init.expr());
-        let text = init.and_then(|init| text(&init, &Constants::new()));
+        let text = init.and_then(|init| text(&init, &BodyConstants::new()));
         match text.filter(|_| !names.contains(&name)) {
-            Some((value, literal)) => _ = constants.insert(name.clone(), Constant { value, literal }),
+            Some((value, literal)) => _ = constants.insert(name.clone(), BodyConstant { value, literal }),
             None => _ = constants.remove(&name),
         }
         names.insert(name);
@@ -155,7 +155,7 @@ fn ends(node: &SyntaxNode) -> Option<(SyntaxToken, SyntaxToken)> {
 }
 
 /// A text that is executed, and the place that it gets: where its first literal begins.
-fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(usize, String)> {
+fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &BodyConstants) -> Option<(usize, String)> {
     let (sql, first) = text(query, constants)?;
     let literal = first.syntax().text().to_string();
     let quote = literal.find(['\'', '$']).map_or(0, |at| match literal[at..].strip_prefix('$') {
@@ -168,7 +168,7 @@ fn dynamic(body: &Plpgsql, query: &ast::PlpgsqlExpr, constants: &Constants) -> O
 }
 
 /// The value of an expression that consists of literals, and the first of these literals.
-fn text(query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(String, ast::Literal)> {
+fn text(query: &ast::PlpgsqlExpr, constants: &BodyConstants) -> Option<(String, ast::Literal)> {
     let value = value(&query.syntax().descendants().find_map(ast::Expr::cast)?, constants)?;
     let first = query.syntax().descendants().find_map(|node| match ast::Expr::cast(node)? {
         ast::Expr::Literal(literal) => Some(literal),
@@ -179,7 +179,7 @@ fn text(query: &ast::PlpgsqlExpr, constants: &Constants) -> Option<(String, ast:
 }
 
 /// The value of an expression that consists of literals and constants.
-fn value(expr: &ast::Expr, constants: &Constants) -> Option<String> {
+fn value(expr: &ast::Expr, constants: &BodyConstants) -> Option<String> {
     let value = |expr: &ast::Expr| value(expr, constants);
     match expr {
         ast::Expr::Literal(it) => quoted(it.syntax().text().to_string().trim()).map(|text| text.into_owned()),

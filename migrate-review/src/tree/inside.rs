@@ -8,48 +8,48 @@ use std::ops::Range;
 
 use squawk_syntax::ast::Stmt;
 
-use super::body::{Body, Inner};
-use super::routine::Runs;
-use super::turns::Turns;
-use super::{Named, span};
+use super::body::{BodyStatement, CodeBody};
+use super::routine::ScriptRoutines;
+use super::turns::BodyLoop;
+use super::{ObjectName, span};
 use crate::parse::{parse, without_deep};
 
 /// A script with its blocks unfolded.
 #[derive(Debug, Clone)]
-pub(crate) struct Unfolded {
+pub(crate) struct UnfoldedScript {
     /// The text; as long as the text of the script.
     pub(crate) text: String,
     /// The statements that cannot be read.
-    pub(crate) unread: Vec<Unread>,
+    pub(crate) unread: Vec<UnreadStatement>,
     /// The statements that create unfolded routines; the text does not contain them.
     pub(crate) routines: Vec<Stmt>,
     /// The functions that expressions in blocks call.
-    pub(crate) called: Vec<(Range<usize>, Named)>,
+    pub(crate) called: Vec<(Range<usize>, ObjectName)>,
     /// The loops in blocks.
-    pub(crate) turns: Vec<Turns>,
+    pub(crate) turns: Vec<BodyLoop>,
 }
 
 /// A statement that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unread {
+pub(crate) struct UnreadStatement {
     /// Where it is in the file.
     pub(crate) place: Range<usize>,
     /// Whether it is nested too deeply to be parsed, so that blanks replace it; otherwise it is built at run time.
     pub(crate) is_deep: bool,
 }
 
-impl From<Range<usize>> for Unread {
+impl From<Range<usize>> for UnreadStatement {
     fn from(place: Range<usize>) -> Self {
         Self { place, is_deep: false }
     }
 }
 
 /// Unfolds the blocks of a text.
-pub(crate) fn unfold(text: &str) -> Unfolded {
+pub(crate) fn unfold(text: &str) -> UnfoldedScript {
     let (readable, deep) = without_deep(text);
-    let unread = deep.into_iter().map(|place| Unread { place, is_deep: true }).collect();
+    let unread = deep.into_iter().map(|place| UnreadStatement { place, is_deep: true }).collect();
     let (routines, called, turns) = (Vec::new(), Vec::new(), Vec::new());
-    let mut unfolded = Unfolded { text: readable.into_owned(), unread, routines, called, turns };
+    let mut unfolded = UnfoldedScript { text: readable.into_owned(), unread, routines, called, turns };
     // Most scripts have no blocks; do not parse them.
     let has = |word: &str| {
         unfolded.text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word.as_bytes()))
@@ -59,7 +59,7 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
     }
     let mut bytes = unfolded.text.as_bytes().to_vec();
     let stmts: Vec<Stmt> = parse(&unfolded.text).tree().stmts().collect();
-    let mut runs = Runs::of(&stmts);
+    let mut runs = ScriptRoutines::of(&stmts);
     for stmt in stmts.iter().filter(|stmt| matches!(stmt, Stmt::Do(_))) {
         unfolded.replace(&mut bytes, &mut runs, stmt);
     }
@@ -75,20 +75,20 @@ pub(crate) fn unfold(text: &str) -> Unfolded {
     unfolded
 }
 
-impl Unfolded {
+impl UnfoldedScript {
     /// Replaces a block or a routine by its statements.
-    fn replace(&mut self, bytes: &mut [u8], runs: &mut Runs, stmt: &Stmt) {
+    fn replace(&mut self, bytes: &mut [u8], runs: &mut ScriptRoutines, stmt: &Stmt) {
         let place = span(stmt);
         for byte in bytes[place.clone()].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')) {
             *byte = b' ';
         }
-        let Some(Body { mut inner, called, turns, has_errors }) = Body::of(stmt) else {
+        let Some(CodeBody { mut inner, called, turns, has_errors }) = CodeBody::of(stmt) else {
             return self.unread.push(place.into());
         };
         inner.sort_by_key(|one| one.sql.as_ref().map_or(one.place.start, |(at, _)| *at));
         let (mut free, mut last) = (place.start, None);
         let before = self.unread.len();
-        for Inner { place: own, sql } in inner {
+        for BodyStatement { place: own, sql } in inner {
             match sql {
                 // A text that is executed twice appears once.
                 Some(sql) if last.as_ref() == Some(&sql) => {}

@@ -13,14 +13,14 @@ use migrate_base::ident::first_name;
 use migrate_schema::Object;
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
-pub(crate) use inside::{Unfolded, Unread, unfold};
-pub(crate) use routine::{Fired, called, writes};
+pub(crate) use inside::{UnfoldedScript, UnreadStatement, unfold};
+pub(crate) use routine::{TriggerDefinition, called, writes};
 pub(crate) use savepoint::{Savepoints, undone};
-pub(crate) use turns::Turns;
+pub(crate) use turns::BodyLoop;
 
 /// A name in a script: with or without a schema, spelled as in the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Named {
+pub struct ObjectName {
     /// The schema, if given.
     pub schema: Option<String>,
     /// The name.
@@ -29,13 +29,13 @@ pub struct Named {
 
 /// What a statement is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum StatementTarget {
     /// A table, a view, or an object that is used like one.
-    Relation(Named),
+    Relation(ObjectName),
     /// An index, which is in use if its table is in use.
-    Index(Named),
+    Index(ObjectName),
     /// Another object that has a name.
-    Other(Named),
+    Other(ObjectName),
 }
 
 /// The bytes of a node, without leading space and comments.
@@ -47,11 +47,11 @@ pub(crate) fn span(node: &impl AstNode) -> Range<usize> {
 }
 
 /// The name that a node contains.
-pub(crate) fn named(node: &impl AstNode) -> Option<Named> {
-    Named::parse(&node.syntax().text().to_string())
+pub(crate) fn named(node: &impl AstNode) -> Option<ObjectName> {
+    ObjectName::parse(&node.syntax().text().to_string())
 }
 
-impl Named {
+impl ObjectName {
     /// Reads a name as written in SQL.
     pub fn parse(text: &str) -> Option<Self> {
         let (first, rest) = first_name(text.trim())?;
@@ -66,7 +66,7 @@ impl Named {
     }
 }
 
-impl std::fmt::Display for Named {
+impl std::fmt::Display for ObjectName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.schema {
             Some(schema) => write!(f, "{schema}.{}", self.name),
@@ -76,25 +76,27 @@ impl std::fmt::Display for Named {
 }
 
 /// The relations that a statement is about.
-pub(crate) fn relation_names(stmt: &Stmt) -> impl Iterator<Item = Named> {
-    targets(stmt).into_iter().filter_map(|target| if let Target::Relation(name) = target { Some(name) } else { None })
+pub(crate) fn relation_names(stmt: &Stmt) -> impl Iterator<Item = ObjectName> {
+    targets(stmt)
+        .into_iter()
+        .filter_map(|target| if let StatementTarget::Relation(name) = target { Some(name) } else { None })
 }
 
 /// What a statement is about; empty if it is about nothing that could already exist.
-pub(crate) fn targets(stmt: &Stmt) -> Vec<Target> {
+pub(crate) fn targets(stmt: &Stmt) -> Vec<StatementTarget> {
     relations(stmt).or_else(|| indexes(stmt)).unwrap_or_else(|| others(stmt))
 }
 
-fn all<N: AstNode>(nodes: impl Iterator<Item = N>, make: fn(Named) -> Target) -> Vec<Target> {
+fn all<N: AstNode>(nodes: impl Iterator<Item = N>, make: fn(ObjectName) -> StatementTarget) -> Vec<StatementTarget> {
     nodes.filter_map(|node| named(&node)).map(make).collect()
 }
 
-fn one<N: AstNode>(node: Option<N>, make: fn(Named) -> Target) -> Vec<Target> {
+fn one<N: AstNode>(node: Option<N>, make: fn(ObjectName) -> StatementTarget) -> Vec<StatementTarget> {
     all(node.into_iter(), make)
 }
 
-fn relations(stmt: &Stmt) -> Option<Vec<Target>> {
-    use Target::Relation;
+fn relations(stmt: &Stmt) -> Option<Vec<StatementTarget>> {
+    use StatementTarget::Relation;
     let table = |name: Option<ast::TableRelationName>| one(name.and_then(|name| name.table_name_ref()), Relation);
     let on = |node: Option<ast::OnRelation>| one(node.and_then(|on| on.relation_name_ref()), Relation);
     let changed = |name: Option<ast::RelationName>| one(name.and_then(|name| name.relation_name_ref()), Relation);
@@ -133,13 +135,13 @@ fn relations(stmt: &Stmt) -> Option<Vec<Target>> {
     Some(found)
 }
 
-fn indexes(stmt: &Stmt) -> Option<Vec<Target>> {
+fn indexes(stmt: &Stmt) -> Option<Vec<StatementTarget>> {
     let found = match stmt {
-        Stmt::AlterIndex(it) => one(it.index_ref(), Target::Index),
-        Stmt::DropIndex(it) => all(it.index_refs(), Target::Index),
+        Stmt::AlterIndex(it) => one(it.index_ref(), StatementTarget::Index),
+        Stmt::DropIndex(it) => all(it.index_refs(), StatementTarget::Index),
         Stmt::Reindex(it) => match it.reindex_target() {
-            Some(ast::ReindexTarget::ReindexTargetTable(it)) => one(it.table_name_ref(), Target::Relation),
-            Some(ast::ReindexTarget::ReindexTargetIndex(it)) => one(it.index_ref(), Target::Index),
+            Some(ast::ReindexTarget::ReindexTargetTable(it)) => one(it.table_name_ref(), StatementTarget::Relation),
+            Some(ast::ReindexTarget::ReindexTargetIndex(it)) => one(it.index_ref(), StatementTarget::Index),
             _ => Vec::new(),
         },
         _ => return None,
@@ -147,8 +149,8 @@ fn indexes(stmt: &Stmt) -> Option<Vec<Target>> {
     Some(found)
 }
 
-fn others(stmt: &Stmt) -> Vec<Target> {
-    use Target::Other;
+fn others(stmt: &Stmt) -> Vec<StatementTarget> {
+    use StatementTarget::Other;
     match stmt {
         Stmt::AlterSequence(it) => one(it.sequence_ref(), Other),
         Stmt::DropType(it) => all(it.type_name_refs(), Other),

@@ -7,34 +7,34 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Stmt};
 use squawk_syntax::plpgsql::Plpgsql;
 
-use super::{Named, named, span};
+use super::{ObjectName, named, span};
 
 /// What a script creates and runs, as far as it has been read.
 #[derive(Default)]
-pub(crate) struct Runs {
+pub(crate) struct ScriptRoutines {
     made: BTreeMap<String, Vec<Stmt>>,
     /// The triggers that it creates, each with its place.
-    triggers: Vec<(usize, Fired)>,
+    triggers: Vec<(usize, TriggerDefinition)>,
     /// The tables that it writes to, each with its place.
-    writes: Vec<(usize, Write)>,
+    writes: Vec<(usize, TableWrite)>,
     called: BTreeSet<String>,
 }
 
 /// A trigger: what fires it, and what it calls.
-pub(crate) struct Fired {
-    pub(crate) table: Named,
+pub(crate) struct TriggerDefinition {
+    pub(crate) table: ObjectName,
     events: Vec<&'static str>,
-    pub(crate) function: Named,
+    pub(crate) function: ObjectName,
 }
 
 /// A change of rows that fires triggers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Write {
-    pub(crate) table: Named,
+pub(crate) struct TableWrite {
+    pub(crate) table: ObjectName,
     event: &'static str,
 }
 
-impl Fired {
+impl TriggerDefinition {
     /// Reads a CREATE TRIGGER statement.
     pub(crate) fn of(create: &ast::CreateTrigger) -> Option<Self> {
         use ast::TriggerEvent as E;
@@ -50,19 +50,19 @@ impl Fired {
     }
 
     /// Whether a change fires the trigger, assuming that the table is the same.
-    pub(crate) fn is_fired_by(&self, write: &Write) -> bool {
+    pub(crate) fn is_fired_by(&self, write: &TableWrite) -> bool {
         self.events.contains(&write.event)
     }
 }
 
-impl Write {
+impl TableWrite {
     /// Whether this is the event on the table, judging by their names.
-    pub(crate) fn is(&self, event: &str, table: &Named) -> bool {
+    pub(crate) fn is(&self, event: &str, table: &ObjectName) -> bool {
         self.event.eq_ignore_ascii_case(event) && self.table.name == table.name
     }
 }
 
-impl Runs {
+impl ScriptRoutines {
     /// What the statements of a script create, run and write.
     pub(crate) fn of(stmts: &[Stmt]) -> Self {
         let mut runs = Self::default();
@@ -86,20 +86,20 @@ impl Runs {
     /// Adds a statement that a block runs: what it creates has no place in the file.
     pub(crate) fn run(&mut self, at: usize, stmt: &Stmt) {
         if let Stmt::CreateTrigger(it) = stmt {
-            self.triggers.extend(Fired::of(it).map(|trigger| (at, trigger)));
+            self.triggers.extend(TriggerDefinition::of(it).map(|trigger| (at, trigger)));
         }
         self.called.extend(called(stmt).into_iter().map(|(_, name)| name.name));
         self.writes.extend(writes(stmt).into_iter().map(|write| (at, write)));
     }
 
     /// Adds the calls in the expressions of a body.
-    pub(crate) fn call(&mut self, names: impl IntoIterator<Item = Named>) {
+    pub(crate) fn call(&mut self, names: impl IntoIterator<Item = ObjectName>) {
         self.called.extend(names.into_iter().map(|name| name.name));
     }
 
     /// The next routines of the script that it runs and that have not been returned yet.
     pub(crate) fn next(&mut self) -> Option<Vec<Stmt>> {
-        let fires = |(from, trigger): &&(usize, Fired)| {
+        let fires = |(from, trigger): &&(usize, TriggerDefinition)| {
             let mut writes = self.writes.iter().filter(|(at, _)| at > from);
             writes.any(|(_, write)| write.table.name == trigger.table.name && trigger.is_fired_by(write))
         };
@@ -129,20 +129,20 @@ fn runs(stmt: &Stmt) -> bool {
 }
 
 /// The functions and procedures that a statement calls when it runs.
-pub(crate) fn called(stmt: &Stmt) -> Vec<(Range<usize>, Named)> {
+pub(crate) fn called(stmt: &Stmt) -> Vec<(Range<usize>, ObjectName)> {
     let calls = stmt.syntax().descendants().filter(|_| runs(stmt)).filter_map(ast::CallExpr::cast);
     let calls = calls.filter_map(|call| Some((span(&call), last_part(&call)?)));
     let procedure = match stmt {
         Stmt::Call(it) => it.procedure_name_ref().and_then(|name| named(&name)).map(|name| (span(it), name)),
         _ => None,
     };
-    let mut all: Vec<(Range<usize>, Named)> = procedure.into_iter().chain(calls).collect();
+    let mut all: Vec<(Range<usize>, ObjectName)> = procedure.into_iter().chain(calls).collect();
     all.dedup_by(|one, other| one.1 == other.1);
     all
 }
 
 /// The functions that the expressions of a body call: those of conditions, assignments, declarations.
-pub(crate) fn called_in(body: &Plpgsql) -> Vec<(Range<usize>, Named)> {
+pub(crate) fn called_in(body: &Plpgsql) -> Vec<(Range<usize>, ObjectName)> {
     let is_of_expression =
         |call: &ast::CallExpr| call.syntax().ancestors().any(|node| ast::PlpgsqlExpr::can_cast(node.kind()));
     let calls = body.syntax().descendants().filter_map(ast::CallExpr::cast).filter(is_of_expression);
@@ -153,15 +153,15 @@ pub(crate) fn called_in(body: &Plpgsql) -> Vec<(Range<usize>, Named)> {
     calls.filter_map(|call| Some((place(&call), last_part(&call)?))).collect()
 }
 
-fn last_part(call: &ast::CallExpr) -> Option<Named> {
+fn last_part(call: &ast::CallExpr) -> Option<ObjectName> {
     named(&call.expr()?)
 }
 
 /// The tables that a statement writes to, anywhere in it.
-pub(crate) fn writes(stmt: &Stmt) -> Vec<Write> {
+pub(crate) fn writes(stmt: &Stmt) -> Vec<TableWrite> {
     let mut all = Vec::new();
-    let mut add = |table: Option<Named>, events: &[&'static str]| {
-        let of_table = |table: Named| events.iter().map(move |event| Write { table: table.clone(), event });
+    let mut add = |table: Option<ObjectName>, events: &[&'static str]| {
+        let of_table = |table: ObjectName| events.iter().map(move |event| TableWrite { table: table.clone(), event });
         all.extend(table.into_iter().flat_map(of_table));
     };
     match stmt {
@@ -177,7 +177,7 @@ pub(crate) fn writes(stmt: &Stmt) -> Vec<Write> {
     all
 }
 
-fn changed(node: SyntaxNode, add: &mut impl FnMut(Option<Named>, &[&'static str])) {
+fn changed(node: SyntaxNode, add: &mut impl FnMut(Option<ObjectName>, &[&'static str])) {
     let relation = |name: Option<ast::RelationName>| named(&name?.relation_name_ref()?);
     if let Some(it) = ast::Insert::cast(node.clone()) {
         let table = it.relation_name_ref().and_then(|name| named(&name));

@@ -11,7 +11,7 @@ use super::body::{lower, place, without_into};
 
 /// A loop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Turns {
+pub(crate) struct BodyLoop {
     /// Where it is in the file.
     pub(crate) place: Range<usize>,
     /// The query over whose rows it iterates.
@@ -23,7 +23,7 @@ pub(crate) struct Turns {
 }
 
 /// The loops of a body.
-pub(crate) fn turns(body: &Plpgsql) -> Vec<Turns> {
+pub(crate) fn turns(body: &Plpgsql) -> Vec<BodyLoop> {
     let (cursors, variables) = (cursors(body), variables(body));
     let of = |node: SyntaxNode| {
         let rows = rows(&node, &cursors)?;
@@ -31,7 +31,7 @@ pub(crate) fn turns(body: &Plpgsql) -> Vec<Turns> {
             ast::PlpgsqlCommitStmt::can_cast(node.kind()) || ast::PlpgsqlRollbackStmt::can_cast(node.kind())
         };
         let commits = node.descendants().any(ends);
-        Some(Turns { place: place(body, &node), rows, variables: variables.clone(), commits })
+        Some(BodyLoop { place: place(body, &node), rows, variables: variables.clone(), commits })
     };
     body.syntax().descendants().filter_map(of).collect()
 }

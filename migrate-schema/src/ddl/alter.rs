@@ -8,15 +8,15 @@ use super::alter_table::{column, relation};
 use super::create::{checking, enabled};
 use super::far::{self, json_list};
 use super::name::{is_domain, parent, phrase, qualified};
-use super::{Statement, count, inherit, partition, sequence, swap, table};
+use super::{DdlStatement, count, inherit, partition, sequence, swap, table};
 use crate::Schema;
 use crate::object::{Kind, Object};
 
 /// How an object becomes another one of the same name.
-pub(super) enum Change {
+pub(super) enum AlterMethod {
     /// With these statements. If it disturbs, the dependent objects have to be dropped first and created again
     /// afterwards.
-    InPlace { statements: Vec<Statement>, disturbs: bool },
+    InPlace { statements: Vec<DdlStatement>, disturbs: bool },
     /// Only by dropping and re-creating it.
     Remake,
 }
@@ -30,9 +30,9 @@ pub(super) fn extension_of(fact: &str) -> Option<&str> {
 }
 
 /// The facts that differ: name, before, after.
-pub(super) struct Differing<'a>(Vec<(&'a str, Option<&'a str>, Option<&'a str>)>);
+pub(super) struct FactDifferences<'a>(Vec<(&'a str, Option<&'a str>, Option<&'a str>)>);
 
-impl<'a> Differing<'a> {
+impl<'a> FactDifferences<'a> {
     pub(super) fn of(old: &'a Object, new: &'a Object) -> Self {
         let mut names: Vec<&str> = old.facts.iter().chain(&new.facts).map(|fact| &*fact.name).collect();
         names.sort_unstable();
@@ -59,43 +59,43 @@ impl<'a> Differing<'a> {
     /// The statements for each fact; `None` if one of them has none.
     pub(super) fn each(
         &self,
-        statement: impl Fn(&str, Option<&str>, Option<&str>) -> Option<Vec<Statement>>,
-    ) -> Change {
+        statement: impl Fn(&str, Option<&str>, Option<&str>) -> Option<Vec<DdlStatement>>,
+    ) -> AlterMethod {
         let all: Option<Vec<_>> = self.0.iter().map(|(name, old, new)| statement(name, *old, *new)).collect();
         match all {
-            Some(all) => Change::InPlace { statements: all.into_iter().flatten().collect(), disturbs: false },
-            None => Change::Remake,
+            Some(all) => AlterMethod::InPlace { statements: all.into_iter().flatten().collect(), disturbs: false },
+            None => AlterMethod::Remake,
         }
     }
 }
 
 /// How one object becomes another one; the default of a column is a separate part.
-pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
-    let differing = Differing::of(old, new);
+pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object) -> AlterMethod {
+    let differing = FactDifferences::of(old, new);
     let name = || phrase(after, &new.id);
-    let set = |text: String| Some(vec![Statement::new(text)]);
+    let set = |text: String| Some(vec![DdlStatement::new(text)]);
     match new.id.kind {
-        Kind::Table if partition::moves_rows(before, after, new) => Change::Remake,
+        Kind::Table if partition::moves_rows(before, after, new) => AlterMethod::Remake,
         Kind::Table | Kind::ForeignTable => match differing.each(|fact, was, now| relation(new, fact, was, now)) {
-            Change::InPlace { statements: rest, disturbs } => {
-                let mut statements: Vec<_> = inherit::left(old, new).into_iter().map(Statement::new).collect();
+            AlterMethod::InPlace { statements: rest, disturbs } => {
+                let mut statements: Vec<_> = inherit::left(old, new).into_iter().map(DdlStatement::new).collect();
                 statements.extend(rest);
                 if differing.has("persistence") {
-                    statements.extend(sequence::left_behind(before, after, new).into_iter().map(Statement::new));
+                    statements.extend(sequence::left_behind(before, after, new).into_iter().map(DdlStatement::new));
                 }
-                Change::InPlace { statements, disturbs }
+                AlterMethod::InPlace { statements, disturbs }
             }
-            Change::Remake => Change::Remake,
+            AlterMethod::Remake => AlterMethod::Remake,
         },
         Kind::Column if is_stored(before, after, new) => match column(before, after, &differing, old, new) {
-            Change::InPlace { mut statements, disturbs } if !table_moves(before, after, new) => {
-                statements.extend(inherit::made_own(before, after, old, new).into_iter().map(Statement::new));
-                Change::InPlace { statements, disturbs }
+            AlterMethod::InPlace { mut statements, disturbs } if !table_moves(before, after, new) => {
+                statements.extend(inherit::made_own(before, after, old, new).into_iter().map(DdlStatement::new));
+                AlterMethod::InPlace { statements, disturbs }
             }
             change => change,
         },
-        Kind::Column => Change::InPlace { statements: Vec::new(), disturbs: false },
-        Kind::View if differing.has("definition") && !widens(before, after, new) => Change::Remake,
+        Kind::Column => AlterMethod::InPlace { statements: Vec::new(), disturbs: false },
+        Kind::View if differing.has("definition") && !widens(before, after, new) => AlterMethod::Remake,
         Kind::View | Kind::MaterializedView => differing.each(|fact, old, now| match (new.id.kind, fact) {
             (Kind::View, "definition") => {
                 let with = new.fact("options").map_or(String::new(), |options| format!(" WITH ({options})"));
@@ -113,7 +113,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             differing.each(|_, _, now| set(now?.trim_end().to_owned()))
         }
         Kind::Sequence => {
-            Change::InPlace { statements: count::changed(before, after, &differing, old, new), disturbs: false }
+            AlterMethod::InPlace { statements: count::changed(before, after, &differing, old, new), disturbs: false }
         }
         Kind::Type | Kind::Domain => swap::change(before, after, &differing.0, old, new),
         Kind::Attribute => differing.each(|fact, _, _| {
@@ -127,7 +127,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
                 || becomes_invalid(after, old, new)
                 || partition::passes_over(before, after, new) =>
         {
-            Change::Remake
+            AlterMethod::Remake
         }
         Kind::Index | Kind::Constraint => {
             let moves = table_moves(before, after, new);
@@ -152,7 +152,7 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
             _ => None,
         }),
         Kind::Trigger | Kind::Rule => {
-            differing.each(|fact, _, now| (fact == "enabled").then(|| vec![Statement::new(enabled(&new.id, now))]))
+            differing.each(|fact, _, now| (fact == "enabled").then(|| vec![DdlStatement::new(enabled(&new.id, now))]))
         }
         Kind::Extension => differing.each(|fact, _, now| match fact {
             "version" => set(format!("ALTER {} UPDATE TO {}", name(), literal(now?))),
@@ -165,16 +165,16 @@ pub(super) fn object(before: &Schema, after: &Schema, old: &Object, new: &Object
         }),
         Kind::Publication => far::changed_publication(&differing, new),
         // They consist only of privileges.
-        Kind::DefaultPrivileges | Kind::Privileges => Change::InPlace { statements: Vec::new(), disturbs: false },
+        Kind::DefaultPrivileges | Kind::Privileges => AlterMethod::InPlace { statements: Vec::new(), disturbs: false },
         Kind::UserMapping if !far::has_unknown_options(new) && !far::has_unknown_options(old) => {
             differing.each(|_, old, now| {
                 changed_options(old, now).and_then(|list| set(format!("ALTER {} OPTIONS ({list})", name())))
             })
         }
         // An object that is only partly known cannot be created again, so it is not dropped either.
-        Kind::UserMapping | Kind::Subscription => Change::InPlace { statements: Vec::new(), disturbs: false },
-        _ if differing.0.is_empty() => Change::InPlace { statements: Vec::new(), disturbs: false },
-        _ => Change::Remake,
+        Kind::UserMapping | Kind::Subscription => AlterMethod::InPlace { statements: Vec::new(), disturbs: false },
+        _ if differing.0.is_empty() => AlterMethod::InPlace { statements: Vec::new(), disturbs: false },
+        _ => AlterMethod::Remake,
     }
 }
 
@@ -239,15 +239,15 @@ pub(super) fn space(name: Option<&str>) -> String {
 }
 
 /// `SET (…)` and `RESET (…)` for two lists of options.
-pub(super) fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&str>) -> Option<Vec<Statement>> {
+pub(super) fn storage(what: &str, prefix: &str, old: Option<&str>, new: Option<&str>) -> Option<Vec<DdlStatement>> {
     let list = |text: Option<&str>| text.map(table::pairs).unwrap_or_default();
     let (old, new) = (list(old), list(new));
     let key = |option: &String| option.split('=').next().unwrap_or_default().to_owned();
     let gone = old.iter().filter(|option| !new.iter().any(|other| key(other) == key(option)));
     let gone: Vec<String> = gone.map(|option| format!("{prefix}{}", key(option))).collect();
     let came: Vec<String> = new.iter().filter(|one| !old.contains(one)).map(|one| format!("{prefix}{one}")).collect();
-    let reset = (!gone.is_empty()).then(|| Statement::new(format!("ALTER {what} RESET ({})", gone.join(", "))));
-    let set = (!came.is_empty()).then(|| Statement::new(format!("ALTER {what} SET ({})", came.join(", "))));
+    let reset = (!gone.is_empty()).then(|| DdlStatement::new(format!("ALTER {what} RESET ({})", gone.join(", "))));
+    let set = (!came.is_empty()).then(|| DdlStatement::new(format!("ALTER {what} SET ({})", came.join(", "))));
     Some(reset.into_iter().chain(set).collect())
 }
 
@@ -274,9 +274,9 @@ fn is_validated(new: &Object, old: Option<&str>, now: Option<&str>) -> bool {
 }
 
 /// A fact of an index or a constraint.
-fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
+fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<DdlStatement>> {
     let (table, name) = (parent(&new.id), plain(&new.id.name));
-    let one = |text: String| Some(vec![Statement::new(text)]);
+    let one = |text: String| Some(vec![DdlStatement::new(text)]);
     match fact {
         "triggers" => one(checking(&new.id, now)),
         "clustered" if now.is_some() => one(format!("ALTER TABLE {table} CLUSTER ON {name}")),
@@ -298,7 +298,7 @@ fn key(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option
             let gone = gone.map(|one| format!("{} SET STATISTICS -1", number(one)));
             let came = now.iter().filter(|one| !old.contains(one)).map(|one| one.replacen(' ', " SET STATISTICS ", 1));
             let alter =
-                |what: String| Statement::new(format!("ALTER INDEX {} ALTER COLUMN {what}", qualified(&new.id)));
+                |what: String| DdlStatement::new(format!("ALTER INDEX {} ALTER COLUMN {what}", qualified(&new.id)));
             Some(gone.chain(came).map(alter).collect())
         }
         _ => None,

@@ -2,20 +2,20 @@
 
 use migrate_base::ident::plain;
 
-use super::alter::{Change, Differing, changed_options, space, storage};
+use super::alter::{AlterMethod, FactDifferences, changed_options, space, storage};
 use super::name::{parent, qualified};
 use super::taken::TakenNames;
-use super::{Hazard, Statement, inherit, not_null, retype, sequence, table};
+use super::{DdlStatement, Hazard, inherit, not_null, retype, sequence, table};
 use crate::Schema;
 use crate::object::Object;
 
 /// A fact of a table.
-pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<Statement>> {
+pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<&str>) -> Option<Vec<DdlStatement>> {
     let name = qualified(&new.id);
     let what = format!("{} {name}", new.id.kind.as_str().to_uppercase());
-    let alter = |text: String| Statement::new(format!("ALTER TABLE {name} {text}"));
+    let alter = |text: String| DdlStatement::new(format!("ALTER TABLE {name} {text}"));
     let rewrite = |text: String| alter(text).with(Hazard::Rewrite(format!("{} is rewritten", new.id)));
-    let one = |statement: Statement| Some(vec![statement]);
+    let one = |statement: DdlStatement| Some(vec![statement]);
     match fact {
         "options" => storage(&what, "", old, now),
         "toast options" if now.is_some() => Some(Vec::new()),
@@ -42,16 +42,22 @@ pub(super) fn relation(new: &Object, fact: &str, old: Option<&str>, now: Option<
 }
 
 /// A column of a table; its default is a separate part.
-pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>, old: &Object, new: &Object) -> Change {
+pub(super) fn column(
+    before: &Schema,
+    after: &Schema,
+    differing: &FactDifferences<'_>,
+    old: &Object,
+    new: &Object,
+) -> AlterMethod {
     let keeps_values = keeps_values(old, new);
     if differing.has("generated") && !keeps_values {
-        return Change::Remake;
+        return AlterMethod::Remake;
     }
     let (of, name) = (parent(&new.id), plain(&new.id.name));
-    let alter = |text: String| Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} {text}"));
+    let alter = |text: String| DdlStatement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} {text}"));
     let alone = |fact: &str, text: String| {
         let only = inherit::only(after, &new.id, fact);
-        Statement::new(format!("ALTER TABLE {only}{of} ALTER COLUMN {name} {text}"))
+        DdlStatement::new(format!("ALTER TABLE {only}{of} ALTER COLUMN {name} {text}"))
     };
     let retyped = differing.has("type") || differing.has("collation");
     let mut statements = Vec::new();
@@ -76,7 +82,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "identity" if drops_identity => Some(Vec::new()),
         "not null" if now.is_some() => {
             let statement = match named_not_null(before, after, new) {
-                Some(constraint) => Statement::new(format!("ALTER TABLE {of} ADD {constraint}")),
+                Some(constraint) => DdlStatement::new(format!("ALTER TABLE {of} ADD {constraint}")),
                 None if new.fact("not null constraint").is_some() => alter("SET NOT NULL".to_owned()),
                 None => alone("not null", "SET NOT NULL".to_owned()),
             };
@@ -92,7 +98,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         "not null constraint" if not_null::is_made_again(old, new) => {
             let made = named_not_null(before, after, new)?;
             let again = [not_null::dropped(&new.id), format!("ALTER TABLE {of} ADD {made}")];
-            Some(again.map(Statement::new).into())
+            Some(again.map(DdlStatement::new).into())
         }
         "not null constraint" => Some(constraint(&of, was, now)),
         "identity" => {
@@ -102,7 +108,7 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
                 Some(_) => format!("SET GENERATED {}", how.to_uppercase()),
             });
             let unusual = if was.is_none() { sequence::unusual(after, new) } else { Vec::new() };
-            Some([how].into_iter().chain(unusual.into_iter().map(Statement::new)).collect())
+            Some([how].into_iter().chain(unusual.into_iter().map(DdlStatement::new)).collect())
         }
         "storage" => {
             let how = now.unwrap_or(usual_storage(new)).to_uppercase();
@@ -115,11 +121,11 @@ pub(super) fn column(before: &Schema, after: &Schema, differing: &Differing<'_>,
         _ => None,
     });
     match rest {
-        Change::InPlace { statements: rest, .. } => {
+        AlterMethod::InPlace { statements: rest, .. } => {
             statements.extend(rest);
-            Change::InPlace { statements, disturbs: retyped }
+            AlterMethod::InPlace { statements, disturbs: retyped }
         }
-        Change::Remake => Change::Remake,
+        AlterMethod::Remake => AlterMethod::Remake,
     }
 }
 
@@ -131,16 +137,16 @@ fn named_not_null(before: &Schema, after: &Schema, column: &Object) -> Option<St
 
 /// The statements that make a column nullable. Before PostgreSQL 18 they also make the columns of all tables below
 /// nullable, unless the statement is about the table alone; for a partitioned table it cannot be.
-fn no_not_null(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<Statement> {
+fn no_not_null(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<DdlStatement> {
     let (of, name) = (parent(&new.id), plain(&new.id.name));
     let is_partitioned = inherit::table_of(after, &new.id).is_some_and(|table| table.fact("partition key").is_some());
     let kept: Vec<_> = not_null::kept_below(before, after, new).collect();
     let is_alone = !is_partitioned && !kept.is_empty() && old.fact("not null constraint").is_none();
     let only = if is_alone { "ONLY " } else { "" };
-    let drop = Statement::new(format!("ALTER TABLE {only}{of} ALTER COLUMN {name} DROP NOT NULL"));
+    let drop = DdlStatement::new(format!("ALTER TABLE {only}{of} ALTER COLUMN {name} DROP NOT NULL"));
     let again = kept.into_iter().filter(|_| !is_alone).map(|column| {
         let scan = format!("scans table {} to check {name} for nulls", parent(&column.id));
-        Statement::new(not_null::set(&column.id)).with(Hazard::LongLock(scan))
+        DdlStatement::new(not_null::set(&column.id)).with(Hazard::LongLock(scan))
     });
     [drop].into_iter().chain(again).collect()
 }
@@ -157,7 +163,7 @@ pub(super) fn usual_storage(column: &Object) -> &'static str {
 }
 
 /// Changes a NOT NULL constraint that already has its new name.
-fn constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> {
+fn constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<DdlStatement> {
     let (Some(was), Some(now)) = (was, now) else { return Vec::new() };
     let name = plain(table::not_null_words(now).0);
     let mut all = Vec::new();
@@ -168,5 +174,5 @@ fn constraint(of: &str, was: Option<&str>, now: Option<&str>) -> Vec<Statement> 
         let word = if now.contains(" no inherit") { "NO INHERIT" } else { "INHERIT" };
         all.push(format!("ALTER TABLE {of} ALTER CONSTRAINT {name} {word}"));
     }
-    all.into_iter().map(Statement::new).collect()
+    all.into_iter().map(DdlStatement::new).collect()
 }

@@ -10,24 +10,24 @@ use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, plain};
 
-use super::fate::{Fate, is_foreign_key};
+use super::fate::{PartFate, is_foreign_key};
 use super::name::{aside, free, named, parent, qualified};
-use super::{Hazard, Sides, Statement, inherit, not_null, partition, table};
+use super::{DdlContext, DdlStatement, Hazard, inherit, not_null, partition, table};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// The statements that lead from the old names to the new ones.
 #[derive(Default)]
-pub(super) struct Renamed {
+pub(super) struct RenameStatements {
     /// These come before all other statements.
-    pub(super) first: Vec<Statement>,
+    pub(super) first: Vec<DdlStatement>,
     /// These come after them, when the previous holder of the new name is gone.
-    pub(super) last: Vec<Statement>,
+    pub(super) last: Vec<DdlStatement>,
 }
 
 /// A NOT NULL constraint that exists before.
-struct Constraint<'a> {
+struct NotNullNode<'a> {
     column: &'a Object,
     table: &'a Object,
     old: &'a str,
@@ -46,8 +46,8 @@ enum NameHeld {
 }
 
 /// The NOT NULL constraints of a schema, each with those that it is inherited from.
-struct Tree<'a> {
-    all: Vec<Constraint<'a>>,
+struct NotNullTree<'a> {
+    all: Vec<NotNullNode<'a>>,
     /// The constraints of each table.
     of_table: HashMap<&'a Id, Vec<usize>>,
     /// Pairs of a constraint and one below it that are separated in the meantime.
@@ -55,10 +55,10 @@ struct Tree<'a> {
 }
 
 /// The statements that give the NOT NULL constraints that stay their new names.
-pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
-    let mut tree = Tree::of(sides);
+pub(super) fn renamed(sides: &DdlContext<'_>) -> RenameStatements {
+    let mut tree = NotNullTree::of(sides);
     let differ: Vec<usize> = (0..tree.all.len()).filter(|at| tree.differs(*at)).collect();
-    let mut all = Renamed::default();
+    let mut all = RenameStatements::default();
     if !differ.is_empty() {
         let order = tree.component(differ);
         tree.follow(&order);
@@ -66,12 +66,12 @@ pub(super) fn renamed(sides: &Sides<'_>) -> Renamed {
         all = tree.statements(sides, &order);
     }
     let kept = tree.all.iter().filter(|one| becomes_own(sides, one.column));
-    all.first.extend(kept.map(|one| Statement::new(not_null::set(&one.column.id)).of_object(&one.column.id)));
+    all.first.extend(kept.map(|one| DdlStatement::new(not_null::set(&one.column.id)).of_object(&one.column.id)));
     all
 }
 
 /// Whether it would be dropped with the constraint of a table above, although it stays.
-fn becomes_own(sides: &Sides<'_>, old: &Object) -> bool {
+fn becomes_own(sides: &DdlContext<'_>, old: &Object) -> bool {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let is_own = |new: &Object| new.fact("not null").is_some() && new.fact("not null inherited").is_none();
     old.fact("not null inherited") == Some("only")
@@ -80,16 +80,16 @@ fn becomes_own(sides: &Sides<'_>, old: &Object) -> bool {
 }
 
 /// The column with the same constraint after, if its constraint stays.
-fn stays<'a>(sides: &'a Sides<'_>, old: &Object) -> Option<&'a Object> {
+fn stays<'a>(sides: &'a DdlContext<'_>, old: &Object) -> Option<&'a Object> {
     let new = sides.after.schema.get(&old.id)?;
     let table = inherit::table_of(&sides.before.schema, &old.id)?;
-    let is_kept = |id: &Arc<Id>| matches!(sides.fates.get(&Part::object(id)), Fate::Kept | Fate::Altered);
+    let is_kept = |id: &Arc<Id>| matches!(sides.fates.get(&SchemaPart::object(id)), PartFate::Kept | PartFate::Altered);
     let is_same = is_kept(&old.id) && is_kept(&table.id) && !not_null::is_made_again(old, new);
     Some(&**new).filter(|_| is_same)
 }
 
 /// The name of a constraint until it is dropped, if something else in its table gets the current name.
-fn gives_up(sides: &Sides<'_>, column: &Object, table: &Object, old: &str) -> Option<String> {
+fn gives_up(sides: &DdlContext<'_>, column: &Object, table: &Object, old: &str) -> Option<String> {
     let (before, after) = (&sides.before.schema, &sides.after.schema);
     let of_column = |one: &Arc<Object>| one.id != column.id && table::not_null_name(one) == Some(old);
     let is_wanted = after.children(&table.id, Kind::Column).any(of_column)
@@ -99,7 +99,7 @@ fn gives_up(sides: &Sides<'_>, column: &Object, table: &Object, old: &str) -> Op
     (is_own && is_wanted).then(|| free(before, after, &id, "__gone").next()).flatten()
 }
 
-impl Constraint<'_> {
+impl NotNullNode<'_> {
     /// Whether another constraint has the same names, before and after.
     fn is_named_as(&self, other: &Self) -> bool {
         (self.old, &self.wanted) == (other.old, &other.wanted)
@@ -111,8 +111,8 @@ impl Constraint<'_> {
     }
 }
 
-impl<'a> Tree<'a> {
-    fn of(sides: &'a Sides<'_>) -> Self {
+impl<'a> NotNullTree<'a> {
+    fn of(sides: &'a DdlContext<'_>) -> Self {
         let before = &sides.before.schema;
         let mut all = Vec::new();
         let mut known: HashMap<&Id, usize> = HashMap::new();
@@ -123,7 +123,7 @@ impl<'a> Tree<'a> {
             let kept = stays(sides, column).and_then(table::not_null_name).map(Cow::Borrowed);
             let wanted = kept.or_else(|| gives_up(sides, column, table, old).map(Cow::Owned));
             known.insert(&column.id, all.len());
-            all.push(Constraint { column, table, old, wanted, above: Vec::new(), below: Vec::new() });
+            all.push(NotNullNode { column, table, old, wanted, above: Vec::new(), below: Vec::new() });
         }
         for at in 0..all.len() {
             let one = &all[at];
@@ -224,17 +224,18 @@ impl<'a> Tree<'a> {
         bound(self.all[at].table).is_some()
     }
 
-    fn statements(&self, sides: &Sides<'_>, order: &[usize]) -> Renamed {
-        let mut all = Renamed::default();
+    fn statements(&self, sides: &DdlContext<'_>, order: &[usize]) -> RenameStatements {
+        let mut all = RenameStatements::default();
         let keeps = |at: &usize| {
             let of = self.all[*at].table;
             let is_plain = of.fact("partition bound").or(of.fact("partition key")).is_none();
             is_plain && self.all[*at].below.iter().any(|below| self.cut.contains(&(*at, *below)))
         };
-        let keeping: Vec<&Constraint<'_>> = order.iter().filter(|at| keeps(at)).map(|at| &self.all[*at]).collect();
+        let keeping: Vec<&NotNullNode<'_>> = order.iter().filter(|at| keeps(at)).map(|at| &self.all[*at]).collect();
         let loose = self.loose(order);
-        let says =
-            |one: &Constraint<'_>, name: &str, how: &str| alter(one, format!("ALTER CONSTRAINT {} {how}", plain(name)));
+        let says = |one: &NotNullNode<'_>, name: &str, how: &str| {
+            alter(one, format!("ALTER CONSTRAINT {} {how}", plain(name)))
+        };
         all.first.extend(keeping.iter().map(|one| says(one, one.old, "NO INHERIT")));
         all.first.extend(loose.values().filter_map(|table| left(sides, table)));
         self.rename(sides, order, &mut all);
@@ -242,14 +243,14 @@ impl<'a> Tree<'a> {
         for table in loose.values().rev() {
             all.first.extend(joined(sides, table));
             let local = not_null::local_again(&sides.before.schema, table).into_iter();
-            all.first.extend(local.map(|text| Statement::new(text).of_object(&table.id)));
+            all.first.extend(local.map(|text| DdlStatement::new(text).of_object(&table.id)));
         }
         all
     }
 
     /// Renames each constraint that is separated from those above it, with all constraints below that are not separated
     /// from it. If something else has the new name, it gets a temporary name until the new one is free.
-    fn rename(&self, sides: &Sides<'_>, order: &[usize], all: &mut Renamed) {
+    fn rename(&self, sides: &DdlContext<'_>, order: &[usize], all: &mut RenameStatements) {
         let (before, after) = (&sides.before.schema, &sides.after.schema);
         let is_alone = |at: usize| self.all[at].above.iter().all(|above| self.cut.contains(&(*above, at)));
         let mut then = Vec::new();
@@ -284,10 +285,10 @@ impl<'a> Tree<'a> {
     }
 
     /// How long something else in the table holds a wanted name.
-    fn taken(&self, before: &Schema, one: &Constraint<'_>, wanted: &str) -> Option<NameHeld> {
+    fn taken(&self, before: &Schema, one: &NotNullNode<'_>, wanted: &str) -> Option<NameHeld> {
         let beside = self.of_table.get(&*one.table.id).into_iter().flatten().map(|at| &self.all[*at]);
         let other = beside.into_iter().find(|other| other.old == wanted);
-        let is_renamed = |other: &Constraint<'_>| other.becomes() != wanted;
+        let is_renamed = |other: &NotNullNode<'_>| other.becomes() != wanted;
         match other {
             Some(other) if is_renamed(other) => Some(NameHeld::Meanwhile),
             Some(_) => Some(NameHeld::Long),
@@ -303,18 +304,18 @@ fn bound(table: &Object) -> Option<&str> {
     table.fact("partition bound")
 }
 
-fn alter(one: &Constraint<'_>, what: String) -> Statement {
-    Statement::new(format!("ALTER TABLE {} {what}", parent(&one.column.id))).of_object(&one.column.id)
+fn alter(one: &NotNullNode<'_>, what: String) -> DdlStatement {
+    DdlStatement::new(format!("ALTER TABLE {} {what}", parent(&one.column.id))).of_object(&one.column.id)
 }
 
 /// The statement that detaches a table from its parent or type. Rows of a partition that others reference prevent it.
-fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
+fn left(sides: &DdlContext<'_>, table: &Object) -> Option<DdlStatement> {
     let name = qualified(&table.id);
     if table.fact("of type").is_some() {
-        return Some(Statement::new(format!("ALTER TABLE {name} NOT OF")).of_object(&table.id));
+        return Some(DdlStatement::new(format!("ALTER TABLE {name} NOT OF")).of_object(&table.id));
     }
     let of = table.fact("parents")?;
-    let detach = Statement::new(format!("ALTER TABLE {of} DETACH PARTITION {name}")).of_object(&table.id);
+    let detach = DdlStatement::new(format!("ALTER TABLE {of} DETACH PARTITION {name}")).of_object(&table.id);
     let schema = &sides.before.schema;
     let above = QualifiedName::parse(of).map(|of| named(Kind::Table, of.schema(), of.name()));
     let refers = |above: &Id, user: &Id| {
@@ -324,11 +325,11 @@ fn left(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
     let is_referred =
         above.is_some_and(|above| sides.before.dependencies.users(&above).any(|user| refers(&above, user)));
     let refused = is_referred.then(|| Hazard::Refused(format!("rows of {} that other tables reference", table.id)));
-    Some(refused.into_iter().fold(detach, Statement::with))
+    Some(refused.into_iter().fold(detach, DdlStatement::with))
 }
 
 /// The statement that attaches a table to its parent or type again.
-fn joined(sides: &Sides<'_>, table: &Object) -> Option<Statement> {
+fn joined(sides: &DdlContext<'_>, table: &Object) -> Option<DdlStatement> {
     let text = match table.fact("of type") {
         Some(of) => format!("ALTER TABLE {} OF {of}", qualified(&table.id)),
         None => table::attach(table)?,

@@ -2,22 +2,22 @@
 
 use migrate_base::ident::plain;
 
-use super::alter::Differing;
-use super::fate::Fate;
+use super::alter::FactDifferences;
+use super::fate::PartFate;
 use super::name::{self, qualified};
-use super::{Hazard, Sides, Statement, sequence};
+use super::{DdlContext, DdlStatement, Hazard, sequence};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Kind, Object};
 
 /// The statements that change a sequence into another one of the same name.
 pub(super) fn changed(
     before: &Schema,
     after: &Schema,
-    differing: &Differing<'_>,
+    differing: &FactDifferences<'_>,
     old: &Object,
     new: &Object,
-) -> Vec<Statement> {
+) -> Vec<DdlStatement> {
     let free = || name::aside(before, after, &old.id);
     let texts = match (sequence::is_identity(old), sequence::is_identity(new)) {
         (false, true) => aside(old, &free(), true),
@@ -31,9 +31,9 @@ pub(super) fn changed(
 }
 
 /// A statement that may restart a sequence.
-fn with_loss(text: String, old: &Object) -> Statement {
+fn with_loss(text: String, old: &Object) -> DdlStatement {
     let restarts = text.starts_with("ALTER SEQUENCE ") && text.ends_with(RESTART);
-    let statement = Statement::new(text);
+    let statement = DdlStatement::new(text);
     match restarts {
         true => statement.with(Hazard::DataLoss(format!("the current value of {}", old.id))),
         false => statement,
@@ -66,7 +66,7 @@ fn within(bounds: &Object) -> String {
     format!("greatest({low}, least({high}, last_value))")
 }
 
-fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String> {
+fn altered(differing: &FactDifferences<'_>, old: &Object, new: &Object) -> Vec<String> {
     let name = qualified(&new.id);
     let persistence =
         differing.has("persistence").then(|| if new.fact("persistence").is_some() { "UNLOGGED" } else { "LOGGED" });
@@ -81,12 +81,12 @@ fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String>
     if differing.has("cycle") {
         text += if new.fact("cycle").is_some() { " CYCLE" } else { " NO CYCLE" };
     }
-    let moved = Bounds::of(old).zip(Bounds::of(new)).map(|(old, new)| old.becomes(&new));
-    if moved == Some(Moved::Away) {
+    let moved = SequenceBounds::of(old).zip(SequenceBounds::of(new)).map(|(old, new)| old.becomes(&new));
+    if moved == Some(BoundsChange::Away) {
         text += RESTART;
     }
     all.extend((!text.is_empty()).then(|| text.trim_start().to_owned()));
-    let narrowed = (moved == Some(Moved::Narrowed))
+    let narrowed = (moved == Some(BoundsChange::Narrowed))
         .then(|| format!("SELECT pg_catalog.setval({}, {}, is_called) FROM {name}", regclass(new), within(new)));
     let leaves = differing.has("owned by") && !sequence::is_identity(new) && old.fact("owned by").is_some();
     let all = all.into_iter().map(|what| format!("ALTER SEQUENCE {name} {what}"));
@@ -94,16 +94,16 @@ fn altered(differing: &Differing<'_>, old: &Object, new: &Object) -> Vec<String>
 }
 
 /// The statement that detaches a sequence from its column.
-pub(super) fn released(sequence: &Object) -> Statement {
-    Statement::new(format!("ALTER SEQUENCE {} OWNED BY NONE", qualified(&sequence.id)))
+pub(super) fn released(sequence: &Object) -> DdlStatement {
+    DdlStatement::new(format!("ALTER SEQUENCE {} OWNED BY NONE", qualified(&sequence.id)))
 }
 
 /// The minimum and the maximum of a sequence.
-struct Bounds(i64, i64);
+struct SequenceBounds(i64, i64);
 
 /// What happens to the possible values of a sequence.
 #[derive(PartialEq, Eq)]
-enum Moved {
+enum BoundsChange {
     Widened,
     /// Some of them are no longer possible.
     Narrowed,
@@ -111,24 +111,24 @@ enum Moved {
     Away,
 }
 
-impl Bounds {
+impl SequenceBounds {
     fn of(sequence: &Object) -> Option<Self> {
         let number = |fact: &str| sequence.fact(fact)?.parse().ok();
         Some(Self(number("minimum")?, number("maximum")?))
     }
 
-    fn becomes(&self, new: &Self) -> Moved {
+    fn becomes(&self, new: &Self) -> BoundsChange {
         match (new.0 <= self.0 && self.1 <= new.1, new.1 < self.0 || self.1 < new.0) {
-            (true, _) => Moved::Widened,
-            (false, true) => Moved::Away,
-            (false, false) => Moved::Narrowed,
+            (true, _) => BoundsChange::Widened,
+            (false, true) => BoundsChange::Away,
+            (false, false) => BoundsChange::Narrowed,
         }
     }
 }
 
 /// The role of an altered sequence with regard to identity columns.
 #[derive(PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum IdentityRole {
     Stays,
     /// A new sequence replaces it as the sequence of an identity column.
     Becomes,
@@ -136,32 +136,32 @@ pub(super) enum Role {
     Leaves,
 }
 
-pub(super) fn role(sides: &Sides<'_>, part: &Part) -> Role {
+pub(super) fn role(sides: &DdlContext<'_>, part: &SchemaPart) -> IdentityRole {
     let is_identity = |schema: &Schema| schema.get(&part.id).is_some_and(|one| sequence::is_identity(one));
-    let altered = sides.fates.get(part) == Fate::Altered && part.id.kind == Kind::Sequence;
+    let altered = sides.fates.get(part) == PartFate::Altered && part.id.kind == Kind::Sequence;
     match (is_identity(&sides.before.schema), is_identity(&sides.after.schema)) {
-        (false, true) if altered => Role::Becomes,
-        (true, false) if altered => Role::Leaves,
-        _ => Role::Stays,
+        (false, true) if altered => IdentityRole::Becomes,
+        (true, false) if altered => IdentityRole::Leaves,
+        _ => IdentityRole::Stays,
     }
 }
 
 /// Whether something remains to be done to a sequence once its column exists.
-pub(super) fn is_given(sides: &Sides<'_>, part: &Part) -> bool {
+pub(super) fn is_given(sides: &DdlContext<'_>, part: &SchemaPart) -> bool {
     let Some(new) = sides.after.schema.get(&part.id) else { return false };
     let Some(now) = new.fact("owned by") else { return false };
     let leaves = |old: &Object| old.fact("owned by") != Some(now) || sides.fates.loses_owner(&sides.before.schema, old);
     match sides.fates.get(part) {
-        _ if sequence::is_identity(new) => role(sides, part) == Role::Becomes,
-        Fate::Made | Fate::Remade => true,
-        Fate::Altered => sides.before.schema.get(&part.id).is_some_and(|old| leaves(old)),
-        Fate::Kept | Fate::Dropped => false,
+        _ if sequence::is_identity(new) => role(sides, part) == IdentityRole::Becomes,
+        PartFate::Made | PartFate::Remade => true,
+        PartFate::Altered => sides.before.schema.get(&part.id).is_some_and(|old| leaves(old)),
+        PartFate::Kept | PartFate::Dropped => false,
     }
 }
 
 /// The statements that attach a sequence to its column. A sequence that became that of an identity column continues
 /// where the old one is, which is dropped.
-pub(super) fn given(sides: &Sides<'_>, new: &Object) -> Vec<Statement> {
+pub(super) fn given(sides: &DdlContext<'_>, new: &Object) -> Vec<DdlStatement> {
     let texts = match new.fact("owned by") {
         _ if sequence::is_identity(new) => {
             let aside = name::aside(&sides.before.schema, &sides.after.schema, &new.id);
@@ -171,5 +171,5 @@ pub(super) fn given(sides: &Sides<'_>, new: &Object) -> Vec<Statement> {
         Some(by) => vec![format!("ALTER SEQUENCE {} OWNED BY {by}", qualified(&new.id))],
         None => Vec::new(),
     };
-    texts.into_iter().map(Statement::new).collect()
+    texts.into_iter().map(DdlStatement::new).collect()
 }

@@ -133,7 +133,7 @@ fn collation(object: &Object) -> Option<String> {
 }
 
 /// The statements for a constraint or an index, in groups.
-pub(super) struct Key {
+pub(super) struct KeyStatements {
     /// Create it.
     pub(super) own: Vec<String>,
     /// Attach it to the key of the parent table.
@@ -142,14 +142,14 @@ pub(super) struct Key {
     pub(super) facts: Vec<String>,
 }
 
-impl Key {
+impl KeyStatements {
     fn all(self) -> Vec<String> {
         self.own.into_iter().chain(self.attach).chain(self.facts).collect()
     }
 }
 
 /// The statement groups of a constraint or an index.
-pub(super) fn key(schema: &Schema, object: &Object) -> Key {
+pub(super) fn key(schema: &Schema, object: &Object) -> KeyStatements {
     match object.id.kind {
         Kind::Index => index(object),
         _ => constraint(schema, object),
@@ -157,7 +157,7 @@ pub(super) fn key(schema: &Schema, object: &Object) -> Key {
 }
 
 /// A constraint of a table or a domain. An inherited constraint is not created.
-fn constraint(schema: &Schema, object: &Object) -> Key {
+fn constraint(schema: &Schema, object: &Object) -> KeyStatements {
     let id = &object.id;
     let definition = optioned(object.fact("definition").unwrap_or_default(), object.fact("options"));
     let mut own = Vec::new();
@@ -171,7 +171,11 @@ fn constraint(schema: &Schema, object: &Object) -> Key {
     let comment = object.fact("comment on its index");
     let comment = comment.map(|text| format!("COMMENT ON INDEX {} IS {}", qualified(id), literal(text)));
     let triggers = object.fact("triggers").filter(|_| comes_alone(object)).map(|how| checking(id, Some(how)));
-    Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(comment).chain(triggers).collect() }
+    KeyStatements {
+        own,
+        attach: attach(object),
+        facts: index_facts(object).into_iter().chain(comment).chain(triggers).collect(),
+    }
 }
 
 /// The statement that sets when the triggers of a constraint fire. Their names contain a number that differs from
@@ -244,7 +248,7 @@ pub(super) fn comes_alone(object: &Object) -> bool {
     object.fact("inherited") != Some("only") || object.fact("attached to").is_some()
 }
 
-fn index(object: &Object) -> Key {
+fn index(object: &Object) -> KeyStatements {
     let id = &object.id;
     let space = object.fact("tablespace");
     let space = space.map(|space| format!("ALTER INDEX {} SET TABLESPACE {}", qualified(id), plain(space)));
@@ -253,7 +257,7 @@ fn index(object: &Object) -> Key {
     let column =
         |text: &str| text.split_once(' ').map(|(column, n)| format!("ALTER COLUMN {column} SET STATISTICS {n}"));
     let statistics = statistics.filter_map(column).map(|what| format!("ALTER INDEX {} {what}", qualified(id)));
-    Key { own, attach: attach(object), facts: index_facts(object).into_iter().chain(statistics).collect() }
+    KeyStatements { own, attach: attach(object), facts: index_facts(object).into_iter().chain(statistics).collect() }
 }
 
 /// The properties of an index that are set on its table.

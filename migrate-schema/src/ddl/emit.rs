@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use migrate_base::ident::plain;
 
-use super::fate::{Fate, is_foreign_key};
+use super::fate::{PartFate, is_foreign_key};
 use super::name::{holder, named, parent, qualified};
 use super::said::{owned, said};
 use super::{
-    Hazard, Sides, Stage, Statement, Style, Uncovered, count, create, far, fill, grant, identity, inherit, labels,
-    not_null, on_of, owner_of, partition, remove, sequence, table,
+    DdlContext, DdlGap, DdlStage, DdlStatement, DdlStyle, Hazard, count, create, far, fill, grant, identity, inherit,
+    labels, not_null, on_of, owner_of, partition, remove, sequence, table,
 };
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// The statements that remove a part.
-pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+pub(super) fn dropped(sides: &DdlContext<'_>, part: &SchemaPart) -> Vec<DdlStatement> {
     let schema = &sides.before.schema;
     let Some(object) = schema.get(&part.id) else { return Vec::new() };
     if part.default {
         let (table, column) = (parent(&part.id), plain(&part.id.name));
         let only = inherit::only(&sides.after.schema, &part.id, "default");
-        return vec![Statement::new(format!("ALTER TABLE {only}{table} ALTER COLUMN {column} DROP DEFAULT"))];
+        return vec![DdlStatement::new(format!("ALTER TABLE {only}{table} ALTER COLUMN {column} DROP DEFAULT"))];
     }
     // What a table inherited from a parent that it has left is now its own; a trigger is gone.
     let left = part.id.kind != Kind::Trigger && inherit::is_left(sides, &part.id);
@@ -36,15 +36,15 @@ pub(super) fn dropped(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     if let (Some(last), Some(loss)) = (all.last_mut(), remade(sides, part, object)) {
         last.hazards.push(Hazard::DataLoss(loss));
     }
-    if sides.style == Style::Online && is_unfinished(sides, object) {
+    if sides.style == DdlStyle::Online && is_unfinished(sides, object) {
         all.iter_mut().for_each(|one| *one = concurrently(one));
     }
     all
 }
 
 /// What is lost of an object that is dropped only to be created again.
-fn remade(sides: &Sides<'_>, part: &Part, old: &Object) -> Option<String> {
-    let new = sides.after.schema.get(&part.id).filter(|_| sides.fates.get(part) == Fate::Remade)?;
+fn remade(sides: &DdlContext<'_>, part: &SchemaPart, old: &Object) -> Option<String> {
+    let new = sides.after.schema.get(&part.id).filter(|_| sides.fates.get(part) == PartFate::Remade)?;
     let was_computed = || old.fact("generated").is_some() && new.fact("generated").is_none();
     match old.id.kind {
         Kind::Column if was_computed() => Some(format!("the values of {}", old.id)),
@@ -54,23 +54,23 @@ fn remade(sides: &Sides<'_>, part: &Part, old: &Object) -> Option<String> {
 }
 
 /// The statement that creates the shell of a type, its name.
-pub(super) fn shell(part: &Part) -> Option<Statement> {
-    Some(Statement::new(format!("CREATE TYPE {}", qualified(&part.id))))
+pub(super) fn shell(part: &SchemaPart) -> Option<DdlStatement> {
+    Some(DdlStatement::new(format!("CREATE TYPE {}", qualified(&part.id))))
 }
 
 /// The statements that attach a sequence to its column. A sequence that became that of an identity column counts as
 /// new.
-pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+pub(super) fn given(sides: &DdlContext<'_>, part: &SchemaPart) -> Vec<DdlStatement> {
     let Some(object) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let mut all = count::given(sides, object);
-    if count::role(sides, part) == count::Role::Becomes {
+    if count::role(sides, part) == count::IdentityRole::Becomes {
         all.extend(said(sides, None, object));
     }
     all
 }
 
 /// The statements that create or alter a part; `None` if there are none. The `late` defaults come later.
-pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -> Option<Vec<Statement>> {
+pub(super) fn made(sides: &DdlContext<'_>, part: &SchemaPart, late: &dyn Fn(&Id) -> bool) -> Option<Vec<DdlStatement>> {
     let schema = &sides.after.schema;
     let Some(object) = schema.get(&part.id) else { return Some(Vec::new()) };
     if part.default {
@@ -78,11 +78,11 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         let value = object.fact("default").unwrap_or("NULL");
         let only = inherit::only(schema, &part.id, "default");
         let text = format!("ALTER TABLE {only}{table} ALTER COLUMN {column} SET DEFAULT {value}");
-        return Some(vec![Statement::new(text)]);
+        return Some(vec![DdlStatement::new(text)]);
     }
-    if sides.fates.get(part) == Fate::Altered {
+    if sides.fates.get(part) == PartFate::Altered {
         // A sequence that comes with its column under the name of an old one does not exist before the column does.
-        let stays = count::role(sides, part) == count::Role::Stays;
+        let stays = count::role(sides, part) == count::IdentityRole::Stays;
         if stays && sequence::is_identity(object) && counts_new(sides, object) {
             return Some(Vec::new());
         }
@@ -90,9 +90,9 @@ pub(super) fn made(sides: &Sides<'_>, part: &Part, late: &dyn Fn(&Id) -> bool) -
         let mut all = sides.fates.altered(part).to_vec();
         all.extend(match count::role(sides, part) {
             // A type that replaces another one has no properties set yet.
-            count::Role::Stays => said(sides, old.filter(|_| !sides.fates.is_swapped(part)), object),
-            count::Role::Leaves => said(sides, None, object),
-            count::Role::Becomes => Vec::new(),
+            count::IdentityRole::Stays => said(sides, old.filter(|_| !sides.fates.is_swapped(part)), object),
+            count::IdentityRole::Leaves => said(sides, None, object),
+            count::IdentityRole::Becomes => Vec::new(),
         });
         all.extend(owned(sides, part, object));
         return Some(all);
@@ -176,23 +176,23 @@ fn counted_by<'a>(schema: &'a Schema, object: &'a Object) -> Vec<&'a Arc<Object>
 }
 
 /// Whether the column of an identity sequence is created, for the first time or again.
-fn counts_new(sides: &Sides<'_>, sequence: &Object) -> bool {
+fn counts_new(sides: &DdlContext<'_>, sequence: &Object) -> bool {
     let Some((of, column)) = sequence::owner(sequence) else { return false };
     let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
-    let column = sides.after.schema.get(&column).map(|column| Part::object(&column.id));
-    column.is_some_and(|column| matches!(sides.fates.get(&column), Fate::Made | Fate::Remade))
+    let column = sides.after.schema.get(&column).map(|column| SchemaPart::object(&column.id));
+    column.is_some_and(|column| matches!(sides.fates.get(&column), PartFate::Made | PartFate::Remade))
 }
 
 /// Created or altered objects with something that no statement can express.
-pub(super) fn unwritten(sides: &Sides<'_>) -> Vec<Uncovered> {
+pub(super) fn unwritten(sides: &DdlContext<'_>) -> Vec<DdlGap> {
     let (schema, here) = (&sides.after.schema, sides.version());
-    let happens = |fate| matches!(fate, Fate::Made | Fate::Remade | Fate::Altered);
+    let happens = |fate| matches!(fate, PartFate::Made | PartFate::Remade | PartFate::Altered);
     let parts = sides.fates.iter().filter(|(part, fate)| happens(*fate) && !part.default).map(|(part, _)| part);
     let mut all = Vec::new();
     for object in parts.filter_map(|part| schema.get(&part.id)) {
         let gap =
-            |part: Option<&str>, why: String| Uncovered { object: object.id.clone(), part: part.map(Into::into), why };
-        let is_altered = sides.fates.get(&Part::object(&object.id)) == Fate::Altered;
+            |part: Option<&str>, why: String| DdlGap { object: object.id.clone(), part: part.map(Into::into), why };
+        let is_altered = sides.fates.get(&SchemaPart::object(&object.id)) == PartFate::Altered;
         if is_altered && let Some(why) = hidden(sides.before.schema.get(&object.id), object) {
             all.push(gap(None, why.to_owned()));
         }
@@ -233,8 +233,8 @@ fn has_members(kind: Kind) -> bool {
     matches!(kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView | Kind::Type)
 }
 
-fn plain_ones(texts: Vec<String>) -> Vec<Statement> {
-    texts.into_iter().map(Statement::new).collect()
+fn plain_ones(texts: Vec<String>) -> Vec<DdlStatement> {
+    texts.into_iter().map(DdlStatement::new).collect()
 }
 
 fn is_of_view(schema: &Schema, column: &Id) -> bool {
@@ -243,7 +243,7 @@ fn is_of_view(schema: &Schema, column: &Id) -> bool {
 }
 
 /// A column that is added to a table.
-fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<Statement> {
+fn added(sides: &DdlContext<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<DdlStatement> {
     let schema = &sides.after.schema;
     let nullable = (!not_null::is_said(sides, column)).then(|| not_null::nullable(column));
     let column = nullable.as_ref().unwrap_or(column);
@@ -253,9 +253,9 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     let sequence = column.fact("identity").filter(|_| identity::comes_apart(schema, column));
     let plain_one = sequence.map(|_| identity::uncounted(column));
     let plain_one = plain_one.as_ref().unwrap_or(column);
-    let counted = sequence.map(|how| Statement::new(identity::counted(schema, &column.id, how)));
+    let counted = sequence.map(|how| DdlStatement::new(identity::counted(schema, &column.id, how)));
     let bare = ["default", "generated", "identity"].iter().all(|fact| plain_one.fact(fact).is_none());
-    if sides.style == Style::Back
+    if sides.style == DdlStyle::Back
         && bare
         && column.fact("not null").is_some()
         && let Some(statements) = fill::column(sides, plain_one)
@@ -264,7 +264,7 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
     }
     let (table, late) = (parent(&column.id), late(&column.id));
     let line = table::line(sides.taken(), schema, plain_one, None, late);
-    let statement = Statement::new(format!("ALTER TABLE {table} ADD COLUMN {line}"));
+    let statement = DdlStatement::new(format!("ALTER TABLE {table} ADD COLUMN {line}"));
     let is_counted = column.fact("identity").is_some() && sequence.is_none();
     let computed = is_counted || column.fact("generated").is_some_and(|how| how.starts_with("stored"));
     let statement = match computed {
@@ -277,13 +277,13 @@ fn added(sides: &Sides<'_>, column: &Object, late: &dyn Fn(&Id) -> bool) -> Vec<
 }
 
 /// Whether an object exists before and is not created again.
-pub(super) fn stays(sides: &Sides<'_>, id: &Id) -> bool {
-    let fate = |old: &Arc<Object>| sides.fates.get(&Part::object(&old.id));
-    sides.before.schema.get(id).is_some_and(|old| matches!(fate(old), Fate::Kept | Fate::Altered))
+pub(super) fn stays(sides: &DdlContext<'_>, id: &Id) -> bool {
+    let fate = |old: &Arc<Object>| sides.fates.get(&SchemaPart::object(&old.id));
+    sides.before.schema.get(id).is_some_and(|old| matches!(fate(old), PartFate::Kept | PartFate::Altered))
 }
 
 /// Whether an existing index was left by an unfinished build, so that no query uses it.
-fn is_unfinished(sides: &Sides<'_>, index: &Object) -> bool {
+fn is_unfinished(sides: &DdlContext<'_>, index: &Object) -> bool {
     let Some(old) = sides.before.schema.get(&index.id).filter(|_| index.id.kind == Kind::Index) else { return false };
     let is_whole = sides.after.schema.get(&index.id).is_some_and(|one| one.fact("valid").is_none());
     let is_alone = old.fact("attached to").is_none() && !super::alter::is_of_partitioned(&sides.before.schema, old);
@@ -291,25 +291,25 @@ fn is_unfinished(sides: &Sides<'_>, index: &Object) -> bool {
 }
 
 /// The statement for an index, changed so that it blocks nobody.
-fn concurrently(statement: &Statement) -> Statement {
+fn concurrently(statement: &DdlStatement) -> DdlStatement {
     let text = statement.text.replacen(" INDEX ", " INDEX CONCURRENTLY ", 1);
-    Statement { stage: Stage::Concurrent, ..Statement::new(text) }
+    DdlStatement { stage: DdlStage::Concurrent, ..DdlStatement::new(text) }
 }
 
 /// An index or a constraint: on an existing table, creating it can lock for long.
-fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<Statement> {
+fn on_table(sides: &DdlContext<'_>, object: &Object, texts: Vec<String>) -> Vec<DdlStatement> {
     let table = [Kind::Table, Kind::MaterializedView].map(|kind| holder(&object.id, kind));
     let mut all = plain_ones(texts);
     let Some(table) = table.iter().find(|id| stays(sides, id)) else { return all };
     let partitioned = sides.after.schema.get(table).is_some_and(|table| table.fact("partition key").is_some());
     let Some(first) = all.first_mut() else { return all };
     let definition = object.fact("definition").unwrap_or_default();
-    let online = sides.style == Style::Online && !partitioned;
-    let is_new = sides.fates.get(&Part::object(&object.id)) == Fate::Made;
+    let online = sides.style == DdlStyle::Online && !partitioned;
+    let is_new = sides.fates.get(&SchemaPart::object(&object.id)) == PartFate::Made;
     match object.id.kind {
         Kind::Index if online && (is_new || is_unfinished(sides, object)) && object.fact("attached to").is_none() => {
             *first = concurrently(first);
-            all.iter_mut().for_each(|statement| statement.stage = Stage::Concurrent);
+            all.iter_mut().for_each(|statement| statement.stage = DdlStage::Concurrent);
         }
         Kind::Index => {
             let what = format!("blocks writes to {table} during the build");
@@ -319,7 +319,7 @@ fn on_table(sides: &Sides<'_>, object: &Object, texts: Vec<String>) -> Vec<State
         _ if online && (is_foreign_key(object) || definition.starts_with("CHECK")) => {
             first.text += " NOT VALID";
             let validate = format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", parent(&object.id), plain(&object.id.name));
-            all.push(Statement::new(validate).at(Stage::Validate));
+            all.push(DdlStatement::new(validate).at(DdlStage::Validate));
         }
         _ => {
             let what = format!("scans {table} under a lock that blocks it");

@@ -3,10 +3,10 @@
 use migrate_base::ident::{first_name, literal, plain};
 use migrate_base::sql::lex::words;
 
-use super::alter::{Change, Differing};
+use super::alter::{AlterMethod, FactDifferences};
 use super::name::{phrase, qualified};
-use super::privilege::On;
-use super::{Statement, grant};
+use super::privilege::PrivilegeTarget;
+use super::{DdlStatement, grant};
 use crate::Schema;
 use crate::acl::array_items;
 use crate::object::Object;
@@ -101,7 +101,7 @@ pub(super) fn publication(object: &Object) -> String {
 }
 
 /// How a publication becomes another one of the same name. FOR ALL TABLES can only be set on creation.
-pub(super) fn changed_publication(differing: &Differing<'_>, new: &Object) -> Change {
+pub(super) fn changed_publication(differing: &FactDifferences<'_>, new: &Object) -> AlterMethod {
     let lists = differing.has("tables") || differing.has("schemas");
     let is_known = |fact: &str| {
         let kinds = ["pubinsert", "pubupdate", "pubdelete", "pubtruncate"];
@@ -109,7 +109,7 @@ pub(super) fn changed_publication(differing: &Differing<'_>, new: &Object) -> Ch
     };
     let objects = published_objects(new);
     if !differing.names().all(is_known) || (lists && (objects.is_empty() || is_of_all(new))) {
-        return Change::Remake;
+        return AlterMethod::Remake;
     }
     let kinds = ["pubinsert", "pubupdate", "pubdelete", "pubtruncate"].iter().any(|kind| differing.has(kind));
     let with = [
@@ -121,8 +121,8 @@ pub(super) fn changed_publication(differing: &Differing<'_>, new: &Object) -> Ch
     let with = (!with.is_empty()).then(|| format!("({})", with.join(", ")));
     let name = plain(&new.id.name);
     let all = lists.then_some(objects).into_iter().chain(with);
-    let statements = all.map(|what| Statement::new(format!("ALTER PUBLICATION {name} SET {what}"))).collect();
-    Change::InPlace { statements, disturbs: false }
+    let statements = all.map(|what| DdlStatement::new(format!("ALTER PUBLICATION {name} SET {what}"))).collect();
+    AlterMethod::InPlace { statements, disturbs: false }
 }
 
 fn is_of_all(publication: &Object) -> bool {
@@ -177,13 +177,13 @@ fn published(tables: &str) -> String {
 }
 
 /// The role, schema and object type of default privileges.
-pub(super) struct Whose {
+pub(super) struct DefaultPrivilegeScope {
     pub(super) role: String,
     pub(super) schema: Option<String>,
     pub(super) on: String,
 }
 
-impl Whose {
+impl DefaultPrivilegeScope {
     /// Parses their name: `role in schema on tables`, with names as in SQL.
     pub(super) fn parse(name: &str) -> Option<Self> {
         let (role, rest) = first_name(name)?;
@@ -196,21 +196,21 @@ impl Whose {
     }
 
     /// The kind of object that they apply to.
-    pub(super) fn kind(&self) -> On {
+    pub(super) fn kind(&self) -> PrivilegeTarget {
         match self.on.as_str() {
-            "functions" => On::Function,
-            "types" => On::Type,
-            "sequences" => On::Sequence,
-            "schemas" => On::Schema,
-            "large objects" => On::LargeObject,
-            _ => On::Table,
+            "functions" => PrivilegeTarget::Function,
+            "types" => PrivilegeTarget::Type,
+            "sequences" => PrivilegeTarget::Sequence,
+            "schemas" => PrivilegeTarget::Schema,
+            "large objects" => PrivilegeTarget::LargeObject,
+            _ => PrivilegeTarget::Table,
         }
     }
 }
 
 /// The statements that lead from some default privileges to others, on a server of this version.
 pub(super) fn default_privileges(name: &str, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
-    let Some(whose) = Whose::parse(name) else { return Vec::new() };
+    let Some(whose) = DefaultPrivilegeScope::parse(name) else { return Vec::new() };
     // Those of a schema are added to the global ones, and start empty.
     let grants = |list: Option<&str>| match (list, &whose.schema) {
         (None, Some(_)) => grant::Grants::new(),
@@ -247,10 +247,10 @@ mod tests {
             ("\"x in public on y; --\" in \"a on b\" on types", ("x in public on y; --", Some("a on b"), "types")),
             ("app in sales on large objects", ("app", Some("sales"), "large objects")),
         ] {
-            let whose = Whose::parse(name).unwrap();
+            let whose = DefaultPrivilegeScope::parse(name).unwrap();
             assert_eq!((&*whose.role, whose.schema.as_deref(), &*whose.on), expected);
         }
-        assert!(Whose::parse("john in sales").is_none());
+        assert!(DefaultPrivilegeScope::parse("john in sales").is_none());
         assert_eq!(
             default_privileges("\"CURRENT_USER\" on tables", None, Some("x=r/\"CURRENT_USER\""), 15),
             [

@@ -3,21 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::alter::{self, Change};
+use super::alter::{self, AlterMethod};
 use super::alter_table;
 use super::name::named;
 use super::taken::TakenNames;
-use super::{Statement, count, identity, inherit, loose, not_null, partition, retype, row_type, sequence, swap};
-use crate::depend::{Part, is_holder};
+use super::{DdlStatement, count, identity, inherit, loose, not_null, partition, retype, row_type, sequence, swap};
+use crate::depend::{SchemaPart, is_holder};
 use crate::object::{Id, Kind, Object};
-use crate::{Described, Schema};
+use crate::{Schema, SchemaDescription};
 
 /// Inherited from the parents, and also declared by the table itself.
 const LOCAL: Option<&str> = Some("and local");
 
 /// What happens to a part; a part that is not listed is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum PartFate {
     Kept,
     Made,
     Dropped,
@@ -29,37 +29,37 @@ pub(super) enum Fate {
 
 /// What happens to all parts.
 #[derive(Debug, Default)]
-pub(super) struct Fates {
-    fates: BTreeMap<Part, Fate>,
+pub(super) struct PartFates {
+    fates: BTreeMap<SchemaPart, PartFate>,
     /// The statements that alter parts in place.
-    altered: BTreeMap<Part, Vec<Statement>>,
+    altered: BTreeMap<SchemaPart, Vec<DdlStatement>>,
     /// Columns that are converted to another type of the same name, each with that type.
-    carried: BTreeMap<Part, Part>,
+    carried: BTreeMap<SchemaPart, SchemaPart>,
     /// Composite types that are created together with the type of one of their attributes, each with that type.
-    makers: BTreeMap<Part, Part>,
+    makers: BTreeMap<SchemaPart, SchemaPart>,
     /// Tables that temporarily leave some of their parents, or their type.
-    loose: BTreeSet<Part>,
+    loose: BTreeSet<SchemaPart>,
     /// Columns that lose a NOT NULL and get it back.
-    required_again: BTreeSet<Part>,
+    required_again: BTreeSet<SchemaPart>,
     /// Sequences of identity columns that are renamed, each with its old state.
-    renamed: BTreeMap<Part, Arc<Object>>,
+    renamed: BTreeMap<SchemaPart, Arc<Object>>,
 }
 
-impl Fates {
-    pub(super) fn get(&self, part: &Part) -> Fate {
-        self.fates.get(part).copied().unwrap_or(Fate::Kept)
+impl PartFates {
+    pub(super) fn get(&self, part: &SchemaPart) -> PartFate {
+        self.fates.get(part).copied().unwrap_or(PartFate::Kept)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Part, Fate)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&SchemaPart, PartFate)> {
         self.fates.iter().map(|(part, fate)| (part, *fate))
     }
 
     /// The parts that are created, for the first time or again.
-    pub(super) fn made(&self) -> impl Iterator<Item = &Part> {
-        self.iter().filter(|(_, fate)| matches!(fate, Fate::Made | Fate::Remade)).map(|(part, _)| part)
+    pub(super) fn made(&self) -> impl Iterator<Item = &SchemaPart> {
+        self.iter().filter(|(_, fate)| matches!(fate, PartFate::Made | PartFate::Remade)).map(|(part, _)| part)
     }
 
-    pub(super) fn altered(&self, part: &Part) -> &[Statement] {
+    pub(super) fn altered(&self, part: &SchemaPart) -> &[DdlStatement] {
         self.altered.get(part).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -69,16 +69,16 @@ impl Fates {
     }
 
     /// Whether this is a type that replaces an old one, together with the columns of that type.
-    pub(super) fn is_swapped(&self, part: &Part) -> bool {
+    pub(super) fn is_swapped(&self, part: &SchemaPart) -> bool {
         self.carried.values().any(|kind| kind == part)
     }
 
     /// The type with which a column is converted.
-    pub(super) fn carried(&self, part: &Part) -> Option<&Part> {
+    pub(super) fn carried(&self, part: &SchemaPart) -> Option<&SchemaPart> {
         self.carried.get(part)
     }
 
-    pub(super) fn of(before: &Described, after: &Described) -> Self {
+    pub(super) fn of(before: &SchemaDescription, after: &SchemaDescription) -> Self {
         let mut fates = Self::default();
         let mut queue = Vec::new();
         for object in before.schema.objects() {
@@ -88,7 +88,7 @@ impl Fates {
                         continue;
                     }
                     queue.push(part.clone());
-                    fates.fates.insert(part, Fate::Dropped);
+                    fates.fates.insert(part, PartFate::Dropped);
                     continue;
                 };
                 fates.compare(&before.schema, &after.schema, part, object, new, &mut queue);
@@ -96,13 +96,14 @@ impl Fates {
         }
         for part in after.schema.objects().flat_map(|object| parts(object)) {
             if before.schema.get(&part.id).is_none_or(|old| !parts(old).contains(&part)) {
-                fates.fates.entry(part).or_insert(Fate::Made);
+                fates.fates.entry(part).or_insert(PartFate::Made);
             }
         }
         for view in row_type::going(before, after, &fates) {
-            fates
-                .fates
-                .insert(view.clone(), if after.schema.get(&view.id).is_some() { Fate::Remade } else { Fate::Dropped });
+            fates.fates.insert(
+                view.clone(),
+                if after.schema.get(&view.id).is_some() { PartFate::Remade } else { PartFate::Dropped },
+            );
             queue.push(view);
         }
         fates.spread(before, after, queue);
@@ -120,14 +121,14 @@ impl Fates {
         &mut self,
         before: &Schema,
         after: &Schema,
-        part: Part,
+        part: SchemaPart,
         old: &Object,
         new: &Object,
-        queue: &mut Vec<Part>,
+        queue: &mut Vec<SchemaPart>,
     ) {
         if part.default {
             if old.differs_in(new, "default") && !follows_parent(before, after, old, new, &["default"]) {
-                self.fates.insert(part, Fate::Altered);
+                self.fates.insert(part, PartFate::Altered);
             }
             return;
         }
@@ -143,33 +144,40 @@ impl Fates {
         // it.
         let carried = self.carried.contains_key(&part).then(|| retype::as_carried(old, new));
         match alter::object(before, after, carried.as_ref().unwrap_or(old), new) {
-            Change::Remake => {
+            AlterMethod::Remake => {
                 queue.push(part.clone());
-                self.fates.insert(part, Fate::Remade);
+                self.fates.insert(part, PartFate::Remade);
             }
-            Change::InPlace { statements, disturbs } => {
+            AlterMethod::InPlace { statements, disturbs } => {
                 if disturbs {
                     queue.push(part.clone());
                     self.carry(before, after, &part, queue);
                 }
                 self.altered.insert(part.clone(), statements);
-                self.fates.insert(part, Fate::Altered);
+                self.fates.insert(part, PartFate::Altered);
             }
         }
     }
 
     /// A type that is replaced by a domain of the same name, or the reverse, if columns have that type.
-    fn replace(&mut self, before: &Schema, after: &Schema, part: &Part, old: &Object, queue: &mut Vec<Part>) -> bool {
+    fn replace(
+        &mut self,
+        before: &Schema,
+        after: &Schema,
+        part: &SchemaPart,
+        old: &Object,
+        queue: &mut Vec<SchemaPart>,
+    ) -> bool {
         let kind = match part.id.kind {
             Kind::Type => Kind::Domain,
             Kind::Domain => Kind::Type,
             _ => return false,
         };
         let Some(new) = after.get(&named(kind, &part.id.schema, &part.id.name)) else { return false };
-        let Change::InPlace { statements, .. } = swap::swapped(before, after, old, new) else { return false };
-        let twin = Part::object(&new.id);
+        let AlterMethod::InPlace { statements, .. } = swap::swapped(before, after, old, new) else { return false };
+        let twin = SchemaPart::object(&new.id);
         self.altered.insert(twin.clone(), statements);
-        self.fates.insert(twin.clone(), Fate::Altered);
+        self.fates.insert(twin.clone(), PartFate::Altered);
         self.carried.insert(part.clone(), twin.clone());
         self.carry(before, after, &twin, queue);
         queue.push(part.clone());
@@ -177,39 +185,39 @@ impl Fates {
     }
 
     /// Records the columns that are converted with a type.
-    fn carry(&mut self, before: &Schema, after: &Schema, part: &Part, queue: &mut Vec<Part>) {
+    fn carry(&mut self, before: &Schema, after: &Schema, part: &SchemaPart, queue: &mut Vec<SchemaPart>) {
         if !matches!(part.id.kind, Kind::Type | Kind::Domain) {
             return;
         }
         for column in swap::columns_of(before, after, &part.id) {
-            let column = Part::object(&column.id);
+            let column = SchemaPart::object(&column.id);
             self.carried.insert(column.clone(), part.clone());
             queue.push(column);
         }
         // Its constraints and attributes are created with it, and get all their properties again.
         for kind in [Kind::Constraint, Kind::Attribute] {
             let kept = before.children(&part.id, kind).filter(|one| after.get(&one.id).is_some());
-            let kept: Vec<Part> = kept.map(|one| Part::object(&one.id)).collect();
-            self.fates.extend(kept.into_iter().map(|part| (part, Fate::Remade)));
+            let kept: Vec<SchemaPart> = kept.map(|one| SchemaPart::object(&one.id)).collect();
+            self.fates.extend(kept.into_iter().map(|part| (part, PartFate::Remade)));
         }
         for composite in swap::with_it(before, after, &part.id) {
-            let composite = Part::object(&composite.id);
+            let composite = SchemaPart::object(&composite.id);
             // The statements for the type of its attribute create it.
             self.altered.insert(composite.clone(), Vec::new());
             self.makers.insert(composite.clone(), part.clone());
-            self.fates.insert(composite.clone(), Fate::Altered);
+            self.fates.insert(composite.clone(), PartFate::Altered);
             queue.push(composite.clone());
             self.carry(before, after, &composite, queue);
         }
     }
 
     /// Dependents of something that is dropped or disturbed have to be dropped too, and created again.
-    fn spread(&mut self, before: &Described, after: &Described, mut queue: Vec<Part>) {
-        let mut users: HashMap<&Part, Vec<&Part>> = HashMap::new();
+    fn spread(&mut self, before: &SchemaDescription, after: &SchemaDescription, mut queue: Vec<SchemaPart>) {
+        let mut users: HashMap<&SchemaPart, Vec<&SchemaPart>> = HashMap::new();
         for (part, on) in before.dependencies.pairs() {
             users.entry(on).or_default().push(part);
         }
-        let mut seen: BTreeSet<Part> = BTreeSet::new();
+        let mut seen: BTreeSet<SchemaPart> = BTreeSet::new();
         while let Some(part) = queue.pop() {
             if !seen.insert(part.clone()) {
                 continue;
@@ -217,7 +225,7 @@ impl Fates {
             for user in users.get(&part).into_iter().flatten() {
                 if self.goes_with(before, after, &part, user) {
                     self.altered.remove(*user);
-                    self.fates.insert((*user).clone(), Fate::Remade);
+                    self.fates.insert((*user).clone(), PartFate::Remade);
                     seen.remove(*user);
                     queue.push((*user).clone());
                 }
@@ -227,7 +235,7 @@ impl Fates {
 
     /// A NOT VALID check would be valid in a new table below its own, so it is created again after that table.
     fn not_valid(&mut self, after: &Schema) {
-        let is_new = |id: &Arc<Id>| matches!(self.get(&Part::object(id)), Fate::Made | Fate::Remade);
+        let is_new = |id: &Arc<Id>| matches!(self.get(&SchemaPart::object(id)), PartFate::Made | PartFate::Remade);
         let below = after.objects().filter(|one| is_not_valid(one) && one.fact("inherited") == Some("only"));
         let mut again = BTreeSet::new();
         for one in below.filter(|one| inherit::table_of(after, &one.id).is_some_and(|table| is_new(&table.id))) {
@@ -235,11 +243,11 @@ impl Fates {
             again.extend(
                 above
                     .filter(|one| is_not_valid(one) && one.fact("inherited") != Some("only"))
-                    .map(|one| Part::object(&one.id)),
+                    .map(|one| SchemaPart::object(&one.id)),
             );
         }
         for part in again {
-            self.fates.entry(part).or_insert(Fate::Remade);
+            self.fates.entry(part).or_insert(PartFate::Remade);
         }
     }
 
@@ -251,18 +259,18 @@ impl Fates {
         }
         let taken = TakenNames::of(before, after);
         for column in again {
-            let part = Part::object(&column.id);
+            let part = SchemaPart::object(&column.id);
             let statements = self.altered.entry(part.clone()).or_default();
-            statements.push(Statement::new(not_null::dropped(&column.id)));
-            statements.push(Statement::new(not_null::required(&taken, &column)));
+            statements.push(DdlStatement::new(not_null::dropped(&column.id)));
+            statements.push(DdlStatement::new(not_null::required(&taken, &column)));
             statements.extend(not_null::comment(&column).filter(|_| column.fact(not_null::COMMENT).is_some()));
-            self.fates.insert(part.clone(), Fate::Altered);
+            self.fates.insert(part.clone(), PartFate::Altered);
             self.required_again.insert(part);
         }
     }
 
     /// Whether a column loses a NOT NULL that is not valid and gets it back.
-    pub(super) fn is_required_again(&self, part: &Part) -> bool {
+    pub(super) fn is_required_again(&self, part: &SchemaPart) -> bool {
         self.required_again.contains(part)
     }
 
@@ -270,15 +278,15 @@ impl Fates {
     fn loosen(&mut self, before: &Schema, after: &Schema) {
         let loose = loose::tables(before).filter(|table| loose::is_loose(before, after, self, table));
         for table in loose.collect::<Vec<_>>() {
-            let part = Part::object(&table.id);
+            let part = SchemaPart::object(&table.id);
             self.altered.entry(part.clone()).or_default().splice(0..0, loose::left(table));
-            self.fates.insert(part.clone(), Fate::Altered);
+            self.fates.insert(part.clone(), PartFate::Altered);
             self.loose.insert(part);
         }
     }
 
     /// The part whose statements create this type.
-    pub(super) fn maker<'a>(&'a self, mut part: &'a Part) -> &'a Part {
+    pub(super) fn maker<'a>(&'a self, mut part: &'a SchemaPart) -> &'a SchemaPart {
         for _ in 0..self.makers.len() {
             part = self.makers.get(part).unwrap_or(part);
         }
@@ -286,43 +294,43 @@ impl Fates {
     }
 
     /// Whether this is a table that temporarily leaves some of its parents, or its type.
-    pub(super) fn is_loose(&self, part: &Part) -> bool {
+    pub(super) fn is_loose(&self, part: &SchemaPart) -> bool {
         self.loose.contains(part)
     }
 
     /// The objects created by an extension get the default privileges, and it is unknown which objects these are. So
     /// the default privileges are restored after it.
-    fn default_privileges(&mut self, before: &Described) {
+    fn default_privileges(&mut self, before: &SchemaDescription) {
         if !self.made().any(|part| part.id.kind == Kind::Extension) {
             return;
         }
         let all = before.schema.objects().filter(|object| object.id.kind == Kind::DefaultPrivileges);
-        for part in all.map(|object| Part::object(&object.id)) {
-            if matches!(self.get(&part), Fate::Kept | Fate::Altered) {
+        for part in all.map(|object| SchemaPart::object(&object.id)) {
+            if matches!(self.get(&part), PartFate::Kept | PartFate::Altered) {
                 self.altered.remove(&part);
-                self.fates.insert(part, Fate::Remade);
+                self.fates.insert(part, PartFate::Remade);
             }
         }
     }
 
     /// A sequence is detached before its column is dropped and created again; the sequence of an identity column is
     /// dropped and created with it.
-    fn sequences(&mut self, before: &Described, after: &Described) {
+    fn sequences(&mut self, before: &SchemaDescription, after: &SchemaDescription) {
         let pairs = before.schema.objects().filter(|one| one.id.kind == Kind::Sequence);
         for (old, new) in pairs.filter_map(|old| Some((old, after.schema.get(&old.id)?))) {
-            let part = Part::object(&old.id);
-            let stays = matches!(self.get(&part), Fate::Kept | Fate::Altered);
+            let part = SchemaPart::object(&old.id);
+            let stays = matches!(self.get(&part), PartFate::Kept | PartFate::Altered);
             if !stays || !self.loses_owner(&before.schema, old) {
                 continue;
             }
             match (sequence::is_identity(old), sequence::is_identity(new)) {
                 (true, true) => {
                     self.altered.remove(&part);
-                    self.fates.insert(part, Fate::Remade);
+                    self.fates.insert(part, PartFate::Remade);
                 }
                 (false, false) if old.fact("owned by") == new.fact("owned by") => {
                     self.altered.entry(part.clone()).or_default().push(count::released(old));
-                    self.fates.insert(part, Fate::Altered);
+                    self.fates.insert(part, PartFate::Altered);
                 }
                 _ => {}
             }
@@ -332,17 +340,17 @@ impl Fates {
     /// The sequence of an identity column that stays is renamed, and the previous holder of the new name is dropped.
     fn renames(&mut self, before: &Schema, after: &Schema) {
         for (old, new) in identity::renamed(before, after, self) {
-            let [was, is] = [&old, &new].map(|one| Part::object(&one.id));
-            let fate = if before.get(&new.id).is_some() { Fate::Remade } else { Fate::Made };
+            let [was, is] = [&old, &new].map(|one| SchemaPart::object(&one.id));
+            let fate = if before.get(&new.id).is_some() { PartFate::Remade } else { PartFate::Made };
             self.fates.insert(is.clone(), fate);
-            let leaves = if after.get(&old.id).is_some() { Fate::Made } else { Fate::Dropped };
+            let leaves = if after.get(&old.id).is_some() { PartFate::Made } else { PartFate::Dropped };
             self.fates.entry(was).and_modify(|fate| *fate = leaves);
             self.renamed.insert(is, old);
         }
     }
 
     /// The old state of a sequence of an identity column that is renamed.
-    pub(super) fn renamed(&self, part: &Part) -> Option<&Arc<Object>> {
+    pub(super) fn renamed(&self, part: &SchemaPart) -> Option<&Arc<Object>> {
         self.renamed.get(part)
     }
 
@@ -351,21 +359,27 @@ impl Fates {
         let Some((of, column)) = sequence::owner(sequence) else { return false };
         let column = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
         [column, named(Kind::Table, of.schema(), of.name())].iter().any(|id| {
-            let part = before.get(id).map(|object| Part::object(&object.id));
-            part.is_some_and(|part| matches!(self.get(&part), Fate::Dropped | Fate::Remade))
+            let part = before.get(id).map(|object| SchemaPart::object(&object.id));
+            part.is_some_and(|part| matches!(self.get(&part), PartFate::Dropped | PartFate::Remade))
         })
     }
 
     /// Whether a part that is kept or altered so far has to be created again because of a part that it depends on.
-    fn goes_with(&self, before: &Described, after: &Described, on: &Part, user: &Part) -> bool {
+    fn goes_with(
+        &self,
+        before: &SchemaDescription,
+        after: &SchemaDescription,
+        on: &SchemaPart,
+        user: &SchemaPart,
+    ) -> bool {
         use Kind::{
             AccessMethod, Attribute, Column, Constraint, Domain, Extension, ForeignTable, Index, Language, Schema,
             Sequence, Statistics, Table, Type,
         };
-        if !matches!(self.get(user), Fate::Kept | Fate::Altered) {
+        if !matches!(self.get(user), PartFate::Kept | PartFate::Altered) {
             return false;
         }
-        let goes = matches!(self.get(on), Fate::Dropped | Fate::Remade);
+        let goes = matches!(self.get(on), PartFate::Dropped | PartFate::Remade);
         let is_child =
             goes && is_holder(on.id.kind) && *user.id.parent == *on.id.name && user.id.schema == on.id.schema;
         let retyped = on.id.kind == Column && !on.default && !goes;
@@ -375,7 +389,7 @@ impl Fates {
         }
         if user.default {
             // The server casts the default along with its column, unless another default is wanted.
-            return user.id != on.id || goes || self.get(user) == Fate::Altered;
+            return user.id != on.id || goes || self.get(user) == PartFate::Altered;
         }
         match user.id.kind {
             ForeignTable if on.id.kind == Kind::Server => goes,
@@ -392,7 +406,7 @@ impl Fates {
         }
     }
 
-    fn stays_comparable(&self, before: &Described, after: &Described, column: &Part) -> bool {
+    fn stays_comparable(&self, before: &SchemaDescription, after: &SchemaDescription, column: &SchemaPart) -> bool {
         let pair = before.schema.get(&column.id).zip(after.schema.get(&column.id));
         !self.carried.contains_key(column) && pair.is_some_and(|(old, new)| retype::stays_comparable(old, new))
     }
@@ -408,9 +422,12 @@ pub(super) fn is_foreign_key(object: &Object) -> bool {
 }
 
 /// An object, and its default if it is a column with one.
-fn parts(object: &Object) -> Vec<Part> {
+fn parts(object: &Object) -> Vec<SchemaPart> {
     let has_default = object.id.kind == Kind::Column && object.fact("default").is_some();
-    [Part::object(&object.id)].into_iter().chain(has_default.then(|| Part::default_of(&object.id))).collect()
+    [SchemaPart::object(&object.id)]
+        .into_iter()
+        .chain(has_default.then(|| SchemaPart::default_of(&object.id)))
+        .collect()
 }
 
 /// Whether these facts of a column change exactly as those of the same column in the table's parent: the statement for

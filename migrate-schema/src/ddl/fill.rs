@@ -5,27 +5,28 @@ use migrate_base::ident::{QualifiedName, first_name, plain};
 use super::labels::labels;
 use super::name::{holder, named, parent};
 use super::taken::TakenNames;
-use super::{Hazard, Sides, Statement, not_null, table};
+use super::{DdlContext, DdlStatement, Hazard, not_null, table};
 use crate::Schema;
 use crate::object::{Kind, Object};
 
 /// The statements that add a column that must not be null to a table that may have rows; `None` if no value is known
 /// for its type.
-pub(super) fn column(sides: &Sides<'_>, column: &Object) -> Option<Vec<Statement>> {
+pub(super) fn column(sides: &DdlContext<'_>, column: &Object) -> Option<Vec<DdlStatement>> {
     let (before, schema, taken) = (&sides.before.schema, &sides.after.schema, sides.taken());
     let (of, name) = (parent(&column.id), plain(&column.id.name));
-    let extras = table::extras(taken, column, None, false, true).into_iter().map(Statement::new);
+    let extras = table::extras(taken, column, None, false, true).into_iter().map(DdlStatement::new);
     if let Some(values) = referred(before, schema, column).or_else(|| numbered(schema, column)) {
         let hazard = Hazard::DataLoss(format!("every row of {of} gets {} as its {name}", values.what));
         let [add, required] = two_steps(taken, schema, column);
-        let first = [Statement::new(add), Statement::new(values.update).with(hazard), Statement::new(required)];
+        let first =
+            [DdlStatement::new(add), DdlStatement::new(values.update).with(hazard), DdlStatement::new(required)];
         return Some(first.into_iter().chain(extras).collect());
     }
     let value = value(schema, column.fact("type").unwrap_or_default())?;
     let line = table::line(taken, schema, column, None, true);
     let hazard = Hazard::DataLoss(format!("every row of {of} gets {value} as its {name}"));
-    let add = Statement::new(format!("ALTER TABLE {of} ADD COLUMN {line} DEFAULT {value}")).with(hazard);
-    let rest = Statement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} DROP DEFAULT"));
+    let add = DdlStatement::new(format!("ALTER TABLE {of} ADD COLUMN {line} DEFAULT {value}")).with(hazard);
+    let rest = DdlStatement::new(format!("ALTER TABLE {of} ALTER COLUMN {name} DROP DEFAULT"));
     Some([add, rest].into_iter().chain(extras).collect())
 }
 
@@ -41,13 +42,13 @@ fn two_steps(taken: &TakenNames, after: &Schema, column: &Object) -> [String; 2]
 }
 
 /// Values for all rows of a table, and a description of them.
-struct Values {
+struct ColumnFill {
     update: String,
     what: String,
 }
 
 /// A row that a foreign key can reference: the first row of the referenced table, if it exists.
-fn referred(before: &Schema, schema: &Schema, column: &Object) -> Option<Values> {
+fn referred(before: &Schema, schema: &Schema, column: &Object) -> Option<ColumnFill> {
     let key = schema.children(&holder(&column.id, Kind::Table), Kind::Constraint).find_map(|one| {
         let (own, rest) = first_name(one.fact("definition")?.strip_prefix("FOREIGN KEY (")?)?;
         let (space, rest) = first_name(rest.strip_prefix(") REFERENCES ")?)?;
@@ -60,11 +61,11 @@ fn referred(before: &Schema, schema: &Schema, column: &Object) -> Option<Values>
     let (of, name, theirs) = (parent(&column.id), plain(&column.id.name), plain(&theirs));
     let table = format!("{}.{}", plain(&space), plain(&table));
     let update = format!("UPDATE {of} SET {name} = (SELECT {theirs} FROM {table} ORDER BY {theirs} LIMIT 1)");
-    Some(Values { update, what: format!("the first {theirs} of {table}") })
+    Some(ColumnFill { update, what: format!("the first {theirs} of {table}") })
 }
 
 /// A different number for each row, if the values must be unique.
-fn numbered(schema: &Schema, column: &Object) -> Option<Values> {
+fn numbered(schema: &Schema, column: &Object) -> Option<ColumnFill> {
     let of_table = holder(&column.id, Kind::Table);
     let (of, name) = (parent(&column.id), plain(&column.id.name));
     let alone = format!("({name})");
@@ -85,7 +86,7 @@ fn numbered(schema: &Schema, column: &Object) -> Option<Values> {
         "UPDATE {of} AS old SET {name} = {number} \
          FROM (SELECT ctid AS place, row_number() OVER () AS n FROM {of}) AS numbered WHERE old.ctid = numbered.place"
     );
-    Some(Values { update, what: "a different number".to_owned() })
+    Some(ColumnFill { update, what: "a different number".to_owned() })
 }
 
 /// A value that every type of this kind has, as SQL; `None` if none is known.

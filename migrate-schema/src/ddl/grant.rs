@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use migrate_base::ident::{first_name, plain};
 
 use super::name::role;
-use super::privilege::{self, On};
+use super::privilege::{self, PrivilegeTarget};
 use crate::object::Object;
 
 /// The letters in the catalogs, each with its grant option.
-pub(super) type Letters = BTreeMap<char, bool>;
+pub(super) type PrivilegeLetters = BTreeMap<char, bool>;
 
 /// The privileges of each grantee.
-pub(super) type Grants = BTreeMap<Grantee, Letters>;
+pub(super) type Grants = BTreeMap<Grantee, PrivilegeLetters>;
 
 /// A grantee, and the grantor: the owner if it is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,8 +31,9 @@ impl Grantee {
 }
 
 /// The default privileges on objects of this kind, in a major version.
-pub(super) fn first(on: On, version: u32) -> Grants {
-    let plain = |letters: &mut dyn Iterator<Item = char>| letters.map(|letter| (letter, false)).collect::<Letters>();
+pub(super) fn first(on: PrivilegeTarget, version: u32) -> Grants {
+    let plain =
+        |letters: &mut dyn Iterator<Item = char>| letters.map(|letter| (letter, false)).collect::<PrivilegeLetters>();
     let own = plain(&mut on.letters(version));
     let all = plain(&mut on.for_all().iter().copied());
     let both = [(OWNER, own), ("PUBLIC", all)];
@@ -46,7 +47,7 @@ pub(super) fn with_owner(grants: Grants, owner: &str) -> Grants {
 }
 
 /// The privileges of an object whose list is this fact; `None` means the default privileges.
-pub(super) fn of_object(fact: Option<&str>, on: On, owner: &str, version: u32) -> Grants {
+pub(super) fn of_object(fact: Option<&str>, on: PrivilegeTarget, owner: &str, version: u32) -> Grants {
     fact.map_or_else(|| first(on, version), |list| listed(list, owner))
 }
 
@@ -67,12 +68,12 @@ pub(super) fn listed(list: &str, owner: &str) -> Grants {
 
 /// The same on a server of another version: an owner with all privileges has all privileges there, and privileges that
 /// the other server does not know are removed.
-pub(super) fn adapted(mut grants: Grants, on: On, from: u32, to: u32) -> Grants {
+pub(super) fn adapted(mut grants: Grants, on: PrivilegeTarget, from: u32, to: u32) -> Grants {
     if from == to {
         return grants;
     }
     let owner = Grantee::of_owner(OWNER);
-    let everything = |version: u32| on.letters(version).map(|letter| (letter, false)).collect::<Letters>();
+    let everything = |version: u32| on.letters(version).map(|letter| (letter, false)).collect::<PrivilegeLetters>();
     if grants.get(&owner) == Some(&everything(from)) {
         grants.insert(owner, everything(to));
     }
@@ -83,9 +84,9 @@ pub(super) fn adapted(mut grants: Grants, on: On, from: u32, to: u32) -> Grants 
 }
 
 /// The letters in a list that have no word, or no word in this version, each with the word if there is one.
-pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BTreeSet<String> {
+pub(super) fn unknown(list: &str, on: PrivilegeTarget, owner: &str, from: u32, to: u32) -> BTreeSet<String> {
     let known: BTreeSet<char> = on.letters(to).collect();
-    let everything: Letters = on.letters(from).map(|letter| (letter, false)).collect();
+    let everything: PrivilegeLetters = on.letters(from).map(|letter| (letter, false)).collect();
     let all = listed(list, owner);
     let of_others = all.iter().filter(|(grantee, letters)| grantee.who != OWNER || **letters != everything);
     let letters = of_others.flat_map(|(_, letters)| letters.keys()).filter(|letter| !known.contains(letter));
@@ -93,13 +94,13 @@ pub(super) fn unknown(list: &str, on: On, owner: &str, from: u32, to: u32) -> BT
 }
 
 /// The part of a list that a version knows; `None` if that is the default.
-pub(super) fn known(list: &str, on: On, owner: &str, [from, to]: [u32; 2]) -> Option<String> {
+pub(super) fn known(list: &str, on: PrivilegeTarget, owner: &str, [from, to]: [u32; 2]) -> Option<String> {
     let kept = fitted(list, on, to)?;
     (adapted(listed(&kept, owner), on, from, to) != first(on, to)).then_some(kept)
 }
 
 /// The part of a list that a version knows; `None` if the version knows none of the privileges on this kind of object.
-pub(super) fn fitted(list: &str, on: On, version: u32) -> Option<String> {
+pub(super) fn fitted(list: &str, on: PrivilegeTarget, version: u32) -> Option<String> {
     let letters: BTreeSet<char> = on.letters(version).collect();
     if letters.is_empty() {
         return None;
@@ -144,7 +145,12 @@ pub(super) fn statements(was: &Grants, now: &Grants, on: &str, column: &str) -> 
 }
 
 /// The words for the letters whose old and new state pass a test.
-fn pick(old: &Letters, new: &Letters, column: &str, test: impl Fn(Option<&bool>, Option<&bool>) -> bool) -> String {
+fn pick(
+    old: &PrivilegeLetters,
+    new: &PrivilegeLetters,
+    column: &str,
+    test: impl Fn(Option<&bool>, Option<&bool>) -> bool,
+) -> String {
     let chosen = privilege::words().filter(|(letter, _)| test(old.get(letter), new.get(letter)));
     chosen.map(|(_, word)| format!("{word}{column}")).collect::<Vec<_>>().join(", ")
 }
@@ -171,9 +177,9 @@ fn given(was: &Grants, now: &Grants, grantee: &Grantee, on: &str, column: &str) 
     said_by(grantee, plain.into_iter().chain(option).collect())
 }
 
-static NOTHING: Letters = Letters::new();
+static NOTHING: PrivilegeLetters = PrivilegeLetters::new();
 
-fn pair<'a>(was: &'a Grants, now: &'a Grants, grantee: &Grantee) -> (&'a Letters, &'a Letters) {
+fn pair<'a>(was: &'a Grants, now: &'a Grants, grantee: &Grantee) -> (&'a PrivilegeLetters, &'a PrivilegeLetters) {
     (was.get(grantee).unwrap_or(&NOTHING), now.get(grantee).unwrap_or(&NOTHING))
 }
 
@@ -207,7 +213,7 @@ pub(super) fn from_nothing(least: &Grants, most: &Grants, now: &Grants, on: &str
 /// of this version.
 pub(super) fn of_foreign(object: &Object, was: Option<&str>, now: Option<&str>, version: u32) -> Vec<String> {
     let owner = object.fact("owner").unwrap_or_default();
-    let fitted = |list: &str| fitted(list, On::of_foreign(&object.id.name), version);
+    let fitted = |list: &str| fitted(list, PrivilegeTarget::of_foreign(&object.id.name), version);
     let list = |fact: Option<&str>| fact.and_then(fitted).map(|list| listed(&list, owner)).unwrap_or_default();
     let id = &object.id;
     let column = if id.signature.is_empty() { String::new() } else { format!(" ({})", id.signature) };
@@ -237,9 +243,9 @@ pub(super) fn bounds(one: &Grants, other: &Grants) -> (Grants, Grants) {
 }
 
 /// A list without the owner's name: the same for another owner.
-pub(super) fn unowned(list: &str, owner: &str, on: On, version: u32) -> String {
-    let everything: Letters = on.letters(version).map(|letter| (letter, false)).collect();
-    let letters = |who: &str, letters: &Letters| match who == OWNER && *letters == everything {
+pub(super) fn unowned(list: &str, owner: &str, on: PrivilegeTarget, version: u32) -> String {
+    let everything: PrivilegeLetters = on.letters(version).map(|letter| (letter, false)).collect();
+    let letters = |who: &str, letters: &PrivilegeLetters| match who == OWNER && *letters == everything {
         // Newer versions have more letters for it.
         true => "all".to_owned(),
         false => letters.iter().map(|(letter, on)| format!("{letter}{}", if *on { "*" } else { "" })).collect(),
@@ -280,7 +286,7 @@ fn split(grants: &str) -> Vec<String> {
 }
 
 /// One entry: `=r/owner`, `"some one"=arw*/owner`; the grantee, the privileges, and the grantor.
-fn entry(text: &str) -> Option<(String, Letters, String)> {
+fn entry(text: &str) -> Option<(String, PrivilegeLetters, String)> {
     let (grantee, rest) = match text.strip_prefix('"') {
         Some(_) => first_name(text)?,
         None => text.split_once('=').map(|(name, _)| (name.to_owned(), &text[name.len()..]))?,
@@ -311,7 +317,7 @@ mod tests {
     use crate::object::{Fact, Kind};
 
     fn table(fact: Option<&str>) -> Grants {
-        of_object(fact, On::Table, "me", 15)
+        of_object(fact, PrivilegeTarget::Table, "me", 15)
     }
 
     #[test]
@@ -331,7 +337,7 @@ mod tests {
             statements(&listed("x=r*/me", "me"), &listed("x=r/me", "me"), "TABLE a.b", ""),
             ["REVOKE GRANT OPTION FOR SELECT ON TABLE a.b FROM x"]
         );
-        let plain = |list: &str, owner: &str| unowned(list, owner, On::Table, 15);
+        let plain = |list: &str, owner: &str| unowned(list, owner, PrivilegeTarget::Table, 15);
         assert_eq!(plain("x=r*/me, me=U/me", "me"), plain("you=U/you, x=r*/you", "you"));
     }
 
@@ -369,10 +375,10 @@ mod tests {
     #[test]
     fn an_owner_who_has_everything_has_it_in_every_version() {
         let list = "me=arwdDxtm/me, x=m/me";
-        assert_eq!(adapted(listed(list, "me"), On::Table, 17, 15), table(Some("me=arwdDxt/me")));
-        assert_eq!(unknown(list, On::Table, "me", 17, 15), BTreeSet::from(["MAINTAIN".to_owned()]));
-        assert_eq!(unknown("x=rz/me", On::Table, "me", 15, 15), BTreeSet::from(["z".to_owned()]));
-        let full = |list: &str, version| unowned(list, "me", On::Table, version);
+        assert_eq!(adapted(listed(list, "me"), PrivilegeTarget::Table, 17, 15), table(Some("me=arwdDxt/me")));
+        assert_eq!(unknown(list, PrivilegeTarget::Table, "me", 17, 15), BTreeSet::from(["MAINTAIN".to_owned()]));
+        assert_eq!(unknown("x=rz/me", PrivilegeTarget::Table, "me", 15, 15), BTreeSet::from(["z".to_owned()]));
+        let full = |list: &str, version| unowned(list, "me", PrivilegeTarget::Table, version);
         assert_eq!(full("me=arwdDxtm/me", 17), full("me=arwdDxt/me", 15));
         assert_ne!(full("me=arwdDxt/me", 17), full("me=arwdDxt/me", 15));
     }
@@ -380,7 +386,8 @@ mod tests {
     #[test]
     fn a_letter_is_known_from_its_version_on() {
         assert!(
-            !On::Table.letters(16).any(|letter| letter == 'm') && On::Table.letters(17).any(|letter| letter == 'm')
+            !PrivilegeTarget::Table.letters(16).any(|letter| letter == 'm')
+                && PrivilegeTarget::Table.letters(17).any(|letter| letter == 'm')
         );
     }
 }

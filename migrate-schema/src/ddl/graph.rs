@@ -5,37 +5,37 @@ use std::sync::Arc;
 
 use migrate_base::ident::QualifiedName;
 
-use super::fate::{Fate, is_foreign_key};
-use super::host::Hosts;
+use super::fate::{PartFate, is_foreign_key};
+use super::host::PartHosts;
 use super::name::{holder, named};
-use super::order::{Act, Key, Node, key};
-use super::{Sides, count, inherit, loose, mention, not_null, partition, row_type, sequence, table, toast};
+use super::order::{GraphNode, NodeRank, PartAction, key};
+use super::{DdlContext, count, inherit, loose, mention, not_null, partition, row_type, sequence, table, toast};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// The order constraints. A soft edge can be cut: a default or a part of a table is then handled separately.
 #[derive(Default)]
 pub(super) struct Graph {
-    pub(super) nodes: BTreeMap<Node, Key>,
-    pub(super) before: HashMap<Node, BTreeMap<Node, Option<BTreeSet<Part>>>>,
-    pub(super) behind: HashMap<Node, Vec<Node>>,
+    pub(super) nodes: BTreeMap<GraphNode, NodeRank>,
+    pub(super) before: HashMap<GraphNode, BTreeMap<GraphNode, Option<BTreeSet<SchemaPart>>>>,
+    pub(super) behind: HashMap<GraphNode, Vec<GraphNode>>,
     /// The parts of tables that are dropped before their tables.
-    pub(super) apart: BTreeSet<Part>,
+    pub(super) apart: BTreeSet<SchemaPart>,
 }
 
 impl Graph {
-    pub(super) fn of(sides: &Sides<'_>) -> Self {
+    pub(super) fn of(sides: &DdlContext<'_>) -> Self {
         let mut graph = Self::default();
-        let hosts = Hosts::of(sides);
+        let hosts = PartHosts::of(sides);
         for (part, fate) in sides.fates.iter() {
-            if matches!(fate, Fate::Dropped | Fate::Remade) {
+            if matches!(fate, PartFate::Dropped | PartFate::Remade) {
                 graph.node(sides, &hosts.dropped(part));
             }
-            if matches!(fate, Fate::Made | Fate::Remade | Fate::Altered) {
+            if matches!(fate, PartFate::Made | PartFate::Remade | PartFate::Altered) {
                 graph.node(sides, &hosts.made(part));
             }
-            if fate == Fate::Remade {
+            if fate == PartFate::Remade {
                 graph.edge(&hosts.dropped(part), &hosts.made(part), None);
             }
         }
@@ -56,14 +56,14 @@ impl Graph {
         graph
     }
 
-    fn node(&mut self, sides: &Sides<'_>, node: &Node) {
+    fn node(&mut self, sides: &DdlContext<'_>, node: &GraphNode) {
         if !self.nodes.contains_key(node) {
             self.nodes.insert(node.clone(), key(sides, node));
         }
     }
 
     /// If a soft edge is cut, its parts are handled separately.
-    fn edge(&mut self, first: &Node, then: &Node, soft: Option<BTreeSet<Part>>) {
+    fn edge(&mut self, first: &GraphNode, then: &GraphNode, soft: Option<BTreeSet<SchemaPart>>) {
         if first == then || !self.nodes.contains_key(first) || !self.nodes.contains_key(then) {
             return;
         }
@@ -81,23 +81,23 @@ impl Graph {
         }
     }
 
-    fn dependencies(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
-        let fate = |part: &Part| sides.fates.get(part);
-        let makes = |part: &Part| matches!(fate(part), Fate::Made | Fate::Remade | Fate::Altered);
-        let drops = |part: &Part| matches!(fate(part), Fate::Dropped | Fate::Remade);
-        let is_inherited = |part: &Part| {
+    fn dependencies(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
+        let fate = |part: &SchemaPart| sides.fates.get(part);
+        let makes = |part: &SchemaPart| matches!(fate(part), PartFate::Made | PartFate::Remade | PartFate::Altered);
+        let drops = |part: &SchemaPart| matches!(fate(part), PartFate::Dropped | PartFate::Remade);
+        let is_inherited = |part: &SchemaPart| {
             let has = |one: &Arc<Object>| one.fact("inherited").or(one.fact("attached to")).is_some();
             !part.default && sides.before.schema.get(&part.id).is_some_and(has)
         };
         for (user, on) in sides.after.dependencies.pairs() {
             let on = sides.fates.carried(on).unwrap_or(on);
             if sides.is_shelled(on) && sides.after.dependencies.has(on, user) {
-                self.edge(&(Act::Shell, on.clone()), &hosts.made(user), None);
+                self.edge(&(PartAction::Shell, on.clone()), &hosts.made(user), None);
             } else if makes(user) && makes(on) {
                 let folded = user.default && hosts.made(user).1 != *user;
                 // A table needs its parent or its type when it joins it.
                 let joins = !sides.before.dependencies.has(user, on) && inherit::joins(sides, &user.id);
-                let then = if joins { (Act::Give, user.clone()) } else { hosts.made(user) };
+                let then = if joins { (PartAction::Give, user.clone()) } else { hosts.made(user) };
                 self.edge(&hosts.made(on), &then, folded.then(|| BTreeSet::from([user.clone()])));
             }
         }
@@ -108,10 +108,10 @@ impl Graph {
                 if drops(on) {
                     let soft = folded.then(|| BTreeSet::from([user.clone()]));
                     self.edge(&hosts.dropped(user), &hosts.dropped(on), soft);
-                } else if fate(on) == Fate::Altered && on.id.kind != Kind::Schema {
+                } else if fate(on) == PartFate::Altered && on.id.kind != Kind::Schema {
                     // A part that uses a sequence only has to be dropped before the sequence is.
                     let is_sequence = on.id.kind == Kind::Sequence;
-                    let then = if is_sequence { (Act::Give, on.clone()) } else { hosts.made(on) };
+                    let then = if is_sequence { (PartAction::Give, on.clone()) } else { hosts.made(on) };
                     let comes_after = *user.id.parent == *on.id.name && inherit::is_left(sides, &user.id);
                     let is_column = user.id.kind == Kind::Column && !user.default;
                     // A column that is computed from this one may be dropped after its table is altered.
@@ -121,21 +121,21 @@ impl Graph {
                         false => self.edge(&hosts.dropped(user), &then, is_own.then(BTreeSet::new)),
                     }
                 }
-            } else if fate(user) == Fate::Altered && !sides.after.dependencies.has(user, on) {
+            } else if fate(user) == PartFate::Altered && !sides.after.dependencies.has(user, on) {
                 // It has to drop the dependency first.
                 match fate(on) {
-                    Fate::Dropped | Fate::Remade => self.edge(&hosts.made(user), &hosts.dropped(on), None),
-                    Fate::Altered => self.edge(&hosts.made(user), &hosts.made(on), None),
-                    Fate::Made | Fate::Kept => {}
+                    PartFate::Dropped | PartFate::Remade => self.edge(&hosts.made(user), &hosts.dropped(on), None),
+                    PartFate::Altered => self.edge(&hosts.made(user), &hosts.made(on), None),
+                    PartFate::Made | PartFate::Kept => {}
                 }
             }
         }
     }
 
     /// A type that depends on functions that depend on it.
-    fn shells(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+    fn shells(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
         for part in sides.fates.made().filter(|part| sides.is_shelled(part)) {
-            let shell = (Act::Shell, part.clone());
+            let shell = (PartAction::Shell, part.clone());
             self.node(sides, &shell);
             self.edge(&shell, &hosts.made(part), None);
         }
@@ -143,15 +143,15 @@ impl Graph {
 
     /// A sequence is detached before the column that owns it is dropped, and attached to its new column once that
     /// exists.
-    fn owners(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+    fn owners(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
         for part in sides.fates.iter().map(|(part, _)| part).filter(|part| part.id.kind == Kind::Sequence) {
             let column = |schema: &Schema| {
                 let (of, column) = sequence::owner(schema.get(&part.id)?)?;
                 let id = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &column) };
-                schema.get(&id).map(|column| Part::object(&column.id))
+                schema.get(&id).map(|column| SchemaPart::object(&column.id))
             };
             let made = hosts.made(part);
-            if sides.fates.get(part) == Fate::Altered
+            if sides.fates.get(part) == PartFate::Altered
                 && let Some(old) = column(&sides.before.schema)
             {
                 self.edge(&made, &hosts.dropped(&old), None);
@@ -164,18 +164,18 @@ impl Graph {
                 self.edge(&hosts.made(&old), &hosts.made(&new), None);
                 self.edge(&hosts.dropped(&old), &hosts.made(&new), None);
             }
-            let is_new = matches!(sides.fates.get(part), Fate::Made | Fate::Remade);
+            let is_new = matches!(sides.fates.get(part), PartFate::Made | PartFate::Remade);
             if let Some(new) = column(&sides.after.schema).filter(|_| is_identity && is_new) {
                 self.edge(&hosts.made(&new), &made, None);
             }
             // The new holder of a name comes after the sequence with that name has been renamed.
             if let Some(old) = sides.fates.renamed(part) {
-                self.edge(&made, &hosts.made(&Part::object(&old.id)), None);
+                self.edge(&made, &hosts.made(&SchemaPart::object(&old.id)), None);
             }
             if !count::is_given(sides, part) {
                 continue;
             }
-            let node = (Act::Give, part.clone());
+            let node = (PartAction::Give, part.clone());
             self.node(sides, &node);
             self.edge(&made, &node, None);
             if let Some(new) = column(&sides.after.schema) {
@@ -186,9 +186,9 @@ impl Graph {
     }
 
     /// An object with the name of a dropped one is created after the drop.
-    fn names(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+    fn names(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
         // The names of statistics and indexes, including those of keys, are unique in the schema, whatever their table.
-        let names = |schema: &Schema, part: &Part| {
+        let names = |schema: &Schema, part: &SchemaPart| {
             let has_index = schema.get(&part.id).is_some_and(|one| table::has_index(one));
             let is_of_schema = has_index || part.id.kind == Kind::Statistics;
             let is_of_table = !matches!(part.id.kind, Kind::Statistics | Kind::Index);
@@ -196,9 +196,9 @@ impl Graph {
             let parents = of_schema.into_iter().chain(is_of_table.then(|| part.id.parent.clone()));
             parents.map(|parent: Box<str>| (part.id.schema.clone(), parent, part.id.name.clone())).collect::<Vec<_>>()
         };
-        let mut gone: HashMap<_, Vec<&Part>> = HashMap::new();
+        let mut gone: HashMap<_, Vec<&SchemaPart>> = HashMap::new();
         for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default) {
-            if matches!(fate, Fate::Dropped | Fate::Remade) {
+            if matches!(fate, PartFate::Dropped | PartFate::Remade) {
                 for name in names(&sides.before.schema, part) {
                     gone.entry(name).or_default().push(part);
                 }
@@ -214,9 +214,9 @@ impl Graph {
 
     /// The keys and indexes of a partitioned table come after its partitions, which would otherwise get their keys with
     /// it, under names that the server chooses.
-    fn partitions(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+    fn partitions(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
         let schema = &sides.after.schema;
-        let mut parts: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
+        let mut parts: HashMap<QualifiedName, Vec<GraphNode>> = HashMap::new();
         for part in sides.fates.made().filter(|part| part.id.kind == Kind::Table) {
             for parent in schema.get(&part.id).into_iter().flat_map(|table| table.parents()) {
                 parts
@@ -228,7 +228,7 @@ impl Graph {
         // Dropping a key drops those of the partitions too, but does not reach partitions that are detached.
         for table in partition::bound_again(sides) {
             for key in partition::keys_of_parent(&sides.before.schema, &table.id) {
-                self.edge(&hosts.dropped(&Part::object(&key.id)), &hosts.made(&table), None);
+                self.edge(&hosts.dropped(&SchemaPart::object(&key.id)), &hosts.made(&table), None);
             }
         }
         let gone = inherit::gone(sides, hosts);
@@ -259,7 +259,7 @@ impl Graph {
                             ..(*part.id).clone()
                         };
                         if let Some(own) = schema.get(&own) {
-                            self.edge(&hosts.made(&Part::object(&own.id)), &hosts.made(part), None);
+                            self.edge(&hosts.made(&SchemaPart::object(&own.id)), &hosts.made(part), None);
                         }
                     }
                     // A check has to exist when a partition that has it is attached.
@@ -271,22 +271,22 @@ impl Graph {
     }
 
     /// A NOT NULL that is not valid is added when the tables below exist.
-    fn not_nulls(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+    fn not_nulls(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
         let schema = &sides.after.schema;
         let columns = sides.fates.iter().filter(|(part, _)| part.id.kind == Kind::Column && !part.default);
         for (part, fate, column) in columns.filter_map(|(part, fate)| Some((part, fate, schema.get(&part.id)?))) {
             let is_late = not_null::is_late(sides, column);
-            let node = if is_late { (Act::Give, part.clone()) } else { hosts.made(part) };
+            let node = if is_late { (PartAction::Give, part.clone()) } else { hosts.made(part) };
             for other in not_null::namesakes(sides, column) {
-                let is_gone = matches!(sides.fates.get(&other), Fate::Dropped | Fate::Remade);
+                let is_gone = matches!(sides.fates.get(&other), PartFate::Dropped | PartFate::Remade);
                 self.edge(&if is_gone { hosts.dropped(&other) } else { hosts.made(&other) }, &node, None);
             }
             if is_late {
                 self.node(sides, &node);
                 self.edge(&hosts.made(part), &node, None);
             }
-            for below in not_null::below(sides, column).into_iter().filter(|_| is_late || fate == Fate::Altered) {
-                let Some(table) = inherit::table_of(schema, &below.id).map(|one| Part::object(&one.id)) else {
+            for below in not_null::below(sides, column).into_iter().filter(|_| is_late || fate == PartFate::Altered) {
+                let Some(table) = inherit::table_of(schema, &below.id).map(|one| SchemaPart::object(&one.id)) else {
                     continue;
                 };
                 match table::not_valid(below) {
@@ -303,17 +303,17 @@ impl Graph {
     }
 
     /// A partition that is attached when its keys exist.
-    fn joined(&mut self, sides: &Sides<'_>, hosts: &Hosts) {
+    fn joined(&mut self, sides: &DdlContext<'_>, hosts: &PartHosts) {
         let schema = &sides.after.schema;
         let tables = sides.fates.iter().map(|(part, _)| part).filter(|part| !part.default);
         let tables = tables.filter(|part| matches!(part.id.kind, Kind::Table | Kind::ForeignTable));
-        let late: Vec<Node> = tables.filter_map(|part| partition::joined(sides, part)).collect();
+        let late: Vec<GraphNode> = tables.filter_map(|part| partition::joined(sides, part)).collect();
         for node in &late {
             self.node(sides, node);
             self.edge(&hosts.made(&node.1), node, None);
         }
         let apart: Vec<_> = loose::edges(sides, hosts).into_iter().chain(toast::edges(sides, hosts)).collect();
-        for (_, then) in apart.iter().filter(|(_, then)| then.0 == Act::Give) {
+        for (_, then) in apart.iter().filter(|(_, then)| then.0 == PartAction::Give) {
             self.node(sides, then);
         }
         for (first, then) in inherit::edges(sides, hosts).into_iter().chain(loose::of_types(sides, hosts)).chain(apart)
@@ -326,23 +326,23 @@ impl Graph {
         for part in sides.fates.made() {
             let Some(object) = schema.get(&part.id) else { continue };
             for table in partition::attached_with(sides, object) {
-                self.edge(&hosts.made(part), &(Act::Give, Part::object(&table.id)), None);
+                self.edge(&hosts.made(part), &(PartAction::Give, SchemaPart::object(&table.id)), None);
             }
             // What a partition gets from its parent exists once it has joined the parent.
-            let of = schema.get(&holder(&part.id, Kind::Table)).map(|table| Part::object(&table.id));
+            let of = schema.get(&holder(&part.id, Kind::Table)).map(|table| SchemaPart::object(&table.id));
             let comes_along = part.id.kind == Kind::Trigger || is_foreign_key(object);
             if comes_along
                 && object.fact("inherited") == Some("only")
                 && let Some(of) = of
             {
-                self.edge(&(Act::Give, of), &hosts.made(part), None);
+                self.edge(&(PartAction::Give, of), &hosts.made(part), None);
             }
         }
     }
 }
 
 /// Whether a part of a table can be dropped before the table is.
-fn goes_alone(part: &Part) -> bool {
+fn goes_alone(part: &SchemaPart) -> bool {
     use Kind::{Constraint, Index, Policy, Rule, Statistics, Trigger};
     part.default || matches!(part.id.kind, Constraint | Index | Policy | Rule | Statistics | Trigger)
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use migrate_base::ident::plain;
 
-use super::alter::Differing;
-use super::fate::{Fate, Fates};
+use super::alter::FactDifferences;
+use super::fate::{PartFate, PartFates};
 use super::name::{parent, qualified};
-use super::{Statement, count, inherit, sequence};
+use super::{DdlStatement, count, inherit, sequence};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// The first version in which partitions share the sequence of their parent.
@@ -17,11 +17,11 @@ const SHARED: u32 = 17;
 
 /// The sequences of identity columns that stay and get a name that no other identity column uses, each before and
 /// after.
-pub(super) fn renamed(before: &Schema, after: &Schema, fates: &Fates) -> Vec<(Arc<Object>, Arc<Object>)> {
+pub(super) fn renamed(before: &Schema, after: &Schema, fates: &PartFates) -> Vec<(Arc<Object>, Arc<Object>)> {
     let counts = |column: &Object| column.fact("identity").is_some();
     let columns = after.objects().filter(|one| one.id.kind == Kind::Column && counts(one));
     let kept = columns.filter(|column| {
-        let stays = matches!(fates.get(&Part::object(&column.id)), Fate::Kept | Fate::Altered);
+        let stays = matches!(fates.get(&SchemaPart::object(&column.id)), PartFate::Kept | PartFate::Altered);
         stays && before.get(&column.id).is_some_and(|old| counts(old))
     });
     let pairs = kept.filter_map(|column| {
@@ -33,10 +33,10 @@ pub(super) fn renamed(before: &Schema, after: &Schema, fates: &Fates) -> Vec<(Ar
 }
 
 /// The statements that rename a sequence and set its parameters.
-pub(super) fn statements(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<Statement> {
+pub(super) fn statements(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Vec<DdlStatement> {
     let rename = format!("ALTER SEQUENCE {} RENAME TO {}", qualified(&old.id), plain(&new.id.name));
-    let counting = count::changed(before, after, &Differing::of(old, new), old, new);
-    [Statement::new(rename)].into_iter().chain(counting).collect()
+    let counting = count::changed(before, after, &FactDifferences::of(old, new), old, new);
+    [DdlStatement::new(rename)].into_iter().chain(counting).collect()
 }
 
 /// Whether a column gets its sequence separately: no statement adds an identity column to a table that has tables below

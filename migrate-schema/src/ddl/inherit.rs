@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, plain};
 
-use super::fate::{Fate, is_foreign_key};
-use super::host::Hosts;
+use super::fate::{PartFate, is_foreign_key};
+use super::host::PartHosts;
 use super::name::{self, holder, named, qualified};
-use super::order::{Act, Node};
-use super::{Sides, partition, table};
+use super::order::{GraphNode, PartAction};
+use super::{DdlContext, partition, table};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// The maximum number of tables that a part of a table can come from.
@@ -125,9 +125,9 @@ pub(super) fn only(schema: &Schema, column: &Id, fact: &str) -> &'static str {
 }
 
 /// A table that stays, before and after.
-fn stays<'a>(sides: &'a Sides<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
+fn stays<'a>(sides: &'a DdlContext<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
     let (old, new) = (sides.before.schema.get(id)?, sides.after.schema.get(id)?);
-    (sides.fates.get(&Part::object(&old.id)) == Fate::Altered).then_some((&**old, &**new))
+    (sides.fates.get(&SchemaPart::object(&old.id)) == PartFate::Altered).then_some((&**old, &**new))
 }
 
 fn tables(id: &Id) -> [Id; 2] {
@@ -135,29 +135,29 @@ fn tables(id: &Id) -> [Id; 2] {
 }
 
 /// Whether the table of a part stays and leaves a parent or a type: inherited parts are then its own.
-pub(super) fn is_left(sides: &Sides<'_>, part: &Id) -> bool {
+pub(super) fn is_left(sides: &DdlContext<'_>, part: &Id) -> bool {
     let leaves = |(old, new): (&Object, &Object)| {
-        let lets_go = old.fact("of type").is_some() && sides.fates.is_loose(&Part::object(&old.id));
+        let lets_go = old.fact("of type").is_some() && sides.fates.is_loose(&SchemaPart::object(&old.id));
         lets_go || !left(old, new).is_empty()
     };
     tables(part).iter().any(|table| stays(sides, table).is_some_and(leaves))
 }
 
 /// Whether the table of a part stays and joins a parent or a type: it must have the required parts before.
-pub(super) fn is_joined(sides: &Sides<'_>, part: &Id) -> bool {
+pub(super) fn is_joined(sides: &DdlContext<'_>, part: &Id) -> bool {
     tables(part).iter().any(|table| joins(sides, table))
 }
 
 /// Whether this table stays and joins a parent or a type.
-pub(super) fn joins(sides: &Sides<'_>, table: &Id) -> bool {
+pub(super) fn joins(sides: &DdlContext<'_>, table: &Id) -> bool {
     stays(sides, table).is_some_and(|(old, new)| !joined(old, new).is_empty())
 }
 
 /// The order constraints for tables with parents.
-pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+pub(super) fn edges(sides: &DdlContext<'_>, hosts: &PartHosts) -> Vec<(GraphNode, GraphNode)> {
     let mut all = Vec::new();
     for (part, fate) in sides.fates.iter().filter(|(part, _)| matches!(part.id.kind, Kind::Column | Kind::Constraint)) {
-        if matches!(fate, Fate::Made | Fate::Remade | Fate::Altered) && part.id.kind == Kind::Column {
+        if matches!(fate, PartFate::Made | PartFate::Remade | PartFate::Altered) && part.id.kind == Kind::Column {
             let node = hosts.made(part);
             let theirs = bringing(sides, &part.id).into_iter().filter(|_| node.1 == *part);
             all.extend(theirs.map(|theirs| (hosts.made(&theirs), node.clone())));
@@ -167,17 +167,17 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
         }
         let of_parents = |schema| of_parents(schema, &part.id).into_iter();
         let (made, dropped) = (hosts.made(part), hosts.dropped(part));
-        if matches!(fate, Fate::Made | Fate::Remade) && made.1 == *part {
+        if matches!(fate, PartFate::Made | PartFate::Remade) && made.1 == *part {
             // The parent's is merged with the child's, not the other way round.
             all.extend(of_parents(&sides.after.schema).map(|theirs| (made.clone(), hosts.made(&theirs))));
         }
-        if matches!(fate, Fate::Dropped | Fate::Remade) && dropped.1 == *part {
+        if matches!(fate, PartFate::Dropped | PartFate::Remade) && dropped.1 == *part {
             all.extend(of_parents(&sides.before.schema).map(|theirs| (hosts.dropped(&theirs), dropped.clone())));
         }
         let table = tables(&part.id).into_iter().find(|table| joins(sides, table));
-        let table = table.and_then(|table| sides.after.schema.get(&table)).map(|table| Part::object(&table.id));
+        let table = table.and_then(|table| sides.after.schema.get(&table)).map(|table| SchemaPart::object(&table.id));
         if let Some(table) = table.filter(|_| comes_before(sides, part)) {
-            all.push((hosts.made(part), (Act::Give, table)));
+            all.push((hosts.made(part), (PartAction::Give, table)));
         }
     }
     all.extend(leaving(sides, hosts));
@@ -187,7 +187,7 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
 
 /// The columns above an inherited column, in parents that its table keeps, as far up as the columns in between do not
 /// change.
-fn bringing(sides: &Sides<'_>, id: &Id) -> Vec<Part> {
+fn bringing(sides: &DdlContext<'_>, id: &Id) -> Vec<SchemaPart> {
     let schema = &sides.after.schema;
     let (mut found, mut queue) = (Vec::new(), vec![id.clone()]);
     while let Some(id) = queue.pop().filter(|_| found.len() < DEEPEST) {
@@ -198,9 +198,9 @@ fn bringing(sides: &Sides<'_>, id: &Id) -> Vec<Part> {
         let kept = parents(new).into_iter().filter(|parent| !joined.contains(parent));
         for of in kept.filter_map(|parent| QualifiedName::parse(&parent)) {
             let theirs = Id { parent: of.name().into(), ..named(Kind::Column, of.schema(), &id.name) };
-            let Some(theirs) = schema.get(&theirs).map(|one| Part::object(&one.id)) else { continue };
+            let Some(theirs) = schema.get(&theirs).map(|one| SchemaPart::object(&one.id)) else { continue };
             match sides.fates.get(&theirs) {
-                Fate::Kept => queue.push((*theirs.id).clone()),
+                PartFate::Kept => queue.push((*theirs.id).clone()),
                 _ => found.push(theirs),
             }
         }
@@ -209,17 +209,18 @@ fn bringing(sides: &Sides<'_>, id: &Id) -> Vec<Part> {
 }
 
 /// A table that is not created again, before and after.
-fn both<'a>(sides: &'a Sides<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
+fn both<'a>(sides: &'a DdlContext<'_>, id: &Id) -> Option<(&'a Object, &'a Object)> {
     let (old, new) = (sides.before.schema.get(id)?, sides.after.schema.get(id)?);
-    matches!(sides.fates.get(&Part::object(&old.id)), Fate::Kept | Fate::Altered).then_some((&**old, &**new))
+    matches!(sides.fates.get(&SchemaPart::object(&old.id)), PartFate::Kept | PartFate::Altered)
+        .then_some((&**old, &**new))
 }
 
 /// A table joins another one once the parts to be inherited exist, and the unwanted ones do not.
-fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+fn joining(sides: &DdlContext<'_>, hosts: &PartHosts) -> Vec<(GraphNode, GraphNode)> {
     let mut all = Vec::new();
     let tables = sides.fates.iter().filter_map(|(part, _)| Some((part, stays(sides, &part.id)?)));
     for (table, (old, new)) in tables.filter(|(part, _)| !part.default && is_table(part.id.kind)) {
-        let then = || (Act::Give, table.clone());
+        let then = || (PartAction::Give, table.clone());
         for of in lineage(&sides.after.schema, only_in(new, old)) {
             let parts = sides
                 .after
@@ -227,10 +228,10 @@ fn joining(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
                 .children(&of, Kind::Column)
                 .chain(sides.after.schema.children(&of, Kind::Constraint));
             let parts = parts.filter(|one| one.id.kind == Kind::Column || is_valid_check(one));
-            all.extend(parts.map(|one| (hosts.made(&Part::object(&one.id)), then())));
+            all.extend(parts.map(|one| (hosts.made(&SchemaPart::object(&one.id)), then())));
             let keys = partition::keys_of_parent(&sides.after.schema, &new.id);
-            all.extend(keys.map(|one| (hosts.made(&Part::object(&one.id)), then())));
-            let gone = sides.before.schema.children(&of, Kind::Column).map(|one| Part::object(&one.id));
+            all.extend(keys.map(|one| (hosts.made(&SchemaPart::object(&one.id)), then())));
+            let gone = sides.before.schema.children(&of, Kind::Column).map(|one| SchemaPart::object(&one.id));
             all.extend(gone.map(|part| (hosts.dropped(&part), then())));
         }
     }
@@ -283,13 +284,13 @@ pub(super) fn above(schema: &Schema, part: &Id) -> Vec<Arc<Object>> {
 }
 
 /// The nodes that detach the children of tables, by parent.
-pub(super) fn gone(sides: &Sides<'_>, hosts: &Hosts) -> HashMap<QualifiedName, Vec<Node>> {
-    let mut gone: HashMap<QualifiedName, Vec<Node>> = HashMap::new();
+pub(super) fn gone(sides: &DdlContext<'_>, hosts: &PartHosts) -> HashMap<QualifiedName, Vec<GraphNode>> {
+    let mut gone: HashMap<QualifiedName, Vec<GraphNode>> = HashMap::new();
     for (part, fate) in sides.fates.iter().filter(|(part, _)| !part.default && is_table(part.id.kind)) {
         let Some(old) = sides.before.schema.get(&part.id) else { continue };
         let (left, node) = match (fate, sides.after.schema.get(&part.id)) {
-            (Fate::Dropped | Fate::Remade, _) => (parents(old), hosts.dropped(part)),
-            (Fate::Altered, Some(new)) => (only_in(old, new), hosts.made(part)),
+            (PartFate::Dropped | PartFate::Remade, _) => (parents(old), hosts.dropped(part)),
+            (PartFate::Altered, Some(new)) => (only_in(old, new), hosts.made(part)),
             _ => continue,
         };
         for parent in left.iter().filter_map(|parent| QualifiedName::parse(parent)) {
@@ -300,7 +301,7 @@ pub(super) fn gone(sides: &Sides<'_>, hosts: &Hosts) -> HashMap<QualifiedName, V
 }
 
 /// Inherited parts become the table's own when it leaves the parent, before anything else happens to them.
-fn leaving(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
+fn leaving(sides: &DdlContext<'_>, hosts: &PartHosts) -> Vec<(GraphNode, GraphNode)> {
     let mut all = Vec::new();
     let before = &sides.before.schema;
     let tables = sides.fates.iter().filter_map(|(part, _)| Some((part, stays(sides, &part.id)?)));
@@ -308,18 +309,18 @@ fn leaving(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
         for of in lineage(before, only_in(old, new)) {
             // A key of a partition is dropped with that of its parent.
             let parts = before.children(&of, Kind::Column).chain(before.children(&of, Kind::Constraint));
-            for theirs in parts.filter(|one| !table::has_index(one)).map(|one| Part::object(&one.id)) {
+            for theirs in parts.filter(|one| !table::has_index(one)).map(|one| SchemaPart::object(&one.id)) {
                 let then = match sides.fates.get(&theirs) {
-                    Fate::Dropped | Fate::Remade => hosts.dropped(&theirs),
-                    Fate::Altered => hosts.made(&theirs),
-                    Fate::Kept | Fate::Made => continue,
+                    PartFate::Dropped | PartFate::Remade => hosts.dropped(&theirs),
+                    PartFate::Altered => hosts.made(&theirs),
+                    PartFate::Kept | PartFate::Made => continue,
                 };
-                all.push(((Act::Make, table.clone()), then));
+                all.push(((PartAction::Make, table.clone()), then));
             }
             let kinds = [Kind::Column, Kind::Constraint, Kind::Index, Kind::Trigger].into_iter();
             let new = kinds.flat_map(|kind| sides.after.schema.children(&of, kind));
-            let new = new.filter(|one| before.get(&one.id).is_none()).map(|one| Part::object(&one.id));
-            all.extend(new.map(|part| ((Act::Make, table.clone()), hosts.made(&part))));
+            let new = new.filter(|one| before.get(&one.id).is_none()).map(|one| SchemaPart::object(&one.id));
+            all.extend(new.map(|part| ((PartAction::Make, table.clone()), hosts.made(&part))));
         }
     }
     all
@@ -330,13 +331,13 @@ fn is_table(kind: Kind) -> bool {
 }
 
 /// Whether a part of a table has to exist when the table joins another one.
-fn comes_before(sides: &Sides<'_>, part: &Part) -> bool {
+fn comes_before(sides: &DdlContext<'_>, part: &SchemaPart) -> bool {
     let new = sides.after.schema.get(&part.id);
     new.is_some_and(|new| !is_foreign_key(new))
 }
 
 /// The same part in the tables from which a part is inherited that is also declared locally.
-fn of_parents(schema: &Schema, id: &Id) -> Vec<Part> {
+fn of_parents(schema: &Schema, id: &Id) -> Vec<SchemaPart> {
     let mut found = Vec::new();
     let mut queue: Vec<Id> = match schema.get(id).and_then(|one| one.fact("inherited")) {
         Some("and local") => vec![id.clone()],
@@ -348,7 +349,7 @@ fn of_parents(schema: &Schema, id: &Id) -> Vec<Part> {
         for of in parents {
             let theirs = Id { parent: of.name().into(), ..named(id.kind, of.schema(), &id.name) };
             let Some(theirs) = schema.get(&theirs) else { continue };
-            found.push(Part::object(&theirs.id));
+            found.push(SchemaPart::object(&theirs.id));
             if theirs.fact("inherited") == Some("only") {
                 queue.push((*theirs.id).clone());
             }

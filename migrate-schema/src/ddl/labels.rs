@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use migrate_base::ident::{QualifiedName, first_name, literal, literals};
 use migrate_base::sql::{lex, quoted};
 
-use super::Sides;
-use super::fate::Fate;
+use super::DdlContext;
+use super::fate::PartFate;
 use super::name::{named, qualified};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// The new labels of an enum, each with its position; `None` if others were removed or moved.
@@ -105,7 +105,7 @@ fn type_at(text: &str) -> Option<&str> {
 }
 
 /// Whether the bound of a partition uses a label that the same script adds to an enum.
-pub(super) fn is_new_in_bound(sides: &Sides<'_>, partition: &Object) -> bool {
+pub(super) fn is_new_in_bound(sides: &DdlContext<'_>, partition: &Object) -> bool {
     let Some(bound) = partition.fact("partition bound") else { return false };
     let parent = partition.fact("parents").and_then(QualifiedName::parse);
     let Some(parent) = parent.map(|parent| named(Kind::Table, parent.schema(), parent.name())) else { return false };
@@ -114,8 +114,8 @@ pub(super) fn is_new_in_bound(sides: &Sides<'_>, partition: &Object) -> bool {
     types.any(|of| {
         let of = named(Kind::Type, of.schema(), of.name());
         let Some((old, new)) = sides.before.schema.get(&of).zip(sides.after.schema.get(&of)) else { return false };
-        let part = Part::object(&new.id);
-        let is_extended = sides.fates.get(&part) == Fate::Altered && !sides.fates.is_swapped(&part);
+        let part = SchemaPart::object(&new.id);
+        let is_extended = sides.fates.get(&part) == PartFate::Altered && !sides.fates.is_swapped(&part);
         let added = added(old.fact("labels").unwrap_or_default(), new.fact("labels").unwrap_or_default());
         is_extended && added.is_some_and(|added| added.iter().any(|(label, _)| bound.contains(label.as_str())))
     })

@@ -1,12 +1,12 @@
 //! What values silently lose when they are converted to another type, and which types include all values of another.
 
 /// A type, with the numbers in its brackets: `timestamp(3) without time zone`, `numeric(10,4)`.
-struct Type {
+struct ParsedType {
     name: String,
     numbers: Vec<i32>,
 }
 
-impl Type {
+impl ParsedType {
     fn parse(text: &str) -> Self {
         let Some((head, rest)) = text.split_once('(') else {
             return Self { name: text.to_owned(), numbers: Vec::new() };
@@ -69,7 +69,7 @@ pub(super) fn of(from: &str, to: &str) -> Option<&'static str> {
     if from.ends_with("[]") && !to.ends_with("[]") {
         return Some("all but the first element");
     }
-    let (from, to) = (Type::parse(from.trim_end_matches("[]")), Type::parse(to.trim_end_matches("[]")));
+    let (from, to) = (ParsedType::parse(from.trim_end_matches("[]")), ParsedType::parse(to.trim_end_matches("[]")));
     match (from.is_number(), to.is_number()) {
         (true, true) => of_number(&from, &to),
         (true, false) if to.name == "boolean" => Some("numbers other than 0 and 1"),
@@ -81,7 +81,7 @@ pub(super) fn of(from: &str, to: &str) -> Option<&'static str> {
     }
 }
 
-fn of_number(from: &Type, to: &Type) -> Option<&'static str> {
+fn of_number(from: &ParsedType, to: &ParsedType) -> Option<&'static str> {
     let fraction = "digits after the decimal point";
     match (from.is_whole(), to.is_whole()) {
         (_, true) if !from.is_whole() => Some(fraction),
@@ -97,8 +97,8 @@ fn of_number(from: &Type, to: &Type) -> Option<&'static str> {
     }
 }
 
-fn of_time(from: &Type, to: &Type) -> Option<&'static str> {
-    let is_any = |of: &Type| of.is_timestamp() || of.is_time() || of.name.starts_with("interval");
+fn of_time(from: &ParsedType, to: &ParsedType) -> Option<&'static str> {
+    let is_any = |of: &ParsedType| of.is_timestamp() || of.is_time() || of.name.starts_with("interval");
     let coarser = |precision: i32| precision < from.numbers.first().copied().unwrap_or(6);
     match (from, to) {
         _ if from.is_timestamp() && to.name == "date" => Some("the time of day"),
@@ -118,13 +118,14 @@ pub fn has_values_of(wide: &str, narrow: &str) -> bool {
     if is_array(wide) != is_array(narrow) {
         return false;
     }
-    let (wide, narrow) = (Type::parse(wide.trim_end_matches("[]")), Type::parse(narrow.trim_end_matches("[]")));
+    let (wide, narrow) =
+        (ParsedType::parse(wide.trim_end_matches("[]")), ParsedType::parse(narrow.trim_end_matches("[]")));
     if wide.is_number() && narrow.is_number() {
         return of_number(&narrow, &wide).is_none() && wide.digits() >= narrow.digits();
     }
     match (wide.name.as_str(), narrow.name.as_str()) {
         ("text" | "character varying", "text" | "character varying") => {
-            let most = |of: &Type| of.numbers.first().copied().unwrap_or(i32::MAX);
+            let most = |of: &ParsedType| of.numbers.first().copied().unwrap_or(i32::MAX);
             most(&wide) >= most(&narrow)
         }
         ("json", "jsonb") => true,

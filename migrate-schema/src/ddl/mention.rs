@@ -6,32 +6,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use migrate_base::ident::catalog_name;
 use migrate_base::sql::{lex, quoted};
 
-use super::Sides;
-use super::fate::Fate;
-use super::host::Hosts;
-use super::order::Node;
+use super::DdlContext;
+use super::fate::PartFate;
+use super::host::PartHosts;
+use super::order::GraphNode;
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Kind, Object};
 
 /// The order constraints: the objects that the text of a function names exist before it, and everything that it can
 /// reach exists before everything that runs the function immediately.
-pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
-    let happens = |part: &Part| matches!(sides.fates.get(part), Fate::Made | Fate::Remade | Fate::Altered);
+pub(super) fn edges(sides: &DdlContext<'_>, hosts: &PartHosts) -> Vec<(GraphNode, GraphNode)> {
+    let happens =
+        |part: &SchemaPart| matches!(sides.fates.get(part), PartFate::Made | PartFate::Remade | PartFate::Altered);
     let made = sides.fates.iter().map(|(part, _)| part).filter(|part| is_code(part) && happens(part));
     let users = sides.after.dependencies.pairs().filter(|(user, on)| is_code(on) && !is_code(user) && happens(user));
     let (made, users): (Vec<_>, Vec<_>) = (made.collect(), users.collect());
     if made.is_empty() && users.is_empty() {
         return Vec::new();
     }
-    let mut texts = Texts { sides, names: Names::of(&sides.after.schema), named: BTreeMap::new() };
+    let mut texts = FunctionTexts { sides, names: ObjectsByName::of(&sides.after.schema), named: BTreeMap::new() };
     let mut edges = Vec::new();
     for function in made {
         // The objects reached through another function that is created come before that function.
         let needed = texts.reached(function, &happens, &|part| is_code(part) && !happens(part));
         edges.extend(needed.iter().map(|part| (hosts.made(part), hosts.made(function))));
     }
-    let mut all: BTreeMap<&Part, BTreeSet<Part>> = BTreeMap::new();
+    let mut all: BTreeMap<&SchemaPart, BTreeSet<SchemaPart>> = BTreeMap::new();
     for (user, function) in users {
         // Nothing guarantees that functions that call each other are created in the order that this part needs.
         let needed = all.entry(function).or_insert_with(|| texts.reached(function, &happens, &is_code));
@@ -40,25 +41,25 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
     edges
 }
 
-fn is_code(part: &Part) -> bool {
+fn is_code(part: &SchemaPart) -> bool {
     !part.default && matches!(part.id.kind, Kind::Function | Kind::Procedure)
 }
 
 /// The texts of functions, each read on demand.
-struct Texts<'a> {
-    sides: &'a Sides<'a>,
-    names: Names<'a>,
-    named: BTreeMap<Part, BTreeSet<Part>>,
+struct FunctionTexts<'a> {
+    sides: &'a DdlContext<'a>,
+    names: ObjectsByName<'a>,
+    named: BTreeMap<SchemaPart, BTreeSet<SchemaPart>>,
 }
 
-impl Texts<'_> {
+impl FunctionTexts<'_> {
     /// Of the objects that a function names, directly or through the functions that are followed, those that change.
     fn reached(
         &mut self,
-        function: &Part,
-        happens: &dyn Fn(&Part) -> bool,
-        goes_on: &dyn Fn(&Part) -> bool,
-    ) -> BTreeSet<Part> {
+        function: &SchemaPart,
+        happens: &dyn Fn(&SchemaPart) -> bool,
+        goes_on: &dyn Fn(&SchemaPart) -> bool,
+    ) -> BTreeSet<SchemaPart> {
         let (mut found, mut seen) = (BTreeSet::new(), HashSet::from([function.clone()]));
         let mut queue = vec![function.clone()];
         while let Some(part) = queue.pop() {
@@ -76,7 +77,7 @@ impl Texts<'_> {
     }
 
     /// The objects that a function names in its text, and those that the server knows it calls.
-    fn named(&mut self, function: &Part) -> &BTreeSet<Part> {
+    fn named(&mut self, function: &SchemaPart) -> &BTreeSet<SchemaPart> {
         let Self { sides, names, named } = self;
         named.entry(function.clone()).or_insert_with(|| {
             let object = sides.after.schema.get(&function.id);
@@ -88,11 +89,11 @@ impl Texts<'_> {
 }
 
 /// The objects that a text can name, by name.
-struct Names<'a> {
+struct ObjectsByName<'a> {
     all: HashMap<&'a str, Vec<&'a Object>>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> ObjectsByName<'a> {
     fn of(schema: &'a Schema) -> Self {
         use Kind::{
             Aggregate, Domain, ForeignTable, Function, MaterializedView, Procedure, Sequence, Table, Type, View,
@@ -107,7 +108,7 @@ impl<'a> Names<'a> {
     }
 
     /// The objects that the body of a function names; a routine only if arguments follow.
-    fn in_text(&self, function: &Object) -> BTreeSet<Part> {
+    fn in_text(&self, function: &Object) -> BTreeSet<SchemaPart> {
         let definition = function.fact("definition").unwrap_or_default();
         let Some(body) = body(definition) else { return BTreeSet::new() };
         let words: Vec<&str> = lex::words(&body).map(|(_, span)| &body[span]).collect();
@@ -121,7 +122,7 @@ impl<'a> Names<'a> {
                 (is_call || !is_routine) && space.as_ref().is_none_or(|space| *space == *object.id.schema)
             };
             let others = objects.iter().filter(fits).filter(|object| object.id != function.id);
-            found.extend(others.map(|object| Part::object(&object.id)));
+            found.extend(others.map(|object| SchemaPart::object(&object.id)));
         }
         found
     }

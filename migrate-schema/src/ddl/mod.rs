@@ -1,8 +1,8 @@
 //! Statements that lead from one schema to another.
 //!
-//! The first step decides what happens to each part ([`fate`]): it is kept, created, dropped, altered in place, or
+//! The first step decides what happens to each part (`fate`): it is kept, created, dropped, altered in place, or
 //! dropped and created again because something that it depends on changes. The second step puts the statements into an
-//! order that the dependencies of both schemas allow ([`order`]). Dependencies that the server does not know, such as
+//! order that the dependencies of both schemas allow (`order`). Dependencies that the server does not know, such as
 //! names in the text of a function, can still be wrong. So callers run the statements on a shadow database and compare.
 
 mod alter;
@@ -51,9 +51,9 @@ use std::sync::Arc;
 use migrate_base::ident::names;
 
 use super::Schema;
-use super::depend::Part;
+use super::depend::SchemaPart;
 use super::object::{Fact, Id, Kind, Object};
-use super::read::Described;
+use super::read::SchemaDescription;
 
 pub use fill::in_two_steps;
 pub use loss::has_values_of;
@@ -67,14 +67,14 @@ pub const LEFT_OUT: &str = "-- left out: ";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ddl {
     /// The statements, in the order in which they have to be run.
-    pub statements: Vec<Statement>,
+    pub statements: Vec<DdlStatement>,
     /// What no statement can be written for.
-    pub uncovered: Vec<Uncovered>,
+    pub uncovered: Vec<DdlGap>,
 }
 
 /// Something that no statement can be written for: an object, or one fact of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Uncovered {
+pub struct DdlGap {
     /// The object.
     pub object: Arc<Id>,
     /// The fact, if the rest of the object is covered.
@@ -83,7 +83,7 @@ pub struct Uncovered {
     pub why: String,
 }
 
-impl fmt::Display for Uncovered {
+impl fmt::Display for DdlGap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.part {
             Some(part) => write!(f, "{}: {part}", self.object),
@@ -94,13 +94,13 @@ impl fmt::Display for Uncovered {
 
 /// One statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
+pub struct DdlStatement {
     /// Its text, without a semicolon at the end.
     pub text: String,
     /// The risks of running it.
     pub hazards: Vec<Hazard>,
     /// When it can be run.
-    pub stage: Stage,
+    pub stage: DdlStage,
     /// The object that it is about; `None` for a setting.
     pub object: Option<Arc<Id>>,
     /// The fact that the statement is about, if it is about one only: the comment, the privileges.
@@ -124,7 +124,7 @@ pub enum Hazard {
 
 /// When a statement can be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum DdlStage {
     /// With the others, in one transaction.
     Main,
     /// After the others, outside a transaction.
@@ -135,7 +135,7 @@ pub enum Stage {
 
 /// The purpose of the statements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
+pub enum DdlStyle {
     /// One script that can run in one transaction.
     Whole,
     /// One script that also runs if tables have rows: what never existed cannot be restored, and a column that must not
@@ -145,14 +145,14 @@ pub enum Style {
     Online,
 }
 
-impl Statement {
+impl DdlStatement {
     /// A statement that was written elsewhere.
     pub fn of(text: impl Into<String>) -> Self {
         Self::new(text)
     }
 
     fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), hazards: Vec::new(), stage: Stage::Main, object: None, part: None }
+        Self { text: text.into(), hazards: Vec::new(), stage: DdlStage::Main, object: None, part: None }
     }
 
     fn with(mut self, hazard: Hazard) -> Self {
@@ -175,7 +175,7 @@ impl Statement {
         self
     }
 
-    fn at(mut self, stage: Stage) -> Self {
+    fn at(mut self, stage: DdlStage) -> Self {
         self.stage = stage;
         self
     }
@@ -197,16 +197,16 @@ impl Hazard {
 impl Ddl {
     /// The statements of a stage as a script, with the risks of a statement above it. A blank line separates multi-line
     /// texts about different objects.
-    pub fn script(&self, stage: Stage) -> String {
+    pub fn script(&self, stage: DdlStage) -> String {
         let mut script = String::new();
-        for gap in self.uncovered.iter().filter(|_| stage == Stage::Main) {
+        for gap in self.uncovered.iter().filter(|_| stage == DdlStage::Main) {
             script += &format!("{LEFT_OUT}{}\n", migrate_base::visible::line(&gap.to_string()));
             script += &format!("--   {}\n", migrate_base::visible::line(&gap.why));
         }
-        let root = |one: &Statement| {
+        let root = |one: &DdlStatement| {
             one.object.as_ref().map(|id| if id.parent.is_empty() { id.name.clone() } else { id.parent.clone() })
         };
-        let mut last: Option<&Statement> = None;
+        let mut last: Option<&DdlStatement> = None;
         for statement in self.statements.iter().filter(|statement| statement.stage == stage) {
             let apart = last.is_some_and(|last| {
                 root(last) != root(statement) && [last, statement].iter().any(|one| one.text.contains('\n'))
@@ -226,11 +226,11 @@ impl Ddl {
     }
 
     /// The settings at the head, which apply until the end of the transaction, and the other statements.
-    pub fn split_settings(&self) -> (Vec<&Statement>, Vec<&Statement>) {
-        let is_setting = |one: &&Statement| one.text.starts_with("SET LOCAL ");
+    pub fn split_settings(&self) -> (Vec<&DdlStatement>, Vec<&DdlStatement>) {
+        let is_setting = |one: &&DdlStatement| one.text.starts_with("SET LOCAL ");
         let count = self.statements.iter().take_while(is_setting).count();
         let (settings, rest) = self.statements.split_at(count);
-        let mut rest: Vec<&Statement> = rest.iter().collect();
+        let mut rest: Vec<&DdlStatement> = rest.iter().collect();
         rest.sort_by_key(|statement| statement.stage);
         (settings.iter().collect(), rest)
     }
@@ -248,9 +248,9 @@ impl Ddl {
 
 /// The statements that lead from one schema to another. Owners are not changed: objects belong to the role that creates
 /// them.
-pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
-    let fates = fate::Fates::of(before, after);
-    let sides = Sides { before, after, fates: &fates, style, taken: OnceCell::new() };
+pub fn between(before: &SchemaDescription, after: &SchemaDescription, style: DdlStyle) -> Ddl {
+    let fates = fate::PartFates::of(before, after);
+    let sides = DdlContext { before, after, fates: &fates, style, taken: OnceCell::new() };
     let mut ddl = order::statements(&sides);
     let names = constraint_names::renamed(&sides);
     ddl.statements.splice(0..0, names.first);
@@ -258,29 +258,29 @@ pub fn between(before: &Described, after: &Described, style: Style) -> Ddl {
     ddl.uncovered.extend(emit::unwritten(&sides));
     ddl.statements.iter_mut().for_each(|statement| statement.text = reread::as_written(&statement.text));
     // A text from which something else is compiled may name later objects, or itself.
-    let happens = |fate| matches!(fate, fate::Fate::Made | fate::Fate::Remade | fate::Fate::Altered);
-    let is_code = |part: &&Part| matches!(part.id.kind, Kind::Function | Kind::Procedure) && !part.default;
-    let all: Vec<&Part> = fates.iter().filter(|(_, fate)| happens(*fate)).map(|(part, _)| part).collect();
-    let is_sql = |part: &&Part| {
+    let happens = |fate| matches!(fate, fate::PartFate::Made | fate::PartFate::Remade | fate::PartFate::Altered);
+    let is_code = |part: &&SchemaPart| matches!(part.id.kind, Kind::Function | Kind::Procedure) && !part.default;
+    let all: Vec<&SchemaPart> = fates.iter().filter(|(_, fate)| happens(*fate)).map(|(part, _)| part).collect();
+    let is_sql = |part: &&SchemaPart| {
         let definition = after.schema.get(&part.id).and_then(|object| object.fact("definition"));
         definition.is_some_and(|text| text.lines().any(|line| line.trim_start().starts_with("LANGUAGE sql")))
     };
     if all.iter().copied().filter(is_code).any(|part| all.len() > 1 || is_sql(&part)) {
-        ddl.statements.insert(0, Statement::new("SET LOCAL check_function_bodies = off"));
+        ddl.statements.insert(0, DdlStatement::new("SET LOCAL check_function_bodies = off"));
     }
     ddl
 }
 
 /// Both schemas, and what happens to each of their parts.
-struct Sides<'a> {
-    before: &'a Described,
-    after: &'a Described,
-    fates: &'a fate::Fates,
-    style: Style,
+struct DdlContext<'a> {
+    before: &'a SchemaDescription,
+    after: &'a SchemaDescription,
+    fates: &'a fate::PartFates,
+    style: DdlStyle,
     taken: OnceCell<taken::TakenNames>,
 }
 
-impl Sides<'_> {
+impl DdlContext<'_> {
     /// The names of constraints.
     fn taken(&self) -> &taken::TakenNames {
         self.taken.get_or_init(|| taken::TakenNames::of(&self.before.schema, &self.after.schema))
@@ -296,9 +296,9 @@ impl Sides<'_> {
 
     /// Whether this is a type that is created in two steps: first its shell, then, after the functions that take or
     /// return it, the rest.
-    fn is_shelled(&self, part: &Part) -> bool {
+    fn is_shelled(&self, part: &SchemaPart) -> bool {
         !part.default
-            && matches!(self.fates.get(part), fate::Fate::Made | fate::Fate::Remade)
+            && matches!(self.fates.get(part), fate::PartFate::Made | fate::PartFate::Remade)
             && self.after.schema.get(&part.id).is_some_and(|object| types::has_shell(object))
     }
 }
@@ -315,7 +315,9 @@ pub fn roles(schema: &Schema) -> BTreeSet<String> {
                 let listed = names(object.fact("roles").unwrap_or_default());
                 roles.extend(listed.into_iter().filter(|role| role != "public"));
             }
-            Kind::DefaultPrivileges => roles.extend(far::Whose::parse(&object.id.name).map(|whose| whose.role)),
+            Kind::DefaultPrivileges => {
+                roles.extend(far::DefaultPrivilegeScope::parse(&object.id.name).map(|whose| whose.role))
+            }
             Kind::UserMapping if *object.id.name != *"public" => drop(roles.insert(object.id.name.to_string())),
             _ => {}
         }
@@ -364,11 +366,13 @@ pub(super) fn known_privileges(schema: &Schema, version: u32) -> Schema {
 }
 
 /// The kind of object that privileges are on.
-fn on_of(id: &Id) -> privilege::On {
+fn on_of(id: &Id) -> privilege::PrivilegeTarget {
     match id.kind {
-        Kind::DefaultPrivileges => far::Whose::parse(&id.name).map_or(privilege::On::Table, |whose| whose.kind()),
-        Kind::Privileges => privilege::On::of_foreign(&id.name),
-        kind => privilege::On::of(kind),
+        Kind::DefaultPrivileges => {
+            far::DefaultPrivilegeScope::parse(&id.name).map_or(privilege::PrivilegeTarget::Table, |whose| whose.kind())
+        }
+        Kind::Privileges => privilege::PrivilegeTarget::of_foreign(&id.name),
+        kind => privilege::PrivilegeTarget::of(kind),
     }
 }
 

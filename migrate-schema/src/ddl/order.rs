@@ -8,13 +8,13 @@ use super::fate::is_foreign_key;
 use super::graph::Graph;
 use super::host::{holder_of, owner_of};
 use super::name::{holder, named};
-use super::{Ddl, Sides, Uncovered, circle, emit, not_null, partition};
-use crate::depend::Part;
+use super::{Ddl, DdlContext, DdlGap, circle, emit, not_null, partition};
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// What is done to a part; altering counts as making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Act {
+pub(super) enum PartAction {
     Drop,
     /// Creates the shell of a type, so that functions can take and return it.
     Shell,
@@ -26,19 +26,19 @@ pub(super) enum Act {
 /// The maximum number of columns of a table.
 const MOST_COLUMNS: u32 = 1600;
 
-pub(super) type Node = (Act, Part);
+pub(super) type GraphNode = (PartAction, SchemaPart);
 
 /// The rank of a node among those that could come next: drops first, then by kind, with the parts of a table after the
 /// table, and foreign keys after all tables.
-pub(super) type Key = (bool, u8, i16, Box<str>, Box<str>, Kind, u32, Part);
+pub(super) type NodeRank = (bool, u8, i16, Box<str>, Box<str>, Kind, u32, SchemaPart);
 
 /// All statements, in an order in which they can be run.
-pub(super) fn statements(sides: &Sides<'_>) -> Ddl {
+pub(super) fn statements(sides: &DdlContext<'_>) -> Ddl {
     let mut graph = Graph::of(sides);
     let mut ddl = Ddl::default();
-    let mut late: BTreeMap<Part, BTreeSet<Node>> = BTreeMap::new();
-    let mut done: BTreeSet<Node> = BTreeSet::new();
-    let mut ready: BTreeSet<(Key, Node)> = BTreeSet::new();
+    let mut late: BTreeMap<SchemaPart, BTreeSet<GraphNode>> = BTreeMap::new();
+    let mut done: BTreeSet<GraphNode> = BTreeSet::new();
+    let mut ready: BTreeSet<(NodeRank, GraphNode)> = BTreeSet::new();
     for (node, key) in &graph.nodes {
         if graph.before.get(node).is_none_or(BTreeMap::is_empty) {
             ready.insert((key.clone(), node.clone()));
@@ -59,7 +59,7 @@ pub(super) fn statements(sides: &Sides<'_>) -> Ddl {
                 ready.extend(graph.nodes.get(&next).map(|key| (key.clone(), next.clone())));
             }
         }
-        let now: Vec<Part> =
+        let now: Vec<SchemaPart> =
             late.iter().filter(|(_, needs)| needs.is_subset(&done)).map(|(part, _)| part.clone()).collect();
         for part in now {
             late.remove(&part);
@@ -69,21 +69,26 @@ pub(super) fn statements(sides: &Sides<'_>) -> Ddl {
     ddl
 }
 
-fn emit(sides: &Sides<'_>, (act, part): &Node, late: &BTreeMap<Part, BTreeSet<Node>>, ddl: &mut Ddl) {
+fn emit(
+    sides: &DdlContext<'_>,
+    (act, part): &GraphNode,
+    late: &BTreeMap<SchemaPart, BTreeSet<GraphNode>>,
+    ddl: &mut Ddl,
+) {
     let first = ddl.statements.len();
     match act {
-        Act::Drop => ddl.statements.extend(emit::dropped(sides, part)),
-        Act::Make => match emit::made(sides, part, &|id| late.keys().any(|part| *part.id == *id)) {
+        PartAction::Drop => ddl.statements.extend(emit::dropped(sides, part)),
+        PartAction::Make => match emit::made(sides, part, &|id| late.keys().any(|part| *part.id == *id)) {
             Some(statements) => ddl.statements.extend(statements),
             None => {
                 let why = sides.after.schema.get(&part.id).map_or("", |object| emit::no_statement(object));
-                ddl.uncovered.push(Uncovered { object: part.id.clone(), part: None, why: why.to_owned() });
+                ddl.uncovered.push(DdlGap { object: part.id.clone(), part: None, why: why.to_owned() });
             }
         },
-        Act::Shell => ddl.statements.extend(emit::shell(part)),
-        Act::Give if part.id.kind == Kind::Sequence => ddl.statements.extend(emit::given(sides, part)),
-        Act::Give if part.id.kind == Kind::Column => ddl.statements.extend(not_null::given(sides, part)),
-        Act::Give => ddl.statements.extend(partition::given(sides, part)),
+        PartAction::Shell => ddl.statements.extend(emit::shell(part)),
+        PartAction::Give if part.id.kind == Kind::Sequence => ddl.statements.extend(emit::given(sides, part)),
+        PartAction::Give if part.id.kind == Kind::Column => ddl.statements.extend(not_null::given(sides, part)),
+        PartAction::Give => ddl.statements.extend(partition::given(sides, part)),
     }
     for statement in &mut ddl.statements[first..] {
         statement.object.get_or_insert_with(|| part.id.clone());
@@ -94,22 +99,24 @@ impl Graph {
     /// Cuts soft edges of a cycle; if there are none, takes the next node anyway.
     fn cut(
         &mut self,
-        sides: &Sides<'_>,
-        done: &BTreeSet<Node>,
-        late: &mut BTreeMap<Part, BTreeSet<Node>>,
+        sides: &DdlContext<'_>,
+        done: &BTreeSet<GraphNode>,
+        late: &mut BTreeMap<SchemaPart, BTreeSet<GraphNode>>,
         ddl: &mut Ddl,
-    ) -> Node {
+    ) -> GraphNode {
         let waits = |node| self.before.get(node).into_iter().flat_map(BTreeMap::keys).collect();
         let start = self.nodes.keys().find(|node| !done.contains(*node));
         let circle = start.map(|start| circle::of(start, waits)).unwrap_or_default();
-        let open: Vec<(&Node, &Key)> = self.nodes.iter().filter(|(node, _)| circle.contains(*node)).collect();
-        let soft = |node: &Node| self.before.get(node).is_some_and(|waits| waits.values().all(Option::is_some));
+        let open: Vec<(&GraphNode, &NodeRank)> = self.nodes.iter().filter(|(node, _)| circle.contains(*node)).collect();
+        let soft = |node: &GraphNode| self.before.get(node).is_some_and(|waits| waits.values().all(Option::is_some));
         let next = open.iter().filter(|(node, _)| soft(node)).min_by_key(|(_, key)| *key);
         let next = next.or_else(|| open.iter().min_by_key(|(_, key)| *key)).map(|(node, _)| (*node).clone());
-        let Some(next) = next else { return (Act::Make, Part::object(&named(Kind::Schema, "", "").into())) };
+        let Some(next) = next else {
+            return (PartAction::Make, SchemaPart::object(&named(Kind::Schema, "", "").into()));
+        };
         for (first, parts) in self.before.remove(&next).unwrap_or_default() {
             for part in parts.into_iter().flatten() {
-                if next.0 == Act::Make {
+                if next.0 == PartAction::Make {
                     late.entry(part).or_default().extend([first.clone(), next.clone()]);
                     continue;
                 }
@@ -122,11 +129,11 @@ impl Graph {
     }
 }
 
-pub(super) fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
-    let schema = if *act == Act::Drop { &sides.before.schema } else { &sides.after.schema };
+pub(super) fn key(sides: &DdlContext<'_>, (act, part): &GraphNode) -> NodeRank {
+    let schema = if *act == PartAction::Drop { &sides.before.schema } else { &sides.after.schema };
     let object = schema.get(&part.id);
     let holder = object.and_then(|object| match act {
-        Act::Give => owner_of(schema, object, &|part| part.id.kind == Kind::Table),
+        PartAction::Give => owner_of(schema, object, &|part| part.id.kind == Kind::Table),
         _ => holder_of(schema, object),
     });
     let id = holder.as_ref().map_or(&part.id, |holder| &holder.id);
@@ -139,12 +146,12 @@ pub(super) fn key(sides: &Sides<'_>, (act, part): &Node) -> Key {
     // Columns in their order.
     let position = object.and_then(|object| place_in_type(sides, object).or(object.position)).unwrap_or(0);
     let rank = rank(id.kind);
-    let (group, rank) = if *act == Act::Drop { (2 - group, -rank) } else { (group, rank) };
-    (*act != Act::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, position, part.clone())
+    let (group, rank) = if *act == PartAction::Drop { (2 - group, -rank) } else { (group, rank) };
+    (*act != PartAction::Drop, group, rank, id.schema.clone(), id.name.clone(), part.id.kind, position, part.clone())
 }
 
 /// The position of a column of a typed table: that of its attribute, if the type existed before and keeps its order.
-fn place_in_type(sides: &Sides<'_>, column: &Object) -> Option<u32> {
+fn place_in_type(sides: &DdlContext<'_>, column: &Object) -> Option<u32> {
     let table = sides.after.schema.get(&holder(&column.id, Kind::Table)).filter(|_| column.id.kind == Kind::Column)?;
     let of = QualifiedName::parse(table.fact("of type")?)?;
     let attribute = Id { parent: of.name().into(), ..named(Kind::Attribute, of.schema(), &column.id.name) };

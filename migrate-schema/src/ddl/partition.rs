@@ -7,18 +7,18 @@ use migrate_base::ident::{QualifiedName, catalog_name, first_name, literal, plai
 use migrate_base::sql::lex::words;
 
 use super::emit::stays;
-use super::fate::Fate;
-use super::host::Hosts;
+use super::fate::PartFate;
+use super::host::PartHosts;
 use super::name::{holder, named, parent};
-use super::order::{Act, Node};
-use super::{Hazard, Sides, Statement, create, inherit, loose, not_null, swap, table, toast};
+use super::order::{GraphNode, PartAction};
+use super::{DdlContext, DdlStatement, Hazard, create, inherit, loose, not_null, swap, table, toast};
 use crate::Schema;
-use crate::depend::Part;
+use crate::depend::SchemaPart;
 use crate::object::{Id, Kind, Object};
 
 /// How a new table joins its parent.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Joins {
+enum PartitionJoin {
     /// Before its parent has keys; its own keys are attached to those of the parent.
     Before,
     /// `PARTITION OF` creates its keys, under the wanted names.
@@ -55,26 +55,28 @@ pub(super) fn passes_over(before: &Schema, after: &Schema, key: &Object) -> bool
 /// The maximum nesting depth of tables.
 const DEEPEST: u8 = 100;
 
-fn joins(sides: &Sides<'_>, table: &Object, depth: u8) -> Joins {
+fn joins(sides: &DdlContext<'_>, table: &Object, depth: u8) -> PartitionJoin {
     let schema = &sides.after.schema;
     if inherit::joins(sides, &table.id) {
-        return Joins::After;
+        return PartitionJoin::After;
     }
     let coming: Vec<&Object> = keys(schema, &table.id).filter(|key| is_brought(sides, key, depth)).collect();
     let names: BTreeSet<Option<String>> = coming.iter().map(|key| usual_name(key)).collect();
     let usual = coming.iter().all(|key| usual_name(key).as_deref() == Some(&*key.id.name));
     match coming.is_empty() {
-        true => Joins::Before,
-        false if usual && names.len() == coming.len() && !table::is_attached(schema, table) => Joins::WithKeys,
-        false => Joins::After,
+        true => PartitionJoin::Before,
+        false if usual && names.len() == coming.len() && !table::is_attached(schema, table) => PartitionJoin::WithKeys,
+        false => PartitionJoin::After,
     }
 }
 
 /// Whether the parent table already has the key that this one belongs to when the table is created.
-fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
+fn is_brought(sides: &DdlContext<'_>, key: &Object, depth: u8) -> bool {
     let schema = &sides.after.schema;
     let made = |id: &Id| {
-        schema.get(id).is_some_and(|one| matches!(sides.fates.get(&Part::object(&one.id)), Fate::Made | Fate::Remade))
+        schema.get(id).is_some_and(|one| {
+            matches!(sides.fates.get(&SchemaPart::object(&one.id)), PartFate::Made | PartFate::Remade)
+        })
     };
     let of = holder(&key.id, Kind::Table);
     let joins_later = inherit::joins(sides, &of);
@@ -85,7 +87,9 @@ fn is_brought(sides: &Sides<'_>, key: &Object, depth: u8) -> bool {
     let table = schema.get(&holder(&theirs.id, Kind::Table)).filter(|table| made(&table.id));
     match table {
         _ if !made(&theirs.id) => true,
-        Some(table) => is_brought(sides, theirs, depth - 1) && joins(sides, table, depth - 1) == Joins::WithKeys,
+        Some(table) => {
+            is_brought(sides, theirs, depth - 1) && joins(sides, table, depth - 1) == PartitionJoin::WithKeys
+        }
         None => false,
     }
 }
@@ -96,11 +100,11 @@ fn keys<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Objec
 }
 
 /// The partitions whose bounds change: they leave their parent and join it again.
-pub(super) fn bound_again(sides: &Sides<'_>) -> Vec<Part> {
+pub(super) fn bound_again(sides: &DdlContext<'_>) -> Vec<SchemaPart> {
     let is_bound = |one: &Object| one.fact("partition bound").is_some();
-    let altered = sides.fates.iter().filter(|(_, fate)| *fate == Fate::Altered).map(|(part, _)| part);
+    let altered = sides.fates.iter().filter(|(_, fate)| *fate == PartFate::Altered).map(|(part, _)| part);
     let altered = altered.filter(|part| matches!(part.id.kind, Kind::Table | Kind::ForeignTable) && !part.default);
-    let is_other = |part: &&Part| {
+    let is_other = |part: &&SchemaPart| {
         let sides = [&sides.before.schema, &sides.after.schema].map(|schema| schema.get(&part.id));
         matches!(sides, [Some(old), Some(new)] if is_bound(old) && old.fact("partition bound") != new.fact("partition bound"))
     };
@@ -213,24 +217,27 @@ fn has_constraint(schema: &Schema, table: &Id, name: &str) -> bool {
 }
 
 /// The node at which a table joins its parent, if that is separate from the node that creates or alters it.
-pub(super) fn joined(sides: &Sides<'_>, part: &Part) -> Option<Node> {
+pub(super) fn joined(sides: &DdlContext<'_>, part: &SchemaPart) -> Option<GraphNode> {
     let table = sides.after.schema.get(&part.id)?;
     if inherit::joins(sides, &table.id) {
-        return Some((Act::Give, part.clone()));
+        return Some((PartAction::Give, part.clone()));
     }
     table.fact("partition bound").filter(|_| part.id.kind == Kind::Table)?;
-    (joins(sides, table, DEEPEST) == Joins::After).then(|| (Act::Give, part.clone()))
+    (joins(sides, table, DEEPEST) == PartitionJoin::After).then(|| (PartAction::Give, part.clone()))
 }
 
 /// The tables that become partitions, or get another bound: each with its parent, and the node at which it joins.
-pub(super) fn joining<'a>(sides: &'a Sides<'_>, hosts: &'a Hosts) -> impl Iterator<Item = (QualifiedName, Node)> + 'a {
+pub(super) fn joining<'a>(
+    sides: &'a DdlContext<'_>,
+    hosts: &'a PartHosts,
+) -> impl Iterator<Item = (QualifiedName, GraphNode)> + 'a {
     let tables = sides.fates.iter().map(|(part, _)| part);
     let tables = tables.filter(|part| !part.default && matches!(part.id.kind, Kind::Table | Kind::ForeignTable));
     tables.filter_map(|part| {
         let new = sides.after.schema.get(&part.id)?;
         let bound = new.fact("partition bound")?;
         let is_there = |old: &Arc<Object>| old.fact("partition bound") == Some(bound) && old.parents() == new.parents();
-        let stays_there = matches!(sides.fates.get(part), Fate::Kept | Fate::Altered)
+        let stays_there = matches!(sides.fates.get(part), PartFate::Kept | PartFate::Altered)
             && sides.before.schema.get(&part.id).is_some_and(is_there);
         let parent = new.parents().into_iter().next().filter(|_| !stays_there)?;
         Some((parent, joined(sides, part).unwrap_or_else(|| hosts.made(part))))
@@ -238,7 +245,7 @@ pub(super) fn joining<'a>(sides: &'a Sides<'_>, hosts: &'a Hosts) -> impl Iterat
 }
 
 /// The tables that are attached once this key exists: its own table, and the ancestors of that.
-pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'a Object> {
+pub(super) fn attached_with<'a>(sides: &'a DdlContext<'_>, key: &'a Object) -> Vec<&'a Object> {
     let schema = &sides.after.schema;
     let mut all = Vec::new();
     let mut at = Some(key).filter(|key| key.fact("attached to").is_some());
@@ -251,7 +258,7 @@ pub(super) fn attached_with<'a>(sides: &'a Sides<'_>, key: &'a Object) -> Vec<&'
 }
 
 /// The statements with which a table joins others, and the properties set once it is complete.
-pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
+pub(super) fn given(sides: &DdlContext<'_>, part: &SchemaPart) -> Vec<DdlStatement> {
     let Some(new) = sides.after.schema.get(&part.id) else { return Vec::new() };
     let texts = match sides.before.schema.get(&part.id).filter(|_| inherit::joins(sides, &part.id)) {
         Some(old) => inherit::joined(old, new),
@@ -260,23 +267,23 @@ pub(super) fn given(sides: &Sides<'_>, part: &Part) -> Vec<Statement> {
     };
     let is_attached = texts.iter().any(|text| text.contains(" ATTACH PARTITION "));
     let local = if is_attached { not_null::local_again(&sides.after.schema, new) } else { Vec::new() };
-    let local = local.into_iter().map(Statement::new);
+    let local = local.into_iter().map(DdlStatement::new);
     let texts = texts.into_iter().map(|text| attaching(sides, new, text));
     texts.chain(local).chain(loose::joined(sides, new)).chain(toast::given(sides, new)).collect()
 }
 
 /// A statement that may attach a table: the server checks whether its rows match the bound.
-pub(super) fn attaching(sides: &Sides<'_>, table: &Object, text: String) -> Statement {
+pub(super) fn attaching(sides: &DdlContext<'_>, table: &Object, text: String) -> DdlStatement {
     let attaches = text.contains(" ATTACH PARTITION ");
     let scan = || Hazard::LongLock(format!("scans {} under a lock that blocks it", table.id));
     let own = (attaches && stays(sides, &table.id)).then(scan);
     let of_default = attaches.then(|| scans_default(sides, table)).flatten();
-    own.into_iter().chain(of_default).fold(Statement::new(text), Statement::with)
+    own.into_iter().chain(of_default).fold(DdlStatement::new(text), DdlStatement::with)
 }
 
 /// The existing default partition when another partition is added: the server checks whether its rows belong to the new
 /// one.
-pub(super) fn scans_default(sides: &Sides<'_>, table: &Object) -> Option<Hazard> {
+pub(super) fn scans_default(sides: &DdlContext<'_>, table: &Object) -> Option<Hazard> {
     let parent =
         table.fact("parents").filter(|_| table.fact("partition bound").is_some_and(|bound| bound != "DEFAULT"))?;
     let first = named(Kind::Table, "", "");
@@ -289,17 +296,17 @@ pub(super) fn scans_default(sides: &Sides<'_>, table: &Object) -> Option<Hazard>
 }
 
 /// The statements that create a key of a table, unless something else creates it.
-pub(super) fn key(sides: &Sides<'_>, key: &Object) -> Vec<String> {
+pub(super) fn key(sides: &DdlContext<'_>, key: &Object) -> Vec<String> {
     let schema = &sides.after.schema;
-    let create::Key { mut own, attach, facts } = create::key(schema, key);
+    let create::KeyStatements { mut own, attach, facts } = create::key(schema, key);
     let check = key.fact("definition").filter(|text| own.is_empty() && text.starts_with("CHECK"));
     if let Some(check) = check.filter(|_| inherit::is_joined(sides, &key.id)) {
         own.push(format!("ALTER TABLE {} ADD CONSTRAINT {} {check}", parent(&key.id), plain(&key.id.name)));
     }
     let table = schema.get(&holder(&key.id, Kind::Table)).filter(|_| is_brought(sides, key, DEEPEST));
     match table.map(|table| joins(sides, table, DEEPEST)) {
-        Some(Joins::WithKeys) => facts,
-        Some(Joins::After) => own.into_iter().chain(facts).collect(),
+        Some(PartitionJoin::WithKeys) => facts,
+        Some(PartitionJoin::After) => own.into_iter().chain(facts).collect(),
         _ => own.into_iter().chain(attach).chain(facts).collect(),
     }
 }

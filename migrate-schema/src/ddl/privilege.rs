@@ -5,7 +5,7 @@ use crate::object::Kind;
 
 /// The kinds of objects that a privilege can be on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum On {
+pub(super) enum PrivilegeTarget {
     Table,
     Sequence,
     Function,
@@ -20,12 +20,12 @@ pub(super) enum On {
 struct Privilege {
     letter: char,
     word: &'static str,
-    on: &'static [On],
+    on: &'static [PrivilegeTarget],
     /// The first major version that knows it.
     since: u32,
 }
 
-const fn privilege(letter: char, word: &'static str, on: &'static [On], since: u32) -> Privilege {
+const fn privilege(letter: char, word: &'static str, on: &'static [PrivilegeTarget], since: u32) -> Privilege {
     Privilege { letter, word, on, since }
 }
 
@@ -33,20 +33,32 @@ const fn privilege(letter: char, word: &'static str, on: &'static [On], since: u
 ///
 /// See <https://www.postgresql.org/docs/current/ddl-priv.html>.
 const ALL: [Privilege; 11] = [
-    privilege('r', "SELECT", &[On::Table, On::Sequence, On::LargeObject], 0),
-    privilege('a', "INSERT", &[On::Table], 0),
-    privilege('w', "UPDATE", &[On::Table, On::Sequence, On::LargeObject], 0),
-    privilege('d', "DELETE", &[On::Table], 0),
-    privilege('D', "TRUNCATE", &[On::Table], 0),
-    privilege('x', "REFERENCES", &[On::Table], 0),
-    privilege('t', "TRIGGER", &[On::Table], 0),
-    privilege('m', "MAINTAIN", &[On::Table], 17),
-    privilege('X', "EXECUTE", &[On::Function], 0),
-    privilege('U', "USAGE", &[On::Sequence, On::Type, On::Language, On::Schema, On::Wrapper, On::Server], 0),
-    privilege('C', "CREATE", &[On::Schema], 0),
+    privilege('r', "SELECT", &[PrivilegeTarget::Table, PrivilegeTarget::Sequence, PrivilegeTarget::LargeObject], 0),
+    privilege('a', "INSERT", &[PrivilegeTarget::Table], 0),
+    privilege('w', "UPDATE", &[PrivilegeTarget::Table, PrivilegeTarget::Sequence, PrivilegeTarget::LargeObject], 0),
+    privilege('d', "DELETE", &[PrivilegeTarget::Table], 0),
+    privilege('D', "TRUNCATE", &[PrivilegeTarget::Table], 0),
+    privilege('x', "REFERENCES", &[PrivilegeTarget::Table], 0),
+    privilege('t', "TRIGGER", &[PrivilegeTarget::Table], 0),
+    privilege('m', "MAINTAIN", &[PrivilegeTarget::Table], 17),
+    privilege('X', "EXECUTE", &[PrivilegeTarget::Function], 0),
+    privilege(
+        'U',
+        "USAGE",
+        &[
+            PrivilegeTarget::Sequence,
+            PrivilegeTarget::Type,
+            PrivilegeTarget::Language,
+            PrivilegeTarget::Schema,
+            PrivilegeTarget::Wrapper,
+            PrivilegeTarget::Server,
+        ],
+        0,
+    ),
+    privilege('C', "CREATE", &[PrivilegeTarget::Schema], 0),
 ];
 
-impl On {
+impl PrivilegeTarget {
     /// The kind for the privileges on an object of this kind.
     pub(super) fn of(kind: Kind) -> Self {
         use Kind::{Aggregate, Domain, ForeignDataWrapper, Function, Procedure};

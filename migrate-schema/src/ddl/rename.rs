@@ -7,8 +7,8 @@ use migrate_base::ident::plain;
 
 use super::labels::labels;
 use super::name::{aside, holder, named, parent, phrase, qualified};
-use super::{Statement, sequence};
-use crate::Described;
+use super::{DdlStatement, sequence};
+use crate::SchemaDescription;
 use crate::object::{Id, Kind};
 
 /// An object that has a name or schema of its own, which is different later in the same database.
@@ -34,7 +34,7 @@ impl Renaming {
 
 /// The objects that have another name or schema later, a table before its parts. Objects that only follow their table
 /// or schema are not listed.
-pub fn renamings(before: &Described, after: &Described) -> Vec<Renaming> {
+pub fn renamings(before: &SchemaDescription, after: &SchemaDescription) -> Vec<Renaming> {
     let pairs = before.renamed(after);
     let follows_schema = |old: &Id, new: &Id| {
         let is_it =
@@ -56,23 +56,23 @@ pub fn renamings(before: &Described, after: &Described) -> Vec<Renaming> {
 }
 
 /// The statements that restore the old names of everything that is renamed later, in the same database.
-pub fn renames_back(before: &Described, after: &Described) -> Vec<Statement> {
+pub fn renames_back(before: &SchemaDescription, after: &SchemaDescription) -> Vec<DdlStatement> {
     renames(before, after, &renamings(before, after))
 }
 
 /// The statements that attach sequences to their columns again once everything has its old name: a sequence that moves
 /// into another schema is detached from its column.
-pub fn owned_back(before: &Described, after: &Described) -> Vec<Statement> {
+pub fn owned_back(before: &SchemaDescription, after: &SchemaDescription) -> Vec<DdlStatement> {
     let owned = before.schema.objects().filter(|one| is_owned(before, &one.id) && !sequence::is_identity(one));
     let lost = owned.filter(|one| before.later(after, &one.id).is_some_and(|now| !is_owned(after, now)));
     let texts = lost
         .filter_map(|one| Some(format!("ALTER SEQUENCE {} OWNED BY {}", qualified(&one.id), one.fact("owned by")?)));
-    texts.map(Statement::new).collect()
+    texts.map(DdlStatement::new).collect()
 }
 
 /// The statements that give these objects their `wanted` names if they have other names `now`, in the same database.
-pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Statement> {
-    let mut names = Names { now, moved: HashMap::new() };
+pub fn renames(wanted: &SchemaDescription, now: &SchemaDescription, all: &[Renaming]) -> Vec<DdlStatement> {
+    let mut names = CurrentNames { now, moved: HashMap::new() };
     let mut texts: Vec<String> = Vec::new();
     for Renaming { old, new, label, moves } in all {
         let mut current = names.current(new);
@@ -103,16 +103,16 @@ pub fn renames(wanted: &Described, now: &Described, all: &[Renaming]) -> Vec<Sta
         texts.extend(rename(now, new, &current, &target));
         names.moved.insert((**new).clone(), target);
     }
-    texts.into_iter().map(Statement::new).collect()
+    texts.into_iter().map(DdlStatement::new).collect()
 }
 
 /// The current names of everything while some objects have already been renamed.
-struct Names<'a> {
-    now: &'a Described,
+struct CurrentNames<'a> {
+    now: &'a SchemaDescription,
     moved: HashMap<Id, Id>,
 }
 
-impl Names<'_> {
+impl CurrentNames<'_> {
     fn current(&self, id: &Id) -> Id {
         if let Some(current) = self.moved.get(id) {
             return current.clone();
@@ -150,7 +150,7 @@ impl Names<'_> {
     }
 
     /// Whether a wanted schema no longer exists.
-    fn lacks_schema(&self, wanted: &Described, name: &str) -> bool {
+    fn lacks_schema(&self, wanted: &SchemaDescription, name: &str) -> bool {
         let is_it = |id: &Id| id.kind == Kind::Schema && *self.current(id).name == *name;
         wanted.schema.get(&named(Kind::Schema, "", name)).is_some()
             && !self.now.schema.objects().any(|object| is_it(&object.id))
@@ -158,12 +158,12 @@ impl Names<'_> {
 }
 
 /// Whether a sequence is owned by a column, with which it moves into another schema.
-fn is_owned(described: &Described, id: &Id) -> bool {
+fn is_owned(described: &SchemaDescription, id: &Id) -> bool {
     id.kind == Kind::Sequence && described.schema.get(id).is_some_and(|object| object.fact("owned by").is_some())
 }
 
 /// Whether it has a name that a statement can change, rather than one that follows from something else.
-fn can_be_renamed(now: &Described, old: &Id, new: &Id) -> bool {
+fn can_be_renamed(now: &SchemaDescription, old: &Id, new: &Id) -> bool {
     let follows = now.schema.get(new).is_some_and(|object| object.fact("inherited") == Some("only"));
     let is_of_view =
         || [Kind::View, Kind::MaterializedView].iter().any(|kind| now.schema.get(&holder(new, *kind)).is_some());
@@ -177,7 +177,7 @@ fn can_be_renamed(now: &Described, old: &Id, new: &Id) -> bool {
 }
 
 /// From one name to another: the name, and the schema; `now` knows it by its `id`.
-fn rename(now: &Described, id: &Id, from: &Id, to: &Id) -> Vec<String> {
+fn rename(now: &SchemaDescription, id: &Id, from: &Id, to: &Id) -> Vec<String> {
     let (of, old, name) = (parent(from), plain(&from.name), plain(&to.name));
     match from.kind {
         Kind::Column => vec![format!("ALTER TABLE {of} RENAME COLUMN {old} TO {name}")],
@@ -200,7 +200,7 @@ fn rename(now: &Described, id: &Id, from: &Id, to: &Id) -> Vec<String> {
 }
 
 /// Renamed labels of enums: the number of labels is the same, and the type is still the same one.
-fn relabelled(before: &Described, after: &Described) -> Vec<Renaming> {
+fn relabelled(before: &SchemaDescription, after: &SchemaDescription) -> Vec<Renaming> {
     let mut all = Vec::new();
     for object in before.schema.objects().filter(|one| one.id.kind == Kind::Type) {
         let Some(new) = before.later(after, &object.id) else { continue };

@@ -3,7 +3,7 @@
 use migrate_base::ident::{QualifiedName, plain};
 
 use super::name::{named, parent};
-use super::{Hazard, Statement, loss};
+use super::{DdlStatement, Hazard, loss};
 use crate::Schema;
 use crate::object::{Kind, Object};
 
@@ -22,14 +22,14 @@ fn underlying<'a>(schema: &'a Schema, of: &'a str) -> &'a str {
 }
 
 /// Adds to a statement what the values of a column lose, and that the table is rewritten.
-fn rewriting(statement: Statement, column: &Object, from: &str, to: &str) -> Statement {
+fn rewriting(statement: DdlStatement, column: &Object, from: &str, to: &str) -> DdlStatement {
     let rewrite = Hazard::Rewrite(format!("table {} is rewritten", parent(&column.id)));
     let lost = loss::of(from, to).map(|what| Hazard::DataLoss(format!("{what} of {}", column.id)));
-    lost.into_iter().fold(statement.with(rewrite), Statement::with)
+    lost.into_iter().fold(statement.with(rewrite), DdlStatement::with)
 }
 
 /// Converts the values of a column to the new type of the same name; each argument has its state before and after.
-pub(super) fn carried(schemas: [&Schema; 2], columns: [&Object; 2], kinds: [&Object; 2]) -> Statement {
+pub(super) fn carried(schemas: [&Schema; 2], columns: [&Object; 2], kinds: [&Object; 2]) -> DdlStatement {
     let [_, now] = columns;
     let (table, name) = (parent(&now.id), plain(&now.id.name));
     let [was, of] = columns.map(|column| column.fact("type").unwrap_or_default());
@@ -45,7 +45,7 @@ pub(super) fn carried(schemas: [&Schema; 2], columns: [&Object; 2], kinds: [&Obj
         (true, false) => (format!("{name}[1]::{by}::{of}"), format!("{from}[]")),
     };
     let text = format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of} USING {using}");
-    rewriting(Statement::new(text), now, &from, by)
+    rewriting(DdlStatement::new(text), now, &from, by)
 }
 
 /// A column that was converted, before its other changes.
@@ -59,7 +59,7 @@ pub(super) fn as_carried(old: &Object, new: &Object) -> Object {
 }
 
 /// Changes the type of a column.
-pub(super) fn retype(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Statement {
+pub(super) fn retype(before: &Schema, after: &Schema, old: &Object, new: &Object) -> DdlStatement {
     let (table, name) = (parent(&new.id), plain(&new.id.name));
     let (was, of) = (old.fact("type").unwrap_or("text"), new.fact("type").unwrap_or("text"));
     let (from, to) = (underlying(before, was), underlying(after, of));
@@ -70,7 +70,7 @@ pub(super) fn retype(before: &Schema, after: &Schema, old: &Object, new: &Object
         // Every type has a text form.
         (false, false) => format!(" USING {name}::text::{of}"),
     };
-    let statement = Statement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of}{collation}{using}"));
+    let statement = DdlStatement::new(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {of}{collation}{using}"));
     match is_binary(was, of) {
         true => statement,
         false => rewriting(statement, new, from, to),

@@ -3,25 +3,25 @@
 
 use migrate_base::ident::QualifiedName;
 
-use super::Sides;
-use super::fate::{Fate, Fates};
-use super::host::Hosts;
+use super::DdlContext;
+use super::fate::{PartFate, PartFates};
+use super::host::PartHosts;
 use super::name::{holder, named};
-use super::order::Node;
-use crate::depend::Part;
+use super::order::GraphNode;
+use crate::depend::SchemaPart;
 use crate::object::{Kind, Object};
-use crate::{Described, Schema};
+use crate::{Schema, SchemaDescription};
 
 /// The materialized views that have to be dropped because of changes of the tables whose rows they store.
-pub(super) fn going(before: &Described, after: &Described, fates: &Fates) -> Vec<Part> {
+pub(super) fn going(before: &SchemaDescription, after: &SchemaDescription, fates: &PartFates) -> Vec<SchemaPart> {
     let keepers = keepers(before).into_iter();
     let going = keepers.filter(|(_, table)| !rewritten_for(&before.schema, &after.schema, fates, table).is_empty());
     going.map(|(view, _)| view).collect()
 }
 
 /// The order constraints around that.
-pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
-    let columns = |table: &Part| {
+pub(super) fn edges(sides: &DdlContext<'_>, hosts: &PartHosts) -> Vec<(GraphNode, GraphNode)> {
+    let columns = |table: &SchemaPart| {
         let columns = rewritten_for(&sides.before.schema, &sides.after.schema, sides.fates, table);
         columns.into_iter().map(|column| hosts.made(&column)).collect::<Vec<_>>()
     };
@@ -36,27 +36,27 @@ pub(super) fn edges(sides: &Sides<'_>, hosts: &Hosts) -> Vec<(Node, Node)> {
 }
 
 /// The materialized views with a column of the row type of a table, each with that table.
-fn keepers(described: &Described) -> Vec<(Part, Part)> {
+fn keepers(described: &SchemaDescription) -> Vec<(SchemaPart, SchemaPart)> {
     let pairs = described.dependencies.pairs();
     let rows = pairs.filter(|(user, on)| user.id.kind == Kind::Column && !user.default && on.id.kind == Kind::Table);
-    let keeper = |(user, table): (&Part, &Part)| {
+    let keeper = |(user, table): (&SchemaPart, &SchemaPart)| {
         let view = described.schema.get(&holder(&user.id, Kind::MaterializedView))?;
-        Some((Part::object(&view.id), table.clone()))
+        Some((SchemaPart::object(&view.id), table.clone()))
     };
     rows.filter_map(keeper).collect()
 }
 
 /// The columns that cause a rewrite of a table that stays, or the table itself.
-fn rewritten_for(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -> Vec<Part> {
-    if !matches!(fates.get(table), Fate::Kept | Fate::Altered) {
+fn rewritten_for(before: &Schema, after: &Schema, fates: &PartFates, table: &SchemaPart) -> Vec<SchemaPart> {
+    if !matches!(fates.get(table), PartFate::Kept | PartFate::Altered) {
         return Vec::new();
     }
     let is_written = |new: &Object| {
-        let part = Part::object(&new.id);
+        let part = SchemaPart::object(&new.id);
         match before.get(&new.id) {
             Some(_) if fates.carried(&part).is_some() => true,
-            Some(old) if fates.get(&part) == Fate::Altered => old.fact("type") != new.fact("type"),
-            _ => matches!(fates.get(&part), Fate::Made | Fate::Remade) && has_values(after, new),
+            Some(old) if fates.get(&part) == PartFate::Altered => old.fact("type") != new.fact("type"),
+            _ => matches!(fates.get(&part), PartFate::Made | PartFate::Remade) && has_values(after, new),
         }
     };
     let columns = after.children(&table.id, Kind::Column).filter(|new| is_written(new));
@@ -64,7 +64,7 @@ fn rewritten_for(before: &Schema, after: &Schema, fates: &Fates, table: &Part) -
         before.get(&table.id).zip(after.get(&table.id)).is_some_and(|(old, new)| old.fact(fact) != new.fact(fact))
     };
     let itself = ["persistence", "access method"].into_iter().any(is_other).then(|| table.clone());
-    columns.map(|column| Part::object(&column.id)).chain(itself).collect()
+    columns.map(|column| SchemaPart::object(&column.id)).chain(itself).collect()
 }
 
 /// Whether a new column may get values that are computed for each row.

@@ -2,18 +2,24 @@
 
 use migrate_base::ident::{QualifiedName, plain};
 
-use super::alter::{self, Change};
+use super::alter::{self, AlterMethod};
 use super::labels::{self, added};
 use super::name::{self, holder, named, parent, phrase};
 use super::retype::carried;
-use super::{Statement, create, partition, types};
+use super::{DdlStatement, create, partition, types};
 use crate::Schema;
 use crate::object::{Id, Kind, Object};
 
-type Facts<'a> = [(&'a str, Option<&'a str>, Option<&'a str>)];
+type DifferingFacts<'a> = [(&'a str, Option<&'a str>, Option<&'a str>)];
 
 /// How a type or a domain becomes another one of the same name.
-pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old: &Object, new: &Object) -> Change {
+pub(super) fn change(
+    before: &Schema,
+    after: &Schema,
+    differing: &DifferingFacts<'_>,
+    old: &Object,
+    new: &Object,
+) -> AlterMethod {
     let name = phrase(after, &new.id);
     let mut statements = Vec::new();
     for (fact, was, now) in differing {
@@ -35,7 +41,7 @@ pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old
                     statements.extend(
                         added
                             .iter()
-                            .map(|(label, place)| Statement::new(format!("ALTER {name} ADD VALUE {label}{place}"))),
+                            .map(|(label, place)| DdlStatement::new(format!("ALTER {name} ADD VALUE {label}{place}"))),
                     );
                     continue;
                 }
@@ -43,9 +49,9 @@ pub(super) fn change(before: &Schema, after: &Schema, differing: &Facts<'_>, old
             },
             _ => return swapped(before, after, old, new),
         };
-        statements.push(Statement::new(text));
+        statements.push(DdlStatement::new(text));
     }
-    Change::InPlace { statements, disturbs: false }
+    AlterMethod::InPlace { statements, disturbs: false }
 }
 
 /// Whether the type of this name is replaced, so that columns are converted to it.
@@ -64,7 +70,7 @@ pub(super) fn is_other(before: &Schema, after: &Schema, name: &str) -> bool {
         }
         _ => false,
     };
-    old.id.kind != new.id.kind || alter::Differing::of(&old, &new).names().any(|fact| !in_place(fact))
+    old.id.kind != new.id.kind || alter::FactDifferences::of(&old, &new).names().any(|fact| !in_place(fact))
 }
 
 /// The columns of tables that have a type, or an array of it, before and after; in their state before.
@@ -77,7 +83,7 @@ pub(super) fn columns_of<'a>(before: &'a Schema, after: &'a Schema, kind: &Id) -
         let pair = before.get(&table).zip(after.get(&table));
         pair.is_some_and(|(old, new)| match partition::moves_rows(before, after, new) {
             true => false,
-            false => old == new || !matches!(alter::object(before, after, old, new), Change::Remake),
+            false => old == new || !matches!(alter::object(before, after, old, new), AlterMethod::Remake),
         })
     };
     let columns = before.objects().map(|object| &**object).filter(|object| object.id.kind == Kind::Column);
@@ -114,18 +120,18 @@ fn is_held(before: &Schema, after: &Schema, kind: &Id) -> bool {
 }
 
 /// The new type takes the place of the old one; if no column has it, it is simply re-created.
-pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> Change {
+pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Object) -> AlterMethod {
     let columns = columns_of(before, after, &new.id);
     let attributes = attributes_of(before, after, &new.id);
     if columns.is_empty() && attributes.is_empty() {
-        return Change::Remake;
+        return AlterMethod::Remake;
     }
-    let Some(mut made) = create::object(after, new) else { return Change::Remake };
+    let Some(mut made) = create::object(after, new) else { return AlterMethod::Remake };
     // If a column has an array of the domain, constraints cannot be added to the domain later.
     made.extend(after.children(&new.id, Kind::Constraint).filter_map(|one| create::object(after, one)).flatten());
     let aside = plain(&name::aside(before, after, &new.id));
     let rename = format!("ALTER {} RENAME TO {aside}", phrase(before, &old.id));
-    let mut statements: Vec<Statement> = [rename].into_iter().chain(made).map(Statement::new).collect();
+    let mut statements: Vec<DdlStatement> = [rename].into_iter().chain(made).map(DdlStatement::new).collect();
     for column in columns.iter().filter(|column| column.fact("inherited") != Some("only")) {
         let now = after.get(&column.id).map_or(*column, |now| &**now);
         statements.push(carried([before, after], [column, now], [old, new]));
@@ -134,20 +140,20 @@ pub(super) fn swapped(before: &Schema, after: &Schema, old: &Object, new: &Objec
     for other in &with {
         let Some(old) = before.get(&other.id) else { continue };
         match swapped(before, after, old, other) {
-            Change::InPlace { statements: all, .. } => statements.extend(all),
-            Change::Remake => return Change::Remake,
+            AlterMethod::InPlace { statements: all, .. } => statements.extend(all),
+            AlterMethod::Remake => return AlterMethod::Remake,
         }
     }
     let is_made = |attribute: &Object| with.iter().any(|of| *of.id == holder(&attribute.id, Kind::Type));
     for attribute in attributes.into_iter().filter(|attribute| !is_made(attribute)) {
         let (of, name) = (parent(&attribute.id), plain(&attribute.id.name));
         let text = format!("ALTER TYPE {of} ALTER ATTRIBUTE {name} TYPE {}", attribute.fact("type").unwrap_or("text"));
-        statements.push(Statement::new(text));
+        statements.push(DdlStatement::new(text));
     }
-    statements.push(Statement::new(format!(
+    statements.push(DdlStatement::new(format!(
         "DROP {} {}.{aside}",
         old.id.kind.as_str().to_uppercase(),
         plain(&new.id.schema)
     )));
-    Change::InPlace { statements, disturbs: true }
+    AlterMethod::InPlace { statements, disturbs: true }
 }

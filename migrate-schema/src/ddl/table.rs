@@ -24,7 +24,7 @@ pub(super) fn create(
 ) -> Vec<String> {
     let (id, fact) = (&table.id, |name: &str| table.fact(name));
     let columns = columns(schema, id);
-    let mut family = Family::of(schema, table, &columns);
+    let mut family = TableInheritance::of(schema, table, &columns);
     family.attached |= apart;
     let (bound, parents) = (fact("partition bound"), fact("parents"));
     let own = columns.iter().filter(|one| family.attached || is_own(one));
@@ -97,11 +97,11 @@ pub(super) fn attach(table: &Object) -> Option<String> {
 
 /// Whether a partition has to be created as a table and attached, because of its own properties.
 pub(super) fn is_attached(schema: &Schema, table: &Object) -> bool {
-    Family::of(schema, table, &columns(schema, &table.id)).attached
+    TableInheritance::of(schema, table, &columns(schema, &table.id)).attached
 }
 
 /// What a table gets from its parent.
-struct Family<'a> {
+struct TableInheritance<'a> {
     schema: &'a Schema,
     table: Arc<Id>,
     parents: Vec<QualifiedName>,
@@ -111,7 +111,7 @@ struct Family<'a> {
     attached: bool,
 }
 
-impl<'a> Family<'a> {
+impl<'a> TableInheritance<'a> {
     fn of(schema: &'a Schema, table: &Object, columns: &[&Arc<Object>]) -> Self {
         let parents = table.parents();
         let partition = table.fact("partition bound").is_some();

@@ -8,12 +8,12 @@ use crate::Schema;
 use crate::object::{Id, Kind, Object};
 
 /// A schema, and a name in it.
-type Place = (Box<str>, Box<str>);
+type ScopedName = (Box<str>, Box<str>);
 
 /// The holders of each constraint name in each schema, before or after. Before PostgreSQL 18 NOT NULL has no name, and
 /// this is not used.
 #[derive(Default)]
-pub(super) struct TakenNames(HashMap<Place, Vec<Arc<Id>>>);
+pub(super) struct TakenNames(HashMap<ScopedName, Vec<Arc<Id>>>);
 
 impl TakenNames {
     pub(super) fn of(before: &Schema, after: &Schema) -> Self {

@@ -8,19 +8,19 @@ use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
-use migrate_review::consumer::{Answer, differences, meaning, needs_value};
-use migrate_schema::{Change, Id, Kind, Object, Schema, Watcher};
+use migrate_review::consumer::{PrepareAnswer, differences, meaning, needs_value};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaChange, Watcher};
 
-use super::constants::{self, News};
-use super::describe::{Asker, describe, text};
-use super::touched::{OfType, Touched, UNNAMED, referred};
-use super::written::Written;
-use super::{Asked, Step, plans, reach, through};
+use super::constants::{self, NewRules};
+use super::describe::{QueryInspector, describe, text};
+use super::touched::{AffectedQueries, TypeDependents, UNNAMED, referred};
+use super::written::WriteStatement;
+use super::{ConsumerQueries, QueryEffects, plans, reach, through};
 use crate::ephemeral::{TestDatabase, migrated, rehearsal};
 use crate::error::ProofError;
 
 /// A privilege of a role: the role, the schema, the table, and the privilege.
-type Right = [String; 4];
+type RolePrivilege = [String; 4];
 
 /// A database on the way up the chain, with a watcher for its schema.
 pub(super) struct Climb<'a> {
@@ -28,19 +28,19 @@ pub(super) struct Climb<'a> {
     rehearsal: Rehearsal,
     watcher: Watcher,
     code: &'a CodeMigrations,
-    asked: &'a Asked,
+    asked: &'a ConsumerQueries,
     /// The migrations that are applied.
     chain: Vec<Arc<Migration>>,
     /// The constants that texts write, by the number of the text, for those that have been checked.
-    written: BTreeMap<usize, Option<Written>>,
+    written: BTreeMap<usize, Option<WriteStatement>>,
 }
 
 /// What is queried from a schema before and after a step, besides the texts.
-struct Around {
+struct StepSnapshot {
     /// The privileges of the roles.
-    rights: BTreeSet<Right>,
+    rights: BTreeSet<RolePrivilege>,
     /// The objects of each type.
-    types: OfType,
+    types: TypeDependents,
     /// The columns, by the oid of their relation and their number, which a rename does not change.
     columns: BTreeMap<[String; 2], Id>,
     /// The search path.
@@ -48,7 +48,7 @@ struct Around {
 }
 
 /// The schema before the step, for questions that are only asked if the step turns out to need them.
-struct Behind<'a> {
+struct PriorDatabase<'a> {
     chain: &'a [Arc<Migration>],
     code: &'a CodeMigrations,
     database: Option<TestDatabase>,
@@ -59,7 +59,7 @@ impl<'a> Climb<'a> {
         database: TestDatabase,
         chain: &[Arc<Migration>],
         code: &'a CodeMigrations,
-        asked: &'a Asked,
+        asked: &'a ConsumerQueries,
     ) -> Result<Self, ProofError> {
         let address = Database::from(database.options());
         let rehearsal = rehearsal(address.clone(), code).await?;
@@ -77,26 +77,26 @@ impl<'a> Climb<'a> {
     pub(super) async fn step(
         &mut self,
         migration: &Arc<Migration>,
-        before: &[Arc<Answer>],
-    ) -> Result<Step, ProofError> {
+        before: &[Arc<PrepareAnswer>],
+    ) -> Result<QueryEffects, ProofError> {
         let address = Database::from(self.database.options());
-        let mut around = Around::ask(&address, &self.asked.roles).await?;
+        let mut around = StepSnapshot::ask(&address, &self.asked.roles).await?;
         self.rehearsal.run(migration, Direction::Up).await?;
         let change = self.watcher.look().await?;
-        let after = Around::ask(&address, &self.asked.roles).await?;
+        let after = StepSnapshot::ask(&address, &self.asked.roles).await?;
         for (name, of) in after.types {
             around.types.entry(name).or_default().extend(of);
         }
         let touched = match around.path == after.path {
-            true => Touched::by(&change, &around.types),
-            false => Touched::All,
+            true => AffectedQueries::by(&change, &around.types),
+            false => AffectedQueries::All,
         };
         let texts = &self.asked.texts;
         let numbers: Vec<usize> = (0..texts.len()).filter(|at| touched.has(&texts[*at])).collect();
         let again: Vec<Arc<str>> = numbers.iter().map(|at| texts[*at].clone()).collect();
         let lost =
             around.rights.difference(&after.rights).filter(|right| is_there(self.watcher.schema(), right)).cloned();
-        let mut step = Step::new(migration, change, before, lost.collect());
+        let mut step = QueryEffects::new(migration, change, before, lost.collect());
         let renamed = around.columns.iter().filter_map(|(at, old)| Some((old, after.columns.get(at)?)));
         step.renamed = renamed.filter(|(old, new)| old != new).map(|(old, new)| (old.clone(), new.clone())).collect();
         for (at, answer) in numbers.iter().zip(describe(&address, &again).await?) {
@@ -106,20 +106,20 @@ impl<'a> Climb<'a> {
             }
             step.answers[*at] = Arc::new(answer);
         }
-        let described = |answer: &Arc<Answer>| matches!(&**answer, Answer::Described(_));
+        let described = |answer: &Arc<PrepareAnswer>| matches!(&**answer, PrepareAnswer::Described(_));
         // A query can lose a privilege, or call another function, without any of its tables being affected.
         let whole = (0..texts.len()).filter(|at| described(&before[*at]) && described(&step.answers[*at]));
         let whole: Vec<usize> = whole.collect();
-        let mut behind = Behind { chain: &self.chain, code: self.code, database: None };
+        let mut behind = PriorDatabase { chain: &self.chain, code: self.code, database: None };
         // For writes that the schema refuses, it does not matter whether the query worked before.
         let after: Vec<usize> = (0..texts.len()).filter(|at| described(&step.answers[*at])).collect();
         step.written(&address, &after, texts).await?;
-        let news = News::of(&step.change);
-        let numbers = chosen(&after, texts, &Touched::of(concerned(&news, &around.types)));
+        let news = NewRules::of(&step.change);
+        let numbers = chosen(&after, texts, &AffectedQueries::of(concerned(&news, &around.types)));
         for at in &numbers {
-            self.written.entry(*at).or_insert_with(|| Written::read(&texts[*at]));
+            self.written.entry(*at).or_insert_with(|| WriteStatement::read(&texts[*at]));
         }
-        let written: Vec<(usize, &Written)> =
+        let written: Vec<(usize, &WriteStatement)> =
             numbers.iter().filter_map(|at| Some((*at, self.written.get(at)?.as_ref()?))).collect();
         step.refused = constants::refused(&address, self.watcher.schema(), &news, &written).await?;
         step.called(&address, &mut behind, &whole, texts).await?;
@@ -130,8 +130,13 @@ impl<'a> Climb<'a> {
     }
 }
 
-impl Step {
-    fn new(migration: &Arc<Migration>, change: Change, before: &[Arc<Answer>], lost: BTreeSet<Right>) -> Self {
+impl QueryEffects {
+    fn new(
+        migration: &Arc<Migration>,
+        change: SchemaChange,
+        before: &[Arc<PrepareAnswer>],
+        lost: BTreeSet<RolePrivilege>,
+    ) -> Self {
         Self {
             migration: migration.clone(),
             change,
@@ -163,7 +168,7 @@ impl Step {
         // The rules of a table apply to a view on it as well, and so do the caller's privileges if the view
         // says so.
         tables.extend(through::over(address, &tables).await?);
-        let chosen = chosen(whole, texts, &Touched::of(tables.iter().map(String::as_str)));
+        let chosen = chosen(whole, texts, &AffectedQueries::of(tables.iter().map(String::as_str)));
         let found = reach::written(address, &self.with(&chosen, texts)).await?;
         self.reach.extend(chosen.into_iter().zip(found).filter_map(|(at, reach)| Some((at, reach?))));
         Ok(())
@@ -173,7 +178,7 @@ impl Step {
     async fn called(
         &mut self,
         address: &Database,
-        behind: &mut Behind<'_>,
+        behind: &mut PriorDatabase<'_>,
         whole: &[usize],
         texts: &[Arc<str>],
     ) -> Result<(), ProofError> {
@@ -197,7 +202,7 @@ impl Step {
     async fn planned(
         &mut self,
         address: &Database,
-        behind: &mut Behind<'_>,
+        behind: &mut PriorDatabase<'_>,
         whole: &[usize],
         texts: &[Arc<str>],
     ) -> Result<(), ProofError> {
@@ -213,7 +218,7 @@ impl Step {
         });
         let retyped = retyped.map(|(id, ..)| id.parent.to_string()).collect::<Vec<_>>();
         let tables = gone.iter().map(|(table, ..)| table.as_str()).chain(retyped.iter().map(String::as_str));
-        let chosen = chosen(whole, texts, &Touched::of(tables));
+        let chosen = chosen(whole, texts, &AffectedQueries::of(tables));
         if chosen.is_empty() {
             return Ok(());
         }
@@ -236,24 +241,24 @@ impl Step {
     }
 
     /// These texts with the server's answers.
-    fn with(&self, numbers: &[usize], texts: &[Arc<str>]) -> Vec<(Arc<str>, Arc<Answer>)> {
+    fn with(&self, numbers: &[usize], texts: &[Arc<str>]) -> Vec<(Arc<str>, Arc<PrepareAnswer>)> {
         numbers.iter().map(|at| (texts[*at].clone(), self.answers[*at].clone())).collect()
     }
 }
 
-fn chosen(whole: &[usize], texts: &[Arc<str>], touched: &Touched) -> Vec<usize> {
+fn chosen(whole: &[usize], texts: &[Arc<str>], touched: &AffectedQueries) -> Vec<usize> {
     whole.iter().copied().filter(|at| touched.has(&texts[*at])).collect()
 }
 
 /// The names of the tables that a new rule is about, or that have a column of a domain that it is about.
-fn concerned<'a>(news: &News<'a>, types: &'a OfType) -> BTreeSet<&'a str> {
+fn concerned<'a>(news: &NewRules<'a>, types: &'a TypeDependents) -> BTreeSet<&'a str> {
     let of_type = |name: &'a str| types.get(name).into_iter().flatten().map(String::as_str);
     news.parents().flat_map(|name| of_type(name).chain([name])).filter(|name| *name != UNNAMED).collect()
 }
 
 /// The texts that may call another function or operator: those that contain the name of one that was added or
 /// removed, or of a table with a column whose type changed; all of them if casts or operators changed.
-fn may_call_others(change: &Change) -> Touched {
+fn may_call_others(change: &SchemaChange) -> AffectedQueries {
     let mut names = Vec::new();
     for (id, before, after) in change.objects() {
         match id.kind {
@@ -261,14 +266,14 @@ fn may_call_others(change: &Change) -> Touched {
             Kind::Column if before.zip(after).is_some_and(|(old, new)| old.fact("type") != new.fact("type")) => {
                 names.push(&*id.parent);
             }
-            Kind::Operator | Kind::Cast | Kind::Extension => return Touched::All,
+            Kind::Operator | Kind::Cast | Kind::Extension => return AffectedQueries::All,
             _ => {}
         }
     }
-    Touched::of(names)
+    AffectedQueries::of(names)
 }
 
-impl Behind<'_> {
+impl PriorDatabase<'_> {
     /// A database with the schema before the step, created on the first call.
     async fn address(&mut self) -> Result<Database, ProofError> {
         let database = match self.database.take() {
@@ -288,13 +293,13 @@ impl Behind<'_> {
     }
 }
 
-fn is_there(schema: &Schema, [_, of, table, _]: &Right) -> bool {
+fn is_there(schema: &Schema, [_, of, table, _]: &RolePrivilege) -> bool {
     schema.objects().any(|one| *one.id.schema == **of && *one.id.name == **table && one.id.parent.is_empty())
 }
 
-impl Around {
+impl StepSnapshot {
     async fn ask(database: &Database, roles: &BTreeSet<String>) -> Result<Self, ProofError> {
-        let mut asker = Asker::open(database).await?;
+        let mut asker = QueryInspector::open(database).await?;
         let path =
             asker.rows("SHOW search_path").await?.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default();
         let names: Vec<String> = roles.iter().map(|role| literal(role)).chain(["''".to_owned()]).collect();
@@ -322,7 +327,7 @@ impl Around {
          LEFT JOIN pg_type o ON u.class = 'pg_type'::regclass AND o.oid = u.oid \
          WHERE u.class IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_cast'::regclass, 'pg_operator'::regclass)"
         );
-        let mut types = OfType::new();
+        let mut types = TypeDependents::new();
         for row in asker.rows(&query).await? {
             types.entry(text(&row, 0)?).or_default().insert(text(&row, 1)?);
         }

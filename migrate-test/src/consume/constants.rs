@@ -7,11 +7,11 @@ use std::sync::Arc;
 use migrate_base::ident::plain;
 use migrate_base::sql;
 use migrate_core::Database;
-use migrate_schema::{Change, Id, Kind, Object, Schema};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaChange};
 
-use super::describe::{Asker, refusal, text};
+use super::describe::{QueryInspector, refusal, text};
 use super::news::{key, rules};
-use super::written::{Row, Value, Written, is_null};
+use super::written::{ConstantRow, ConstantValue, WriteStatement, is_null};
 use crate::error::ProofError;
 
 /// Constants that a query writes, and that are refused.
@@ -42,10 +42,10 @@ pub enum RefusedWhen {
 
 /// What can refuse values that were accepted before: a constraint, a unique index, or a column with another
 /// type.
-pub(super) struct News<'a>(Vec<(&'a Id, &'a Object, Option<String>)>);
+pub(super) struct NewRules<'a>(Vec<(&'a Id, &'a Object, Option<String>)>);
 
-impl<'a> News<'a> {
-    pub(super) fn of(change: &'a Change) -> Self {
+impl<'a> NewRules<'a> {
+    pub(super) fn of(change: &'a SchemaChange) -> Self {
         let rules = rules(change).into_iter().map(|(id, after, _)| (id, after, None));
         let retyped = change.objects().filter_map(|(id, before, after)| {
             let new = after.filter(|_| id.kind == Kind::Column)?;
@@ -74,14 +74,14 @@ impl<'a> News<'a> {
 pub(super) async fn refused(
     database: &Database,
     schema: &Schema,
-    news: &News<'_>,
-    texts: &[(usize, &Written)],
+    news: &NewRules<'_>,
+    texts: &[(usize, &WriteStatement)],
 ) -> Result<BTreeMap<usize, Vec<RefusedConstant>>, ProofError> {
     let mut found = BTreeMap::new();
     if texts.is_empty() || news.0.is_empty() {
         return Ok(found);
     }
-    let mut asker = Asker::open(database).await?;
+    let mut asker = QueryInspector::open(database).await?;
     asker.send("SET default_transaction_read_only TO on; SET statement_timeout TO '5s'").await?;
     for (at, written) in texts {
         let all = asker.refused(schema, news, written).await?;
@@ -93,12 +93,12 @@ pub(super) async fn refused(
     Ok(found)
 }
 
-impl Asker {
+impl QueryInspector {
     async fn refused(
         &mut self,
         schema: &Schema,
-        news: &News<'_>,
-        written: &Written,
+        news: &NewRules<'_>,
+        written: &WriteStatement,
     ) -> Result<Vec<RefusedConstant>, ProofError> {
         let Some(table) = written.table(schema) else { return Ok(Vec::new()) };
         let (rows, mut all) = (written.rows(schema, table), Vec::new());
@@ -123,7 +123,7 @@ impl Asker {
                     for (column, of) in columns(schema, table).filter(|(column, ty)| is_of(id, column, ty, table)) {
                         for value in rows.iter().filter_map(|row| row.get(&*column.id.name)) {
                             if self.is_refused(&value.text, of).await? {
-                                let used = Row::from([(column.id.name.to_string(), value.clone())]);
+                                let used = ConstantRow::from([(column.id.name.to_string(), value.clone())]);
                                 let definition = ty.as_deref().unwrap_or(definition);
                                 // The value is converted to the type before any trigger sees it.
                                 all.push(RefusedConstant::new(after, definition, table, &used, RefusedWhen::Always));
@@ -143,11 +143,11 @@ impl Asker {
         &mut self,
         schema: &Schema,
         table: &Object,
-        used: &Row,
+        used: &ConstantRow,
         definition: &str,
     ) -> Result<bool, ProofError> {
         let types: BTreeMap<&str, &str> = columns(schema, table).map(|(column, ty)| (&*column.id.name, ty)).collect();
-        let value = |(name, value): (&String, &Value)| {
+        let value = |(name, value): (&String, &ConstantValue)| {
             let ty = types.get(name.as_str()).copied().unwrap_or("text");
             format!("CAST({} AS {ty}) AS {}", value.text, plain(name))
         };
@@ -184,8 +184,8 @@ impl Asker {
 }
 
 impl RefusedConstant {
-    fn new(by: &Object, definition: &str, table: &Object, used: &Row, when: RefusedWhen) -> Self {
-        let told = |(column, value): (&String, &Value)| {
+    fn new(by: &Object, definition: &str, table: &Object, used: &ConstantRow, when: RefusedWhen) -> Self {
+        let told = |(column, value): (&String, &ConstantValue)| {
             let by = if value.is_default { " by default" } else { "" };
             format!("{column} = {}{by}", value.text)
         };
@@ -208,22 +208,29 @@ fn condition(definition: &str) -> &str {
 }
 
 /// The columns that a check refers to, if all of them are constant in a row.
-fn used(schema: &Schema, table: &Object, row: &Row, definition: &str) -> Option<Row> {
+fn used(schema: &Schema, table: &Object, row: &ConstantRow, definition: &str) -> Option<ConstantRow> {
     let words: Vec<&str> = sql::tokens(definition);
     let names = columns(schema, table).map(|(column, _)| column.id.name.to_string());
     let meant = names.filter(|name| words.iter().any(|word| **word == plain(name)));
-    let used: Option<Row> = meant.map(|name| Some((name.clone(), row.get(&name)?.clone()))).collect();
+    let used: Option<ConstantRow> = meant.map(|name| Some((name.clone(), row.get(&name)?.clone()))).collect();
     used.filter(|used| !used.is_empty())
 }
 
 /// A key that a statement writes twice, or with the same constants each time, although it must be unique.
-fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &Object) -> Option<RefusedConstant> {
+fn again(
+    schema: &Schema,
+    table: &Object,
+    written: &WriteStatement,
+    rows: &[ConstantRow],
+    by: &Object,
+) -> Option<RefusedConstant> {
     let columns = key(by).filter(|_| written.adds)?;
-    let of_row = |row: &Row| {
-        let values: Option<Row> = columns.iter().map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
+    let of_row = |row: &ConstantRow| {
+        let values: Option<ConstantRow> =
+            columns.iter().map(|name| Some((name.clone(), row.get(name)?.clone()))).collect();
         values.filter(|values| !values.values().any(|value| is_null(&value.text)))
     };
-    let keys: Vec<Row> = rows.iter().filter_map(of_row).collect();
+    let keys: Vec<ConstantRow> = rows.iter().filter_map(of_row).collect();
     let twice = (1..keys.len()).find(|at| keys[..*at].contains(&keys[*at])).map(|at| &keys[at]);
     let when = twice.map_or(RefusedWhen::Again, |_| unless_changed(schema, table, written));
     Some(RefusedConstant::new(by, by.fact("definition")?, table, twice.or(keys.first())?, when))
@@ -231,7 +238,7 @@ fn again(schema: &Schema, table: &Object, written: &Written, rows: &[Row], by: &
 
 /// When a row is refused that reaches its table unchanged. A trigger can change the row, and so can a trigger
 /// of a partition.
-fn unless_changed(schema: &Schema, table: &Object, written: &Written) -> RefusedWhen {
+fn unless_changed(schema: &Schema, table: &Object, written: &WriteStatement) -> RefusedWhen {
     let has_children =
         |own: &Object| own.parents().iter().any(|of| (of.schema(), of.name()) == (&*table.id.schema, &*table.id.name));
     let is_parent = || schema.objects().any(|one| one.id.kind == Kind::Table && has_children(one));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use migrate_base::ident::QualifiedName;
 use migrate_base::sql::byte_of_position;
 use migrate_core::Database;
-use migrate_review::consumer::{Answer, Column, Refusal, Shape};
+use migrate_review::consumer::{PrepareAnswer, PrepareRefusal, QueryDescription, ResultColumn};
 use sqlx::postgres::{PgColumn, PgDatabaseError, PgErrorPosition, PgStatement, PgTypeInfo};
 use sqlx::{
     AssertSqlSafe, Column as _, Connection, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _, TypeInfo,
@@ -20,18 +20,18 @@ use crate::error::ServerError;
 const KEPT: usize = 250;
 
 /// A connection for questions about queries.
-pub(super) struct Asker {
+pub(super) struct QueryInspector {
     pub(super) connection: PgConnection,
 }
 
 /// A column of a table: the oid of the table, and the number of the column.
-type Address = (u32, i16);
+type ColumnAddress = (u32, i16);
 
 /// The meaning of the oids in descriptions.
 #[derive(Default)]
-struct Names {
+struct OidNames {
     types: HashMap<u32, String>,
-    columns: HashMap<Address, (QualifiedName, String, bool)>,
+    columns: HashMap<ColumnAddress, (QualifiedName, String, bool)>,
 }
 
 /// Describes each of these texts, in order, on two connections: the server works on one while the answer of the
@@ -40,14 +40,14 @@ struct Names {
 /// # Errors
 ///
 /// [`ProofError`] when the server is gone. A text that is refused is not an error.
-pub(super) async fn describe(database: &Database, texts: &[Arc<str>]) -> Result<Vec<Answer>, ProofError> {
+pub(super) async fn describe(database: &Database, texts: &[Arc<str>]) -> Result<Vec<PrepareAnswer>, ProofError> {
     let half = |texts: &[Arc<str>]| {
         let (database, texts) = (database.clone(), texts.to_vec());
         async move {
             if texts.is_empty() {
                 return Ok(Vec::new());
             }
-            let mut asker = Asker::open(&database).await?;
+            let mut asker = QueryInspector::open(&database).await?;
             let answers = asker.describe(&texts).await;
             asker.close().await;
             answers
@@ -60,7 +60,7 @@ pub(super) async fn describe(database: &Database, texts: &[Arc<str>]) -> Result<
     Ok(all)
 }
 
-impl Asker {
+impl QueryInspector {
     pub(super) async fn open(database: &Database) -> Result<Self, ProofError> {
         // Prepared statements are dropped explicitly; the driver's cache would cost one message for each.
         let options = database.options().clone().statement_cache_capacity(0).application_name("roundtrip consumers");
@@ -73,8 +73,8 @@ impl Asker {
         let _ = self.connection.close().await;
     }
 
-    async fn describe(&mut self, texts: &[Arc<str>]) -> Result<Vec<Answer>, ProofError> {
-        let mut said: Vec<Result<PgStatement, Refusal>> = Vec::with_capacity(texts.len());
+    async fn describe(&mut self, texts: &[Arc<str>]) -> Result<Vec<PrepareAnswer>, ProofError> {
+        let mut said: Vec<Result<PgStatement, PrepareRefusal>> = Vec::with_capacity(texts.len());
         for (n, text) in texts.iter().enumerate() {
             let asked = asked_as(text);
             said.push(match self.connection.prepare(AssertSqlSafe(asked.to_string()).into_sql_str()).await {
@@ -82,7 +82,7 @@ impl Asker {
                 Err(error) => {
                     let refusal = refusal(error, text)?;
                     // A position in the replacement text is meaningless for the original.
-                    Err(Refusal { at: refusal.at.filter(|_| *asked == **text), ..refusal })
+                    Err(PrepareRefusal { at: refusal.at.filter(|_| *asked == **text), ..refusal })
                 }
             });
             if n % KEPT == KEPT - 1 {
@@ -90,11 +90,11 @@ impl Asker {
             }
         }
         let names = self.names(&said).await?;
-        Ok(said.into_iter().map(|one| one.map_or_else(Answer::Refused, |one| names.answer(&one))).collect())
+        Ok(said.into_iter().map(|one| one.map_or_else(PrepareAnswer::Refused, |one| names.answer(&one))).collect())
     }
 
     /// Queries the meaning of the oids, once for all answers.
-    async fn names(&mut self, said: &[Result<PgStatement, Refusal>]) -> Result<Names, ProofError> {
+    async fn names(&mut self, said: &[Result<PgStatement, PrepareRefusal>]) -> Result<OidNames, ProofError> {
         let mut types = BTreeSet::new();
         let mut tables = BTreeSet::new();
         for statement in said.iter().flatten() {
@@ -102,7 +102,7 @@ impl Asker {
             types.extend(parameters(statement).iter().filter_map(oid));
             tables.extend(statement.columns().iter().filter_map(|column| Some(column.relation_id()?.0)));
         }
-        let mut names = Names::default();
+        let mut names = OidNames::default();
         for row in self
             .rows(&format!("SELECT oid, format_type(oid, NULL) FROM pg_type WHERE oid IN ({})", list(&types)))
             .await?
@@ -135,18 +135,18 @@ impl Asker {
     }
 }
 
-impl Names {
-    fn answer(&self, statement: &PgStatement) -> Answer {
-        Answer::Described(Shape {
+impl OidNames {
+    fn answer(&self, statement: &PgStatement) -> PrepareAnswer {
+        PrepareAnswer::Described(QueryDescription {
             columns: statement.columns().iter().map(|column| self.column(column)).collect(),
             parameters: parameters(statement).iter().map(|of| self.of(of)).collect(),
         })
     }
 
-    fn column(&self, column: &PgColumn) -> Column {
+    fn column(&self, column: &PgColumn) -> ResultColumn {
         let address = column.relation_id().zip(column.relation_attribute_no());
         let origin = address.and_then(|(table, number)| self.columns.get(&(table.0, number)));
-        Column {
+        ResultColumn {
             name: column.name().to_owned(),
             of: self.of(column.type_info()),
             origin: origin.map(|(table, name, _)| (table.clone(), name.clone())),
@@ -178,7 +178,7 @@ pub(super) fn list(numbers: &BTreeSet<u32>) -> String {
 }
 
 /// Why a server refused a text. An error that is not caused by the text is passed on.
-pub(super) fn refusal(error: sqlx::Error, text: &str) -> Result<Refusal, ProofError> {
+pub(super) fn refusal(error: sqlx::Error, text: &str) -> Result<PrepareRefusal, ProofError> {
     let sqlx::Error::Database(error) = error else { return Err(gone(error)) };
     let own = |text: Option<&str>| text.map(str::to_owned);
     let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else {
@@ -188,7 +188,7 @@ pub(super) fn refusal(error: sqlx::Error, text: &str) -> Result<Refusal, ProofEr
         Some(PgErrorPosition::Original(at)) => byte_of_position(text, at),
         _ => None,
     };
-    Ok(Refusal {
+    Ok(PrepareRefusal {
         sqlstate: error.code().to_owned(),
         message: error.message().to_owned(),
         detail: own(error.detail()),

@@ -24,19 +24,19 @@ use std::sync::Arc;
 use climb::Climb;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
-use migrate_review::consumer::{Answer, Difference, Reach, Refusal};
-use migrate_schema::{Change, Id};
+use migrate_review::consumer::{PrepareAnswer, PrepareRefusal, QueryDependencies, QueryDifference};
+use migrate_schema::{Id, SchemaChange};
 
 use crate::ephemeral::{migrated, suited};
 use crate::error::ProofError;
 
 pub use constants::{RefusedConstant, RefusedWhen};
 pub use news::rules;
-pub use uses::{Standing, Uses, uses};
+pub use uses::{DependentObject, QueryUses, uses};
 
 /// The queries to check, and the roles that send them.
 #[derive(Debug, Clone, Default)]
-pub struct Asked {
+pub struct ConsumerQueries {
     /// The texts, each once.
     pub texts: Vec<Arc<str>>,
     /// The roles.
@@ -45,29 +45,29 @@ pub struct Asked {
 
 /// The results for the queries along a chain.
 #[derive(Debug, Clone, Default)]
-pub struct Course {
+pub struct ChainAnswers {
     /// The server's answer before the first new migration, for each text.
-    pub base: Vec<Arc<Answer>>,
+    pub base: Vec<Arc<PrepareAnswer>>,
     /// The steps, one for each new migration.
-    pub steps: Vec<Step>,
+    pub steps: Vec<QueryEffects>,
 }
 
 /// A new migration, and its effect on queries.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct QueryEffects {
     /// The migration.
     pub migration: Arc<Migration>,
     /// What it changes.
-    pub change: Change,
+    pub change: SchemaChange,
     /// The server's answer after it, for each text.
-    pub answers: Vec<Arc<Answer>>,
+    pub answers: Vec<Arc<PrepareAnswer>>,
     /// The differences for texts that it can have affected, by the number of the text.
-    pub differences: BTreeMap<usize, Vec<Difference>>,
+    pub differences: BTreeMap<usize, Vec<QueryDifference>>,
     /// Why texts that can be prepared can no longer be planned.
-    pub unplanned: BTreeMap<usize, Refusal>,
+    pub unplanned: BTreeMap<usize, PrepareRefusal>,
     /// What texts use after the migration, if one of their tables has stricter rules than before or a role lost
     /// a privilege.
-    pub reach: BTreeMap<usize, Reach>,
+    pub reach: BTreeMap<usize, QueryDependencies>,
     /// Constants in texts that a new rule refuses.
     pub refused: BTreeMap<usize, Vec<RefusedConstant>>,
     /// Indexes that the plans of texts used before, and that no longer exist.
@@ -87,8 +87,8 @@ pub async fn follow(
     released: &[Arc<Migration>],
     new: &[Arc<Migration>],
     code: &CodeMigrations,
-    asked: &Asked,
-) -> Result<Course, ProofError> {
+    asked: &ConsumerQueries,
+) -> Result<ChainAnswers, ProofError> {
     let chain: Vec<Arc<Migration>> = released.iter().chain(new).cloned().collect();
     suited(&chain, Box::pin(follow_on(released, new, code, asked))).await
 }
@@ -97,12 +97,13 @@ async fn follow_on(
     released: &[Arc<Migration>],
     new: &[Arc<Migration>],
     code: &CodeMigrations,
-    asked: &Asked,
-) -> Result<Course, ProofError> {
+    asked: &ConsumerQueries,
+) -> Result<ChainAnswers, ProofError> {
     let database = migrated(released, code, true).await?;
     let address = Database::from(database.options());
-    let base: Vec<Arc<Answer>> = describe::describe(&address, &asked.texts).await?.into_iter().map(Arc::new).collect();
-    let mut course = Course { base, steps: Vec::new() };
+    let base: Vec<Arc<PrepareAnswer>> =
+        describe::describe(&address, &asked.texts).await?.into_iter().map(Arc::new).collect();
+    let mut course = ChainAnswers { base, steps: Vec::new() };
     if new.is_empty() {
         database.let_go().await?;
         return Ok(course);

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use migrate_base::ident::catalog_name;
 use migrate_base::sql;
-use migrate_schema::{Change, Id, Kind, Object};
+use migrate_schema::{Id, Kind, Object, SchemaChange};
 
 /// The constraints and unique indexes with a new rule, each with that rule. If a constraint was renamed,
 /// validated or commented, its rule is the same as before, and so is that of a unique index that becomes a
 /// constraint.
-pub fn rules(change: &Change) -> Vec<(&Id, &Object, String)> {
+pub fn rules(change: &SchemaChange) -> Vec<(&Id, &Object, String)> {
     let of = |id: &Id, rule: String| (id.schema.clone(), id.parent.clone(), rule);
     let known: BTreeSet<_> =
         change.objects().filter_map(|(id, before, _)| Some(of(id, before.and_then(rule)?))).collect();

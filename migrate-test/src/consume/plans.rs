@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_core::Database;
-use migrate_review::consumer::{Answer, Refusal};
+use migrate_review::consumer::{PrepareAnswer, PrepareRefusal};
 use sqlx::AssertSqlSafe;
 
 use super::copied::asked_as;
-use super::describe::{Asker, refusal, text};
+use super::describe::{QueryInspector, refusal, text};
 use crate::error::ProofError;
 
 /// The planner's result for a query: the indexes that it uses, or why there is no plan.
-pub(super) type Planned = Result<BTreeSet<String>, Refusal>;
+pub(super) type QueryPlanResult = Result<BTreeSet<String>, PrepareRefusal>;
 
 /// Plans each of these queries for unknown parameter values, with a preference for indexes: a shadow database
 /// has no rows, and an empty table would be read sequentially.
@@ -22,26 +22,26 @@ pub(super) type Planned = Result<BTreeSet<String>, Refusal>;
 /// [`ProofError`] when the server is gone.
 pub(super) async fn plans(
     database: &Database,
-    texts: &[(Arc<str>, Arc<Answer>)],
-) -> Result<Vec<Option<Planned>>, ProofError> {
+    texts: &[(Arc<str>, Arc<PrepareAnswer>)],
+) -> Result<Vec<Option<QueryPlanResult>>, ProofError> {
     if texts.is_empty() {
         return Ok(Vec::new());
     }
-    let mut asker = Asker::open(database).await?;
+    let mut asker = QueryInspector::open(database).await?;
     asker.send("SET plan_cache_mode TO force_generic_plan; SET enable_seqscan TO off").await?;
     let mut all = Vec::with_capacity(texts.len());
     for (text, answer) in texts {
         all.push(match &**answer {
-            Answer::Described(shape) => Some(asker.plan(text, shape.parameters.len()).await?),
-            Answer::Refused(_) => None,
+            PrepareAnswer::Described(shape) => Some(asker.plan(text, shape.parameters.len()).await?),
+            PrepareAnswer::Refused(_) => None,
         });
     }
     asker.close().await;
     Ok(all)
 }
 
-impl Asker {
-    async fn plan(&mut self, query: &str, parameters: usize) -> Result<Planned, ProofError> {
+impl QueryInspector {
+    async fn plan(&mut self, query: &str, parameters: usize) -> Result<QueryPlanResult, ProofError> {
         let (head, nulls) = ("PREPARE roundtrip AS ", vec!["NULL"; parameters].join(", "));
         let query = &*asked_as(query);
         let values = if parameters == 0 { String::new() } else { format!("({nulls})") };
@@ -56,7 +56,7 @@ impl Asker {
             Err(error) => {
                 let refusal = refusal(error, query)?;
                 self.send("DEALLOCATE ALL").await?;
-                Ok(Err(Refusal { at: None, ..refusal }))
+                Ok(Err(PrepareRefusal { at: None, ..refusal }))
             }
         }
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use migrate_base::ident::QualifiedName;
 use migrate_core::Database;
-use migrate_review::consumer::{Answer, Reach, Touch};
+use migrate_review::consumer::{PrepareAnswer, QueryDependencies, TableAccess};
 use sqlx::AssertSqlSafe;
 
 use super::copied::asked_as;
-use super::describe::{Asker, list, refusal, text};
-use super::through::Views;
-use super::values::{Values, values};
+use super::describe::{QueryInspector, list, refusal, text};
+use super::through::UpdatableViews;
+use super::values::{ColumnWrites, values};
 use crate::error::ProofError;
 
 /// Objects with smaller oids belong to PostgreSQL itself.
@@ -28,34 +28,34 @@ const RIGHTS: [(u32, &str); 4] = [(1, "INSERT"), (2, "SELECT"), (4, "UPDATE"), (
 
 /// The tree of a query, as far as it is needed.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Tree {
-    tables: Vec<Entry>,
+struct QueryTree {
+    tables: Vec<PermissionEntry>,
     routines: BTreeSet<u32>,
     operators: BTreeSet<u32>,
-    values: Values,
+    values: ColumnWrites,
 }
 
 /// A table with the privileges that are needed on it, and the columns that are read, inserted and updated.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Entry {
+struct PermissionEntry {
     table: u32,
     rights: u32,
     columns: [BTreeSet<i32>; 3],
     /// The view that the query names.
-    via: Option<Via>,
+    via: Option<ViewAccess>,
 }
 
 /// A view through which a table is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Via {
+struct ViewAccess {
     view: u32,
     /// Whether the calling role needs the privileges on the table.
     is_invoker: bool,
 }
 
-impl Tree {
+impl QueryTree {
     /// Adds the tables that are written through views, or read with the privileges of the caller.
-    fn follow(&mut self, views: &Views) {
+    fn follow(&mut self, views: &UpdatableViews) {
         let mut at = 0;
         while let Some(entry) = self.tables.get(at) {
             at += 1;
@@ -68,11 +68,11 @@ impl Tree {
             let of_table = |column: &i32| through.columns.get(column).copied();
             let (view, table) = (entry.table, through.table);
             let columns = entry.columns.each_ref().map(|set| set.iter().filter_map(of_table).collect());
-            let via = Some(Via { view: entry.via.map_or(view, |via| via.view), is_invoker });
+            let via = Some(ViewAccess { view: entry.via.map_or(view, |via| via.view), is_invoker });
             let own = self.values.iter().filter(|((of, _), _)| *of == view);
-            let values: Values =
+            let values: ColumnWrites =
                 own.filter_map(|((_, column), value)| Some(((table, of_table(column)?), *value))).collect();
-            self.tables.push(Entry { table, rights, columns, via });
+            self.tables.push(PermissionEntry { table, rights, columns, via });
             self.values.extend(values);
         }
     }
@@ -86,8 +86,8 @@ impl Tree {
 /// [`ProofError`] when the server is gone.
 pub(super) async fn reach(
     database: &Database,
-    texts: &[(Arc<str>, Arc<Answer>)],
-) -> Result<Vec<Option<Reach>>, ProofError> {
+    texts: &[(Arc<str>, Arc<PrepareAnswer>)],
+) -> Result<Vec<Option<QueryDependencies>>, ProofError> {
     look(database, texts, false).await
 }
 
@@ -98,20 +98,20 @@ pub(super) async fn reach(
 /// [`ProofError`] when the server is gone.
 pub(super) async fn written(
     database: &Database,
-    texts: &[(Arc<str>, Arc<Answer>)],
-) -> Result<Vec<Option<Reach>>, ProofError> {
+    texts: &[(Arc<str>, Arc<PrepareAnswer>)],
+) -> Result<Vec<Option<QueryDependencies>>, ProofError> {
     look(database, texts, true).await
 }
 
 async fn look(
     database: &Database,
-    texts: &[(Arc<str>, Arc<Answer>)],
+    texts: &[(Arc<str>, Arc<PrepareAnswer>)],
     through_views: bool,
-) -> Result<Vec<Option<Reach>>, ProofError> {
+) -> Result<Vec<Option<QueryDependencies>>, ProofError> {
     if texts.is_empty() {
         return Ok(Vec::new());
     }
-    let mut asker = Asker::open(database).await?;
+    let mut asker = QueryInspector::open(database).await?;
     // The schema of temporary objects is created once, and dropped at the end.
     asker
         .send("BEGIN; CREATE FUNCTION pg_temp.roundtrip() RETURNS void LANGUAGE sql BEGIN ATOMIC SELECT 1; END")
@@ -119,8 +119,8 @@ async fn look(
     let mut trees = Vec::with_capacity(texts.len());
     for (text, answer) in texts {
         trees.push(match &**answer {
-            Answer::Described(shape) => asker.tree(text, &shape.parameters).await?,
-            Answer::Refused(_) => None,
+            PrepareAnswer::Described(shape) => asker.tree(text, &shape.parameters).await?,
+            PrepareAnswer::Refused(_) => None,
         });
     }
     if through_views {
@@ -134,8 +134,8 @@ async fn look(
     Ok(trees.iter().map(|tree| tree.as_ref().map(|tree| names.reach(tree))).collect())
 }
 
-impl Asker {
-    async fn tree(&mut self, query: &str, parameters: &[String]) -> Result<Option<Tree>, ProofError> {
+impl QueryInspector {
+    async fn tree(&mut self, query: &str, parameters: &[String]) -> Result<Option<QueryTree>, ProofError> {
         let query = asked_as(query);
         let query = query.trim().trim_end_matches(';');
         // A comment at the end of the query must not hide what follows.
@@ -150,7 +150,7 @@ impl Asker {
                 .first()
                 .map(|row| text(row, 0))
                 .transpose()?
-                .map(|body| Tree { values: values(&body), ..tree(&body) })),
+                .map(|body| QueryTree { values: values(&body), ..tree(&body) })),
             Err(error) => {
                 refusal(error, query)?;
                 self.send("ROLLBACK TO query").await?;
@@ -160,8 +160,8 @@ impl Asker {
     }
 
     /// The meaning of the oids in trees.
-    async fn meaning(&mut self, trees: &[Option<Tree>]) -> Result<Meaning, ProofError> {
-        let all = |of: fn(&Tree) -> BTreeSet<u32>| list(&trees.iter().flatten().flat_map(of).collect());
+    async fn meaning(&mut self, trees: &[Option<QueryTree>]) -> Result<TreeNames, ProofError> {
+        let all = |of: fn(&QueryTree) -> BTreeSet<u32>| list(&trees.iter().flatten().flat_map(of).collect());
         let (tables, routines, operators) = (
             all(|tree| tree.tables.iter().map(|entry| entry.table).collect()),
             all(|tree| tree.routines.clone()),
@@ -173,7 +173,7 @@ impl Asker {
              UNION ALL SELECT 'f', p.oid, p.proname, p.oid::regprocedure::text, '', '' FROM pg_proc p WHERE p.oid IN ({routines}) \
              UNION ALL SELECT 'o', o.oid, o.oprname, o.oid::regoperator::text, '', '' FROM pg_operator o WHERE o.oid IN ({operators})"
         );
-        let mut meaning = Meaning::default();
+        let mut meaning = TreeNames::default();
         for row in self.rows(&query).await? {
             let (kind, oid, first, second) = (text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?);
             let oid: u32 = oid.parse().unwrap_or_default();
@@ -189,28 +189,28 @@ impl Asker {
 }
 
 #[derive(Default)]
-struct Meaning {
+struct TreeNames {
     tables: HashMap<u32, QualifiedName>,
     columns: HashMap<u32, BTreeMap<i32, String>>,
     routines: HashMap<u32, (String, String)>,
     operators: HashMap<u32, (String, String)>,
 }
 
-impl Meaning {
-    fn reach(&self, tree: &Tree) -> Reach {
+impl TreeNames {
+    fn reach(&self, tree: &QueryTree) -> QueryDependencies {
         let named = |all: &BTreeSet<u32>, names: &HashMap<u32, (String, String)>| {
             let name =
                 |oid: &u32| names.get(oid).map(|(name, full)| (name.clone(), full.clone(), *oid < FIRST_OF_USERS));
             all.iter().filter_map(name).collect()
         };
-        Reach {
+        QueryDependencies {
             tables: tree.tables.iter().filter_map(|entry| self.touch(entry, &tree.values)).collect(),
             routines: named(&tree.routines, &self.routines),
             operators: named(&tree.operators, &self.operators),
         }
     }
 
-    fn touch(&self, entry: &Entry, values: &Values) -> Option<Touch> {
+    fn touch(&self, entry: &PermissionEntry, values: &ColumnWrites) -> Option<TableAccess> {
         let table = self.tables.get(&entry.table)?.clone();
         let known = self.columns.get(&entry.table);
         let names = |set: &BTreeSet<i32>| {
@@ -226,14 +226,14 @@ impl Meaning {
         let values = own.filter_map(|((_, column), value)| Some((name(column)?, *value))).collect();
         let via = entry.via.and_then(|via| self.tables.get(&via.view).cloned());
         let as_caller = entry.via.is_none_or(|via| via.is_invoker);
-        Some(Touch { table, reads, inserts, updates, values, rights, via, as_caller })
+        Some(TableAccess { table, reads, inserts, updates, values, rights, via, as_caller })
     }
 }
 
 /// Parses the text form of a tree. The fields of a range table entry, and since PostgreSQL 16 those of its
 /// permission entry, come in the same order: the table, the privileges, three sets of columns.
-fn tree(body: &str) -> Tree {
-    let mut tree = Tree::default();
+fn tree(body: &str) -> QueryTree {
+    let mut tree = QueryTree::default();
     let mut table = 0;
     let mut words = body.split_ascii_whitespace().peekable();
     while let Some(word) = words.next() {
@@ -242,7 +242,11 @@ fn tree(body: &str) -> Tree {
             ":relid" => table = number().unwrap_or(0),
             ":requiredPerms" => {
                 let rights = number().unwrap_or(0);
-                tree.tables.extend((rights != 0 && table != 0).then(|| Entry { table, rights, ..Entry::default() }));
+                tree.tables.extend((rights != 0 && table != 0).then(|| PermissionEntry {
+                    table,
+                    rights,
+                    ..PermissionEntry::default()
+                }));
                 // A subquery needs no privileges, and then the columns that follow do not belong to a table
                 // either.
                 table = if rights == 0 { 0 } else { table };
@@ -282,9 +286,9 @@ mod tests {
                         :requiredPerms 3 :checkAsUser 0 :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) \
                         :x {OPEXPR :opno 96 :opfuncid 65} {FUNCEXPR :funcid 870}})";
         let columns = [[1].into(), [1, 2].into(), [].into()];
-        let tables = vec![Entry { table: 20, rights: 3, columns, via: None }];
+        let tables = vec![PermissionEntry { table: 20, rights: 3, columns, via: None }];
         let (routines, operators) = ([870].into(), [96].into());
-        let expected = Tree { tables, routines, operators, values: Values::new() };
+        let expected = QueryTree { tables, routines, operators, values: ColumnWrites::new() };
         assert_eq!(tree(fifteen), expected);
         assert_eq!(tree(eighteen), expected);
     }

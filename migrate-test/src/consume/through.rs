@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use migrate_base::ident::literal;
 use migrate_core::Database;
 
-use super::describe::{Asker, list, text};
+use super::describe::{QueryInspector, list, text};
 use super::values::shown;
 use crate::error::ProofError;
 
 /// The target of writes to a view: its table, and for each column of the view the column of the table, by
 /// number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Through {
+pub(super) struct WriteTarget {
     pub(super) table: u32,
     pub(super) columns: BTreeMap<i32, i32>,
     /// Whether the calling role needs the privileges on the table, and not the owner of the view.
@@ -20,12 +20,12 @@ pub(super) struct Through {
 }
 
 /// The views through which tables are written, by oid.
-pub(super) type Views = HashMap<u32, Through>;
+pub(super) type UpdatableViews = HashMap<u32, WriteTarget>;
 
-impl Asker {
+impl QueryInspector {
     /// Those of these relations that are such views, and the views that they use.
-    pub(super) async fn through(&mut self, relations: BTreeSet<u32>) -> Result<Views, ProofError> {
-        let (mut views, mut open) = (Views::new(), relations);
+    pub(super) async fn through(&mut self, relations: BTreeSet<u32>) -> Result<UpdatableViews, ProofError> {
+        let (mut views, mut open) = (UpdatableViews::new(), relations);
         while !open.is_empty() {
             let query = format!(
                 "SELECT c.oid, r.ev_action::text, EXISTS (SELECT FROM pg_options_to_table(c.reloptions) o \
@@ -35,12 +35,12 @@ impl Asker {
                  AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 64 <> 0)",
                 list(&open)
             );
-            let mut found = Views::new();
+            let mut found = UpdatableViews::new();
             for row in self.rows(&query).await? {
                 let view = text(&row, 0)?.parse().unwrap_or_default();
                 let is_invoker = text(&row, 2)? == "true";
                 found.extend(
-                    shown(&text(&row, 1)?).map(|(table, columns)| (view, Through { table, columns, is_invoker })),
+                    shown(&text(&row, 1)?).map(|(table, columns)| (view, WriteTarget { table, columns, is_invoker })),
                 );
             }
             open = found.values().map(|one| one.table).filter(|table| !views.contains_key(table)).collect();
@@ -67,7 +67,7 @@ pub(super) async fn over(database: &Database, tables: &BTreeSet<String>) -> Resu
          SELECT DISTINCT c.relname FROM standing s JOIN pg_class c ON c.oid = s.oid WHERE c.relkind = 'v'",
         names.join(", ")
     );
-    let mut asker = Asker::open(database).await?;
+    let mut asker = QueryInspector::open(database).await?;
     let rows = asker.rows(&query).await?;
     asker.close().await;
     rows.iter().map(|row| text(row, 0)).collect()

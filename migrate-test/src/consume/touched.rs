@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use migrate_schema::{Change, Id, Kind, Object};
+use migrate_schema::{Id, Kind, Object, SchemaChange};
 
 /// The queries that a change can affect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Touched {
+pub(super) enum AffectedQueries {
     /// All of them.
     All,
     /// Those that contain one of these names, each as its words in lower case.
@@ -20,18 +20,18 @@ pub(super) enum Touched {
 
 /// The objects that are of a type, or have a parameter of it: the names of tables and functions, by the name of
 /// the type. The row type of a table has the table's name.
-pub(super) type OfType = BTreeMap<String, BTreeSet<String>>;
+pub(super) type TypeDependents = BTreeMap<String, BTreeSet<String>>;
 
 /// Stands for casts and operators, which a query uses without a name.
 pub(super) const UNNAMED: &str = "*";
 
-impl Touched {
+impl AffectedQueries {
     /// The queries that a change can affect.
-    pub(super) fn by(change: &Change, types: &OfType) -> Self {
+    pub(super) fn by(change: &SchemaChange, types: &TypeDependents) -> Self {
         let mut names = BTreeSet::new();
         for (id, ..) in change.objects() {
             match scope(id) {
-                Scope::Name(name) => {
+                ChangeScope::Name(name) => {
                     let others = types.get(name).into_iter().flatten().map(String::as_str);
                     for name in others.chain([name]) {
                         if name == UNNAMED {
@@ -40,8 +40,8 @@ impl Touched {
                         names.insert(words(name).collect());
                     }
                 }
-                Scope::Everything => return Self::All,
-                Scope::Nothing => {}
+                ChangeScope::Everything => return Self::All,
+                ChangeScope::Nothing => {}
             }
         }
         Self::Names(names)
@@ -76,20 +76,20 @@ pub(super) fn referred(key: &Object) -> Option<&str> {
     })
 }
 
-enum Scope<'a> {
+enum ChangeScope<'a> {
     Name(&'a str),
     Everything,
     Nothing,
 }
 
-fn scope(id: &Id) -> Scope<'_> {
+fn scope(id: &Id) -> ChangeScope<'_> {
     use Kind::*;
     match id.kind {
         Table | ForeignTable | View | MaterializedView | Sequence | Function | Procedure | Aggregate | Type
-        | Domain => Scope::Name(&id.name),
-        Column | Attribute | Constraint | Index | Trigger | Rule | Policy => Scope::Name(&id.parent),
-        Statistics | EventTrigger | Publication | Subscription | DefaultPrivileges => Scope::Nothing,
-        _ => Scope::Everything,
+        | Domain => ChangeScope::Name(&id.name),
+        Column | Attribute | Constraint | Index | Trigger | Rule | Policy => ChangeScope::Name(&id.parent),
+        Statistics | EventTrigger | Publication | Subscription | DefaultPrivileges => ChangeScope::Nothing,
+        _ => ChangeScope::Everything,
     }
 }
 
@@ -104,13 +104,13 @@ mod tests {
 
     #[test]
     fn a_name_is_found_however_it_is_spelt() {
-        let names = |all: &[&'static str]| Touched::of(all.iter().copied());
+        let names = |all: &[&'static str]| AffectedQueries::of(all.iter().copied());
         let touched = names(&["shipments", "Odd \"name"]);
         for text in ["SELECT 1 FROM Public.\"shipments\"", "select 'shipments'::regclass", "TABLE \"Odd \"\"name\""] {
             assert!(touched.has(text), "{text}");
         }
         assert!(touched.has("SELECT 1 FROM U&\"sh\\0069pments\""));
         assert!(!touched.has("SELECT 1 FROM shipments_old, u") && !names(&[]).has("SELECT u & 1"));
-        assert!(Touched::All.has(""));
+        assert!(AffectedQueries::All.has(""));
     }
 }

@@ -6,25 +6,25 @@ use std::sync::Arc;
 use migrate_base::ident::{QualifiedName, literal};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
-use migrate_review::consumer::Reach;
+use migrate_review::consumer::QueryDependencies;
 
-use super::describe::{Asker, describe, text};
+use super::describe::{QueryInspector, describe, text};
 use super::reach::reach;
 use crate::ephemeral::migrated;
 use crate::error::ProofError;
 
 /// What queries use on one schema, and what depends on a table or column there.
 #[derive(Debug, Clone, Default)]
-pub struct Uses {
+pub struct QueryUses {
     /// What each text uses; `None` if it cannot be prepared, or is not a query.
-    pub reach: Vec<Option<Reach>>,
+    pub reach: Vec<Option<QueryDependencies>>,
     /// What depends on the table or column, directly or indirectly.
-    pub standing: Vec<Standing>,
+    pub standing: Vec<DependentObject>,
 }
 
 /// An object that depends on a table or column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Standing {
+pub struct DependentObject {
     /// Its kind: `view`, `materialized view`, `function`, `procedure`.
     pub kind: String,
     /// Its name.
@@ -44,7 +44,7 @@ pub async fn uses(
     texts: &[Arc<str>],
     table: &QualifiedName,
     column: Option<&str>,
-) -> Result<Uses, ProofError> {
+) -> Result<QueryUses, ProofError> {
     let database = migrated(migrations, code, true).await?;
     let address = Database::from(database.options());
     let answers = describe(&address, texts).await?;
@@ -52,7 +52,7 @@ pub async fn uses(
     let reach = reach(&address, &texts).await?;
     let standing = standing(&address, table, column).await?;
     database.let_go().await?;
-    Ok(Uses { reach, standing })
+    Ok(QueryUses { reach, standing })
 }
 
 /// From `pg_depend`, and for functions with a text body from their words.
@@ -60,8 +60,8 @@ async fn standing(
     database: &Database,
     table: &QualifiedName,
     column: Option<&str>,
-) -> Result<Vec<Standing>, ProofError> {
-    let mut asker = Asker::open(database).await?;
+) -> Result<Vec<DependentObject>, ProofError> {
+    let mut asker = QueryInspector::open(database).await?;
     let (of, name) = (literal(table.schema()), literal(table.name()));
     let which = column.map_or_else(|| "true".to_owned(), |column| format!("a.attname = {}", literal(column)));
     let word = |name: &str| format!("p.prosrc ~* {}", literal(&format!("\\m{}\\M", escaped(name))));
@@ -91,7 +91,7 @@ async fn standing(
     let mut all = BTreeSet::new();
     for row in asker.rows(&query).await? {
         let name = QualifiedName::new(text(&row, 1)?, text(&row, 2)?);
-        all.insert(Standing { kind: text(&row, 0)?, name, is_known: text(&row, 3)? == "yes" });
+        all.insert(DependentObject { kind: text(&row, 0)?, name, is_known: text(&row, 3)? == "yes" });
     }
     asker.close().await;
     Ok(all.into_iter().collect())
@@ -104,7 +104,7 @@ fn escaped(name: &str) -> String {
 }
 
 /// Displays it as `view public.open_shipments`.
-impl std::fmt::Display for Standing {
+impl std::fmt::Display for DependentObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}.{}", self.kind, self.name.schema(), self.name.name())
     }

@@ -6,26 +6,26 @@
 
 use std::collections::BTreeMap;
 
-use migrate_review::consumer::Written;
+use migrate_review::consumer::AssignedValue;
 
 /// A node of a tree in the server's text form.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
+enum TreeNode {
     /// `{NAME :field value …}`.
-    Object(String, BTreeMap<String, Vec<Node>>),
+    Object(String, BTreeMap<String, Vec<TreeNode>>),
     /// `(a b c)`.
-    List(Vec<Node>),
+    List(Vec<TreeNode>),
     /// A word.
     Word(String),
 }
 
 /// The values that are written into columns, by the oid of the table and the number of the column.
-pub(super) type Values = BTreeMap<(u32, i32), Written>;
+pub(super) type ColumnWrites = BTreeMap<(u32, i32), AssignedValue>;
 
 /// The values that the queries of a tree write.
-pub(super) fn values(body: &str) -> Values {
+pub(super) fn values(body: &str) -> ColumnWrites {
     let mut words = words(body).into_iter().peekable();
-    let mut found = Values::new();
+    let mut found = ColumnWrites::new();
     while words.peek().is_some() {
         match node(&mut words) {
             Some(node) => collect(&node, &[], &mut found),
@@ -37,7 +37,7 @@ pub(super) fn values(body: &str) -> Values {
 
 /// The only table in the tree of a view, and for each column of the view the column of the table.
 pub(super) fn shown(rule: &str) -> Option<(u32, BTreeMap<i32, i32>)> {
-    let Node::List(queries) = node(&mut words(rule).into_iter().peekable())? else { return None };
+    let TreeNode::List(queries) = node(&mut words(rule).into_iter().peekable())? else { return None };
     let [query] = queries.as_slice() else { return None };
     let entries = query.list("targetList").iter().filter(|entry| entry.text("resjunk") == "false");
     let mut tables = BTreeMap::<u32, BTreeMap<i32, i32>>::new();
@@ -77,7 +77,7 @@ fn words(body: &str) -> Vec<String> {
     words
 }
 
-fn node(words: &mut std::iter::Peekable<impl Iterator<Item = String>>) -> Option<Node> {
+fn node(words: &mut std::iter::Peekable<impl Iterator<Item = String>>) -> Option<TreeNode> {
     let word = words.next()?;
     match word.as_str() {
         "(" => {
@@ -86,10 +86,11 @@ fn node(words: &mut std::iter::Peekable<impl Iterator<Item = String>>) -> Option
                 list.push(node(words)?);
             }
             words.next()?;
-            Some(Node::List(list))
+            Some(TreeNode::List(list))
         }
         "{" => {
-            let (name, mut fields, mut field) = (words.next()?, BTreeMap::<String, Vec<Node>>::new(), String::new());
+            let (name, mut fields, mut field) =
+                (words.next()?, BTreeMap::<String, Vec<TreeNode>>::new(), String::new());
             while words.peek().is_some_and(|word| word != "}") {
                 let starts = words.next_if(|word| word.starts_with(':') && word.len() > 1);
                 match starts {
@@ -101,13 +102,13 @@ fn node(words: &mut std::iter::Peekable<impl Iterator<Item = String>>) -> Option
                 }
             }
             words.next()?;
-            Some(Node::Object(name, fields))
+            Some(TreeNode::Object(name, fields))
         }
-        _ => Some(Node::Word(word)),
+        _ => Some(TreeNode::Word(word)),
     }
 }
 
-impl Node {
+impl TreeNode {
     fn name(&self) -> &str {
         match self {
             Self::Object(name, _) => name,
@@ -115,14 +116,14 @@ impl Node {
         }
     }
 
-    fn field(&self, field: &str) -> Option<&Node> {
+    fn field(&self, field: &str) -> Option<&TreeNode> {
         match self {
             Self::Object(_, fields) => fields.get(field)?.first(),
             _ => None,
         }
     }
 
-    fn list(&self, field: &str) -> &[Node] {
+    fn list(&self, field: &str) -> &[TreeNode] {
         match self.field(field) {
             Some(Self::List(list)) => list,
             _ => &[],
@@ -140,7 +141,7 @@ impl Node {
         self.text(field).parse().ok()
     }
 
-    fn parts(&self) -> Vec<&Node> {
+    fn parts(&self) -> Vec<&TreeNode> {
         match self {
             Self::Object(_, fields) => fields.values().flatten().collect(),
             Self::List(list) => list.iter().collect(),
@@ -153,7 +154,7 @@ impl Node {
 const WRITES: [&str; 2] = ["3", "2"];
 
 /// Searches a tree; `around` are the queries that enclose the node.
-fn collect<'a>(node: &'a Node, around: &[&'a Node], found: &mut Values) {
+fn collect<'a>(node: &'a TreeNode, around: &[&'a TreeNode], found: &mut ColumnWrites) {
     let mut inside = around.to_vec();
     if node.name() == "QUERY" {
         inside.push(node);
@@ -177,34 +178,34 @@ fn collect<'a>(node: &'a Node, around: &[&'a Node], found: &mut Values) {
     }
 }
 
-fn relation(query: &Node, at: i32) -> Option<u32> {
+fn relation(query: &TreeNode, at: i32) -> Option<u32> {
     let entry = query.list("rtable").get(usize::try_from(at).ok()?.checked_sub(1)?)?;
     entry.text("relid").parse().ok()
 }
 
 /// The possible value of an expression.
-fn value(expr: &Node, around: &[&Node], depth: usize) -> Written {
+fn value(expr: &TreeNode, around: &[&TreeNode], depth: usize) -> AssignedValue {
     if depth > 20 {
-        return Written::Unknown;
+        return AssignedValue::Unknown;
     }
     match expr.name() {
-        "CONST" if expr.text("constisnull") == "true" => Written::Null,
-        "CONST" => Written::Filled,
-        "SETTODEFAULT" => Written::Default,
+        "CONST" if expr.text("constisnull") == "true" => AssignedValue::Null,
+        "CONST" => AssignedValue::Filled,
+        "SETTODEFAULT" => AssignedValue::Default,
         "RELABELTYPE" | "COERCETODOMAIN" | "COLLATEEXPR" | "COERCEVIAIO" | "ARRAYCOERCEEXPR" => {
-            expr.field("arg").map_or(Written::Unknown, |arg| value(arg, around, depth + 1))
+            expr.field("arg").map_or(AssignedValue::Unknown, |arg| value(arg, around, depth + 1))
         }
         // A cast returns NULL for NULL, and a value for a value.
         "FUNCEXPR" if matches!(expr.text("funcformat"), "1" | "2") => {
-            expr.list("args").first().map_or(Written::Unknown, |arg| value(arg, around, depth + 1))
+            expr.list("args").first().map_or(AssignedValue::Unknown, |arg| value(arg, around, depth + 1))
         }
         "VAR" => variable(expr, around, depth),
-        _ => Written::Unknown,
+        _ => AssignedValue::Unknown,
     }
 }
 
 /// The value in a column of a row list, a subquery or a `WITH` query.
-fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
+fn variable(var: &TreeNode, around: &[&TreeNode], depth: usize) -> AssignedValue {
     let up = var.number("varlevelsup").and_then(|up| usize::try_from(up).ok()).unwrap_or_default();
     let at = |field: &str| var.number(field).and_then(|at| usize::try_from(at).ok()?.checked_sub(1));
     let found = || {
@@ -212,7 +213,7 @@ fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
         let query = around.get(level)?;
         let (entry, column) = (query.list("rtable").get(at("varno")?)?, at("varattno")?);
         let rows = entry.list("values_lists").iter().filter_map(|row| match row {
-            Node::List(row) => row.get(column),
+            TreeNode::List(row) => row.get(column),
             _ => None,
         });
         let rows = rows.map(|one| value(one, &around[..=level], depth + 1)).max();
@@ -225,18 +226,18 @@ fn variable(var: &Node, around: &[&Node], depth: usize) -> Written {
                 None => (with(around.get(holder)?, entry)?, holder),
             };
             // For a UNION, only the whole is known.
-            let is_plain = !matches!(inner.field("setOperations"), Some(Node::Object(..)));
+            let is_plain = !matches!(inner.field("setOperations"), Some(TreeNode::Object(..)));
             let mut columns = inner.list("targetList").iter().filter(|one| one.text("resjunk") == "false");
             let expr = columns.nth(column).filter(|_| is_plain)?.field("expr")?;
-            let inside: Vec<&Node> = around[..=level].iter().copied().chain([inner]).collect();
+            let inside: Vec<&TreeNode> = around[..=level].iter().copied().chain([inner]).collect();
             Some(value(expr, &inside, depth + 1))
         })
     };
-    found().unwrap_or(Written::Unknown)
+    found().unwrap_or(AssignedValue::Unknown)
 }
 
 /// The query that a name in `WITH` stands for.
-fn with<'a>(query: &'a Node, entry: &Node) -> Option<&'a Node> {
+fn with<'a>(query: &'a TreeNode, entry: &TreeNode) -> Option<&'a TreeNode> {
     let name = Some(entry.text("ctename")).filter(|name| !name.is_empty())?;
     query.list("cteList").iter().find(|one| one.text("ctename") == name)?.field("ctequery")
 }
@@ -260,13 +261,14 @@ mod tests {
             entry(&var(2), 4),
             entry("{PARAM :paramid 1}", 5)
         );
-        let expected = [((20, 1), Written::Filled), ((20, 4), Written::Null), ((20, 5), Written::Unknown)];
-        assert_eq!(values(&body), Values::from(expected));
+        let expected =
+            [((20, 1), AssignedValue::Filled), ((20, 4), AssignedValue::Null), ((20, 5), AssignedValue::Unknown)];
+        assert_eq!(values(&body), ColumnWrites::from(expected));
         let cast = format!("{{FUNCEXPR :funcid 1 :funcformat 2 :args ({{RELABELTYPE :arg {null}}} {one})}}");
         let body = format!(
             "(({{QUERY :commandType 2 :resultRelation 1 :rtable ({{RANGETBLENTRY :relid 20}}) :targetList ({})}}))",
             entry(&cast, 2)
         );
-        assert_eq!(values(&body), Values::from([((20, 2), Written::Null)]));
+        assert_eq!(values(&body), ColumnWrites::from([((20, 2), AssignedValue::Null)]));
     }
 }

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use migrate_base::sql;
 use migrate_review::parse::parse;
-use migrate_review::tree::Named;
+use migrate_review::tree::ObjectName;
 use migrate_schema::{Id, Kind, Object, Schema};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, Expr, Stmt};
 
 /// What the only statement of a text writes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Written {
-    table: Named,
+pub(super) struct WriteStatement {
+    table: ObjectName,
     /// The columns that are named; without a column list, all columns of the table in order.
     columns: Option<Vec<String>>,
     /// The rows, with what the text says about each value.
-    rows: Vec<Vec<Said>>,
+    rows: Vec<Vec<WriteValue>>,
     /// `INSERT` or `UPDATE`.
     pub(super) event: &'static str,
     /// Whether rows are added that must be new.
@@ -25,7 +25,7 @@ pub(super) struct Written {
 
 /// What a text says about a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
+enum WriteValue {
     Constant(String),
     /// `DEFAULT`.
     Default,
@@ -34,18 +34,18 @@ enum Said {
 }
 
 /// The constants in a row, by column.
-pub(super) type Row = BTreeMap<String, Value>;
+pub(super) type ConstantRow = BTreeMap<String, ConstantValue>;
 
 /// A constant that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Value {
+pub(super) struct ConstantValue {
     /// Its text.
     pub(super) text: String,
     /// Whether it is the default of the column, and not in the text of the query.
     pub(super) is_default: bool,
 }
 
-impl Written {
+impl WriteStatement {
     pub(super) fn read(text: &str) -> Option<Self> {
         match parse(text).tree().stmts().next()? {
             Stmt::Insert(it) => Self::inserted(&it),
@@ -66,7 +66,7 @@ impl Written {
                 rows.map(|row| row.exprs().map(|value| said(&value)).collect()).collect()
             }
             // The values from a query are unknown, and columns that it does not fill have their defaults.
-            ast::InsertSource::SelectVariant(_) => vec![vec![Said::Unknown; columns.as_ref()?.len()]],
+            ast::InsertSource::SelectVariant(_) => vec![vec![WriteValue::Unknown; columns.as_ref()?.len()]],
             ast::InsertSource::DefaultValues(_) => vec![Vec::new()],
         };
         Some(Self { table, columns, rows, event: "INSERT", adds: insert.on_conflict_clause().is_none() })
@@ -84,7 +84,7 @@ impl Written {
             let expr = Expr::cast(value.syntax().clone());
             let expr = expr.or_else(|| value.syntax().children().find_map(Expr::cast));
             // The parser does not treat `DEFAULT` as an expression here.
-            let other = if is_default(value.syntax()) { Said::Default } else { Said::Unknown };
+            let other = if is_default(value.syntax()) { WriteValue::Default } else { WriteValue::Unknown };
             Some((column, expr.as_ref().map_or(other, said)))
         };
         let (columns, row) = sets.filter_map(set).unzip();
@@ -98,7 +98,7 @@ impl Written {
     }
 
     /// The rows that are written.
-    pub(super) fn rows(&self, schema: &Schema, table: &Object) -> Vec<Row> {
+    pub(super) fn rows(&self, schema: &Schema, table: &Object) -> Vec<ConstantRow> {
         let columns = self.columns.clone().unwrap_or_else(|| {
             let mut all: Vec<_> = schema.children(&table.id, Kind::Column).collect();
             all.sort_by_key(|column| column.position);
@@ -106,15 +106,17 @@ impl Written {
         });
         let default = |column: &str| {
             let text = default(schema, table, column)?;
-            Some((column.to_owned(), Value { text, is_default: true }))
+            Some((column.to_owned(), ConstantValue { text, is_default: true }))
         };
-        let row = |values: &Vec<Said>| {
-            let value = |(column, said): (&String, &Said)| match said {
-                Said::Constant(text) => Some((column.clone(), Value { text: text.clone(), is_default: false })),
-                Said::Default => default(column),
-                Said::Unknown => None,
+        let row = |values: &Vec<WriteValue>| {
+            let value = |(column, said): (&String, &WriteValue)| match said {
+                WriteValue::Constant(text) => {
+                    Some((column.clone(), ConstantValue { text: text.clone(), is_default: false }))
+                }
+                WriteValue::Default => default(column),
+                WriteValue::Unknown => None,
             };
-            let mut row: Row = columns.iter().zip(values).filter_map(value).collect();
+            let mut row: ConstantRow = columns.iter().zip(values).filter_map(value).collect();
             if self.event == "INSERT" {
                 let given = &columns[..values.len().min(columns.len())];
                 let all = schema.children(&table.id, Kind::Column).map(|column| &*column.id.name);
@@ -137,7 +139,7 @@ fn default(schema: &Schema, table: &Object, column: &str) -> Option<String> {
         Some(text) => {
             parse(&format!("SELECT {text}")).tree().syntax().descendants().find_map(ast::Target::cast).and_then(|one| {
                 match said(&one.expr()?) {
-                    Said::Constant(text) => Some(text),
+                    WriteValue::Constant(text) => Some(text),
                     _ => None,
                 }
             })
@@ -147,7 +149,7 @@ fn default(schema: &Schema, table: &Object, column: &str) -> Option<String> {
 
 /// The domain of a column.
 fn domain<'a>(schema: &'a Schema, column: &Object) -> Option<&'a Object> {
-    let Named { schema: of, name } = Named::parse(column.fact("type")?)?;
+    let ObjectName { schema: of, name } = ObjectName::parse(column.fact("type")?)?;
     let of = of.unwrap_or_else(|| "public".to_owned());
     schema.get(&Id::named(Kind::Domain, &of, &name)).map(|one| &**one)
 }
@@ -159,8 +161,8 @@ pub(super) fn is_null(constant: &str) -> bool {
     first.is_some_and(|word| word.eq_ignore_ascii_case("null"))
 }
 
-fn named(node: &SyntaxNode) -> Option<Named> {
-    Named::parse(&node.text().to_string())
+fn named(node: &SyntaxNode) -> Option<ObjectName> {
+    ObjectName::parse(&node.text().to_string())
 }
 
 /// The columns of a list; `None` if it contains parts of columns.
@@ -179,11 +181,11 @@ fn is_default(node: &SyntaxNode) -> bool {
     node.text().to_string().trim().eq_ignore_ascii_case("default")
 }
 
-fn said(expr: &Expr) -> Said {
+fn said(expr: &Expr) -> WriteValue {
     match constant(expr) {
-        _ if is_default(expr.syntax()) => Said::Default,
-        Some(text) => Said::Constant(text),
-        None => Said::Unknown,
+        _ if is_default(expr.syntax()) => WriteValue::Default,
+        Some(text) => WriteValue::Constant(text),
+        None => WriteValue::Unknown,
     }
 }
 
@@ -206,13 +208,14 @@ mod tests {
 
     #[test]
     fn constants_are_read_as_they_are_written() {
-        let read =
-            |text: &str| Written::read(text).map(|found| (found.table.name, found.columns, found.rows, found.adds));
+        let read = |text: &str| {
+            WriteStatement::read(text).map(|found| (found.table.name, found.columns, found.rows, found.adds))
+        };
         let own = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
         let value = |one: &str| match one {
-            "" => Said::Unknown,
-            "DEFAULT" => Said::Default,
-            one => Said::Constant(one.to_owned()),
+            "" => WriteValue::Unknown,
+            "DEFAULT" => WriteValue::Default,
+            one => WriteValue::Constant(one.to_owned()),
         };
         let row = |all: &[&str]| all.iter().map(|one| value(one)).collect::<Vec<_>>();
         let found = read(

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use migrate_base::sql::{ServerUse, named_database, server_use};
-use migrate_core::source::{Body, Migration, Script};
+use migrate_core::source::{Migration, MigrationBody, Script};
 
 use super::server;
 use super::setup::Setup;
@@ -16,7 +16,7 @@ use crate::error::ServerError;
 
 /// How the databases of a chain are created.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Apart {
+pub(crate) struct DatabasePlacement {
     /// Whether each has its own server.
     pub(crate) is_own: bool,
     /// The name that the chain expects its database to have.
@@ -24,7 +24,7 @@ pub(crate) struct Apart {
 }
 
 tokio::task_local! {
-    static CURRENT: Apart;
+    static CURRENT: DatabasePlacement;
 }
 
 /// Does work for a chain: the databases that are created for it have their own servers if the chain needs that.
@@ -57,22 +57,22 @@ pub(crate) async fn watched<T>(
 pub(crate) async fn own_where<T>(is_wanted: bool, work: impl Future<Output = T>) -> T {
     let is_own = is_wanted && server().await.is_ok_and(|server| server.can_be_apart());
     match is_own && !current().is_some_and(|apart| apart.is_own) {
-        true => CURRENT.scope(Apart { is_own, name: None }, work).await,
+        true => CURRENT.scope(DatabasePlacement { is_own, name: None }, work).await,
         false => work.await,
     }
 }
 
 /// The decision for the current work.
-pub(crate) fn current() -> Option<Apart> {
+pub(crate) fn current() -> Option<DatabasePlacement> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
 /// Decides for a chain, including the scripts that run before it.
-pub(crate) async fn decide(chain: &[Arc<Migration>]) -> Result<Apart, ServerError> {
+pub(crate) async fn decide(chain: &[Arc<Migration>]) -> Result<DatabasePlacement, ServerError> {
     let setup = Setup::current();
     let of_setup = setup.iter().flat_map(|setup| setup.texts());
     let texts = chain.iter().flat_map(|one| scripts(one)).map(|script| &**script.text()).chain(of_setup);
-    let is_code = chain.iter().any(|one| matches!(one.body(), Body::Code { .. }));
+    let is_code = chain.iter().any(|one| matches!(one.body(), MigrationBody::Code { .. }));
     let code = if is_code { ServerUse::Unclear } else { ServerUse::None };
     let (mut reach, mut name) = (code, None);
     for text in texts {
@@ -83,13 +83,13 @@ pub(crate) async fn decide(chain: &[Arc<Migration>]) -> Result<Apart, ServerErro
         }
     }
     if reach == ServerUse::None {
-        return Ok(Apart::default());
+        return Ok(DatabasePlacement::default());
     }
     let server = server().await?;
     match server.can_be_apart() {
-        true => Ok(Apart { is_own: true, name }),
+        true => Ok(DatabasePlacement { is_own: true, name }),
         false if reach == ServerUse::Open => Err(ServerError::NeedsOwn { server: server.why().to_owned() }),
-        false => Ok(Apart::default()),
+        false => Ok(DatabasePlacement::default()),
     }
 }
 
@@ -99,7 +99,7 @@ fn scripts(migration: &Migration) -> impl Iterator<Item = &Arc<Script>> {
 }
 
 /// The same for a chain that has no decision yet.
-pub(crate) async fn for_migrations(chain: &[Arc<Migration>]) -> Result<Apart, ServerError> {
+pub(crate) async fn for_migrations(chain: &[Arc<Migration>]) -> Result<DatabasePlacement, ServerError> {
     match current() {
         Some(apart) => Ok(apart),
         None => decide(chain).await,

@@ -12,19 +12,19 @@ use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
 
 use crate::error::ServerError;
 use crate::provider::docker;
-use crate::provider::throwaway::{self, Watch};
+use crate::provider::throwaway::{self, ContainerReaper};
 use crate::random;
 
 /// A container that runs as long as this value exists.
 #[derive(Debug)]
-pub(super) struct Container {
+pub(super) struct TestContainer {
     image: String,
     options: PgConnectOptions,
     _container: ContainerAsync<Postgres>,
-    watch: Watch,
+    watch: ContainerReaper,
 }
 
-impl Container {
+impl TestContainer {
     /// Starts a container of this image, or of the newest PostgreSQL image that is available locally.
     pub(super) async fn take(image: Option<&str>) -> Result<Self, ServerError> {
         docker::available().map_err(|why| ServerError::NoProvider { tried: vec![why] })?;
@@ -33,7 +33,7 @@ impl Container {
         let password = random::hex(32);
         let failed = |why: String| ServerError::Program { program: "docker".to_owned(), why };
         let own_name = throwaway::name();
-        let watch = Watch::over(&own_name)?;
+        let watch = ContainerReaper::over(&own_name)?;
         let command = docker::THROWAWAY.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
         let container = Postgres::default()
             .with_user("postgres")
@@ -60,7 +60,7 @@ impl Container {
     }
 
     /// The shell that removes it.
-    pub(super) fn watch(&self) -> &Watch {
+    pub(super) fn watch(&self) -> &ContainerReaper {
         &self.watch
     }
 

@@ -9,15 +9,15 @@ use migrate_core::source::Migration;
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
 
-use super::apart::{self, Apart};
+use super::apart::{self, DatabasePlacement};
 use super::office::{self, administer, cannot};
 use super::own::{self, OwnServer};
-use super::replay::Replay;
+use super::replay::ReplaySettings;
 use super::setup::Setup;
 use super::shared::Lease;
 use super::{EphemeralServer, owner, server, template};
 use crate::error::ServerError;
-use crate::provider::throwaway::Throwaway;
+use crate::provider::throwaway::ShadowContainer;
 
 /// The prefix of the names of all test databases.
 pub(super) const PREFIX: &str = "test_";
@@ -29,7 +29,7 @@ pub(super) const PREFIX: &str = "test_";
 /// connect to it.
 #[derive(Debug)]
 pub struct TestDatabase {
-    place: Place,
+    place: DatabaseHost,
     name: String,
     /// Whether the database is dropped with this value.
     ends: bool,
@@ -37,12 +37,12 @@ pub struct TestDatabase {
 
 /// Where a database is located.
 #[derive(Debug)]
-enum Place {
+enum DatabaseHost {
     /// On the shared server.
     Shared(&'static EphemeralServer),
     /// On a server of its own.
     Own(Box<OwnServer>),
-    Container(Box<Throwaway>),
+    Container(Box<ShadowContainer>),
 }
 
 impl TestDatabase {
@@ -73,7 +73,7 @@ impl TestDatabase {
         // Copying files is cheaper than logging every block of them.
         let (new, template) = (ident(&name), ident(template));
         office::ask(&format!("CREATE DATABASE {new} TEMPLATE {template} STRATEGY file_copy")).await?;
-        let made = Self { place: Place::Shared(server), name, ends: true };
+        let made = Self { place: DatabaseHost::Shared(server), name, ends: true };
         // Settings are not copied with a database.
         let settings = settings(&made.name);
         if !settings.is_empty() {
@@ -90,12 +90,12 @@ impl TestDatabase {
     pub async fn copy(&mut self) -> Result<Self, ServerError> {
         let name = self.name.clone();
         match &mut self.place {
-            Place::Shared(_) => Self::copy_of(&name).await,
-            Place::Own(own) => {
+            DatabaseHost::Shared(_) => Self::copy_of(&name).await,
+            DatabaseHost::Own(own) => {
                 let lease = server().await?.lease().ok_or_else(not_copied)?;
                 Ok(Self::on_own(own.copy(lease).await?, name))
             }
-            Place::Container(_) => Err(not_copied()),
+            DatabaseHost::Container(_) => Err(not_copied()),
         }
     }
 
@@ -119,12 +119,12 @@ impl TestDatabase {
     }
 
     /// The same on a server of its own.
-    pub(super) async fn apart_for_chain(apart: &Apart) -> Result<Self, ServerError> {
+    pub(super) async fn apart_for_chain(apart: &DatabasePlacement) -> Result<Self, ServerError> {
         Self::apart(apart).await?.with_schemas().await
     }
 
     async fn with_schemas(self) -> Result<Self, ServerError> {
-        let schemas = Replay::current().map(|replay| replay.schemas_sql()).unwrap_or_default();
+        let schemas = ReplaySettings::current().map(|replay| replay.schemas_sql()).unwrap_or_default();
         if !schemas.is_empty() {
             administer(&self.options(), &schemas).await?;
         }
@@ -139,7 +139,7 @@ impl TestDatabase {
     }
 
     /// An empty database, or one with what `[shadow]` sets up, on a server of its own.
-    async fn apart(apart: &Apart) -> Result<Self, ServerError> {
+    async fn apart(apart: &DatabasePlacement) -> Result<Self, ServerError> {
         match server().await?.lease() {
             Some(lease) => template::apart(lease, apart).await,
             None => Self::in_container(apart).await,
@@ -148,11 +148,11 @@ impl TestDatabase {
 
     /// The database on a server of its own.
     pub(super) fn on_own(own: OwnServer, name: String) -> Self {
-        Self { place: Place::Own(Box::new(own)), name, ends: true }
+        Self { place: DatabaseHost::Own(Box::new(own)), name, ends: true }
     }
 
     /// Gives the database of a new server its settings and the name that the chain expects.
-    pub(super) async fn named(own: OwnServer, apart: &Apart) -> Result<Self, ServerError> {
+    pub(super) async fn named(own: OwnServer, apart: &DatabasePlacement) -> Result<Self, ServerError> {
         let name = name_of(apart);
         let rename = format!("ALTER DATABASE {} RENAME TO {};", ident(own::DATABASE), ident(&name));
         let rename = if [own::DATABASE, "postgres"].contains(&&*name) { String::new() } else { rename };
@@ -161,19 +161,19 @@ impl TestDatabase {
     }
 
     /// The same for a server whose data already includes all that.
-    pub(super) fn saved(own: OwnServer, apart: &Apart) -> Self {
+    pub(super) fn saved(own: OwnServer, apart: &DatabasePlacement) -> Self {
         Self::on_own(own, name_of(apart))
     }
 
-    async fn in_container(apart: &Apart) -> Result<Self, ServerError> {
-        let container = Throwaway::start(server().await?.image()).await?;
+    async fn in_container(apart: &DatabasePlacement) -> Result<Self, ServerError> {
+        let container = ShadowContainer::start(server().await?.image()).await?;
         let name = name_of(apart);
         let options = container.options("postgres");
         if name != "postgres" {
             administer(&options, &format!("CREATE DATABASE {} TEMPLATE template0", ident(&name))).await?;
         }
         administer(&options, &settings(&name)).await?;
-        let made = Self { place: Place::Container(Box::new(container)), name, ends: true };
+        let made = Self { place: DatabaseHost::Container(Box::new(container)), name, ends: true };
         if let Some(setup) = Setup::current() {
             setup.run(&made.options()).await?;
         }
@@ -183,14 +183,14 @@ impl TestDatabase {
     /// Saves the data of its own server under a name, for later servers.
     pub(super) async fn save(&mut self, lease: &Lease, name: &str) -> Result<(), ServerError> {
         match &mut self.place {
-            Place::Own(own) => own.save(lease, name).await,
+            DatabaseHost::Own(own) => own.save(lease, name).await,
             _ => Ok(()),
         }
     }
 
     /// Whether it has a server of its own, on which nothing else makes changes.
     pub(crate) fn is_apart(&self) -> bool {
-        !matches!(self.place, Place::Shared(_))
+        !matches!(self.place, DatabaseHost::Shared(_))
     }
 
     /// Its name.
@@ -201,25 +201,25 @@ impl TestDatabase {
     /// How to connect to it, as a superuser.
     pub fn options(&self) -> PgConnectOptions {
         match &self.place {
-            Place::Shared(server) => server.options(&self.name),
-            Place::Own(own) => own.options(&self.name),
-            Place::Container(container) => container.options(&self.name),
+            DatabaseHost::Shared(server) => server.options(&self.name),
+            DatabaseHost::Own(own) => own.options(&self.name),
+            DatabaseHost::Container(container) => container.options(&self.name),
         }
     }
 
     /// The same as a URL, for programs.
     pub fn url(&self) -> String {
         match &self.place {
-            Place::Shared(server) => server.url(&self.name),
-            Place::Own(_) => Database::from(self.options()).shown_url(),
-            Place::Container(_) => Database::from(self.options()).url_with_password(),
+            DatabaseHost::Shared(server) => server.url(&self.name),
+            DatabaseHost::Own(_) => Database::from(self.options()).shown_url(),
+            DatabaseHost::Container(_) => Database::from(self.options()).url_with_password(),
         }
     }
 
     /// The same for display.
     fn shown_url(&self) -> String {
         match &self.place {
-            Place::Shared(server) => server.shown_url(&self.name),
+            DatabaseHost::Shared(server) => server.shown_url(&self.name),
             _ => self.url(),
         }
     }
@@ -235,12 +235,12 @@ impl TestDatabase {
     /// Protects it from being swept for half an hour, and keeps the server from ending.
     fn stay(&mut self) {
         match &mut self.place {
-            Place::Shared(server) => {
+            DatabaseHost::Shared(server) => {
                 server.linger();
                 office::run_blocking(server, owner::keep(&self.name));
             }
-            Place::Own(own) => own.keep(),
-            Place::Container(container) => container.watch().keep(),
+            DatabaseHost::Own(own) => own.keep(),
+            DatabaseHost::Container(container) => container.watch().keep(),
         }
     }
 
@@ -262,7 +262,7 @@ impl TestDatabase {
     /// still ending, DROP DATABASE takes a tenth of a second.
     pub(crate) async fn let_go(mut self) -> Result<(), ServerError> {
         match self.place {
-            Place::Shared(server) if server.remembers() => {
+            DatabaseHost::Shared(server) if server.remembers() => {
                 self.ends = false;
                 office::tell(server, format!("DROP DATABASE {} WITH (FORCE)", ident(&self.name))).await;
                 Ok(())
@@ -290,7 +290,7 @@ impl Drop for TestDatabase {
             eprintln!("the database of this test is kept for 30 minutes: psql '{}'", self.shown_url());
             return;
         }
-        if let Place::Shared(server) = self.place {
+        if let DatabaseHost::Shared(server) = self.place {
             let goes = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", ident(&self.name));
             if server.remembers() { office::tell_blocking(server, goes) } else { office::run_blocking(server, goes) }
         }
@@ -298,14 +298,14 @@ impl Drop for TestDatabase {
 }
 
 /// The name of a database that has its own server.
-fn name_of(apart: &Apart) -> String {
+fn name_of(apart: &DatabasePlacement) -> String {
     let usable = |name: &&String| !name.starts_with("template");
     apart.name.as_ref().filter(usable).cloned().unwrap_or_else(|| own::DATABASE.to_owned())
 }
 
 /// The statements that give a database the settings of the environment, and those of `[shadow]`.
 fn settings(database: &str) -> String {
-    let replay = Replay::current().map(|replay| replay.sql(database)).unwrap_or_default();
+    let replay = ReplaySettings::current().map(|replay| replay.sql(database)).unwrap_or_default();
     replay + &Setup::current().map(|setup| setup.sql(database)).unwrap_or_default()
 }
 

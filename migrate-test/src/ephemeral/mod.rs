@@ -29,12 +29,12 @@ use tokio::sync::OnceCell;
 use crate::error::ServerError;
 use crate::provider::binaries::{Binaries, OLDEST};
 #[cfg(not(feature = "testcontainers"))]
-use crate::provider::throwaway::Throwaway;
+use crate::provider::throwaway::ShadowContainer;
 
 pub(crate) use apart::{own_where, suited, watched};
 pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
-pub use replay::Replay;
+pub use replay::ReplaySettings;
 pub use setup::Setup;
 pub(crate) use template::{chain_key, is_large, keep_owned, keeps_owned, owned, refused, statements};
 pub use template::{clear, migrated};
@@ -42,17 +42,17 @@ pub use template::{clear, migrated};
 /// A server for tests, while this process uses it.
 #[derive(Debug)]
 pub struct EphemeralServer {
-    address: Address,
+    address: ServerHandle,
     why: String,
 }
 
 #[derive(Debug)]
-enum Address {
+enum ServerHandle {
     Shared(shared::Lease),
     #[cfg(feature = "testcontainers")]
-    Container(Box<container::Container>),
+    Container(Box<container::TestContainer>),
     #[cfg(not(feature = "testcontainers"))]
-    Container(Box<Throwaway>),
+    Container(Box<ShadowContainer>),
     Given(Box<Database>),
 }
 
@@ -90,7 +90,7 @@ pub async fn use_source(source: &DatabaseSource, who: &str) -> Result<(), Server
 /// if the process already has a server. An address with several hosts, or several ways to one host, must be
 /// [settled](Database::settled) before.
 pub fn use_server(server: impl Into<Database>, why: impl Into<String>) {
-    let _ = THE_SERVER.set(EphemeralServer { address: Address::Given(Box::new(server.into())), why: why.into() });
+    let _ = THE_SERVER.set(EphemeralServer { address: ServerHandle::Given(Box::new(server.into())), why: why.into() });
 }
 
 static LIMIT: OnceLock<Duration> = OnceLock::new();
@@ -160,7 +160,7 @@ impl EphemeralServer {
                 };
                 let url = source.url().map_err(given)?.unwrap_or_default();
                 let database = Database::parse(&url).map_err(given)?.settled().await.map_err(given)?;
-                Ok(Self { address: Address::Given(Box::new(database)), why: format!("{who} gives its address") })
+                Ok(Self { address: ServerHandle::Given(Box::new(database)), why: format!("{who} gives its address") })
             }
         }
     }
@@ -189,16 +189,16 @@ impl EphemeralServer {
         let lease = shared::Lease::take(binaries).await?;
         let how = if lease.started { "started" } else { "joined" };
         let why = format!("{how} PostgreSQL {version} of {folder} ({why})");
-        Ok(Self { address: Address::Shared(lease), why })
+        Ok(Self { address: ServerHandle::Shared(lease), why })
     }
 
     async fn docker(image: Option<&str>, why: String) -> Result<Self, ServerError> {
         #[cfg(feature = "testcontainers")]
-        let container = container::Container::take(image).await?;
+        let container = container::TestContainer::take(image).await?;
         #[cfg(not(feature = "testcontainers"))]
-        let container = Throwaway::start(image).await?;
+        let container = ShadowContainer::start(image).await?;
         let why = format!("a container of {} ({why})", container.image());
-        Ok(Self { address: Address::Container(Box::new(container)), why })
+        Ok(Self { address: ServerHandle::Container(Box::new(container)), why })
     }
 
     /// Which server it is, and why the others were not used.
@@ -209,9 +209,9 @@ impl EphemeralServer {
     /// How to connect to one of its databases, as a superuser.
     pub fn options(&self, database: &str) -> PgConnectOptions {
         match &self.address {
-            Address::Shared(lease) => lease.options(database),
-            Address::Container(container) => container.options(database),
-            Address::Given(given) => given.named(database).options().clone(),
+            ServerHandle::Shared(lease) => lease.options(database),
+            ServerHandle::Container(container) => container.options(database),
+            ServerHandle::Given(given) => given.named(database).options().clone(),
         }
     }
 
@@ -219,7 +219,7 @@ impl EphemeralServer {
     pub fn url(&self, database: &str) -> String {
         match &self.address {
             // Its sockets have no password: everybody who may open their folder is let in.
-            Address::Shared(_) => Database::from(self.options(database)).shown_url(),
+            ServerHandle::Shared(_) => Database::from(self.options(database)).shown_url(),
             _ => Database::from(self.options(database)).url_with_password(),
         }
     }
@@ -228,7 +228,7 @@ impl EphemeralServer {
     /// that is removed later.
     pub(crate) fn shown_url(&self, database: &str) -> String {
         match &self.address {
-            Address::Container(_) => self.url(database),
+            ServerHandle::Container(_) => self.url(database),
             _ => Database::from(self.options(database)).shown_url(),
         }
     }
@@ -236,19 +236,19 @@ impl EphemeralServer {
     /// Whether it is the shared server of this machine: nobody else depends on what is created on it, templates
     /// are still there the next time, and drops may be deferred.
     pub(crate) fn remembers(&self) -> bool {
-        matches!(self.address, Address::Shared(_))
+        matches!(self.address, ServerHandle::Shared(_))
     }
 
     /// Whether a database can have its own server. A server that is given by its address cannot be started a
     /// second time.
     pub(crate) fn can_be_apart(&self) -> bool {
-        !matches!(self.address, Address::Given(_))
+        !matches!(self.address, ServerHandle::Given(_))
     }
 
     /// The folder of the shared server, if it runs on this machine.
     fn lease(&self) -> Option<&shared::Lease> {
         match &self.address {
-            Address::Shared(lease) => Some(lease),
+            ServerHandle::Shared(lease) => Some(lease),
             _ => None,
         }
     }
@@ -256,7 +256,7 @@ impl EphemeralServer {
     /// The image of its container, if it is one.
     fn image(&self) -> Option<&str> {
         match &self.address {
-            Address::Container(container) => Some(container.image()),
+            ServerHandle::Container(container) => Some(container.image()),
             _ => None,
         }
     }
@@ -264,9 +264,9 @@ impl EphemeralServer {
     /// Keeps it running for a while, for a database that was kept.
     fn linger(&self) {
         match &self.address {
-            Address::Shared(lease) => lease.linger(),
-            Address::Container(container) => container.watch().keep(),
-            Address::Given(_) => {}
+            ServerHandle::Shared(lease) => lease.linger(),
+            ServerHandle::Container(container) => container.watch().keep(),
+            ServerHandle::Given(_) => {}
         }
     }
 }

@@ -13,20 +13,20 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::{EphemeralServer, server};
 use crate::error::ServerError;
 
-type Outcome = Result<Vec<String>, sqlx::Error>;
+type RowsResult = Result<Vec<String>, sqlx::Error>;
 
 /// What the thread does.
 enum Job {
     /// A statement, and what its caller waits for.
-    Statement(String, Waits),
+    Statement(String, StatementCallback),
     /// Other work, on its own connection.
     Work(Box<dyn FnOnce(PgConnectOptions) -> BoxFuture<'static, ()> + Send>),
 }
 
 /// What the caller waits for.
-enum Waits {
+enum StatementCallback {
     /// The outcome.
-    Outcome(Box<dyn FnOnce(Outcome) + Send>),
+    Outcome(Box<dyn FnOnce(RowsResult) + Send>),
     /// That the statement has been sent. The server completes it even if this process ends.
     Told(Box<dyn FnOnce() + Send>),
 }
@@ -34,7 +34,7 @@ enum Waits {
 /// The first column of the result of a statement, on the server that this process uses.
 pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
     let (answer, answered) = oneshot::channel();
-    let waits = Waits::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
+    let waits = StatementCallback::Outcome(Box::new(move |outcome| drop(answer.send(outcome))));
     send(server().await?, Job::Statement(sql.to_owned(), waits));
     answered.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)).map_err(|error| cannot(&error))
 }
@@ -44,14 +44,14 @@ pub(super) async fn ask(sql: &str) -> Result<Vec<String>, ServerError> {
 pub(super) async fn tell(server: &EphemeralServer, sql: String) {
     // The caller waits for the other end to be dropped, which also happens if the thread is gone.
     let (told, heard) = oneshot::channel::<()>();
-    send(server, Job::Statement(sql, Waits::Told(Box::new(|| drop(told)))));
+    send(server, Job::Statement(sql, StatementCallback::Told(Box::new(|| drop(told)))));
     let _ = heard.await;
 }
 
 /// The same for a caller that may be inside of a runtime and cannot await.
 pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
     let (told, heard) = std::sync::mpsc::channel::<()>();
-    send(server, Job::Statement(sql, Waits::Told(Box::new(|| drop(told)))));
+    send(server, Job::Statement(sql, StatementCallback::Told(Box::new(|| drop(told)))));
     let _ = heard.recv();
 }
 
@@ -59,7 +59,7 @@ pub(super) fn tell_blocking(server: &EphemeralServer, sql: String) {
 /// handle a failure.
 pub(super) fn run_blocking(server: &EphemeralServer, sql: String) {
     let (answer, answered) = std::sync::mpsc::channel::<()>();
-    send(server, Job::Statement(sql, Waits::Outcome(Box::new(|_| drop(answer)))));
+    send(server, Job::Statement(sql, StatementCallback::Outcome(Box::new(|_| drop(answer)))));
     let _ = answered.recv();
 }
 
@@ -111,8 +111,10 @@ async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>
         let (options, free, permits) = (options.clone(), Arc::clone(&free), Arc::clone(&permits));
         tokio::spawn(async move {
             match job {
-                Job::Statement(sql, Waits::Outcome(answer)) => answer(run(&options, &free, &sql, || ()).await),
-                Job::Statement(sql, Waits::Told(told)) => {
+                Job::Statement(sql, StatementCallback::Outcome(answer)) => {
+                    answer(run(&options, &free, &sql, || ()).await)
+                }
+                Job::Statement(sql, StatementCallback::Told(told)) => {
                     let _permit = permits.acquire().await;
                     drop(run(&options, &free, &sql, told).await);
                 }
@@ -123,7 +125,12 @@ async fn serve(options: PgConnectOptions, mut jobs: mpsc::UnboundedReceiver<Job>
 }
 
 /// Runs a statement on a free connection, or on a new one, and reports when the statement has been sent.
-async fn run(options: &PgConnectOptions, free: &Mutex<Vec<PgConnection>>, sql: &str, told: impl FnOnce()) -> Outcome {
+async fn run(
+    options: &PgConnectOptions,
+    free: &Mutex<Vec<PgConnection>>,
+    sql: &str,
+    told: impl FnOnce(),
+) -> RowsResult {
     let all = || free.lock().unwrap_or_else(PoisonError::into_inner);
     let kept = all().pop();
     let (was_kept, mut told) = (kept.is_some(), Some(told));
@@ -176,7 +183,7 @@ const MOST_UNWATCHED: usize = 4;
 const MOST_KEPT: usize = 3;
 
 /// Whether a connection is no longer usable: there was no answer, or the server said that it is ending.
-fn has_ended(outcome: &Outcome) -> bool {
+fn has_ended(outcome: &RowsResult) -> bool {
     let Err(error) = outcome else { return false };
     error
         .as_database_error()
@@ -184,7 +191,7 @@ fn has_ended(outcome: &Outcome) -> bool {
 }
 
 /// The first column of the result of a statement.
-pub(super) async fn rows(connection: &mut PgConnection, sql: &str) -> Outcome {
+pub(super) async fn rows(connection: &mut PgConnection, sql: &str) -> RowsResult {
     let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
     Ok(rows.iter().filter_map(|row| row.try_get_unchecked::<Option<String>, _>(0).ok().flatten()).collect())
 }

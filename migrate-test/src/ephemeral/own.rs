@@ -21,7 +21,7 @@ use super::saved::{copy, evict, is_whole, touch};
 use super::shared::{KEEP, Lease, SETTINGS, fifo, options};
 use crate::error::ServerError;
 use crate::provider::account::run_as;
-use crate::provider::child::{Needs, shell};
+use crate::provider::child::{ChildEnvironment, shell};
 use crate::provider::cluster::{Cluster, private_folder, remove, write_private};
 use crate::random;
 
@@ -44,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct OwnServer {
     folder: PathBuf,
     cluster: Cluster,
-    running: Option<Running>,
+    running: Option<ServerShell>,
     /// Locked while this value exists.
     _lock: File,
     is_kept: bool,
@@ -52,7 +52,7 @@ pub(super) struct OwnServer {
 
 /// The shell that runs the server, and the pipe that tells the shell that the owner is alive.
 #[derive(Debug)]
-struct Running {
+struct ServerShell {
     shell: Child,
     pipe: ChildStdin,
 }
@@ -157,7 +157,7 @@ impl OwnServer {
 
     async fn start_as_made(&mut self) -> Result<(), ServerError> {
         let postgres = self.cluster.command(None, &SETTINGS)?;
-        let mut shell = shell(Needs::Nothing, &[])?;
+        let mut shell = shell(ChildEnvironment::Nothing, &[])?;
         shell.args(["-c", KEEPER, "roundtrip-server"]).arg(&self.folder).arg(KEEP.as_secs().to_string());
         shell.arg(postgres.get_program()).args(postgres.get_args());
         run_as(&mut shell, self.cluster.account.as_ref());
@@ -166,14 +166,14 @@ impl OwnServer {
         let failed = |why: String| ServerError::Program { program: "/bin/sh".to_owned(), why };
         let mut shell = shell.spawn().map_err(|error| failed(error.to_string()))?;
         let pipe = shell.stdin.take().ok_or_else(|| failed("its standard input is missing".to_owned()))?;
-        let running = self.running.insert(Running { shell, pipe });
+        let running = self.running.insert(ServerShell { shell, pipe });
         let address = options(&self.cluster.sockets, "postgres");
         self.cluster.wait(&mut running.shell, &address, Duration::from_secs(30)).await
     }
 
     /// Stops the server in a way that leaves data that can be copied.
     async fn stop(&mut self) -> Result<(), ServerError> {
-        let Some(Running { mut shell, mut pipe }) = self.running.take() else { return Ok(()) };
+        let Some(ServerShell { mut shell, mut pipe }) = self.running.take() else { return Ok(()) };
         // If nothing reads the pipe, the server has already ended.
         let _ = pipe.write_all(b"stop\n");
         if !has_ended(&mut shell, PATIENCE).await {
@@ -207,7 +207,7 @@ impl OwnServer {
 
 impl Drop for OwnServer {
     fn drop(&mut self) {
-        let Some(Running { mut shell, pipe }) = self.running.take() else {
+        let Some(ServerShell { mut shell, pipe }) = self.running.take() else {
             let _ = remove(&self.folder);
             return;
         };

@@ -12,7 +12,7 @@ use migrate_core::{Database, Error};
 
 /// The settings of an environment that decide what its migrations create, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Replay {
+pub struct ReplaySettings {
     /// The schemas of the search path, in order; empty for the default path.
     path: Vec<String>,
     /// Other settings that differ from their defaults, with their values.
@@ -39,9 +39,9 @@ const SETTINGS: [&str; 6] = [
     "intervalstyle",
 ];
 
-static CURRENT: Mutex<Option<Replay>> = Mutex::new(None);
+static CURRENT: Mutex<Option<ReplaySettings>> = Mutex::new(None);
 
-impl Replay {
+impl ReplaySettings {
     /// Asks a database for the settings of new sessions of this role. Nothing is written.
     ///
     /// # Errors
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_path_is_written_name_by_name() {
-        let replay = Replay { path: vec!["app".into(), "o'b".into()], ..Replay::default() };
+        let replay = ReplaySettings { path: vec!["app".into(), "o'b".into()], ..ReplaySettings::default() };
         assert_eq!(replay.sql("d"), "ALTER DATABASE \"d\" SET search_path TO 'app', 'o''b';");
     }
 }

@@ -19,7 +19,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use crate::error::ServerError;
 use crate::provider::account::{Account, run_as};
 use crate::provider::binaries::Binaries;
-use crate::provider::child::{Needs, shell};
+use crate::provider::child::{ChildEnvironment, shell};
 use crate::provider::cluster::{Cluster, SUPERUSER, private_folder, remove, write_private};
 use crate::random;
 
@@ -180,7 +180,7 @@ fn supervise(home: &Path, cluster: &Cluster) -> Result<(), ServerError> {
     let server = cluster.running().map_or("0".to_owned(), |pid| pid.as_raw_nonzero().to_string());
     let script = home.join("supervise.sh");
     write_private(&script, SUPERVISOR, cluster.account.as_ref())?;
-    let mut shell = shell(Needs::Nothing, &[])?;
+    let mut shell = shell(ChildEnvironment::Nothing, &[])?;
     shell.arg(&script).arg(home).args([&server, &LINGER.as_secs().to_string(), &KEEP.as_secs().to_string()]);
     shell.args(["kill", "-INT", &server]);
     run_as(&mut shell, cluster.account.as_ref());

@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use migrate_base::ident::{ident, literal};
 use migrate_core::runner::Rehearsal;
-use migrate_core::source::{Body, Migration};
+use migrate_core::source::{Migration, MigrationBody};
 use migrate_core::{CodeMigrations, Database, Error};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
-use super::apart::{self, Apart};
+use super::apart::{self, DatabasePlacement};
 use super::database::TestDatabase;
 use super::office;
 use super::own::OwnServer;
-use super::replay::Replay;
+use super::replay::ReplaySettings;
 use super::saved;
 use super::setup::Setup;
 use super::shared::Lease;
@@ -51,7 +51,7 @@ pub async fn migrated(
     loop {
         match made(migrations, code, remember).await {
             // The chain itself creates a schema that the environment has.
-            Err(ProofError::Core(error)) if Replay::give_way(&error) => {}
+            Err(ProofError::Core(error)) if ReplaySettings::give_way(&error) => {}
             // Its texts do not show that it needs its own server.
             Err(ProofError::Server(ServerError::ChangesServer(_))) if server().await?.can_be_apart() => {
                 return apart::own_where(true, Box::pin(made(migrations, code, remember))).await;
@@ -130,7 +130,7 @@ fn is_short(migrations: &[Arc<Migration>]) -> bool {
 
 /// The same on its own server: a data folder is kept.
 async fn made_apart(
-    apart: &Apart,
+    apart: &DatabasePlacement,
     migrations: &[Arc<Migration>],
     code: &CodeMigrations,
     remember: bool,
@@ -211,11 +211,11 @@ pub(super) async fn set_up(setup: &Setup) -> Result<TestDatabase, ServerError> {
 }
 
 /// The same on its own server.
-pub(super) async fn apart(lease: &Lease, apart: &Apart) -> Result<TestDatabase, ServerError> {
+pub(super) async fn apart(lease: &Lease, apart: &DatabasePlacement) -> Result<TestDatabase, ServerError> {
     let Some(setup) = Setup::current() else {
         return TestDatabase::named(OwnServer::fresh(lease).await?, apart).await;
     };
-    let replay = Replay::current().map(|replay| replay.key()).unwrap_or_default();
+    let replay = ReplaySettings::current().map(|replay| replay.key()).unwrap_or_default();
     let name = name_apart(apart, &format!("{} {replay}", setup.key()));
     if let Some(own) = OwnServer::saved(lease, &name).await {
         return Ok(TestDatabase::saved(own, apart));
@@ -227,7 +227,7 @@ pub(super) async fn apart(lease: &Lease, apart: &Apart) -> Result<TestDatabase, 
 }
 
 /// The name of a data folder, which also depends on the name of its database.
-fn name_apart(apart: &Apart, name: &str) -> String {
+fn name_apart(apart: &DatabasePlacement, name: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(format!("{name} {:?}", apart.name));
     hex(&digest)
@@ -271,14 +271,14 @@ pub async fn clear() -> Result<usize, ServerError> {
 
 /// Distinguishes a chain from all others, on the kind of server that is used now.
 pub(crate) fn chain_key(migrations: &[Arc<Migration>]) -> String {
-    let (replay, setup) = (Replay::current().map(|one| one.key()), Setup::current().map(|one| one.key()));
+    let (replay, setup) = (ReplaySettings::current().map(|one| one.key()), Setup::current().map(|one| one.key()));
     format!("{:?} {replay:?} {setup:?} {:?}", names(migrations).pop(), apart::current().unwrap_or_default())
 }
 
 /// The names of the templates for the first migration, the first two, and so on.
 fn names(migrations: &[Arc<Migration>]) -> Vec<String> {
     let mut digest = Sha256::new();
-    if let Some(replay) = Replay::current() {
+    if let Some(replay) = ReplaySettings::current() {
         digest.update(replay.key());
     }
     if let Some(setup) = Setup::current() {
@@ -290,7 +290,7 @@ fn names(migrations: &[Arc<Migration>]) -> Vec<String> {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        if matches!(migration.body(), Body::Code { .. }) {
+        if matches!(migration.body(), MigrationBody::Code { .. }) {
             digest.update(executable());
         }
         names.push(format!("{PREFIX}{}", hex(&digest)));

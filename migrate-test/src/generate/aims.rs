@@ -9,12 +9,12 @@ use squawk_syntax::ast::{self, AstNode, SelectVariant};
 
 use super::changes::changes;
 use super::claims::judges;
-use super::expr::{Expr, Form};
-use super::joined::Joined;
+use super::expr::{Expr, ExprForm};
+use super::joined::StatementJoin;
 use super::names;
 use super::queries::subquery;
 use super::spec::alternatives;
-use super::tree::Reader;
+use super::tree::ExprReader;
 
 /// How many aims a statement may have.
 const MOST: usize = 24;
@@ -23,13 +23,13 @@ const MOST_ROWS: usize = 8;
 
 /// Rows that a statement selects and changes, with those of other tables that it reads together with them.
 #[derive(Debug, Clone)]
-pub(super) struct Aim {
-    pub(super) joined: Joined,
+pub(super) struct TargetRows {
+    pub(super) joined: StatementJoin,
     /// Whether the rows of the first table are deleted, and with them those that reference them.
     pub(super) deletes: bool,
 }
 
-impl Aim {
+impl TargetRows {
     /// The table that is changed, by its own name.
     pub(super) fn table(&self) -> &str {
         self.joined.tables.first().map_or("", String::as_str)
@@ -47,20 +47,20 @@ impl Aim {
 }
 
 /// The aims of the statements below a node.
-pub(super) fn aims(root: &SyntaxNode) -> Vec<Aim> {
-    let mut reader = Reader::new(root);
+pub(super) fn aims(root: &SyntaxNode) -> Vec<TargetRows> {
+    let mut reader = ExprReader::new(root);
     let mut found = Vec::new();
     for node in root.descendants() {
         if let Some(update) = ast::Update::cast(node.clone()) {
             found.extend(all(of_update(&mut reader, &update)));
         } else if let Some(delete) = ast::Delete::cast(node.clone()) {
-            found.extend(of_delete(&mut reader, &delete).map(|joined| Aim { joined, deletes: true }));
+            found.extend(of_delete(&mut reader, &delete).map(|joined| TargetRows { joined, deletes: true }));
         } else if let Some(merge) = ast::Merge::cast(node.clone()) {
             found.extend(all(of_merge(&mut reader, &merge)));
         } else if let Some(altered) = ast::AlterColumn::cast(node.clone()) {
             found.extend(all(of_type(&mut reader, &altered)));
         } else {
-            let copied = copied(&node).map(|query| vec![Joined::of_query(&mut reader, &query)]);
+            let copied = copied(&node).map(|query| vec![StatementJoin::of_query(&mut reader, &query)]);
             found.extend(all(copied));
             found.extend(all(ast::Insert::cast(node).and_then(|insert| of_conflict(&mut reader, &insert))));
         }
@@ -72,11 +72,11 @@ pub(super) fn aims(root: &SyntaxNode) -> Vec<Aim> {
     found
 }
 
-fn all(joined: Option<Vec<Joined>>) -> impl Iterator<Item = Aim> {
-    joined.into_iter().flatten().map(|joined| Aim { joined, deletes: false })
+fn all(joined: Option<Vec<StatementJoin>>) -> impl Iterator<Item = TargetRows> {
+    joined.into_iter().flatten().map(|joined| TargetRows { joined, deletes: false })
 }
 
-fn of_delete(reader: &mut Reader, delete: &ast::Delete) -> Option<Joined> {
+fn of_delete(reader: &mut ExprReader, delete: &ast::Delete) -> Option<StatementJoin> {
     let mut joined = target(delete.relation_name()?.syntax(), delete.alias())?;
     delete.using_clause().iter().for_each(|using| joined.from(reader, 0, using.syntax()));
     taken(reader, &mut joined, delete.where_clause_or_current_of());
@@ -84,7 +84,7 @@ fn of_delete(reader: &mut Reader, delete: &ast::Delete) -> Option<Joined> {
 }
 
 /// One aim for each operation that an UPDATE applies to a value; all of them select the same rows.
-fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Joined>> {
+fn of_update(reader: &mut ExprReader, update: &ast::Update) -> Option<Vec<StatementJoin>> {
     let mut joined = target(update.relation_name()?.syntax(), update.alias())?;
     update.from_clause().iter().for_each(|from| joined.from(reader, 0, from.syntax()));
     taken(reader, &mut joined, update.where_clause_or_current_of());
@@ -92,7 +92,7 @@ fn of_update(reader: &mut Reader, update: &ast::Update) -> Option<Vec<Joined>> {
 }
 
 /// The rows that a MERGE matches and changes, for each of its WHEN clauses.
-fn of_merge(reader: &mut Reader, merge: &ast::Merge) -> Option<Vec<Joined>> {
+fn of_merge(reader: &mut ExprReader, merge: &ast::Merge) -> Option<Vec<StatementJoin>> {
     let mut joined = target(merge.table_relation_name()?.syntax(), merge.alias())?;
     joined.from(reader, 0, merge.using_on_clause()?.syntax());
     let matched = merge.merge_when_clauses().filter_map(|clause| match clause {
@@ -113,7 +113,7 @@ fn of_merge(reader: &mut Reader, merge: &ast::Merge) -> Option<Vec<Joined>> {
 }
 
 /// The values that `TYPE … USING expression` changes.
-fn of_type(reader: &mut Reader, altered: &ast::AlterColumn) -> Option<Vec<Joined>> {
+fn of_type(reader: &mut ExprReader, altered: &ast::AlterColumn) -> Option<Vec<StatementJoin>> {
     let Some(ast::AlterColumnOption::SetType(set)) = altered.option() else { return None };
     let using = set.using_expr()?.syntax().children().find_map(ast::Expr::cast)?;
     let table = altered.syntax().parent().and_then(ast::AlterTable::cast)?.table_relation_name()?;
@@ -130,7 +130,7 @@ fn copied(node: &SyntaxNode) -> Option<SelectVariant> {
 }
 
 /// The rows that conflict with an `INSERT … ON CONFLICT (…) DO UPDATE`, which changes them.
-fn of_conflict(reader: &mut Reader, insert: &ast::Insert) -> Option<Vec<Joined>> {
+fn of_conflict(reader: &mut ExprReader, insert: &ast::Insert) -> Option<Vec<StatementJoin>> {
     let clause = insert.on_conflict_clause()?;
     let (Some(ast::ConflictAction::ConflictDoUpdateSet(_)), Some(ast::ConflictTarget::ConflictOnIndex(key))) =
         (clause.conflict_action(), clause.conflict_target())
@@ -167,7 +167,7 @@ fn of_conflict(reader: &mut Reader, insert: &ast::Insert) -> Option<Vec<Joined>>
 }
 
 /// One aim for each operation that SET applies to a value.
-fn set(reader: &mut Reader, joined: &Joined, clause: &ast::SetClause) -> Vec<Joined> {
+fn set(reader: &mut ExprReader, joined: &StatementJoin, clause: &ast::SetClause) -> Vec<StatementJoin> {
     let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for set in clause.syntax().descendants().filter_map(ast::SetSingleColumn::cast) {
         let column = set.column_target().and_then(|column| catalog_name(column.syntax().text().to_string().trim()));
@@ -182,7 +182,7 @@ fn set(reader: &mut Reader, joined: &Joined, clause: &ast::SetClause) -> Vec<Joi
 }
 
 /// The conditions under which a column changes its value.
-fn changed(reader: &mut Reader, joined: &Joined, column: &str, written: &ast::Expr) -> Vec<Joined> {
+fn changed(reader: &mut ExprReader, joined: &StatementJoin, column: &str, written: &ast::Expr) -> Vec<StatementJoin> {
     if let Some(query) = subquery(written) {
         let (mut joined, own) = (joined.clone(), format!("{}.{}", ident(joined.name()), ident(column)));
         if let Some(own) = Expr::parse(&own) {
@@ -203,10 +203,10 @@ fn changed(reader: &mut Reader, joined: &Joined, column: &str, written: &ast::Ex
 
 /// The condition that a column does not yet have the value that is written into it: a constant, or an
 /// expression of columns of other tables.
-fn other_than(joined: &Joined, column: &str, written: &Expr) -> Option<Expr> {
+fn other_than(joined: &StatementJoin, column: &str, written: &Expr) -> Option<Expr> {
     let own = ident(column);
     match (written.bare().form(), written.as_constant()) {
-        (Form::Null, _) => Expr::parse(&format!("{own} IS NOT NULL")),
+        (ExprForm::Null, _) => Expr::parse(&format!("{own} IS NOT NULL")),
         (_, Some(constant)) => Expr::parse(&format!("{own} <> {}", literal(&constant))),
         _ if joined.tables.len() > 1 && !written.leaves().is_empty() && changes(written).is_empty() => {
             Expr::parse(&format!("{}.{own} <> {}", ident(joined.name()), written.text()))
@@ -216,12 +216,12 @@ fn other_than(joined: &Joined, column: &str, written: &Expr) -> Option<Expr> {
 }
 
 /// The table whose rows a statement selects.
-fn target(name: &SyntaxNode, alias: Option<ast::OptionalAsAlias>) -> Option<Joined> {
-    Some(Joined::of(names::last(name)?, alias.and_then(|alias| names::last(alias.syntax()))))
+fn target(name: &SyntaxNode, alias: Option<ast::OptionalAsAlias>) -> Option<StatementJoin> {
+    Some(StatementJoin::of(names::last(name)?, alias.and_then(|alias| names::last(alias.syntax()))))
 }
 
 /// Adds the conditions of a WHERE.
-fn taken(reader: &mut Reader, joined: &mut Joined, clause: Option<ast::WhereClauseOrCurrentOf>) {
+fn taken(reader: &mut ExprReader, joined: &mut StatementJoin, clause: Option<ast::WhereClauseOrCurrentOf>) {
     if let Some(ast::WhereClauseOrCurrentOf::WhereClause(clause)) = clause {
         joined.conditions(reader, 0, clause.expr());
     }

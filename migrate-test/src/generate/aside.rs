@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use migrate_base::ident::QualifiedName;
-use migrate_core::runner::Touched;
+use migrate_core::runner::WrittenTables;
 
-use super::draw::Row;
-use super::refusal::Refusal;
-use super::spec::{Table, insert};
-use super::{Place, Turn};
+use super::draw::GeneratedRow;
+use super::refusal::RowRefusal;
+use super::spec::{TableSpec, insert};
+use super::{FillContext, RowTurn};
 use crate::rows::TableName;
 
 /// How many rows each of these tables gets.
@@ -18,7 +18,10 @@ const PLAIN: u32 = 4;
 
 /// Inserts a few rows into tables; each table comes after those that it needs. Returns the tables in which all
 /// rows were refused.
-pub(super) async fn few<'t>(place: &mut Place<'_>, tables: Vec<&'t Table>) -> migrate_core::Result<Vec<&'t Table>> {
+pub(super) async fn few<'t>(
+    place: &mut FillContext<'_>,
+    tables: Vec<&'t TableSpec>,
+) -> migrate_core::Result<Vec<&'t TableSpec>> {
     let mut refused = Vec::new();
     let mut left = tables;
     while !left.is_empty() {
@@ -30,9 +33,9 @@ pub(super) async fn few<'t>(place: &mut Place<'_>, tables: Vec<&'t Table>) -> mi
 }
 
 /// The tables at the beginning that do not need one another, and the rest.
-fn independent(tables: Vec<&Table>) -> (Vec<&Table>, Vec<&Table>) {
+fn independent(tables: Vec<&TableSpec>) -> (Vec<&TableSpec>, Vec<&TableSpec>) {
     let mut taken: BTreeSet<TableName> = BTreeSet::new();
-    let is_next = |table: &&Table| {
+    let is_next = |table: &&TableSpec| {
         let is_free = table.needs().is_disjoint(&taken);
         taken.insert(table.name());
         is_free
@@ -40,16 +43,19 @@ fn independent(tables: Vec<&Table>) -> (Vec<&Table>, Vec<&Table>) {
     tables.into_iter().partition(is_next)
 }
 
-async fn at_once<'t>(place: &mut Place<'_>, tables: Vec<&'t Table>) -> migrate_core::Result<Vec<&'t Table>> {
-    let draw = |table: &&Table| -> Vec<String> {
-        let turn = |serial| Turn { round: PLAIN, serial, ..Turn::default() };
-        (0..FEW).map(|serial| insert(table, &place.draw(table, turn(serial), Row::new()))).collect()
+async fn at_once<'t>(
+    place: &mut FillContext<'_>,
+    tables: Vec<&'t TableSpec>,
+) -> migrate_core::Result<Vec<&'t TableSpec>> {
+    let draw = |table: &&TableSpec| -> Vec<String> {
+        let turn = |serial| RowTurn { round: PLAIN, serial, ..RowTurn::default() };
+        (0..FEW).map(|serial| insert(table, &place.draw(table, turn(serial), GeneratedRow::new()))).collect()
     };
     let tried: Vec<Vec<String>> = tables.iter().map(draw).collect();
     let answers = place.attempt_all(tried.into_iter().flatten().collect()).await?;
     let touched = tables.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
-    place.rows.refresh(place.rehearsal, place.schema, &Touched::Tables(touched)).await?;
-    let is_refused = |answers: &[Option<Refusal>]| answers.iter().all(Option::is_some);
+    place.rows.refresh(place.rehearsal, place.schema, &WrittenTables::Tables(touched)).await?;
+    let is_refused = |answers: &[Option<RowRefusal>]| answers.iter().all(Option::is_some);
     let refused = tables.into_iter().zip(answers.chunks(FEW as usize)).filter(|(_, answers)| is_refused(answers));
     Ok(refused.map(|(table, _)| table).collect())
 }

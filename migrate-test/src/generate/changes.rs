@@ -3,7 +3,7 @@
 
 use migrate_base::ident::{ident, literal};
 
-use super::expr::{Case, Expr, Form};
+use super::expr::{CaseForm, Expr, ExprForm};
 use super::json::path;
 
 /// The text before and after what an operation searches for.
@@ -16,12 +16,12 @@ pub(super) fn changes(expr: &Expr) -> Vec<Expr> {
     let (mut found, mut open) = (Vec::new(), vec![expr]);
     while let Some(expr) = open.pop() {
         let text = match expr.form() {
-            Form::Case(case) => {
+            ExprForm::Case(case) => {
                 found.extend(arms(case));
                 None
             }
-            Form::Call(name, arguments) => of_call(name, arguments),
-            Form::Op(op, sides) if sides.len() == 2 => of_operator(expr, op, &sides[0], &sides[1]),
+            ExprForm::Call(name, arguments) => of_call(name, arguments),
+            ExprForm::Op(op, sides) if sides.len() == 2 => of_operator(expr, op, &sides[0], &sides[1]),
             _ => None,
         };
         found.extend(text.and_then(|text| Expr::parse(&text)));
@@ -34,7 +34,7 @@ pub(super) fn changes(expr: &Expr) -> Vec<Expr> {
 }
 
 /// The conditions of a CASE, each of which selects an arm.
-fn arms(case: &Case) -> Vec<Expr> {
+fn arms(case: &CaseForm) -> Vec<Expr> {
     let whens = case.arms.iter().map(|(when, _)| when);
     match &case.operand {
         Some(operand) => whens.filter_map(|one| Expr::parse(&format!("{} = {}", operand.text(), one.text()))).collect(),
@@ -47,8 +47,8 @@ fn of_operator(expr: &Expr, op: &str, left: &Expr, right: &Expr) -> Option<Strin
         "->" | "->>" | "#>" | "#>>" => path(expr).map(|_| format!("({}) IS NOT NULL", expr.text())),
         "#-" => Some(format!("({} #> {}) IS NOT NULL", value(left)?, literal(&right.as_constant()?))),
         "-" => match right.bare().form() {
-            Form::Text(key) => Some(format!("{} ? {}", value(left)?, literal(key))),
-            Form::Array(_) => Some(format!("{} ?& {}", value(left)?, right.text())),
+            ExprForm::Text(key) => Some(format!("{} ? {}", value(left)?, literal(key))),
+            ExprForm::Array(_) => Some(format!("{} ?& {}", value(left)?, right.text())),
             _ => None,
         },
         _ => None,
@@ -96,8 +96,8 @@ fn of_call(name: &str, arguments: &[Expr]) -> Option<String> {
 /// The column that an operation is applied to, possibly after another operation.
 fn value(expr: &Expr) -> Option<String> {
     match expr.bare().form() {
-        Form::Column(name) => Some(ident(name)),
-        Form::Call(_, inner) | Form::Op(_, inner) => value(inner.first()?),
+        ExprForm::Column(name) => Some(ident(name)),
+        ExprForm::Call(_, inner) | ExprForm::Op(_, inner) => value(inner.first()?),
         _ => None,
     }
 }

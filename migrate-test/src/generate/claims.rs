@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::dice::{Decks, Dice};
-use super::expr::{Case, Expr, Form};
+use super::expr::{CaseForm, Expr, ExprForm};
 
 /// A condition that a row must satisfy.
 #[derive(Debug, Clone)]
@@ -62,20 +62,20 @@ impl<'a> Claims<'a> {
             return;
         }
         match expr.form() {
-            Form::And(sides) | Form::Or(sides) => {
-                let all = matches!(expr.form(), Form::And(_)) == wanted;
+            ExprForm::And(sides) | ExprForm::Or(sides) => {
+                let all = matches!(expr.form(), ExprForm::And(_)) == wanted;
                 let chosen = self.turn(expr.text(), sides.len());
                 for (_, side) in sides.iter().enumerate().filter(|(at, _)| all || *at == chosen) {
                     self.choose(side, wanted);
                 }
             }
-            Form::Not(inner) => self.choose(inner, !wanted),
-            Form::IsNull(inner) => self.list.push(match inner.as_column() {
+            ExprForm::Not(inner) => self.choose(inner, !wanted),
+            ExprForm::IsNull(inner) => self.list.push(match inner.as_column() {
                 Some(column) => Claim::Null(column.to_owned(), wanted),
                 None => Claim::Truth(expr.clone(), wanted),
             }),
-            Form::Cast(inner, _) => self.choose(inner, wanted),
-            Form::Between(value, low, high) => {
+            ExprForm::Cast(inner, _) => self.choose(inner, wanted),
+            ExprForm::Between(value, low, high) => {
                 let chosen = self.turn(expr.text(), 2);
                 for (at, (op, bound)) in [(">=", low), ("<=", high)].into_iter().enumerate() {
                     if wanted || at == chosen {
@@ -83,23 +83,23 @@ impl<'a> Claims<'a> {
                     }
                 }
             }
-            Form::Case(case) => self.case(expr.text(), case, wanted),
-            Form::Op(op, sides) => match sides.as_slice() {
+            ExprForm::Case(case) => self.case(expr.text(), case, wanted),
+            ExprForm::Op(op, sides) => match sides.as_slice() {
                 [left, right] => self.compare(left, op, right, wanted),
                 _ => self.list.push(Claim::Truth(expr.clone(), wanted)),
             },
-            Form::Call(name, arguments) if name == "coalesce" && arguments.len() == 2 => {
+            ExprForm::Call(name, arguments) if name == "coalesce" && arguments.len() == 2 => {
                 self.choose(&arguments[0], wanted);
             }
-            Form::Bool(_) | Form::Null => {}
+            ExprForm::Bool(_) | ExprForm::Null => {}
             _ => self.list.push(Claim::Truth(expr.clone(), wanted)),
         }
     }
 
     /// Chooses an arm whose result can have the wanted value; the arms before it must not apply.
-    fn case(&mut self, text: &str, case: &Case, wanted: bool) {
-        let Case { operand, arms, other } = case;
-        let can = |result: &Expr| !matches!(result.form(), Form::Bool(value) if *value != wanted);
+    fn case(&mut self, text: &str, case: &CaseForm, wanted: bool) {
+        let CaseForm { operand, arms, other } = case;
+        let can = |result: &Expr| !matches!(result.form(), ExprForm::Bool(value) if *value != wanted);
         let open: Vec<usize> = (0..arms.len()).filter(|at| can(&arms[*at].1)).collect();
         let is_other_open = other.as_ref().is_none_or(can);
         let at = self.turn(text, open.len() + usize::from(is_other_open));
@@ -116,7 +116,7 @@ impl<'a> Claims<'a> {
     }
 
     fn compare(&mut self, left: &Expr, op: &str, right: &Expr, wanted: bool) {
-        if let Form::Call(word, list) = right.form()
+        if let ExprForm::Call(word, list) = right.form()
             && let (true, [list]) = (word == "any" || word == "all", list.as_slice())
         {
             return self.quantified(left, op, list, (word == "any") == wanted, wanted);
@@ -130,7 +130,7 @@ impl<'a> Claims<'a> {
         let is_equal = op == "=";
         if is_equal || op == "<>" {
             if judges(left)
-                && let Form::Bool(value) = right.bare().form()
+                && let ExprForm::Bool(value) = right.bare().form()
             {
                 return self.choose(left, *value == is_equal);
             }
@@ -146,13 +146,13 @@ impl<'a> Claims<'a> {
     /// `left op ANY (list)` and `left op ALL (list)`: one element, or each of them.
     fn quantified(&mut self, left: &Expr, op: &str, list: &Expr, one: bool, wanted: bool) {
         let items: Vec<Expr> = match list.bare().form() {
-            Form::Array(items) => items.clone(),
-            Form::Text(text) => {
+            ExprForm::Array(items) => items.clone(),
+            ExprForm::Text(text) => {
                 let items = migrate_schema::array_items(text).into_iter().flatten();
                 items.filter_map(|item| Expr::parse(&migrate_base::ident::literal(&item))).collect()
             }
             // A subquery: a value that none of its rows has.
-            Form::Other(_) => {
+            ExprForm::Other(_) => {
                 let far = Expr::parse(STRANGE).filter(|_| !one);
                 self.list.extend(far.map(|far| Claim::Compare(left.clone(), ">=".to_owned(), far)));
                 return;
@@ -193,25 +193,30 @@ impl<'a> Claims<'a> {
 pub(super) fn judges(expr: &Expr) -> bool {
     matches!(
         expr.bare().form(),
-        Form::IsNull(_) | Form::Not(_) | Form::And(_) | Form::Or(_) | Form::Between(..) | Form::Bool(_)
-    ) || matches!(expr.bare().form(), Form::Op(op, _) if !negated(op).is_empty())
+        ExprForm::IsNull(_)
+            | ExprForm::Not(_)
+            | ExprForm::And(_)
+            | ExprForm::Or(_)
+            | ExprForm::Between(..)
+            | ExprForm::Bool(_)
+    ) || matches!(expr.bare().form(), ExprForm::Op(op, _) if !negated(op).is_empty())
 }
 
 /// The conditions that an expression counts: `num_nonnulls(a, b)`, `(a IS NULL)::int + (b IS NULL)::int`,
 /// `CASE WHEN a IS NULL THEN 0 ELSE 1 END + …`.
 fn counted(expr: &Expr) -> Option<Vec<(Expr, bool)>> {
     match expr.bare().form() {
-        Form::Call(name, columns) if name == "num_nonnulls" || name == "num_nulls" => {
+        ExprForm::Call(name, columns) if name == "num_nonnulls" || name == "num_nulls" => {
             let null = |column: &Expr| Expr::parse(&format!("({}) IS NULL", column.text()));
             columns.iter().map(|column| Some((null(column)?, name == "num_nulls"))).collect()
         }
-        Form::Op(op, sides) if op == "+" && sides.len() == 2 => {
+        ExprForm::Op(op, sides) if op == "+" && sides.len() == 2 => {
             let mut parts = counted(&sides[0])?;
             parts.extend(counted(&sides[1])?);
             Some(parts)
         }
-        Form::IsNull(_) | Form::Not(_) => Some(vec![(expr.bare().clone(), true)]),
-        Form::Case(Case { operand: None, arms, other: Some(other) }) if arms.len() == 1 => {
+        ExprForm::IsNull(_) | ExprForm::Not(_) => Some(vec![(expr.bare().clone(), true)]),
+        ExprForm::Case(CaseForm { operand: None, arms, other: Some(other) }) if arms.len() == 1 => {
             let (when, then) = arms.first()?;
             match (then.as_constant()?.as_str(), other.as_constant()?.as_str()) {
                 ("1", "0") => Some(vec![(when.clone(), true)]),

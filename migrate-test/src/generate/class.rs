@@ -12,9 +12,9 @@ const VISIBLE: [(u32, u32); 1] = [(0x21, 0x7e)];
 
 /// A set of characters, as inclusive ranges.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Class(Vec<(u32, u32)>);
+pub(super) struct CharClass(Vec<(u32, u32)>);
 
-impl Class {
+impl CharClass {
     /// All characters.
     pub(super) fn all() -> Self {
         Self(vec![(0, LAST)])

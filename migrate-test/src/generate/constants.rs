@@ -6,27 +6,27 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::dice::Dice;
-use super::expr::{Case, Expr, Form};
+use super::expr::{CaseForm, Expr, ExprForm};
 use super::pattern::Pattern;
 use super::reading::source;
-use super::tree::Reader;
+use super::tree::ExprReader;
 use super::uses::LONGEST;
 
 /// The name of a column, and a value as text.
-pub(super) type Constant = (String, String);
+pub(super) type ColumnConstant = (String, String);
 
 /// The constants that an expression compares columns with; nested expressions are not examined.
-pub(super) fn compared(expr: &Expr) -> Vec<Constant> {
+pub(super) fn compared(expr: &Expr) -> Vec<ColumnConstant> {
     match expr.form() {
-        Form::Op(op, sides) => match sides.as_slice() {
+        ExprForm::Op(op, sides) => match sides.as_slice() {
             [left, right] => [beside(left, op, right), beside(right, op, left)].concat(),
             _ => Vec::new(),
         },
-        Form::Between(value, low, high) => [beside(value, ">=", low), beside(value, "<=", high)].concat(),
-        Form::Case(Case { operand: Some(operand), arms, .. }) => {
+        ExprForm::Between(value, low, high) => [beside(value, ">=", low), beside(value, "<=", high)].concat(),
+        ExprForm::Case(CaseForm { operand: Some(operand), arms, .. }) => {
             arms.iter().flat_map(|(when, _)| beside(operand, "=", when)).collect()
         }
-        Form::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
+        ExprForm::Call(name, arguments) => match (name.as_str(), arguments.as_slice()) {
             ("coalesce" | "nullif", [value, other]) => beside(value, "=", other),
             ("starts_with", [value, part]) => {
                 let found = beside(value, "=", part);
@@ -39,8 +39,8 @@ pub(super) fn compared(expr: &Expr) -> Vec<Constant> {
 }
 
 /// The constants that are written into columns below a node: `SET state = 'sent'`.
-pub(super) fn written(root: &SyntaxNode) -> Vec<Constant> {
-    let mut reader = Reader::new(root);
+pub(super) fn written(root: &SyntaxNode) -> Vec<ColumnConstant> {
+    let mut reader = ExprReader::new(root);
     let mut found = Vec::new();
     for set in root.descendants().filter_map(ast::SetSingleColumn::cast) {
         let column = set.column_target().and_then(|column| catalog_name(column.syntax().text().to_string().trim()));
@@ -57,10 +57,10 @@ fn is_short(text: impl AsRef<str>) -> bool {
 }
 
 /// Values of the column on one side of an operator for which the other side matters.
-fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<Constant> {
+fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<ColumnConstant> {
     let constant = || other.as_constant().filter(|text| is_short(text));
     let texts: Vec<String> = match (side.bare().form(), op) {
-        (Form::Call(name, _), _) if name.ends_with("length") => {
+        (ExprForm::Call(name, _), _) if name.ends_with("length") => {
             let count = constant().and_then(|text| text.parse::<usize>().ok()).filter(|count| *count < LONGEST);
             count.into_iter().flat_map(|count| [count, count + 1]).map(|count| "a".repeat(count)).collect()
         }
@@ -74,7 +74,7 @@ fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<Constant> {
         _ => Vec::new(),
     };
     let inner = match side.bare().form() {
-        Form::Call(name, arguments) if name.ends_with("length") => arguments.first(),
+        ExprForm::Call(name, arguments) if name.ends_with("length") => arguments.first(),
         _ => Some(source(side)),
     };
     match inner.and_then(Expr::as_column) {
@@ -86,9 +86,9 @@ fn beside(side: &Expr, op: &str, other: &Expr) -> Vec<Constant> {
 /// A constant, or those in `ANY (ARRAY['x', 'y'])`.
 fn listed(expr: &Expr) -> Vec<String> {
     match expr.bare().form() {
-        Form::Call(word, list) if word == "any" || word == "all" => {
+        ExprForm::Call(word, list) if word == "any" || word == "all" => {
             let items = list.iter().filter_map(|one| match one.bare().form() {
-                Form::Array(items) => Some(items),
+                ExprForm::Array(items) => Some(items),
                 _ => None,
             });
             items.flatten().filter_map(Expr::as_constant).collect()

@@ -10,28 +10,28 @@ use proptest::test_runner::TestRunner;
 
 use super::claims::{Claim, Claims};
 use super::dice::{Decks, Dice};
-use super::expr::{Expr, Form};
-use super::narrow::Narrow;
+use super::expr::{Expr, ExprForm};
+use super::narrow::ValueNarrowing;
 use super::pattern::Pattern;
-use super::reading::Reading;
-use super::spec::{Column, ForeignKey, Table};
-use super::typical::{self, Reach, TURNS};
-use super::uses::Uses;
-use super::values::{self, FORMATS, Taste};
-use super::wish::{Sort, Wish, mirrored};
-use crate::rows::{Rows, TableName};
+use super::reading::TextReading;
+use super::spec::{ColumnSpec, ForeignKey, TableSpec};
+use super::typical::{self, TURNS, ValueReach};
+use super::uses::ColumnUses;
+use super::values::{self, FORMATS, ValueOptions};
+use super::wish::{ColumnRequirements, ValueKind, mirrored};
+use crate::rows::{DatabaseRows, TableName};
 
 /// The values of a row, as SQL; columns that the server fills are not included.
-pub(super) type Row = BTreeMap<String, String>;
+pub(super) type GeneratedRow = BTreeMap<String, String>;
 
 /// The row to be drawn.
 #[derive(Clone, Copy)]
-pub(super) struct Draft<'a> {
+pub(super) struct RowDraft<'a> {
     pub(super) schema: &'a Schema,
-    pub(super) rows: &'a Rows,
-    pub(super) table: &'a Table,
-    pub(super) uses: &'a Uses,
-    pub(super) taste: Taste,
+    pub(super) rows: &'a DatabaseRows,
+    pub(super) table: &'a TableSpec,
+    pub(super) uses: &'a ColumnUses,
+    pub(super) taste: ValueOptions,
     /// How often rows of this table have been refused.
     pub(super) round: u32,
     /// Whether every column needs a value.
@@ -39,15 +39,15 @@ pub(super) struct Draft<'a> {
     /// Whether texts and documents must have a form that can be parsed.
     pub(super) strict: bool,
     /// The columns that get plainer values.
-    pub(super) narrow: Option<Narrow<'a>>,
-    pub(super) constants: Constants,
+    pub(super) narrow: Option<ValueNarrowing<'a>>,
+    pub(super) constants: ConstantPlacement,
     /// Additional conditions on the row.
     pub(super) aim: &'a [Expr],
 }
 
 /// Where a row has the constants that its columns are compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Constants {
+pub(super) enum ConstantPlacement {
     /// In every other column.
     #[default]
     InTurn,
@@ -56,14 +56,14 @@ pub(super) enum Constants {
     Nowhere,
 }
 
-impl Draft<'_> {
+impl RowDraft<'_> {
     /// The same for the value of one column.
     fn of(&self, column: &str) -> Self {
-        let is_about = |narrow: &Narrow<'_>| narrow.columns.has(&self.table.name(), column);
-        let Some(Narrow { reach, strict, .. }) = self.narrow.filter(is_about) else { return *self };
+        let is_about = |narrow: &ValueNarrowing<'_>| narrow.columns.has(&self.table.name(), column);
+        let Some(ValueNarrowing { reach, strict, .. }) = self.narrow.filter(is_about) else { return *self };
         let reach = self.taste.reach.max(reach);
-        let (awkward, obedient) = (reach == Reach::Extreme, self.taste.obedient || strict);
-        Self { taste: Taste { reach, awkward, obedient, ..self.taste }, strict, ..*self }
+        let (awkward, obedient) = (reach == ValueReach::Extreme, self.taste.obedient || strict);
+        Self { taste: ValueOptions { reach, awkward, obedient, ..self.taste }, strict, ..*self }
     }
 }
 
@@ -72,14 +72,14 @@ impl Draft<'_> {
 /// `fixed` contains the rows that are created at the same time; the keys of this row may have to reference
 /// them.
 pub(super) fn draw(
-    draft: &Draft<'_>,
+    draft: &RowDraft<'_>,
     runner: &mut TestRunner,
     decks: &mut Decks,
-    fixed: &BTreeMap<TableName, Row>,
-    kept: Row,
-) -> Row {
+    fixed: &BTreeMap<TableName, GeneratedRow>,
+    kept: GeneratedRow,
+) -> GeneratedRow {
     let table = draft.table;
-    let asked = Asked::of(draft, decks);
+    let asked = DraftRequirements::of(draft, decks);
     let drawn_before = fixed.get(&table.name());
     let mut row = drawn_before.cloned().unwrap_or(kept);
     let is_own = |key: &&ForeignKey| key.table == table.name();
@@ -109,13 +109,13 @@ pub(super) fn draw(
 
 /// A document in the form in which jsonb prints it. A migration that converts `json` through jsonb cannot
 /// restore the original formatting, and that is not a loss.
-fn as_printed(column: &Column, value: String) -> String {
+fn as_printed(column: &ColumnSpec, value: String) -> String {
     if column.base == "json" && value != "NULL" { format!("{value}::jsonb::json") } else { value }
 }
 
 /// The requirements on a row.
-struct Asked {
-    wishes: BTreeMap<String, Wish>,
+struct DraftRequirements {
+    wishes: BTreeMap<String, ColumnRequirements>,
     /// The requirements that have to be computed from other columns, or by the server.
     relations: Vec<Claim>,
     related: BTreeSet<String>,
@@ -123,8 +123,8 @@ struct Asked {
     aimed: BTreeSet<String>,
 }
 
-impl Asked {
-    fn of(draft: &Draft<'_>, decks: &mut Decks) -> Self {
+impl DraftRequirements {
+    fn of(draft: &RowDraft<'_>, decks: &mut Decks) -> Self {
         let mut claims = Claims::new(draft.taste.dice, Some(decks));
         draft.table.checks.iter().for_each(|(_, check)| claims.choose(check, true));
         let checks = claims.list.len();
@@ -132,12 +132,14 @@ impl Asked {
         let aimed: BTreeSet<String> = claims.list[checks..].iter().flat_map(Claim::columns).collect();
         let (mut wishes, mut relations) = (BTreeMap::new(), Vec::new());
         for column in &draft.table.columns {
-            let mut wish = Wish::default();
-            if let Some(shape) = draft.uses.shape(&column.name).filter(|_| Sort::of(&column.base) == Sort::Json) {
+            let mut wish = ColumnRequirements::default();
+            if let Some(shape) =
+                draft.uses.shape(&column.name).filter(|_| ValueKind::of(&column.base) == ValueKind::Json)
+            {
                 wish.shape = shape.clone();
             }
             relations.extend(claims.list.iter().filter(|claim| !wish.take(claim, &column.name)).cloned());
-            if Sort::of(&column.base) == Sort::Text {
+            if ValueKind::of(&column.base) == ValueKind::Text {
                 read(&draft.of(&column.name), column, &mut wish);
             }
             if aimed.contains(&column.name) {
@@ -159,7 +161,7 @@ impl Asked {
     }
 
     /// Sets columns to what other columns or constants require of them; each column is set once.
-    fn relate(&self, table: &Table, row: &mut Row) {
+    fn relate(&self, table: &TableSpec, row: &mut GeneratedRow) {
         let mut pinned: BTreeSet<String> = table.keys.iter().flat_map(|key| key.columns.clone()).collect();
         for claim in &self.relations {
             let Claim::Compare(left, op, right) = claim else { continue };
@@ -178,7 +180,7 @@ impl Asked {
 }
 
 /// Adds the formats in which the texts of a column are parsed.
-fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
+fn read(draft: &RowDraft<'_>, column: &ColumnSpec, wish: &mut ColumnRequirements) {
     if draft.table.is_watched && draft.round > 1 {
         wish.constants.extend(draft.uses.words().cloned());
     }
@@ -187,8 +189,8 @@ fn read(draft: &Draft<'_>, column: &Column, wish: &mut Wish) {
         wish.suggest(pattern);
     }
     wish.readable = draft.uses.cast_to(&column.name).cloned();
-    wish.respelled = draft.taste.reach != Reach::Plain;
-    let to = wish.readable.as_ref().and_then(Reading::type_name).unwrap_or_default();
+    wish.respelled = draft.taste.reach != ValueReach::Plain;
+    let to = wish.readable.as_ref().and_then(TextReading::type_name).unwrap_or_default();
     if to.ends_with("json") || to.ends_with("jsonb") {
         wish.shape = draft.uses.shape(&column.name).cloned().unwrap_or_default();
     }
@@ -199,9 +201,9 @@ fn isolated<'a>(
     side: &Expr,
     other: &Expr,
     pinned: &BTreeSet<String>,
-    table: &'a Table,
-    row: &Row,
-) -> Option<(&'a Column, String)> {
+    table: &'a TableSpec,
+    row: &GeneratedRow,
+) -> Option<(&'a ColumnSpec, String)> {
     let value = |name: &str| {
         let column = table.columns.iter().find(|column| column.name == name)?;
         let value = row.get(name).filter(|value| *value != "NULL")?;
@@ -214,7 +216,7 @@ fn isolated<'a>(
     if let Some(column) = side.as_column().and_then(free) {
         return Some((column, other.with(&value)?));
     }
-    let Form::Op(sign, sides) = side.bare().form() else { return None };
+    let ExprForm::Op(sign, sides) = side.bare().form() else { return None };
     let [a, b] = sides.as_slice() else { return None };
     let back = match sign.as_str() {
         "+" => "-",
@@ -229,7 +231,7 @@ fn isolated<'a>(
 }
 
 /// The value of a column that makes it less than this, or greater.
-fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
+fn adjusted(op: &str, other: &str, column: &ColumnSpec) -> Option<String> {
     let strict = match op {
         "=" | "<=" | ">=" => return Some(format!("({other})")),
         ">" | "<>" => "+",
@@ -238,14 +240,14 @@ fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
     };
     let base = column.base.split('(').next().unwrap_or_default().trim();
     let other = format!("({other})::{}", column.base);
-    Some(match (Sort::of(&column.base), base) {
-        (Sort::Integer | Sort::Number, _) | (_, "date" | "inet") => format!("(({other}) {strict} 1)"),
+    Some(match (ValueKind::of(&column.base), base) {
+        (ValueKind::Integer | ValueKind::Number, _) | (_, "date" | "inet") => format!("(({other}) {strict} 1)"),
         (_, "timestamp" | "timestamp without time zone" | "timestamp with time zone" | "interval") => {
             format!("(({other}) {strict} '1 hour'::interval)")
         }
         (_, base) if base.starts_with("time") => format!("(({other}) {strict} '1 minute'::interval)"),
-        (Sort::Text, _) if strict == "+" => format!("(({other}) || 'a')"),
-        (Sort::Text, _) => "''".to_owned(),
+        (ValueKind::Text, _) if strict == "+" => format!("(({other}) || 'a')"),
+        (ValueKind::Text, _) => "''".to_owned(),
         (_, "uuid") if strict == "+" => "'ffffffff-ffff-ffff-ffff-ffffffffffff'".to_owned(),
         (_, "uuid") => "'00000000-0000-0000-0000-000000000000'".to_owned(),
         (_, "boolean") => format!("(NOT ({other}))"),
@@ -255,14 +257,14 @@ fn adjusted(op: &str, other: &str, column: &Column) -> Option<String> {
 
 /// A value for a column; `None` leaves it to the server.
 fn value(
-    draft: &Draft<'_>,
+    draft: &RowDraft<'_>,
     runner: &mut TestRunner,
     decks: &mut Decks,
-    column: &Column,
-    asked: &Asked,
+    column: &ColumnSpec,
+    asked: &DraftRequirements,
 ) -> Option<String> {
-    let Draft { schema, taste, round, whole, .. } = *draft;
-    let none = Wish::default();
+    let RowDraft { schema, taste, round, whole, .. } = *draft;
+    let none = ColumnRequirements::default();
     let wish = asked.wishes.get(&column.name).unwrap_or(&none);
     let chance = super::pick(runner, 10);
     if wish.null == Some(true) {
@@ -295,19 +297,19 @@ fn value(
     let type_name = if known { &column.base } else { &column.type_name };
     // Typical values of these types have their own turn, and a value that occurs twice can cause the row to be
     // refused.
-    let is_typical = matches!(Sort::of(&column.base), Sort::Text | Sort::Integer | Sort::Number);
-    let taste = Taste { awkward: taste.awkward && !is_typical, ..taste };
+    let is_typical = matches!(ValueKind::of(&column.base), ValueKind::Text | ValueKind::Integer | ValueKind::Number);
+    let taste = ValueOptions { awkward: taste.awkward && !is_typical, ..taste };
     let text = values::strategy(schema, type_name, wish, taste).new_tree(runner).ok()?.current();
     Some(literal(&text))
 }
 
 /// A value that satisfies the aim of the row, or an ordinary one.
 fn aimed(
-    draft: &Draft<'_>,
+    draft: &RowDraft<'_>,
     runner: &mut TestRunner,
     decks: &mut Decks,
-    column: &Column,
-    wish: &Wish,
+    column: &ColumnSpec,
+    wish: &ColumnRequirements,
 ) -> Option<String> {
     let few: Vec<String> = values::few(draft.schema, &column.base);
     let open: Vec<&String> = few.iter().filter(|one| !wish.refuses(one) && wish.admits(&literal(one))).collect();
@@ -317,15 +319,21 @@ fn aimed(
     }
     let known = wish.values(&column.base, draft.taste.serial).is_some();
     let type_name = if known { &column.base } else { &column.type_name };
-    let taste = Taste { awkward: false, ..draft.taste };
+    let taste = ValueOptions { awkward: false, ..draft.taste };
     Some(literal(&values::strategy(draft.schema, type_name, wish, taste).new_tree(runner).ok()?.current()))
 }
 
 /// A special value if it is its turn in this row: one of the few values of the type, a constant that scripts
 /// compare the column with, or a typical value of the type.
-fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, is_related: bool) -> Option<String> {
-    let Draft { schema, taste, uses, round, .. } = *draft;
-    let (sort, turn) = (Sort::of(&column.base), turn(draft, &column.name));
+fn special(
+    draft: &RowDraft<'_>,
+    decks: &mut Decks,
+    column: &ColumnSpec,
+    wish: &ColumnRequirements,
+    is_related: bool,
+) -> Option<String> {
+    let RowDraft { schema, taste, uses, round, .. } = *draft;
+    let (sort, turn) = (ValueKind::of(&column.base), turn(draft, &column.name));
     let mut dice = Dice::new(taste.dice ^ (turn as u64) << 32);
     let mut deal = |what: &str, n: usize| decks.deal(&format!("{what} {}", column.name), n, &mut dice);
     let is_open = wish.exactly.is_empty() && wish.readable.is_none();
@@ -335,50 +343,56 @@ fn special(draft: &Draft<'_>, decks: &mut Decks, column: &Column, wish: &Wish, i
         return few.get(deal("value of", few.len())).filter(|text| !wish.refuses(text)).cloned();
     }
     let is_constant = match draft.constants {
-        Constants::Everywhere => true,
-        Constants::InTurn => turn % 2 == 1 && round < 2,
-        Constants::Nowhere => false,
+        ConstantPlacement::Everywhere => true,
+        ConstantPlacement::InTurn => turn % 2 == 1 && round < 2,
+        ConstantPlacement::Nowhere => false,
     };
-    if is_open && taste.reach != Reach::Plain && is_constant {
-        let is_number = matches!(sort, Sort::Integer | Sort::Number);
+    if is_open && taste.reach != ValueReach::Plain && is_constant {
+        let is_number = matches!(sort, ValueKind::Integer | ValueKind::Number);
         let fits = |text: &&String| !is_number || text.parse::<f64>().is_ok();
         let constants: Vec<&String> = uses.constants(&column.name).into_iter().flatten().filter(fits).collect();
         if !constants.is_empty() {
             return constants.get(deal("constant of", constants.len())).map(|text| (*text).clone());
         }
     }
-    if taste.reach == Reach::Plain || round > 1 {
+    if taste.reach == ValueReach::Plain || round > 1 {
         return None;
     }
-    if let Some(shape) = uses.shape(&column.name).filter(|shape| sort == Sort::Json && wish.shape == **shape) {
+    if let Some(shape) = uses.shape(&column.name).filter(|shape| sort == ValueKind::Json && wish.shape == **shape) {
         return typical::document(shape, turn, taste.serial).filter(|_| !draft.strict);
     }
-    if sort == Sort::Text
+    if sort == ValueKind::Text
         && turn == 2
         && wish.exactly.is_empty()
         && let Some(first) = wish.first()
     {
         return Some(first);
     }
-    let reach = if is_related { Reach::Full } else { taste.reach };
+    let reach = if is_related { ValueReach::Full } else { taste.reach };
     typical::typical(&column.base, turn, reach).filter(|text| wish.allows(sort, text))
 }
 
 /// Whether this is the row in which the column is NULL if possible, and a number outside of the sequence if it
 /// comes from one. Among the first rows of a table there is such a row for every column, because a migration
 /// must not succeed by luck.
-fn is_turn(draft: &Draft<'_>, column: &str) -> bool {
+fn is_turn(draft: &RowDraft<'_>, column: &str) -> bool {
     turn(draft, column) == TURNS - 1
 }
 
-fn turn(draft: &Draft<'_>, column: &str) -> usize {
+fn turn(draft: &RowDraft<'_>, column: &str) -> usize {
     let position = draft.table.columns.iter().position(|known| known.name == column).unwrap_or_default();
     (draft.taste.serial as usize + position) % TURNS
 }
 
 /// Sets the columns of a foreign key to those of an existing row, or of one that is created at the same time.
-fn reference(draft: &Draft<'_>, key: &ForeignKey, fixed: &BTreeMap<TableName, Row>, asked: &Asked, row: &mut Row) {
-    let Draft { rows, table, taste: Taste { serial, .. }, .. } = *draft;
+fn reference(
+    draft: &RowDraft<'_>,
+    key: &ForeignKey,
+    fixed: &BTreeMap<TableName, GeneratedRow>,
+    asked: &DraftRequirements,
+    row: &mut GeneratedRow,
+) {
+    let RowDraft { rows, table, taste: ValueOptions { serial, .. }, .. } = *draft;
     let pairs = || key.columns.iter().zip(&key.referenced);
     let free = |column: &str| table.columns.iter().any(|known| known.name == column && known.nullable);
     let is_turn = |column: &String| asked.null(column).is_none() && free(column) && is_turn(draft, column);

@@ -8,7 +8,7 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 
 use super::names::words;
-use super::tree::{Reader, column};
+use super::tree::{ExprReader, column};
 
 /// The name of the value that a domain checks.
 pub(super) const VALUE: &str = "value";
@@ -16,15 +16,15 @@ pub(super) const VALUE: &str = "value";
 /// An expression with its own text; it is cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Expr {
-    form: Arc<Form>,
+    form: Arc<ExprForm>,
     /// The source that it is part of.
-    source: Arc<Source>,
+    source: Arc<ExprSource>,
     range: Range<usize>,
 }
 
 /// A text that contains expressions.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct ExprSource {
     text: String,
     /// The positions of columns in it, in order.
     columns: Vec<(Range<usize>, String)>,
@@ -32,7 +32,7 @@ pub(super) struct Source {
 
 /// The form of an expression.
 #[derive(Debug, Clone)]
-pub(super) enum Form {
+pub(super) enum ExprForm {
     Column(String),
     Text(String),
     Number(String),
@@ -51,7 +51,7 @@ pub(super) enum Form {
     IsNull(Expr),
     /// A value, and its bounds.
     Between(Expr, Expr, Expr),
-    Case(Case),
+    Case(CaseForm),
     /// Anything else, with those of its parts that are known.
     Other(Vec<Expr>),
 }
@@ -59,13 +59,13 @@ pub(super) enum Form {
 /// A CASE: the operand that is compared with the conditions, if there is one; the conditions with their
 /// results; the ELSE.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
+pub(super) struct CaseForm {
     pub(super) operand: Option<Expr>,
     pub(super) arms: Vec<(Expr, Expr)>,
     pub(super) other: Option<Expr>,
 }
 
-impl Source {
+impl ExprSource {
     /// The text of a file.
     pub(super) fn of(root: &SyntaxNode) -> Self {
         let names = root.descendants().filter_map(ast::NameRef::cast).filter_map(|name| {
@@ -77,7 +77,7 @@ impl Source {
 }
 
 impl Expr {
-    pub(super) fn new(form: Form, source: Arc<Source>, range: Range<usize>) -> Self {
+    pub(super) fn new(form: ExprForm, source: Arc<ExprSource>, range: Range<usize>) -> Self {
         Self { form: Arc::new(form), source, range }
     }
 
@@ -94,16 +94,16 @@ impl Expr {
         let root = file.tree().syntax().clone();
         let target = root.descendants().find_map(ast::Target::cast)?;
         let expr = target.syntax().children().find_map(ast::Expr::cast)?;
-        Some(Reader::new(&root).read(&expr))
+        Some(ExprReader::new(&root).read(&expr))
     }
 
     /// Combines it with the expression after it.
-    pub(super) fn and(&self, next: &Self, form: impl FnOnce(Self, Self) -> Form) -> Self {
+    pub(super) fn and(&self, next: &Self, form: impl FnOnce(Self, Self) -> ExprForm) -> Self {
         Self::new(form(self.clone(), next.clone()), self.source.clone(), self.range.start..next.range.end)
     }
 
     /// Its form.
-    pub(super) fn form(&self) -> &Form {
+    pub(super) fn form(&self) -> &ExprForm {
         &self.form
     }
 
@@ -130,7 +130,7 @@ impl Expr {
     /// The columns that it consists of, as far as its parts are known.
     pub(super) fn leaves(&self) -> Vec<&Self> {
         match self.form() {
-            Form::Column(_) => vec![self],
+            ExprForm::Column(_) => vec![self],
             _ => self.parts().into_iter().flat_map(Self::leaves).collect(),
         }
     }
@@ -166,7 +166,7 @@ impl Expr {
     /// The same without surrounding casts.
     pub(super) fn bare(&self) -> &Self {
         match self.form() {
-            Form::Cast(inner, _) => inner.bare(),
+            ExprForm::Cast(inner, _) => inner.bare(),
             _ => self,
         }
     }
@@ -174,7 +174,7 @@ impl Expr {
     /// The column that it is, ignoring casts.
     pub(super) fn as_column(&self) -> Option<&str> {
         match self.bare().form() {
-            Form::Column(name) => Some(name),
+            ExprForm::Column(name) => Some(name),
             _ => None,
         }
     }
@@ -182,9 +182,9 @@ impl Expr {
     /// The constant that it is, ignoring casts, as the text form of a value of its type.
     pub(super) fn as_constant(&self) -> Option<String> {
         match self.bare().form() {
-            Form::Text(text) | Form::Number(text) => Some(text.clone()),
-            Form::Bool(value) => Some(value.to_string()),
-            Form::Op(op, sides) if op == "-" && sides.len() == 1 => Some(format!("-{}", sides[0].as_constant()?)),
+            ExprForm::Text(text) | ExprForm::Number(text) => Some(text.clone()),
+            ExprForm::Bool(value) => Some(value.to_string()),
+            ExprForm::Op(op, sides) if op == "-" && sides.len() == 1 => Some(format!("-{}", sides[0].as_constant()?)),
             _ => None,
         }
     }
@@ -200,18 +200,20 @@ impl Expr {
     /// Its parts.
     pub(super) fn parts(&self) -> Vec<&Self> {
         match self.form() {
-            Form::Array(items)
-            | Form::Call(_, items)
-            | Form::Op(_, items)
-            | Form::And(items)
-            | Form::Or(items)
-            | Form::Other(items) => items.iter().collect(),
-            Form::Cast(inner, _) | Form::Not(inner) | Form::IsNull(inner) => vec![inner],
-            Form::Between(value, low, high) => vec![value, low, high],
-            Form::Case(Case { operand, arms, other }) => {
+            ExprForm::Array(items)
+            | ExprForm::Call(_, items)
+            | ExprForm::Op(_, items)
+            | ExprForm::And(items)
+            | ExprForm::Or(items)
+            | ExprForm::Other(items) => items.iter().collect(),
+            ExprForm::Cast(inner, _) | ExprForm::Not(inner) | ExprForm::IsNull(inner) => vec![inner],
+            ExprForm::Between(value, low, high) => vec![value, low, high],
+            ExprForm::Case(CaseForm { operand, arms, other }) => {
                 operand.iter().chain(arms.iter().flat_map(|(when, then)| [when, then])).chain(other).collect()
             }
-            Form::Column(_) | Form::Text(_) | Form::Number(_) | Form::Null | Form::Bool(_) => Vec::new(),
+            ExprForm::Column(_) | ExprForm::Text(_) | ExprForm::Number(_) | ExprForm::Null | ExprForm::Bool(_) => {
+                Vec::new()
+            }
         }
     }
 }
@@ -224,15 +226,15 @@ mod tests {
     fn what_the_server_writes_is_read() {
         let text = "CHECK (((VALUE OPERATOR(public.~) '^[a-z]+$'::public.citext) AND (char_length((a)::text) > '-3'::integer)))";
         let check = Expr::of_check(text).unwrap();
-        let Form::And(sides) = check.form() else { panic!("{check:?}") };
+        let ExprForm::And(sides) = check.form() else { panic!("{check:?}") };
         let [left, right] = sides.as_slice() else { panic!("{check:?}") };
-        let Form::Op(op, sides) = left.form() else { panic!("{left:?}") };
+        let ExprForm::Op(op, sides) = left.form() else { panic!("{left:?}") };
         assert_eq!(
             (op.as_str(), sides[0].as_column(), sides[1].as_constant().as_deref()),
             ("~", Some(VALUE), Some("^[a-z]+$"))
         );
-        let Form::Op(op, sides) = right.form() else { panic!("{right:?}") };
-        assert!(matches!(sides[0].form(), Form::Call(name, _) if name == "char_length"), "{sides:?}");
+        let ExprForm::Op(op, sides) = right.form() else { panic!("{right:?}") };
+        assert!(matches!(sides[0].form(), ExprForm::Call(name, _) if name == "char_length"), "{sides:?}");
         assert_eq!((op.as_str(), sides[1].as_constant().as_deref()), (">", Some("-3")));
         assert_eq!(right.with(&|name| Some(format!("<{name}>"))).unwrap(), "char_length((<a>)::text) > '-3'::integer");
     }

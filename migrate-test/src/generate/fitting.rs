@@ -7,17 +7,17 @@ use migrate_base::ident::{QualifiedName, ident};
 use migrate_core::runner::Rehearsal;
 use migrate_schema::{Id, Kind, Object, Schema};
 
-use super::spec::{ForeignKey, Table};
+use super::spec::{ForeignKey, TableSpec};
 use super::{TRY, attempt};
 
 /// What was added to the tables.
-pub(crate) struct Required {
+pub(crate) struct AddedConstraints {
     /// The schema including it.
     pub(crate) schema: Schema,
     drops: Vec<String>,
 }
 
-impl Required {
+impl AddedConstraints {
     /// Adds to the tables and domains of `before` what `after` has in addition, as far as possible.
     pub(crate) async fn put(rehearsal: &mut Rehearsal, before: &Schema, after: &Schema) -> migrate_core::Result<Self> {
         rehearsal.query(TRY).await?;
@@ -71,7 +71,7 @@ fn unmatched(object: &Object, before: &Schema, at: usize) -> Option<String> {
     let definition = object.fact("definition")?;
     let key = ForeignKey::parse(definition)?;
     let table = before.get(&Id::named(Kind::Table, &object.id.schema, &object.id.parent))?;
-    if !Table::of(before, table).optional(&key) {
+    if !TableSpec::of(before, table).optional(&key) {
         return None;
     }
     let nulls = key.columns.iter().map(|column| format!("{} IS NULL", ident(column))).collect::<Vec<_>>();

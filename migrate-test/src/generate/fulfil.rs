@@ -5,35 +5,35 @@ use proptest::sample::select;
 
 use super::dice::Dice;
 use super::pattern::Pattern;
-use super::wish::{Sort, Wish};
+use super::wish::{ColumnRequirements, ValueKind};
 
 /// The maximum length of a value.
 const LONGEST: usize = 1_000_000;
 /// The maximum number of elements in an array.
 const MOST_ELEMENTS: usize = 200;
 
-impl Wish {
+impl ColumnRequirements {
     /// Values that satisfy the requirements; `None` if no requirement defines the values.
     pub(super) fn values(&self, type_name: &str, serial: u32) -> Option<BoxedStrategy<String>> {
-        let sort = Sort::of(type_name);
+        let sort = ValueKind::of(type_name);
         let exact: Vec<String> = self.exactly.iter().filter(|one| !self.not.contains(one)).cloned().collect();
         if !exact.is_empty() {
             let whole = |text: String| match sort {
-                Sort::Array if !text.starts_with('{') => array(&[text]),
+                ValueKind::Array if !text.starts_with('{') => array(&[text]),
                 _ => text,
             };
             return Some(select(exact.into_iter().map(whole).collect::<Vec<_>>()).boxed());
         }
         match sort {
-            Sort::Text => self.texts(type_name, serial),
-            Sort::Integer | Sort::Number => self.numbers(sort, serial),
-            Sort::Json => self.documents(serial),
-            Sort::Array => self.arrays(serial),
-            Sort::Bytes => self.bytes(serial),
-            Sort::Other if !self.shape.is_empty() && type_name.trim_end_matches('"').ends_with("hstore") => {
+            ValueKind::Text => self.texts(type_name, serial),
+            ValueKind::Integer | ValueKind::Number => self.numbers(sort, serial),
+            ValueKind::Json => self.documents(serial),
+            ValueKind::Array => self.arrays(serial),
+            ValueKind::Bytes => self.bytes(serial),
+            ValueKind::Other if !self.shape.is_empty() && type_name.trim_end_matches('"').ends_with("hstore") => {
                 Some(Just(self.shape.pairs(serial)).boxed())
             }
-            Sort::Other => None,
+            ValueKind::Other => None,
         }
     }
 
@@ -56,7 +56,7 @@ impl Wish {
             || least.or(self.length.1).is_some();
         // A text that is compared with a number: `'5'::text`.
         if !is_asked {
-            return self.low.or(self.high).is_some().then(|| self.numbers(Sort::Integer, serial)).flatten();
+            return self.low.or(self.high).is_some().then(|| self.numbers(ValueKind::Integer, serial)).flatten();
         }
         let (lower, upper, trimmed) = (self.lower, self.upper, self.trimmed);
         let fit = move |text: String| {
@@ -108,17 +108,17 @@ impl Wish {
         patterns
     }
 
-    fn numbers(&self, sort: Sort, serial: u32) -> Option<BoxedStrategy<String>> {
+    fn numbers(&self, sort: ValueKind, serial: u32) -> Option<BoxedStrategy<String>> {
         if self.low.is_none() && self.high.is_none() && self.modulo.is_none() && self.not.is_empty() {
             return None;
         }
-        let step = if sort == Sort::Integer { 1.0 } else { 0.01 };
+        let step = if sort == ValueKind::Integer { 1.0 } else { 0.01 };
         let inner = |bound: Option<(f64, bool)>, sign: f64| {
             bound.map(|(number, included)| match (sort, included) {
-                (Sort::Integer, true) if sign > 0.0 => number.ceil(),
-                (Sort::Integer, true) => number.floor(),
-                (Sort::Integer, false) if sign > 0.0 => number.floor() + 1.0,
-                (Sort::Integer, false) => number.ceil() - 1.0,
+                (ValueKind::Integer, true) if sign > 0.0 => number.ceil(),
+                (ValueKind::Integer, true) => number.floor(),
+                (ValueKind::Integer, false) if sign > 0.0 => number.floor() + 1.0,
+                (ValueKind::Integer, false) => number.ceil() - 1.0,
                 (_, true) => number,
                 (_, false) => number + sign * step,
             })
@@ -132,7 +132,7 @@ impl Wish {
             (None, None) => vec![far + 1.0, far + 2.0],
         };
         // A fraction, which a type without fractions would lose.
-        if sort == Sort::Number && serial % 2 == 1 {
+        if sort == ValueKind::Number && serial % 2 == 1 {
             let between = choices.iter().map(|number| number + if low.is_none() { -0.75 } else { 0.25 });
             let fitting = between.filter(|number| high.is_none_or(|high| *number <= high)).collect::<Vec<_>>();
             choices = if fitting.is_empty() { choices } else { fitting };
@@ -146,7 +146,7 @@ impl Wish {
             choices.iter_mut().for_each(fit);
         }
         let shown = choices.into_iter().map(|number| match sort {
-            Sort::Integer => format!("{number:.0}"),
+            ValueKind::Integer => format!("{number:.0}"),
             _ => number.to_string(),
         });
         let shown: Vec<String> = shown.filter(|number| !self.not.contains(number)).collect();
@@ -196,20 +196,20 @@ impl Wish {
     }
 
     /// Whether no requirement excludes a value, as far as that can be determined.
-    pub(super) fn allows(&self, sort: Sort, text: &str) -> bool {
+    pub(super) fn allows(&self, sort: ValueKind, text: &str) -> bool {
         let is_chosen = !self.exactly.is_empty() || !self.patterns.is_empty() || !self.shape.is_empty();
         let is_listed = !self.items.is_empty() || !self.among.is_empty();
         if is_chosen || is_listed || self.without.is_some() || self.readable.is_some() || self.refuses(text) {
             return false;
         }
         match sort {
-            Sort::Integer | Sort::Number => {
+            ValueKind::Integer | ValueKind::Number => {
                 let Ok(number) = text.parse::<f64>() else { return false };
                 let above = self.low.is_none_or(|(low, is_in)| number > low || is_in && number == low);
                 let below = self.high.is_none_or(|(high, is_in)| number < high || is_in && number == high);
                 self.modulo.is_none() && above && below
             }
-            Sort::Text => {
+            ValueKind::Text => {
                 let length = text.chars().count();
                 let is_long = self.length.0.is_none_or(|least| length >= least);
                 let is_short = self.length.1.is_none_or(|most| length <= most);

@@ -6,17 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use migrate_base::ident::ident;
 use migrate_schema::{Object, Schema};
 
-use super::aims::Aim;
-use super::draw::Row;
-use super::expr::{Expr, Form};
+use super::aims::TargetRows;
+use super::draw::GeneratedRow;
+use super::expr::{Expr, ExprForm};
 use super::joined::{number, numbered};
-use super::spec::{Column, ForeignKey, Table, insert, lineage};
-use super::{Place, Turn};
+use super::spec::{ColumnSpec, ForeignKey, TableSpec, insert, lineage};
+use super::{FillContext, RowTurn};
 use crate::rows::{TableName, holders, table_name};
 
 /// The rows that an aim needs, in an order in which each row comes after those that its foreign keys need.
-pub(super) struct Group {
-    members: Vec<Member>,
+pub(super) struct RowGroup {
+    members: Vec<GroupMember>,
     /// How many of its rows are needed; the others only reference them.
     needed: usize,
     /// How often it is drawn.
@@ -24,25 +24,26 @@ pub(super) struct Group {
 }
 
 /// A row of a group.
-struct Member {
+struct GroupMember {
     /// Its number in the aim.
     number: usize,
     /// The tables that it can be in: a single one, or partitions.
-    tables: Vec<Table>,
+    tables: Vec<TableSpec>,
     /// Its conditions, including those that result from earlier rows.
     wanted: Vec<Expr>,
 }
 
-impl Group {
+impl RowGroup {
     /// The group for an aim whose first table is this one; `None` if the aim needs no rows of that table.
     pub(super) fn of(
         schema: &Schema,
         object: &Object,
-        aim: &Aim,
+        aim: &TargetRows,
         is_open: &dyn Fn(&TableName) -> bool,
     ) -> Option<Self> {
         let others = aim.joined.tables.iter().skip(1).map(|name| named(schema, name, is_open));
-        let mut tables: Vec<Vec<Table>> = std::iter::once(vec![Table::of(schema, object)]).chain(others).collect();
+        let mut tables: Vec<Vec<TableSpec>> =
+            std::iter::once(vec![TableSpec::of(schema, object)]).chain(others).collect();
         let has = |number: usize, name: &str| column(&tables, number, name).is_some();
         let mut conditions = through_equals(without_twins(aim.joined.bound(&has), &tables));
         if conditions.is_empty() {
@@ -71,27 +72,28 @@ impl Group {
             }
             wanted[last].push(condition);
         }
-        let mut tables: BTreeMap<usize, Vec<Table>> = tables.into_iter().enumerate().collect();
-        let member = |(number, wanted)| Member { number, tables: tables.remove(&number).unwrap_or_default(), wanted };
+        let mut tables: BTreeMap<usize, Vec<TableSpec>> = tables.into_iter().enumerate().collect();
+        let member =
+            |(number, wanted)| GroupMember { number, tables: tables.remove(&number).unwrap_or_default(), wanted };
         Some(Self { members: order.into_iter().zip(wanted).map(member).collect(), needed, rows: aim.rows() })
     }
 
     /// Distinguishes it from other groups.
     pub(super) fn texts(&self) -> Vec<String> {
-        let of = |one: &Member| one.wanted.iter().map(|one| one.text().to_owned()).collect::<Vec<_>>();
+        let of = |one: &GroupMember| one.wanted.iter().map(|one| one.text().to_owned()).collect::<Vec<_>>();
         self.members.iter().flat_map(of).collect()
     }
 
     /// The tables that its rows are inserted into.
     pub(super) fn tables(&self) -> impl Iterator<Item = TableName> {
-        self.members.iter().flat_map(|one| &one.tables).map(Table::name)
+        self.members.iter().flat_map(|one| &one.tables).map(TableSpec::name)
     }
 
     /// The statements that insert its rows. Rows that others depend on, and later attempts, are plainer in all
     /// other respects.
-    pub(super) fn draw(&self, place: &mut Place<'_>, nth: u32, attempt: u32, apart: u32) -> String {
-        let mut drawn: BTreeMap<usize, (&Table, Row)> = BTreeMap::new();
-        let mut beside: BTreeMap<TableName, Row> = BTreeMap::new();
+    pub(super) fn draw(&self, place: &mut FillContext<'_>, nth: u32, attempt: u32, apart: u32) -> String {
+        let mut drawn: BTreeMap<usize, (&TableSpec, GeneratedRow)> = BTreeMap::new();
+        let mut beside: BTreeMap<TableName, GeneratedRow> = BTreeMap::new();
         let mut command = String::new();
         let count = if nth.is_multiple_of(2) && attempt < 3 { self.members.len() } else { self.needed };
         for (at, member) in self.members.iter().enumerate().take(count) {
@@ -100,7 +102,7 @@ impl Group {
             let serial = there + attempt * apart + nth * self.members.len() as u32 + at as u32;
             let wanted: Vec<Expr> = member.wanted.iter().filter_map(|one| own(one, member.number, &drawn)).collect();
             let whole = attempt > 2 || count > 1;
-            let turn = Turn { serial, whole, aim: &wanted, ..Turn::default() };
+            let turn = RowTurn { serial, whole, aim: &wanted, ..RowTurn::default() };
             let own = beside.remove(&table.name());
             place.reseed();
             let row = place.draw_beside(table, turn, &beside, member.key_to_itself(table, &drawn));
@@ -114,13 +116,13 @@ impl Group {
     }
 }
 
-impl Member {
+impl GroupMember {
     /// The key of a row that references another row of its table, which is drawn as well.
-    fn key_to_itself(&self, table: &Table, drawn: &BTreeMap<usize, (&Table, Row)>) -> Row {
+    fn key_to_itself(&self, table: &TableSpec, drawn: &BTreeMap<usize, (&TableSpec, GeneratedRow)>) -> GeneratedRow {
         let keys = table.keys.iter().filter(|key| key.table == table.name());
         let columns: BTreeSet<&String> = keys.flat_map(|key| &key.columns).collect();
         let same = self.wanted.iter().filter_map(|condition| match condition.form() {
-            Form::Op(op, sides) if op == "=" => {
+            ExprForm::Op(op, sides) if op == "=" => {
                 let [left, right] = sides.as_slice() else { return None };
                 let (own, other) = if number(left) == Some(self.number) { (left, right) } else { (right, left) };
                 Some((own.as_column()?.to_owned(), value(other, drawn)?))
@@ -132,7 +134,7 @@ impl Member {
 }
 
 /// A condition on one row, with the columns of other rows replaced by their values.
-fn own(condition: &Expr, own: usize, drawn: &BTreeMap<usize, (&Table, Row)>) -> Option<Expr> {
+fn own(condition: &Expr, own: usize, drawn: &BTreeMap<usize, (&TableSpec, GeneratedRow)>) -> Option<Expr> {
     let is_known = |leaf: &&Expr| number(leaf).is_none_or(|number| number == own || value(leaf, drawn).is_some());
     if !condition.leaves().iter().all(is_known) {
         return None;
@@ -144,7 +146,7 @@ fn own(condition: &Expr, own: usize, drawn: &BTreeMap<usize, (&Table, Row)>) -> 
 }
 
 /// The value of a column in a row that was drawn before.
-fn value(leaf: &Expr, drawn: &BTreeMap<usize, (&Table, Row)>) -> Option<String> {
+fn value(leaf: &Expr, drawn: &BTreeMap<usize, (&TableSpec, GeneratedRow)>) -> Option<String> {
     let (table, row) = drawn.get(&number(leaf)?)?;
     let name = leaf.as_column()?;
     let value = row.get(name).filter(|value| *value != "NULL")?;
@@ -152,9 +154,9 @@ fn value(leaf: &Expr, drawn: &BTreeMap<usize, (&Table, Row)>) -> Option<String> 
 }
 
 /// The tables with a name, or partitions of it, that may get rows.
-fn named(schema: &Schema, name: &String, is_open: &dyn Fn(&TableName) -> bool) -> Vec<Table> {
+fn named(schema: &Schema, name: &String, is_open: &dyn Fn(&TableName) -> bool) -> Vec<TableSpec> {
     let tables = holders(schema).filter(|table| lineage(schema, table).contains(name));
-    tables.map(|table| Table::of(schema, table)).filter(|table| is_open(&table.name())).collect()
+    tables.map(|table| TableSpec::of(schema, table)).filter(|table| is_open(&table.name())).collect()
 }
 
 /// The tables whose rows are deleted or changed together with those of this table, and the conditions on them;
@@ -164,7 +166,7 @@ fn followers(
     object: &Object,
     first: usize,
     is_open: &dyn Fn(&TableName) -> bool,
-) -> Vec<(Table, Vec<Expr>)> {
+) -> Vec<(TableSpec, Vec<Expr>)> {
     let name = table_name(object);
     let follows = |key: &ForeignKey| key.follows && key.table == name;
     let tables = holders(schema).filter(|table| is_open(&table_name(table)) && table_name(table) != name);
@@ -174,12 +176,12 @@ fn followers(
             key.columns.iter().zip(&key.referenced).filter_map(|(own, other)| {
                 Expr::parse(&format!("{} = {}", numbered(first + at, own), numbered(0, other)))
             });
-        (Table::of(schema, table), same.collect())
+        (TableSpec::of(schema, table), same.collect())
     };
     tables.enumerate().map(wanted).collect()
 }
 
-fn column<'a>(tables: &'a [Vec<Table>], number: usize, name: &str) -> Option<&'a Column> {
+fn column<'a>(tables: &'a [Vec<TableSpec>], number: usize, name: &str) -> Option<&'a ColumnSpec> {
     tables.get(number)?.first()?.column(name)
 }
 
@@ -189,7 +191,7 @@ fn numbers(condition: &Expr) -> BTreeSet<usize> {
 }
 
 /// Tables in an order in which each comes after those that its foreign keys reference, as far as possible.
-fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>, equal: &[BTreeSet<String>]) -> Vec<usize> {
+fn ordered(tables: &[Vec<TableSpec>], used: &BTreeSet<usize>, equal: &[BTreeSet<String>]) -> Vec<usize> {
     let mut left: Vec<usize> = used.iter().copied().collect();
     let mut order = Vec::new();
     while !left.is_empty() {
@@ -203,7 +205,7 @@ fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>, equal: &[BTreeSet<Stri
             key.columns.iter().zip(&key.referenced).all(is_equal)
         };
         let names = |at: usize, other: usize| {
-            let Some(named) = tables[other].first().map(Table::name).filter(|_| at != other) else { return false };
+            let Some(named) = tables[other].first().map(TableSpec::name).filter(|_| at != other) else { return false };
             let mut keys = tables[at].iter().flat_map(|table| table.keys.iter().map(move |key| (table, key)));
             keys.any(|(table, key)| key.table == named && (table.name() != named || is_key(at, other, key)))
         };
@@ -217,7 +219,7 @@ fn ordered(tables: &[Vec<Table>], used: &BTreeSet<usize>, equal: &[BTreeSet<Stri
 fn equal(conditions: &[Expr]) -> Vec<BTreeSet<String>> {
     let mut classes: Vec<BTreeSet<String>> = Vec::new();
     for one in conditions {
-        if let Form::Op(op, sides) = one.form()
+        if let ExprForm::Op(op, sides) = one.form()
             && let ("=", [left, right]) = (op.as_str(), sides.as_slice())
             && left.as_column().is_some()
             && right.as_column().is_some()
@@ -232,7 +234,7 @@ fn equal(conditions: &[Expr]) -> Vec<BTreeSet<String>> {
 }
 
 /// Two rows of a table with the same key are a single row.
-fn without_twins(mut conditions: Vec<Expr>, tables: &[Vec<Table>]) -> Vec<Expr> {
+fn without_twins(mut conditions: Vec<Expr>, tables: &[Vec<TableSpec>]) -> Vec<Expr> {
     let classes = equal(&conditions);
     for (twin, one) in (0..tables.len()).flat_map(|twin| (0..twin).map(move |one| (twin, one))) {
         let (Some(table), Some(other)) = (tables[one].first(), tables[twin].first()) else { continue };
@@ -267,8 +269,8 @@ fn through_equals(mut conditions: Vec<Expr>) -> Vec<Expr> {
     conditions
 }
 
-impl Table {
-    fn column(&self, name: &str) -> Option<&Column> {
+impl TableSpec {
+    fn column(&self, name: &str) -> Option<&ColumnSpec> {
         self.columns.iter().find(|column| column.name == name)
     }
 }

@@ -6,50 +6,50 @@ use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, BinOp, SelectVariant};
 
 use super::changes::changes;
-use super::expr::{Expr, Form};
+use super::expr::{Expr, ExprForm};
 use super::names;
 use super::queries::{names_of, query_in, subquery, with};
-use super::tree::Reader;
+use super::tree::ExprReader;
 
 /// The maximum nesting depth of queries that are read.
 const DEEPEST: usize = 8;
 
 /// Tables that are read together.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Joined {
+pub(super) struct StatementJoin {
     /// Their own names; the first is the table that the statement changes.
     pub(super) tables: Vec<String>,
-    levels: Vec<Level>,
+    levels: Vec<QueryLevel>,
     conditions: Vec<Condition>,
 }
 
 /// A query, as the scope of its names.
 #[derive(Debug, Clone, Default)]
-struct Level {
+struct QueryLevel {
     /// The enclosing query.
     around: Option<usize>,
-    sources: Vec<Source>,
+    sources: Vec<JoinSource>,
 }
 
 /// An item of a FROM.
 #[derive(Debug, Clone)]
-struct Source {
+struct JoinSource {
     name: String,
     /// Whether its rows may be missing, as in an outer join.
     is_optional: bool,
-    rows: Rows,
+    rows: SourceRows,
 }
 
 #[derive(Debug, Clone)]
-enum Rows {
+enum SourceRows {
     /// Those of a table, by its number.
     Table(usize),
-    Query(Output),
+    Query(QueryOutput),
 }
 
 /// The output of a query.
 #[derive(Debug, Clone)]
-struct Output {
+struct QueryOutput {
     level: usize,
     /// The columns with their names; `*` has neither.
     columns: Vec<(String, Option<Expr>)>,
@@ -62,17 +62,17 @@ struct Condition {
     op: &'static str,
 }
 
-impl Joined {
+impl StatementJoin {
     /// The table that a statement changes, before anything else is known.
     pub(super) fn of(table: String, alias: Option<String>) -> Self {
         let mut joined = Self::default();
-        joined.levels.push(Level::default());
+        joined.levels.push(QueryLevel::default());
         joined.table(0, table, alias);
         joined
     }
 
     /// What a query reads whose output is used.
-    pub(super) fn of_query(reader: &mut Reader, query: &SelectVariant) -> Self {
+    pub(super) fn of_query(reader: &mut ExprReader, query: &SelectVariant) -> Self {
         let mut joined = Self::default();
         joined.query(reader, None, query);
         joined
@@ -111,15 +111,15 @@ impl Joined {
     fn table(&mut self, level: usize, table: String, alias: Option<String>) {
         let name = alias.unwrap_or_else(|| table.clone());
         self.tables.push(table);
-        self.add(level, name, Rows::Table(self.tables.len() - 1));
+        self.add(level, name, SourceRows::Table(self.tables.len() - 1));
     }
 
-    fn add(&mut self, level: usize, name: String, rows: Rows) {
-        self.levels[level].sources.push(Source { name, is_optional: false, rows });
+    fn add(&mut self, level: usize, name: String, rows: SourceRows) {
+        self.levels[level].sources.push(JoinSource { name, is_optional: false, rows });
     }
 
     /// Reads the items of a FROM or USING, and their join conditions.
-    pub(super) fn from(&mut self, reader: &mut Reader, level: usize, clause: &SyntaxNode) {
+    pub(super) fn from(&mut self, reader: &mut ExprReader, level: usize, clause: &SyntaxNode) {
         for node in clause.children() {
             if let Some(item) = ast::RelationFromItem::cast(node.clone()) {
                 self.relation(reader, level, &item);
@@ -135,7 +135,7 @@ impl Joined {
         }
     }
 
-    fn join(&mut self, reader: &mut Reader, level: usize, join: &ast::Join) {
+    fn join(&mut self, reader: &mut ExprReader, level: usize, join: &ast::Join) {
         let before = self.levels[level].sources.len();
         self.from(reader, level, join.syntax());
         let sources = &mut self.levels[level].sources;
@@ -155,7 +155,7 @@ impl Joined {
         same.into_iter().for_each(|expr| self.want(level, expr));
     }
 
-    fn relation(&mut self, reader: &mut Reader, level: usize, item: &ast::RelationFromItem) {
+    fn relation(&mut self, reader: &mut ExprReader, level: usize, item: &ast::RelationFromItem) {
         let Some(path) = item.relation_name_ref().map(|name| name.syntax().text().to_string()) else { return };
         let alias = item.alias();
         let Some(table) = names::words(&path).last() else { return };
@@ -167,11 +167,11 @@ impl Joined {
         let output = query.and_then(|query| self.query(reader, None, &query));
         if let Some(output) = output {
             let renamed = alias.and_then(|alias| names_of(alias.syntax())).or_else(|| names_of(with.syntax()));
-            self.add(level, name.unwrap_or(table), Rows::Query(output.renamed(renamed)));
+            self.add(level, name.unwrap_or(table), SourceRows::Query(output.renamed(renamed)));
         }
     }
 
-    fn in_parentheses(&mut self, reader: &mut Reader, level: usize, item: &ast::ParenFromItem) {
+    fn in_parentheses(&mut self, reader: &mut ExprReader, level: usize, item: &ast::ParenFromItem) {
         let inner = item.paren_expr().map(|paren| paren.syntax().clone());
         let query = [Some(item.syntax()), inner.as_ref()].into_iter().flatten().find_map(query_in);
         match (query, inner) {
@@ -180,7 +180,7 @@ impl Joined {
                 let name = alias.as_ref().and_then(|alias| names::last(alias.name()?.syntax())).unwrap_or_default();
                 if let Some(output) = self.query(reader, None, &query) {
                     let renamed = alias.and_then(|alias| names_of(alias.syntax()));
-                    self.add(level, name, Rows::Query(output.renamed(renamed)));
+                    self.add(level, name, SourceRows::Query(output.renamed(renamed)));
                 }
             }
             (None, Some(inner)) => self.from(reader, level, &inner),
@@ -189,7 +189,7 @@ impl Joined {
     }
 
     /// Reads a query; of a UNION or similar, only the first one.
-    fn query(&mut self, reader: &mut Reader, around: Option<usize>, query: &SelectVariant) -> Option<Output> {
+    fn query(&mut self, reader: &mut ExprReader, around: Option<usize>, query: &SelectVariant) -> Option<QueryOutput> {
         let (from, condition, targets) = match query {
             SelectVariant::Select(it) => (it.from_clause(), it.where_clause(), it.select_clause()),
             SelectVariant::SelectInto(it) => (it.from_clause(), it.where_clause(), it.select_clause()),
@@ -202,7 +202,7 @@ impl Joined {
             return None;
         }
         let level = self.levels.len();
-        self.levels.push(Level { around, sources: Vec::new() });
+        self.levels.push(QueryLevel { around, sources: Vec::new() });
         from.iter().for_each(|from| self.from(reader, level, from.syntax()));
         self.conditions(reader, level, condition.and_then(|condition| condition.expr()));
         let targets = targets.and_then(|targets| targets.target_list()).into_iter().flat_map(|list| list.targets());
@@ -212,20 +212,20 @@ impl Joined {
             let name = own.or_else(|| expr.as_ref()?.as_column().map(str::to_owned));
             (name.unwrap_or_default(), expr)
         });
-        Some(Output { level, columns: columns.collect() })
+        Some(QueryOutput { level, columns: columns.collect() })
     }
 
     /// The first of several rows of constants.
-    fn values(&mut self, reader: &mut Reader, values: &ast::Values) -> Output {
+    fn values(&mut self, reader: &mut ExprReader, values: &ast::Values) -> QueryOutput {
         let row = values.row_list().and_then(|list| list.rows().next());
         let columns = row.into_iter().flat_map(|row| row.exprs()).zip(1..);
         let columns = columns.map(|(expr, n)| (format!("column{n}"), Some(reader.read(&expr)))).collect();
-        self.levels.push(Level::default());
-        Output { level: self.levels.len() - 1, columns }
+        self.levels.push(QueryLevel::default());
+        QueryOutput { level: self.levels.len() - 1, columns }
     }
 
     /// Adds conditions.
-    pub(super) fn conditions(&mut self, reader: &mut Reader, level: usize, expr: Option<ast::Expr>) {
+    pub(super) fn conditions(&mut self, reader: &mut ExprReader, level: usize, expr: Option<ast::Expr>) {
         match expr {
             Some(ast::Expr::ParenExpr(it)) if it.expr().is_some() => self.conditions(reader, level, it.expr()),
             Some(ast::Expr::BinExpr(it)) if matches!(it.op(), Some(BinOp::And(_))) => {
@@ -257,10 +257,10 @@ impl Joined {
     }
 
     /// A condition without a subquery, or with one that must return no row.
-    fn plain(&mut self, reader: &mut Reader, level: usize, expr: &ast::Expr) {
+    fn plain(&mut self, reader: &mut ExprReader, level: usize, expr: &ast::Expr) {
         let expr = reader.read(expr);
         // In an anti-join (`IS NULL` on a joined column), the joined table must have no matching row.
-        if let Form::IsNull(inner) = expr.form()
+        if let ExprForm::IsNull(inner) = expr.form()
             && let Some(name) = inner.qualifier()
         {
             let sources = &mut self.levels[level].sources;
@@ -277,7 +277,7 @@ impl Joined {
     /// Adds a comparison of values in a query with the columns, by number, that another query returns.
     pub(super) fn link(
         &mut self,
-        reader: &mut Reader,
+        reader: &mut ExprReader,
         level: usize,
         left: Vec<(usize, Expr)>,
         op: &'static str,
@@ -288,7 +288,7 @@ impl Joined {
             let Some((_, Some(right))) = output.columns.get(place).cloned() else { continue };
             // The minimum is one of the values.
             let right = match right.bare().form() {
-                Form::Call(name, of) if matches!((name.as_str(), of.len()), ("min" | "max", 1)) => of[0].clone(),
+                ExprForm::Call(name, of) if matches!((name.as_str(), of.len()), ("min" | "max", 1)) => of[0].clone(),
                 _ => right,
             };
             if !right.leaves().is_empty() {
@@ -326,8 +326,8 @@ impl Joined {
         let own = &self.levels[level];
         let named = own.sources.iter().filter(|one| qualifier.is_none_or(|qualifier| one.name == qualifier));
         let found = named.into_iter().find_map(|source| match &source.rows {
-            Rows::Table(table) => has(*table, name).then(|| numbered(*table, name)),
-            Rows::Query(output) => output.columns.iter().find_map(|(known, expr)| match expr {
+            SourceRows::Table(table) => has(*table, name).then(|| numbered(*table, name)),
+            SourceRows::Query(output) => output.columns.iter().find_map(|(known, expr)| match expr {
                 Some(expr) if known == name => match expr.as_column() {
                     Some(column) => self.meant(output.level, expr.qualifier().as_deref(), column, has),
                     None => expr.leaves().is_empty().then(|| format!("({})", expr.text())),
@@ -340,7 +340,7 @@ impl Joined {
     }
 }
 
-impl Output {
+impl QueryOutput {
     fn renamed(mut self, names: Option<Vec<String>>) -> Self {
         self.columns.iter_mut().zip(names.unwrap_or_default()).for_each(|((own, _), name)| *own = name);
         self
@@ -356,7 +356,7 @@ impl Condition {
 
 /// Whether a value must differ from an expression of itself: `a <> lower(a)`.
 fn is_other(side: &Expr) -> bool {
-    let Form::Op(op, sides) = side.form() else { return false };
+    let ExprForm::Op(op, sides) = side.form() else { return false };
     let [left, right] = sides.as_slice() else { return false };
     let is_made = |value: &Expr, other: &Expr| {
         value.as_column().is_some_and(|column| other.as_column().is_none() && other.mentions(column))

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::expr::{Expr, Form};
-use super::reading::Reading;
+use super::expr::{Expr, ExprForm};
+use super::reading::TextReading;
 
 /// A requirement on a JSON value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum JsonRequirement {
     Object,
     Array,
     Text,
@@ -22,32 +22,32 @@ pub(super) enum Want {
 
 /// The structure of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shape {
-    want: Option<Want>,
-    fields: BTreeMap<String, Shape>,
+pub(super) struct JsonShape {
+    want: Option<JsonRequirement>,
+    fields: BTreeMap<String, JsonShape>,
 }
 
 /// A column, and the path into its document; an array index is `None`.
-pub(super) type Path = (String, Vec<Option<String>>);
+pub(super) type JsonPath = (String, Vec<Option<String>>);
 
 /// The path that an expression follows: `doc`, `doc -> 'a' ->> 'b'`, `doc #>> '{a,b}'`.
-pub(super) fn path(expr: &Expr) -> Option<Path> {
+pub(super) fn path(expr: &Expr) -> Option<JsonPath> {
     match expr.bare().form() {
-        Form::Column(name) => Some((name.clone(), Vec::new())),
-        Form::Op(op, sides) => {
+        ExprForm::Column(name) => Some((name.clone(), Vec::new())),
+        ExprForm::Op(op, sides) => {
             let [base, step] = sides.as_slice() else { return None };
             let (column, mut steps) = path(base)?;
             match op.as_str() {
                 "->" | "->>" | "[]" => {
                     let constant = step.as_constant()?;
-                    steps.push(Some(constant).filter(|_| matches!(step.bare().form(), Form::Text(_))));
+                    steps.push(Some(constant).filter(|_| matches!(step.bare().form(), ExprForm::Text(_))));
                     Some((column, steps))
                 }
                 "#>" | "#>>" => within((column, steps), step),
                 _ => None,
             }
         }
-        Form::Call(name, arguments) if name.contains("json") && name.contains("_extract_path") => {
+        ExprForm::Call(name, arguments) if name.contains("json") && name.contains("_extract_path") => {
             let (first, rest) = arguments.split_first()?;
             let (column, mut steps) = path(first)?;
             steps.extend(rest.iter().map(|step| step.as_constant().filter(|item| item.parse::<u32>().is_err())));
@@ -58,26 +58,26 @@ pub(super) fn path(expr: &Expr) -> Option<Path> {
 }
 
 /// A path, extended by the steps in an array: `{a,b}`.
-pub(super) fn within((column, mut steps): Path, more: &Expr) -> Option<Path> {
+pub(super) fn within((column, mut steps): JsonPath, more: &Expr) -> Option<JsonPath> {
     let constant = more.as_constant()?;
     let items = migrate_schema::array_items(&constant).into_iter().flatten();
     steps.extend(items.map(|item| Some(item).filter(|item| item.parse::<u32>().is_err())));
     Some((column, steps))
 }
 
-impl Shape {
+impl JsonShape {
     pub(super) fn is_empty(&self) -> bool {
         self.want.is_none() && self.fields.is_empty()
     }
 
     /// Adds a requirement at a path. The first requirement wins, unless it is less specific.
-    pub(super) fn ask(&mut self, steps: &[Option<String>], want: Option<Want>) {
+    pub(super) fn ask(&mut self, steps: &[Option<String>], want: Option<JsonRequirement>) {
         match steps.split_first() {
             // An element of an array: the field name is empty.
             Some((step, rest)) => {
                 self.fields.entry(step.clone().unwrap_or_default()).or_default().ask(rest, want);
             }
-            None if self.want.is_none() || matches!(want, Some(Want::Exactly(_))) => {
+            None if self.want.is_none() || matches!(want, Some(JsonRequirement::Exactly(_))) => {
                 self.want = want.or(self.want.take())
             }
             None => {}
@@ -123,17 +123,17 @@ impl Shape {
         let number = serial % 20 + 1;
         match &self.want {
             None => quoted(&format!("v{serial}")),
-            Some(Want::Text) => quoted(&format!("text {serial}")),
-            Some(Want::Object) => format!("{{\"a\": {number}}}"),
-            Some(Want::Array) => format!("[{number}]"),
-            Some(Want::Number) => number.to_string(),
-            Some(Want::Bool) => serial.is_multiple_of(2).to_string(),
-            Some(Want::Null) => "null".to_owned(),
-            Some(Want::Exactly(text)) => match serde_json::from_str::<serde_json::Value>(text) {
+            Some(JsonRequirement::Text) => quoted(&format!("text {serial}")),
+            Some(JsonRequirement::Object) => format!("{{\"a\": {number}}}"),
+            Some(JsonRequirement::Array) => format!("[{number}]"),
+            Some(JsonRequirement::Number) => number.to_string(),
+            Some(JsonRequirement::Bool) => serial.is_multiple_of(2).to_string(),
+            Some(JsonRequirement::Null) => "null".to_owned(),
+            Some(JsonRequirement::Exactly(text)) => match serde_json::from_str::<serde_json::Value>(text) {
                 Ok(_) => text.clone(),
                 Err(_) => quoted(text),
             },
-            Some(Want::Type(name)) => match readable(name, serial) {
+            Some(JsonRequirement::Type(name)) => match readable(name, serial) {
                 Some(text) if serde_json::from_str::<serde_json::Value>(&text).is_ok() => text,
                 Some(text) => quoted(&text),
                 None => quoted(&format!("v{serial}")),
@@ -177,7 +177,7 @@ pub(super) fn readable(type_name: &str, serial: u32) -> Option<String> {
     let bare = lower.rsplit('.').next().unwrap_or(&lower).trim_matches('"');
     let number = serial % 20 + 1;
     if let Some(element) = bare.strip_suffix("[]") {
-        return Reading::Array(Box::new(Reading::Type(element.to_owned()))).text(serial, false);
+        return TextReading::Array(Box::new(TextReading::Type(element.to_owned()))).text(serial, false);
     }
     let base = bare.split('(').next().unwrap_or(bare).trim();
     Some(match base {
@@ -224,11 +224,11 @@ mod tests {
 
     #[test]
     fn a_document_has_what_is_asked_and_is_printed_as_jsonb_does() {
-        let mut shape = Shape::default();
+        let mut shape = JsonShape::default();
         let steps = |text| path(&Expr::parse(text).unwrap()).unwrap().1;
-        shape.ask(&steps("((doc -> 'longer'::text) ->> 'b'::text)"), Some(Want::Type("integer".to_owned())));
-        shape.ask(&steps("(doc #>> '{list,0,c}'::text[])"), Some(Want::Bool));
-        shape.ask(&steps("(doc ->> 'z'::text)"), Some(Want::Exactly("on".to_owned())));
+        shape.ask(&steps("((doc -> 'longer'::text) ->> 'b'::text)"), Some(JsonRequirement::Type("integer".to_owned())));
+        shape.ask(&steps("(doc #>> '{list,0,c}'::text[])"), Some(JsonRequirement::Bool));
+        shape.ask(&steps("(doc ->> 'z'::text)"), Some(JsonRequirement::Exactly("on".to_owned())));
         assert_eq!(shape.text(2), "{\"z\": \"on\", \"list\": [{\"c\": true}], \"longer\": {\"b\": 3}}");
     }
 }

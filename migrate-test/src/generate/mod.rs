@@ -41,27 +41,27 @@ mod wish;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dice::Decks;
-use draw::{Constants, Draft, Row, draw};
+use draw::{ConstantPlacement, GeneratedRow, RowDraft, draw};
 use expr::Expr;
 use migrate_base::ident::QualifiedName;
-use migrate_core::runner::{Rehearsal, Touched};
+use migrate_core::runner::{Rehearsal, WrittenTables};
 use migrate_schema::{Kind, Object, Schema};
 use proptest::test_runner::TestRunner;
 
 use crate::rows::WithoutRows;
-use crate::rows::{Rows, TableName, holders, table_name};
-pub(crate) use fitting::Required;
+use crate::rows::{DatabaseRows, TableName, holders, table_name};
+pub(crate) use fitting::AddedConstraints;
 pub(crate) use names::of_type;
-pub(crate) use narrow::{Narrow, Narrowed};
+pub(crate) use narrow::{NarrowedColumns, ValueNarrowing};
 use order::ordered;
-pub(crate) use reading::Reading;
-use refusal::{Refusal, owned};
+pub(crate) use reading::TextReading;
+use refusal::{RowRefusal, owned};
 pub(crate) use refusal::{TRY, attempt};
-use spec::{ForeignKey, Table, insert};
-pub(crate) use typical::Reach;
+use spec::{ForeignKey, TableSpec, insert};
 use typical::TURNS;
-pub(crate) use uses::Uses;
-use values::Taste;
+pub(crate) use typical::ValueReach;
+pub(crate) use uses::ColumnUses;
+use values::ValueOptions;
 
 /// How many rows each table gets at least, if possible.
 const ROWS: u32 = 4;
@@ -76,11 +76,11 @@ const REPLICA: &str = "SET LOCAL session_replication_role TO replica;";
 
 /// Which rows are wanted.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct RowRequest<'a> {
     /// Columns with less extreme values, or without values that ignore the requirements.
-    pub(crate) narrow: Option<Narrow<'a>>,
+    pub(crate) narrow: Option<ValueNarrowing<'a>>,
     /// How the columns are used; their values must be suitable for that.
-    pub(crate) uses: &'a Uses,
+    pub(crate) uses: &'a ColumnUses,
     /// The tables that could not be filled before: they get fewer attempts.
     pub(crate) given_up: &'a BTreeSet<String>,
     /// Tables that get rows although they have some, because they have new columns, or because their values
@@ -98,7 +98,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) aside: &'a BTreeSet<TableName>,
 }
 
-impl Wanted<'_> {
+impl RowRequest<'_> {
     /// Whether a table that has rows gets more.
     fn have_some(&self, table: &TableName) -> bool {
         self.grown.contains(table) || self.compared.contains(table)
@@ -115,28 +115,28 @@ pub(crate) fn referred(schema: &Schema, table: &Object) -> BTreeSet<TableName> {
 pub(crate) async fn fill(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
-    rows: &mut Rows,
+    rows: &mut DatabaseRows,
     runner: &mut TestRunner,
-    wanted: Wanted<'_>,
+    wanted: RowRequest<'_>,
 ) -> migrate_core::Result<Vec<WithoutRows>> {
     let empty = |table: &&Object| rows.table(&table_name(table)).is_none_or(|rows| rows.rows.is_empty());
     let lacks = |table: &&Object| {
         let name = table_name(table);
         (empty(table) || wanted.have_some(&name)) && !wanted.matched.contains(&name)
     };
-    let tables: Vec<Table> = holders(schema).filter(lacks).map(|table| Table::of(schema, table)).collect();
+    let tables: Vec<TableSpec> = holders(schema).filter(lacks).map(|table| TableSpec::of(schema, table)).collect();
     let is_aimed = |table: &&Object| wanted.aimed.contains(&table_name(table));
     let aimed: Vec<&Object> = holders(schema).filter(is_aimed).collect();
     if tables.is_empty() && aimed.is_empty() {
         return Ok(Vec::new());
     }
-    let open: Vec<&Table> = tables.iter().collect();
+    let open: Vec<&TableSpec> = tables.iter().collect();
     rehearsal.query(TRY).await?;
     let mut unfilled = Vec::new();
-    let Wanted { narrow, uses, .. } = wanted;
+    let RowRequest { narrow, uses, .. } = wanted;
     let decks = Decks::default();
-    let mut place = Place { rehearsal, schema, rows, runner, uses, narrow, dice: 1, decks };
-    let mut waiting: Vec<&Table> = Vec::new();
+    let mut place = FillContext { rehearsal, schema, rows, runner, uses, narrow, dice: 1, decks };
+    let mut waiting: Vec<&TableSpec> = Vec::new();
     for group in ordered(&open) {
         if let [table] = group.as_slice()
             && wanted.aside.contains(&table.name())
@@ -157,7 +157,7 @@ pub(crate) async fn fill(
     // A trigger may have written to tables that were read before.
     let mut filled = tables.iter().map(|table| &table.id).chain(aimed.iter().map(|table| &table.id));
     if filled.any(|id| schema.children(id, Kind::Trigger).next().is_some()) {
-        rows.refresh(rehearsal, schema, &Touched::Unknown).await?;
+        rows.refresh(rehearsal, schema, &WrittenTables::Unknown).await?;
     }
     rehearsal.query("DROP FUNCTION pg_temp.roundtrip_try(text)").await?;
     Ok(unfilled)
@@ -165,9 +165,9 @@ pub(crate) async fn fill(
 
 /// Inserts a few rows into each of these tables. If none is accepted, the table is filled like the others.
 async fn aside(
-    place: &mut Place<'_>,
-    tables: Vec<&Table>,
-    wanted: Wanted<'_>,
+    place: &mut FillContext<'_>,
+    tables: Vec<&TableSpec>,
+    wanted: RowRequest<'_>,
     unfilled: &mut Vec<WithoutRows>,
 ) -> migrate_core::Result<()> {
     for table in aside::few(place, tables).await? {
@@ -178,9 +178,9 @@ async fn aside(
 
 /// Fills a table, or several that need one another.
 async fn whole(
-    place: &mut Place<'_>,
-    group: &[&Table],
-    wanted: Wanted<'_>,
+    place: &mut FillContext<'_>,
+    group: &[&TableSpec],
+    wanted: RowRequest<'_>,
     unfilled: &mut Vec<WithoutRows>,
 ) -> migrate_core::Result<()> {
     let outcome = match group {
@@ -194,12 +194,12 @@ async fn whole(
     };
     unfilled.extend(outcome);
     let touched = group.iter().map(|table| QualifiedName::new(&*table.id.schema, &*table.id.name)).collect();
-    place.rows.refresh(place.rehearsal, place.schema, &Touched::Tables(touched)).await
+    place.rows.refresh(place.rehearsal, place.schema, &WrittenTables::Tables(touched)).await
 }
 
 /// Fills one table. Rows that violate a check are tried again with other values only in the columns of that
 /// check.
-async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core::Result<Option<WithoutRows>> {
+async fn one(place: &mut FillContext<'_>, table: &TableSpec, rounds: u32) -> migrate_core::Result<Option<WithoutRows>> {
     let name = format!("{}.{}", table.id.schema, table.id.name);
     if let Some(parent) = table.needs().iter().find(|need| place.is_empty(need)) {
         let why = format!("it refers to {}.{}, which has no rows", parent.0, parent.1);
@@ -208,21 +208,21 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
     let (mut serial, mut why) = (0, String::new());
     let (first, mut accepted) = (table.rows(place.uses), Vec::new());
     let typical = if table.has_constants(place.uses) { TURNS as u32 } else { 0 };
-    let mut refused: Vec<(Row, Refusal)> = Vec::new();
+    let mut refused: Vec<(GeneratedRow, RowRefusal)> = Vec::new();
     for round in 0..rounds {
         let count = match round {
             0 => first + typical,
             1 => (2 * refused.len() as u32).clamp(BATCH, 3 * BATCH),
             _ => 3 * BATCH,
         };
-        let repairs: Vec<Row> = refused.iter().filter_map(|(row, refusal)| refusal.kept(table, row)).collect();
-        let tried: Vec<Row> = (0..count)
+        let repairs: Vec<GeneratedRow> = refused.iter().filter_map(|(row, refusal)| refusal.kept(table, row)).collect();
+        let tried: Vec<GeneratedRow> = (0..count)
             .map(|n| {
                 let kept = repairs.get(n as usize / 2).filter(|_| n % 2 == 1).cloned().unwrap_or_default();
                 serial += 1;
                 let is_typical = round == 0 && n >= first;
-                let constants = if is_typical { Constants::Nowhere } else { Constants::InTurn };
-                place.draw(table, Turn { round, serial: serial - 1, constants, whole: false, aim: &[] }, kept)
+                let constants = if is_typical { ConstantPlacement::Nowhere } else { ConstantPlacement::InTurn };
+                place.draw(table, RowTurn { round, serial: serial - 1, constants, whole: false, aim: &[] }, kept)
             })
             .collect();
         let answers = place.put(table, &tried, "").await?;
@@ -245,9 +245,13 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
     twins(place, table, &accepted, serial).await?;
     // The existing rows may have been written before these triggers and rules existed.
     if filled == 0 && table.is_watched {
-        let tried: Vec<Row> = (0..BATCH)
+        let tried: Vec<GeneratedRow> = (0..BATCH)
             .map(|n| {
-                place.draw(table, Turn { round: 4, serial: serial + n, whole: true, ..Turn::default() }, Row::new())
+                place.draw(
+                    table,
+                    RowTurn { round: 4, serial: serial + n, whole: true, ..RowTurn::default() },
+                    GeneratedRow::new(),
+                )
             })
             .collect();
         filled += place.put(table, &tried, REPLICA).await?.iter().filter(|refusal| refusal.is_none()).count();
@@ -256,15 +260,20 @@ async fn one(place: &mut Place<'_>, table: &Table, rounds: u32) -> migrate_core:
 }
 
 /// Inserts rows that equal others, as far as the keys of the table allow it; plain rows are meant to differ.
-async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u32) -> migrate_core::Result<()> {
+async fn twins(
+    place: &mut FillContext<'_>,
+    table: &TableSpec,
+    accepted: &[GeneratedRow],
+    serial: u32,
+) -> migrate_core::Result<()> {
     let is_plain =
-        place.narrow.is_some_and(|narrow| narrow.reach == Reach::Plain && narrow.columns.has_table(&table.name()));
+        place.narrow.is_some_and(|narrow| narrow.reach == ValueReach::Plain && narrow.columns.has_table(&table.name()));
     let models = if is_plain { [None, None] } else { [accepted.first(), accepted.last()] };
     let mut tried = Vec::new();
     for (n, row) in models.into_iter().flatten().enumerate() {
-        let kept: Row =
+        let kept: GeneratedRow =
             row.iter().filter(|(name, _)| !table.unique.values().any(|key| key.contains(*name))).map(owned).collect();
-        let at = Turn { round: 1, serial: serial + n as u32, ..Turn::default() };
+        let at = RowTurn { round: 1, serial: serial + n as u32, ..RowTurn::default() };
         let is_whole = kept.len() == row.len();
         tried.push(if is_whole { kept } else { place.draw(table, at, kept) });
     }
@@ -273,7 +282,11 @@ async fn twins(place: &mut Place<'_>, table: &Table, accepted: &[Row], serial: u
 
 /// Inserts rows into a table that has some. If they are refused, the table stays as it is, and the reason is
 /// returned.
-async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migrate_core::Result<Option<WithoutRows>> {
+async fn more(
+    place: &mut FillContext<'_>,
+    table: &TableSpec,
+    wanted: RowRequest<'_>,
+) -> migrate_core::Result<Option<WithoutRows>> {
     let there = place.rows.table(&table.name()).map_or(0, |rows| rows.rows.len() as u32);
     let seeded = wanted.seeded;
     let constants = if wanted.compared.contains(&table.name()) { table.constants(place.uses) } else { 0 };
@@ -281,18 +294,21 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
         true => (if table.has_constants(place.uses) { TURNS / 2 } else { 0 }, TURNS),
         false => (0, 0),
     };
-    let kinds =
-        [(Constants::Everywhere, constants as usize), (Constants::InTurn, in_turn), (Constants::Nowhere, nowhere)];
-    let rows = kinds.into_iter().flat_map(|(constants, count)| vec![(constants, Row::new()); count]);
-    let mut wanted: Vec<(Constants, Row)> = rows.collect();
+    let kinds = [
+        (ConstantPlacement::Everywhere, constants as usize),
+        (ConstantPlacement::InTurn, in_turn),
+        (ConstantPlacement::Nowhere, nowhere),
+    ];
+    let rows = kinds.into_iter().flat_map(|(constants, count)| vec![(constants, GeneratedRow::new()); count]);
+    let mut wanted: Vec<(ConstantPlacement, GeneratedRow)> = rows.collect();
     let (mut serial, mut accepted, mut why) = (there, 0, String::new());
     for round in 0..MORE_ROUNDS {
-        let draw = |(constants, kept): &(Constants, Row)| {
+        let draw = |(constants, kept): &(ConstantPlacement, GeneratedRow)| {
             serial += 1;
-            let at = Turn { round, serial: serial - 1, constants: *constants, ..Turn::default() };
+            let at = RowTurn { round, serial: serial - 1, constants: *constants, ..RowTurn::default() };
             place.draw(table, at, kept.clone())
         };
-        let tried: Vec<Row> = wanted.iter().map(draw).collect();
+        let tried: Vec<GeneratedRow> = wanted.iter().map(draw).collect();
         let answers = place.put(table, &tried, "").await?;
         let mut refused = Vec::new();
         for ((row, answer), (constants, _)) in tried.into_iter().zip(answers).zip(wanted) {
@@ -317,58 +333,58 @@ async fn more(place: &mut Place<'_>, table: &Table, wanted: Wanted<'_>) -> migra
 }
 
 /// Fills tables that need one another: one row of each at once, with keys that are chosen in advance.
-async fn together(place: &mut Place<'_>, tables: &[&Table]) -> migrate_core::Result<Vec<WithoutRows>> {
+async fn together(place: &mut FillContext<'_>, tables: &[&TableSpec]) -> migrate_core::Result<Vec<WithoutRows>> {
     let mut why = String::new();
     for serial in 0..BATCH * ROUNDS {
-        let at = Turn { round: serial / BATCH, serial, whole: true, ..Turn::default() };
+        let at = RowTurn { round: serial / BATCH, serial, whole: true, ..RowTurn::default() };
         place.reseed();
-        let mut drawn: BTreeMap<TableName, Row> = BTreeMap::new();
+        let mut drawn: BTreeMap<TableName, GeneratedRow> = BTreeMap::new();
         for table in tables {
-            let row = place.draw_beside(table, at, &BTreeMap::new(), Row::new());
+            let row = place.draw_beside(table, at, &BTreeMap::new(), GeneratedRow::new());
             drawn.insert(table.name(), row);
         }
         // The keys are correct by construction; only the order of the rows would violate them.
         let mut command = REPLICA.to_owned();
         for table in tables {
-            command += &insert(table, &place.draw_beside(table, at, &drawn, Row::new()));
+            command += &insert(table, &place.draw_beside(table, at, &drawn, GeneratedRow::new()));
             command += ";";
         }
         let answer = place.rehearsal.query(&attempt(&command)).await?.1;
-        match answer.into_iter().flatten().next().flatten().and_then(|text| Refusal::read(&text)) {
+        match answer.into_iter().flatten().next().flatten().and_then(|text| RowRefusal::read(&text)) {
             Some(refusal) => why = refusal.message,
             None => return Ok(Vec::new()),
         }
     }
-    let name = |table: &&Table| format!("{}.{}", table.id.schema, table.id.name);
+    let name = |table: &&TableSpec| format!("{}.{}", table.id.schema, table.id.name);
     Ok(tables.iter().map(|table| WithoutRows { table: name(table), why: why.clone() }).collect())
 }
 
 /// Which row of a table is drawn.
 #[derive(Clone, Copy, Default)]
-struct Turn<'a> {
+struct RowTurn<'a> {
     /// How often rows of this table have been refused.
     round: u32,
     serial: u32,
     /// Whether every column needs a value.
     whole: bool,
-    constants: Constants,
+    constants: ConstantPlacement,
     /// Additional conditions on the row.
     aim: &'a [Expr],
 }
 
 /// Where rows are inserted.
-struct Place<'a> {
+struct FillContext<'a> {
     rehearsal: &'a mut Rehearsal,
     schema: &'a Schema,
-    rows: &'a mut Rows,
+    rows: &'a mut DatabaseRows,
     runner: &'a mut TestRunner,
-    uses: &'a Uses,
-    narrow: Option<Narrow<'a>>,
+    uses: &'a ColumnUses,
+    narrow: Option<ValueNarrowing<'a>>,
     dice: u64,
     decks: Decks,
 }
 
-impl Place<'_> {
+impl FillContext<'_> {
     fn is_empty(&self, table: &TableName) -> bool {
         self.rows.table(table).is_none_or(|rows| rows.rows.is_empty())
     }
@@ -380,37 +396,48 @@ impl Place<'_> {
     }
 
     /// Draws a row with its own choices, around the values that it already has.
-    fn draw(&mut self, table: &Table, at: Turn<'_>, kept: Row) -> Row {
+    fn draw(&mut self, table: &TableSpec, at: RowTurn<'_>, kept: GeneratedRow) -> GeneratedRow {
         self.reseed();
         self.draw_beside(table, at, &BTreeMap::new(), kept)
     }
 
     /// Draws a row with the choices of the last one; `fixed` contains the rows that are created at the same
     /// time.
-    fn draw_beside(&mut self, table: &Table, at: Turn<'_>, fixed: &BTreeMap<TableName, Row>, kept: Row) -> Row {
-        let Turn { round, serial, whole, constants, aim } = at;
+    fn draw_beside(
+        &mut self,
+        table: &TableSpec,
+        at: RowTurn<'_>,
+        fixed: &BTreeMap<TableName, GeneratedRow>,
+        kept: GeneratedRow,
+    ) -> GeneratedRow {
+        let RowTurn { round, serial, whole, constants, aim } = at;
         let formats = values::FORMATS + self.uses.patterns();
         let format = (round > 1 && !whole && serial.is_multiple_of(2)).then_some(serial as usize / 2 % formats);
-        let reach = if round < 4 && !whole && format.is_none() { Reach::Extreme } else { Reach::Plain };
-        let awkward = reach == Reach::Extreme;
+        let reach = if round < 4 && !whole && format.is_none() { ValueReach::Extreme } else { ValueReach::Plain };
+        let awkward = reach == ValueReach::Extreme;
         let obedient = format.is_some() || !aim.is_empty() || serial % 4 != 3;
-        let taste = Taste { serial, awkward, reach, obedient, format, dice: self.dice };
+        let taste = ValueOptions { serial, awkward, reach, obedient, format, dice: self.dice };
         let Self { schema, rows, uses, narrow, .. } = self;
         let (narrow, strict) = (*narrow, false);
-        let draft = Draft { schema, rows, table, uses, taste, round, whole, strict, narrow, constants, aim };
+        let draft = RowDraft { schema, rows, table, uses, taste, round, whole, strict, narrow, constants, aim };
         draw(&draft, self.runner, &mut self.decks, fixed, kept)
     }
 
     /// Tries to insert rows, and returns the server's objection to each.
-    async fn put(&mut self, table: &Table, rows: &[Row], before: &str) -> migrate_core::Result<Vec<Option<Refusal>>> {
+    async fn put(
+        &mut self,
+        table: &TableSpec,
+        rows: &[GeneratedRow],
+        before: &str,
+    ) -> migrate_core::Result<Vec<Option<RowRefusal>>> {
         self.attempt_all(rows.iter().map(|row| format!("{before}{}", insert(table, row))).collect()).await
     }
 
     /// Tries statements, and returns the server's objection to each.
-    async fn attempt_all(&mut self, tried: Vec<String>) -> migrate_core::Result<Vec<Option<Refusal>>> {
+    async fn attempt_all(&mut self, tried: Vec<String>) -> migrate_core::Result<Vec<Option<RowRefusal>>> {
         let commands: String = tried.iter().map(|command| attempt(command)).collect();
         let answers = self.rehearsal.query_all(&commands).await?;
-        let read = |answer: Vec<Vec<Option<String>>>| Refusal::read(&answer.into_iter().flatten().next().flatten()?);
+        let read = |answer: Vec<Vec<Option<String>>>| RowRefusal::read(&answer.into_iter().flatten().next().flatten()?);
         Ok(answers.into_iter().map(|(_, answer)| read(answer)).collect())
     }
 }

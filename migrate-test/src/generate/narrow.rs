@@ -5,24 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_schema::{Id, Kind, Object, Schema};
 
-use super::typical::Reach;
+use super::typical::ValueReach;
 use crate::rows::{TableName, holders, table_name};
 
 /// Plainer values, and the columns that get them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Narrow<'a> {
+pub(crate) struct ValueNarrowing<'a> {
     /// How extreme values may be.
-    pub(crate) reach: Reach,
+    pub(crate) reach: ValueReach,
     /// Whether texts and documents must have a form that can be parsed.
     pub(crate) strict: bool,
-    pub(crate) columns: &'a Narrowed,
+    pub(crate) columns: &'a NarrowedColumns,
 }
 
 /// The columns with plainer values, by table.
 #[derive(Debug, Default)]
-pub(crate) struct Narrowed(BTreeMap<TableName, BTreeSet<String>>);
+pub(crate) struct NarrowedColumns(BTreeMap<TableName, BTreeSet<String>>);
 
-impl Narrowed {
+impl NarrowedColumns {
     /// The columns of the named tables that are named as well, or all of their columns; every column if no
     /// table is named.
     pub(crate) fn of(schema: &Schema, names: Option<&BTreeSet<String>>) -> Self {

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::spec::Table;
+use super::spec::TableSpec;
 use crate::rows::TableName;
 
 /// Tables in an order in which each comes after those that it needs; tables that need one another are grouped.
-pub(super) fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
+pub(super) fn ordered<'a>(tables: &[&'a TableSpec]) -> Vec<Vec<&'a TableSpec>> {
     let names: BTreeSet<TableName> = tables.iter().map(|table| table.name()).collect();
-    let mut left: Vec<&Table> = tables.to_vec();
+    let mut left: Vec<&TableSpec> = tables.to_vec();
     let mut done: BTreeSet<TableName> = BTreeSet::new();
     let mut groups = Vec::new();
     while !left.is_empty() {
-        let ready = |table: &&Table| table.needs().iter().all(|need| done.contains(need) || !names.contains(need));
-        let (now, later): (Vec<&Table>, Vec<&Table>) = left.iter().partition(|table| ready(table));
+        let ready = |table: &&TableSpec| table.needs().iter().all(|need| done.contains(need) || !names.contains(need));
+        let (now, later): (Vec<&TableSpec>, Vec<&TableSpec>) = left.iter().partition(|table| ready(table));
         left = later;
         if now.is_empty() {
             // Only cycles, and tables that need them, are left.
@@ -30,7 +30,7 @@ pub(super) fn ordered<'a>(tables: &[&'a Table]) -> Vec<Vec<&'a Table>> {
 }
 
 /// The smallest set of tables that need nothing outside of the set.
-fn cycle(tables: &[&Table]) -> BTreeSet<TableName> {
+fn cycle(tables: &[&TableSpec]) -> BTreeSet<TableName> {
     let needs: BTreeMap<TableName, BTreeSet<TableName>> = tables.iter().map(|t| (t.name(), t.needs())).collect();
     let reach = |from: &TableName| {
         let mut seen = BTreeSet::from([from.clone()]);

@@ -3,7 +3,7 @@
 //! Zero-width assertions (anchors, word boundaries) are ignored; for a lookahead, the text that it requires is
 //! drawn in its place. If the result does not match after all, the server refuses it.
 
-use super::class::Class;
+use super::class::CharClass;
 use super::dice::Dice;
 use super::regex;
 
@@ -13,7 +13,7 @@ const LONGEST: usize = 100_000;
 /// A pattern that texts are drawn from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Pattern {
-    part: Part,
+    part: PatternPart,
     /// Whether a match begins at the start of the text, and ends at its end.
     pub(super) begins: bool,
     pub(super) ends: bool,
@@ -21,15 +21,15 @@ pub(super) struct Pattern {
 
 /// A part of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum PatternPart {
     /// One character of a set.
-    One(Class),
+    One(CharClass),
     /// Several parts in sequence; possibly none.
-    All(Vec<Part>),
+    All(Vec<PatternPart>),
     /// One of several parts.
-    Either(Vec<Part>),
+    Either(Vec<PatternPart>),
     /// A repeated part, with the minimum and maximum number of times.
-    Times(Box<Part>, u32, u32),
+    Times(Box<PatternPart>, u32, u32),
 }
 
 impl Pattern {
@@ -53,7 +53,7 @@ impl Pattern {
 
     /// Characters at least one of which is in every text that a pattern matches: a text without them does not
     /// match.
-    pub(super) fn needed(op: &str, text: &str) -> Option<Class> {
+    pub(super) fn needed(op: &str, text: &str) -> Option<CharClass> {
         if text.len() > LONGEST {
             return None;
         }
@@ -66,12 +66,12 @@ impl Pattern {
     }
 
     /// Texts without any of these characters.
-    pub(super) fn without(class: &Class) -> Option<Self> {
+    pub(super) fn without(class: &CharClass) -> Option<Self> {
         let other = class.complement();
-        (!other.is_impossible()).then(|| Self::whole(Part::Times(Box::new(Part::One(other)), 1, 8)))
+        (!other.is_impossible()).then(|| Self::whole(PatternPart::Times(Box::new(PatternPart::One(other)), 1, 8)))
     }
 
-    fn whole(part: Part) -> Self {
+    fn whole(part: PatternPart) -> Self {
         Self { part, begins: true, ends: true }
     }
 
@@ -93,10 +93,10 @@ impl Pattern {
     }
 }
 
-impl Part {
+impl PatternPart {
     /// Only this text.
     pub(super) fn text(text: &str) -> Self {
-        Self::All(text.chars().map(|c| Self::One(Class::one(c))).collect())
+        Self::All(text.chars().map(|c| Self::One(CharClass::one(c))).collect())
     }
 
     fn draw(&self, dice: &mut Dice, text: &mut String) {
@@ -114,12 +114,12 @@ impl Part {
     }
 
     /// A set that contains a character of every match.
-    fn needed(&self) -> Option<Class> {
+    fn needed(&self) -> Option<CharClass> {
         match self {
             Self::One(class) => Some(class.clone()),
             Self::All(parts) => parts.iter().find_map(Self::needed),
             Self::Either(parts) => {
-                let mut all = Class::default();
+                let mut all = CharClass::default();
                 for part in parts {
                     all.extend(part.needed()?);
                 }
@@ -131,18 +131,18 @@ impl Part {
 }
 
 /// A LIKE pattern.
-fn like(text: &str) -> Part {
+fn like(text: &str) -> PatternPart {
     let mut parts = Vec::new();
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '%' => parts.push(Part::Times(Box::new(Part::One(Class::all())), 0, 3)),
-            '_' => parts.push(Part::One(Class::all())),
-            '\\' => parts.extend(chars.next().map(|c| Part::One(Class::one(c)))),
-            c => parts.push(Part::One(Class::one(c))),
+            '%' => parts.push(PatternPart::Times(Box::new(PatternPart::One(CharClass::all())), 0, 3)),
+            '_' => parts.push(PatternPart::One(CharClass::all())),
+            '\\' => parts.extend(chars.next().map(|c| PatternPart::One(CharClass::one(c)))),
+            c => parts.push(PatternPart::One(CharClass::one(c))),
         }
     }
-    Part::All(parts)
+    PatternPart::All(parts)
 }
 
 #[cfg(test)]

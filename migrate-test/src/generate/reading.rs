@@ -2,10 +2,10 @@
 //! they must have.
 
 use super::dice::Dice;
-use super::expr::{Expr, Form};
+use super::expr::{Expr, ExprForm};
 use super::formats;
 use super::fulfil::element;
-use super::json::{self, Path, Want, path};
+use super::json::{self, JsonPath, JsonRequirement, path};
 use super::pattern::Pattern;
 
 /// How many different texts are generated for a format.
@@ -15,22 +15,22 @@ const COMPLETED: u32 = 60;
 
 /// How a text is parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Reading {
+pub(crate) enum TextReading {
     Type(String),
     /// As one of these.
     Texts(Vec<String>),
     /// As an array of such elements, in braces.
-    Array(Box<Reading>),
+    Array(Box<TextReading>),
     /// As a list with at least this many items, separated by this text.
-    List(Box<Reading>, String, usize),
+    List(Box<TextReading>, String, usize),
     /// After these texts before and after it are removed.
-    Part(Box<Reading>, String, String),
+    Part(Box<TextReading>, String, String),
     /// From the character after this many others.
-    After(Box<Reading>, usize),
+    After(Box<TextReading>, usize),
     /// After texts in it are replaced: the replacement, and the original text.
-    Replaced(Box<Reading>, Vec<(String, String)>),
+    Replaced(Box<TextReading>, Vec<(String, String)>),
     /// Regardless of its case, or of the blanks around it.
-    Loose(Box<Reading>, Looseness),
+    Loose(Box<TextReading>, Looseness),
 }
 
 /// What is ignored in a text.
@@ -65,7 +65,7 @@ impl Looseness {
     }
 }
 
-impl Reading {
+impl TextReading {
     /// Values of a type, as it is written.
     pub(super) fn of(to: &str) -> Self {
         match to.trim().strip_suffix("[]") {
@@ -141,11 +141,11 @@ impl Reading {
     }
 
     /// The requirement on a value in a document that is parsed in this way.
-    pub(super) fn want(&self) -> Want {
+    pub(super) fn want(&self) -> JsonRequirement {
         match self {
-            Self::Type(to) => Want::Type(to.clone()),
+            Self::Type(to) => JsonRequirement::Type(to.clone()),
             Self::Loose(inner, _) => inner.want(),
-            _ => Want::Exactly(self.text(0, false).unwrap_or_default()),
+            _ => JsonRequirement::Exactly(self.text(0, false).unwrap_or_default()),
         }
     }
 
@@ -185,19 +185,19 @@ fn bare(item: &str) -> String {
 }
 
 /// The text that an expression parses, and what the text must be for the whole to be parsed as `to`.
-pub(super) fn read(expr: &Expr, to: Reading) -> Option<(Path, Reading)> {
+pub(super) fn read(expr: &Expr, to: TextReading) -> Option<(JsonPath, TextReading)> {
     if let Some(path) = path(expr) {
         return Some((path, to));
     }
     match expr.bare().form() {
-        Form::Call(name, arguments) => call(name, arguments, to),
-        Form::Op(op, sides) if op == "||" => joined(sides, to),
-        Form::Op(op, sides) if op == "[]" => read(sides.first()?, Reading::Array(Box::new(to))),
-        Form::Array(items) => {
-            let Reading::Array(item) = to else { return None };
+        ExprForm::Call(name, arguments) => call(name, arguments, to),
+        ExprForm::Op(op, sides) if op == "||" => joined(sides, to),
+        ExprForm::Op(op, sides) if op == "[]" => read(sides.first()?, TextReading::Array(Box::new(to))),
+        ExprForm::Array(items) => {
+            let TextReading::Array(item) = to else { return None };
             items.iter().find_map(|one| read(one, (*item).clone()))
         }
-        Form::Case(case) => {
+        ExprForm::Case(case) => {
             case.arms.iter().map(|(_, then)| then).chain(&case.other).find_map(|then| read(then, to.clone()))
         }
         _ => None,
@@ -205,7 +205,7 @@ pub(super) fn read(expr: &Expr, to: Reading) -> Option<(Path, Reading)> {
 }
 
 /// How an argument of a function is parsed.
-fn call(name: &str, arguments: &[Expr], to: Reading) -> Option<(Path, Reading)> {
+fn call(name: &str, arguments: &[Expr], to: TextReading) -> Option<(JsonPath, TextReading)> {
     let first = arguments.first()?;
     let constant = |at: usize| arguments.get(at).and_then(Expr::as_constant);
     let number = |at: usize| constant(at).and_then(|text| text.parse::<usize>().ok());
@@ -214,25 +214,29 @@ fn call(name: &str, arguments: &[Expr], to: Reading) -> Option<(Path, Reading)> 
         false => constant(1),
     };
     match (name, to) {
-        ("string_to_array" | "regexp_split_to_array", Reading::Array(item)) => {
-            read(first, Reading::List(item, separator()?, 1))
+        ("string_to_array" | "regexp_split_to_array", TextReading::Array(item)) => {
+            read(first, TextReading::List(item, separator()?, 1))
         }
-        ("string_to_table" | "regexp_split_to_table", to) => read(first, Reading::List(Box::new(to), separator()?, 1)),
-        ("split_part", to) => read(first, Reading::List(Box::new(to), separator()?, number(2).unwrap_or(1).min(20))),
-        ("unnest", to) => read(first, Reading::Array(Box::new(to))),
+        ("string_to_table" | "regexp_split_to_table", to) => {
+            read(first, TextReading::List(Box::new(to), separator()?, 1))
+        }
+        ("split_part", to) => {
+            read(first, TextReading::List(Box::new(to), separator()?, number(2).unwrap_or(1).min(20)))
+        }
+        ("unnest", to) => read(first, TextReading::Array(Box::new(to))),
         ("substring" | "substr", to) => {
-            read(first, Reading::After(Box::new(to), number(1)?.saturating_sub(1).min(200)))
+            read(first, TextReading::After(Box::new(to), number(1)?.saturating_sub(1).min(200)))
         }
         ("left" | "right", to) => read(first, to),
         ("concat", to) => joined(arguments, to),
         ("replace" | "translate", to) => {
             let pairs = replaced(name, &constant(1)?, &constant(2)?);
-            read(first, if pairs.is_empty() { to } else { Reading::Replaced(Box::new(to), pairs) })
+            read(first, if pairs.is_empty() { to } else { TextReading::Replaced(Box::new(to), pairs) })
         }
         (name, to) => {
             let how = Looseness::of(name).filter(|_| arguments.len() == 1);
             let first = TRIMS.contains(&name).then_some(first)?;
-            read(first, how.map_or(to.clone(), |how| Reading::Loose(Box::new(to), how)))
+            read(first, how.map_or(to.clone(), |how| TextReading::Loose(Box::new(to), how)))
         }
     }
 }
@@ -247,25 +251,25 @@ fn replaced(function: &str, was: &str, now: &str) -> Vec<(String, String)> {
 }
 
 /// How an operand is parsed that is concatenated with constants.
-fn joined(sides: &[Expr], to: Reading) -> Option<(Path, Reading)> {
+fn joined(sides: &[Expr], to: TextReading) -> Option<(JsonPath, TextReading)> {
     let mut open: Vec<&Expr> = sides.iter().rev().collect();
     let (mut before, mut inner, mut after) = (String::new(), None, String::new());
     while let Some(side) = open.pop() {
         match (side.bare().form(), side.as_constant()) {
-            (Form::Op(op, sides), _) if op == "||" => open.extend(sides.iter().rev()),
+            (ExprForm::Op(op, sides), _) if op == "||" => open.extend(sides.iter().rev()),
             (_, Some(text)) if inner.is_none() => before += &text,
             (_, Some(text)) => after += &text,
             (_, None) if inner.is_none() => inner = Some(side),
             (_, None) => return None,
         }
     }
-    read(inner?, Reading::Part(Box::new(to), before, after))
+    read(inner?, TextReading::Part(Box::new(to), before, after))
 }
 
 /// What is cast: `a` in `trim(a)::int`, `NULLIF(a, '')::int`.
 pub(super) fn source(expr: &Expr) -> &Expr {
     match expr.bare().form() {
-        Form::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
+        ExprForm::Call(name, arguments) if TRIMS.contains(&name.as_str()) => arguments.first().map_or(expr, source),
         _ => expr,
     }
 }
@@ -279,7 +283,7 @@ mod tests {
     use super::*;
 
     fn texts(expr: &str, to: &str) -> Vec<String> {
-        let (_, reading) = read(&Expr::parse(expr).unwrap(), Reading::of(to)).unwrap();
+        let (_, reading) = read(&Expr::parse(expr).unwrap(), TextReading::of(to)).unwrap();
         (0..2).filter_map(|serial| reading.text(serial, false)).collect()
     }
 
@@ -301,7 +305,7 @@ mod tests {
 
     #[test]
     fn what_is_of_no_account_differs_in_some() {
-        let (_, reading) = read(&Expr::parse("nullif(lower(a), '')").unwrap(), Reading::of("uuid")).unwrap();
+        let (_, reading) = read(&Expr::parse("nullif(lower(a), '')").unwrap(), TextReading::of("uuid")).unwrap();
         assert_eq!(reading.text(10, true).unwrap(), "00000000-0000-4000-8000-00000000000A");
         assert_eq!(reading.type_name(), Some("uuid"));
     }

@@ -2,8 +2,8 @@
 
 use migrate_base::ident::literal;
 
-use super::Row;
-use super::spec::Table;
+use super::GeneratedRow;
+use super::spec::TableSpec;
 
 /// A function that runs a command and returns the server's objection to it: the constraint, the column, the
 /// message. Deferred constraints are checked immediately.
@@ -20,13 +20,13 @@ pub(crate) fn attempt(command: &str) -> String {
 }
 
 /// The server's objection to a row.
-pub(super) struct Refusal {
+pub(super) struct RowRefusal {
     pub(super) constraint: String,
     pub(super) column: String,
     pub(super) message: String,
 }
 
-impl Refusal {
+impl RowRefusal {
     /// Parses the result of the function; `None` if there is no objection.
     pub(super) fn read(answer: &str) -> Option<Self> {
         let mut parts = answer.splitn(3, '\u{1f}').map(str::to_owned);
@@ -35,14 +35,14 @@ impl Refusal {
     }
 
     /// The values of a row that can stay: all except those of the columns that the refusal is about.
-    pub(super) fn kept(&self, table: &Table, row: &Row) -> Option<Row> {
+    pub(super) fn kept(&self, table: &TableSpec, row: &GeneratedRow) -> Option<GeneratedRow> {
         let checks = || table.checks.iter().filter(|(name, _)| !name.is_empty() && *name == self.constraint);
         let key = table.unique.get(&self.constraint);
         let is_meant = |column: &String| {
             let is_in_key = key.is_some_and(|key| key.contains(column));
             is_in_key || *column == self.column || checks().any(|(_, check)| check.mentions(column))
         };
-        let kept: Row = row.iter().filter(|(column, _)| !is_meant(column)).map(owned).collect();
+        let kept: GeneratedRow = row.iter().filter(|(column, _)| !is_meant(column)).map(owned).collect();
         (kept.len() < row.len() || row.is_empty()).then_some(kept)
     }
 }

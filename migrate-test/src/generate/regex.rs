@@ -3,8 +3,8 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
-use super::class::Class;
-use super::pattern::Part;
+use super::class::CharClass;
+use super::pattern::PatternPart;
 
 /// How often an unbounded part is repeated at most, and how many more times than required a bounded one is.
 const MOST: u32 = 6;
@@ -16,19 +16,19 @@ pub(super) const MOST_CHARS: usize = 10_000;
 const DEEPEST: usize = 100;
 
 /// Parses a pattern of `~`; `None` if it is not understood, or no text can be drawn for it.
-pub(super) fn read(text: &str) -> Option<Part> {
+pub(super) fn read(text: &str) -> Option<PatternPart> {
     let (text, options) = without_options(text);
     match options {
-        _ if options.contains('q') => Some(Part::text(text)),
+        _ if options.contains('q') => Some(PatternPart::text(text)),
         // Basic regular expressions have another syntax.
         _ if options.contains('b') => None,
-        _ => Reader::new(text, false, options.contains('x')).all(),
+        _ => RegexParser::new(text, false, options.contains('x')).all(),
     }
 }
 
 /// Parses a SIMILAR TO pattern.
-pub(super) fn similar(text: &str) -> Option<Part> {
-    Reader::new(text, true, false).all()
+pub(super) fn similar(text: &str) -> Option<PatternPart> {
+    RegexParser::new(text, true, false).all()
 }
 
 /// A pattern without the options at its beginning, and the letters of these options.
@@ -44,18 +44,18 @@ pub(super) fn without_options(text: &str) -> (&str, &str) {
 }
 
 /// A part, and its maximum size: characters, and empty groups.
-type Measured = (Part, usize);
+type SizedPart = (PatternPart, usize);
 
 /// What an escape or a class member stands for.
-enum Member {
+enum ClassMember {
     One(char),
-    Any(Class),
+    Any(CharClass),
     /// A zero-width assertion.
     None,
 }
 
 /// Parses a regular expression.
-struct Reader<'a> {
+struct RegexParser<'a> {
     rest: Peekable<Chars<'a>>,
     /// Whether it is a SIMILAR TO pattern.
     similar: bool,
@@ -64,18 +64,18 @@ struct Reader<'a> {
     depth: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RegexParser<'a> {
     fn new(text: &'a str, similar: bool, expanded: bool) -> Self {
         Self { rest: text.chars().peekable(), similar, expanded, depth: 0 }
     }
 
-    fn all(mut self) -> Option<Part> {
+    fn all(mut self) -> Option<PatternPart> {
         let (part, _) = self.branches()?;
         self.rest.next().is_none().then_some(part)
     }
 
     /// Branches up to the end or a closing parenthesis.
-    fn branches(&mut self) -> Option<Measured> {
+    fn branches(&mut self) -> Option<SizedPart> {
         // An empty group takes time as well.
         let (mut branches, mut size) = (Vec::new(), 1);
         loop {
@@ -87,10 +87,10 @@ impl<'a> Reader<'a> {
             }
         }
         let one = if branches.len() == 1 { branches.pop() } else { None };
-        Some((one.unwrap_or(Part::Either(branches)), size))
+        Some((one.unwrap_or(PatternPart::Either(branches)), size))
     }
 
-    fn branch(&mut self) -> Option<Measured> {
+    fn branch(&mut self) -> Option<SizedPart> {
         let (mut parts, mut size) = (Vec::new(), 0);
         loop {
             self.skip();
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
                 return None;
             }
         }
-        Some((Part::All(parts), size))
+        Some((PatternPart::All(parts), size))
     }
 
     /// Skips whitespace and comments.
@@ -118,27 +118,29 @@ impl<'a> Reader<'a> {
     }
 
     /// An atom that begins with this character; `None` inside for a zero-width assertion.
-    fn atom(&mut self, c: char) -> Option<Option<Measured>> {
+    fn atom(&mut self, c: char) -> Option<Option<SizedPart>> {
         let class = match c {
-            '%' if self.similar => return Some(Some((Part::Times(Box::new(Part::One(Class::all())), 0, 3), 3))),
-            '_' if self.similar => Class::all(),
+            '%' if self.similar => {
+                return Some(Some((PatternPart::Times(Box::new(PatternPart::One(CharClass::all())), 0, 3), 3)));
+            }
+            '_' if self.similar => CharClass::all(),
             '^' | '$' if !self.similar => return Some(None),
-            '.' if !self.similar => Class::all(),
+            '.' if !self.similar => CharClass::all(),
             '[' => self.class()?,
             '(' => return self.group(),
             '\\' => match self.escaped()? {
-                Member::One(c) => Class::one(c),
-                Member::Any(class) => class,
-                Member::None => return Some(None),
+                ClassMember::One(c) => CharClass::one(c),
+                ClassMember::Any(class) => class,
+                ClassMember::None => return Some(None),
             },
             '*' | '+' | '?' => return None,
             '{' if self.rest.peek().is_some_and(char::is_ascii_digit) => return None,
-            c => Class::one(c),
+            c => CharClass::one(c),
         };
-        if class.is_impossible() { None } else { Some(Some((Part::One(class), 1))) }
+        if class.is_impossible() { None } else { Some(Some((PatternPart::One(class), 1))) }
     }
 
-    fn group(&mut self) -> Option<Option<Measured>> {
+    fn group(&mut self) -> Option<Option<SizedPart>> {
         let mut is_refused = false;
         if !self.similar && self.rest.next_if_eq(&'?').is_some() {
             match self.rest.next()? {
@@ -157,7 +159,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An atom with its quantifier.
-    fn times(&mut self, (part, size): Measured) -> Option<Measured> {
+    fn times(&mut self, (part, size): SizedPart) -> Option<SizedPart> {
         self.skip();
         let (least, most) = match self.rest.peek().copied() {
             Some('*') => (0, MOST),
@@ -170,7 +172,7 @@ impl<'a> Reader<'a> {
         self.rest.next_if_eq(&'?');
         let room = u32::try_from(MOST_CHARS / size).unwrap_or(u32::MAX);
         let most = most.min(room);
-        (least <= most).then(|| (Part::Times(Box::new(part), least, most), size * most as usize))
+        (least <= most).then(|| (PatternPart::Times(Box::new(part), least, most), size * most as usize))
     }
 
     /// The counts of `{2,5}`, up to the closing brace.
@@ -194,9 +196,9 @@ impl<'a> Reader<'a> {
     }
 
     /// What follows a backslash.
-    fn escaped(&mut self) -> Option<Member> {
-        let named = |name: &str| Class::named(name).map(Member::Any);
-        let other = |name: &str| Class::named(name).map(|class| Member::Any(class.complement()));
+    fn escaped(&mut self) -> Option<ClassMember> {
+        let named = |name: &str| CharClass::named(name).map(ClassMember::Any);
+        let other = |name: &str| CharClass::named(name).map(|class| ClassMember::Any(class.complement()));
         let c = match self.rest.next()? {
             'd' => return named("digit"),
             'w' => return named("word"),
@@ -204,7 +206,7 @@ impl<'a> Reader<'a> {
             'D' => return other("digit"),
             'W' => return other("word"),
             'S' => return other("space"),
-            'A' | 'Z' | 'm' | 'M' | 'y' | 'Y' => return Some(Member::None),
+            'A' | 'Z' | 'm' | 'M' | 'y' | 'Y' => return Some(ClassMember::None),
             'a' => '\u{7}',
             'b' => '\u{8}',
             'B' => '\\',
@@ -221,7 +223,7 @@ impl<'a> Reader<'a> {
             c if c.is_ascii_alphanumeric() => return None,
             c => c,
         };
-        Some(Member::One(c))
+        Some(ClassMember::One(c))
     }
 
     fn coded(&mut self, most: usize) -> Option<char> {
@@ -235,9 +237,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A bracket expression, after its opening bracket.
-    fn class(&mut self) -> Option<Class> {
+    fn class(&mut self) -> Option<CharClass> {
         let is_negated = self.rest.next_if_eq(&'^').is_some();
-        let mut class = Class::default();
+        let mut class = CharClass::default();
         let mut is_first = true;
         loop {
             let c = self.rest.next()?;
@@ -246,9 +248,9 @@ impl<'a> Reader<'a> {
             }
             is_first = false;
             match self.member(c)? {
-                Member::Any(other) => class.extend(other),
-                Member::None => return None,
-                Member::One(from) => {
+                ClassMember::Any(other) => class.extend(other),
+                ClassMember::None => return None,
+                ClassMember::One(from) => {
                     // A hyphen at the end is literal.
                     let mut ahead = self.rest.clone();
                     let is_range = ahead.next() == Some('-') && ahead.next() != Some(']');
@@ -265,26 +267,26 @@ impl<'a> Reader<'a> {
         self.rest.next();
         let c = self.rest.next()?;
         match self.member(c)? {
-            Member::One(c) => Some(c),
+            ClassMember::One(c) => Some(c),
             _ => None,
         }
     }
 
     /// A member of a bracket expression that begins with this character.
-    fn member(&mut self, c: char) -> Option<Member> {
+    fn member(&mut self, c: char) -> Option<ClassMember> {
         match c {
             '[' if matches!(self.rest.peek(), Some(':' | '.' | '=')) => {
                 let kind = self.rest.next()?;
                 let name: String = self.rest.by_ref().take_while(|c| *c != kind).collect();
                 self.rest.next_if_eq(&']')?;
                 if kind == ':' {
-                    return Class::named(&name).map(Member::Any);
+                    return CharClass::named(&name).map(ClassMember::Any);
                 }
                 let mut chars = name.chars();
-                Some(Member::One(chars.next()?)).filter(|_| chars.next().is_none())
+                Some(ClassMember::One(chars.next()?)).filter(|_| chars.next().is_none())
             }
             '\\' => self.escaped(),
-            c => Some(Member::One(c)),
+            c => Some(ClassMember::One(c)),
         }
     }
 }

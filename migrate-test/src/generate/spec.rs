@@ -6,11 +6,11 @@ use std::sync::Arc;
 use migrate_base::ident::{QualifiedName, first_name, ident};
 use migrate_schema::{Id, Kind, Object, Schema};
 
-use super::draw::Row;
-use super::expr::{Expr, Form, VALUE};
+use super::draw::GeneratedRow;
+use super::expr::{Expr, ExprForm, VALUE};
 use super::names;
 use super::typical::TURNS;
-use super::uses::Uses;
+use super::uses::ColumnUses;
 use super::values::few;
 
 /// How many rows a table gets at once at most.
@@ -18,9 +18,9 @@ const MOST_ROWS: usize = 40;
 
 /// A table that rows can be inserted into.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct TableSpec {
     pub(super) id: Arc<Id>,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<ColumnSpec>,
     pub(super) keys: Vec<ForeignKey>,
     /// The conditions on each row, under the name of the constraint.
     pub(super) checks: Vec<(String, Expr)>,
@@ -34,7 +34,7 @@ pub(super) struct Table {
 
 /// A column of the table.
 #[derive(Debug)]
-pub(super) struct Column {
+pub(super) struct ColumnSpec {
     pub(super) name: String,
     /// The type as the server writes it: `numeric(10,2)`, `shop.state[]`.
     pub(super) type_name: String,
@@ -56,7 +56,7 @@ pub(super) struct ForeignKey {
     pub(super) follows: bool,
 }
 
-impl Table {
+impl TableSpec {
     pub(super) fn of(schema: &Schema, table: &Object) -> Self {
         let constraints = || schema.children(&table.id, Kind::Constraint);
         let definitions = constraints().filter_map(|one| Some((one.id.name.to_string(), one.fact("definition")?)));
@@ -72,8 +72,8 @@ impl Table {
         let mut checks: Vec<(String, Expr)> = checks_of_parts.collect();
         let mut columns: Vec<_> = columns.into_iter().map(|column| (column.position, column)).collect();
         columns.sort_by_key(|(position, _)| *position);
-        let columns: Vec<Column> =
-            columns.into_iter().map(|(_, column)| Column::of(schema, column, &mut checks)).collect();
+        let columns: Vec<ColumnSpec> =
+            columns.into_iter().map(|(_, column)| ColumnSpec::of(schema, column, &mut checks)).collect();
         let indexes = schema.children(&table.id, Kind::Index);
         let indexes = indexes.filter_map(|index| Some((index.id.name.to_string(), index.fact("definition")?)));
         let unique = unique(&columns, definitions.iter().cloned().chain(indexes));
@@ -86,20 +86,20 @@ impl Table {
     }
 
     /// How many rows are needed until everything has been used.
-    pub(super) fn rows(&self, uses: &Uses) -> u32 {
+    pub(super) fn rows(&self, uses: &ColumnUses) -> u32 {
         // Constants are used in almost every other row.
         let constants = self.constants(uses) as usize * 5 / 2;
         self.alternatives.max(constants).clamp(TURNS, MOST_ROWS) as u32
     }
 
     /// The largest number of constants that scripts have for a column.
-    pub(super) fn constants(&self, uses: &Uses) -> u32 {
+    pub(super) fn constants(&self, uses: &ColumnUses) -> u32 {
         let most = self.columns.iter().map(|column| uses.most_constants(&column.name)).max();
         most.unwrap_or_default().min(MOST_ROWS) as u32
     }
 
     /// Whether a column has known constants; typical values are not drawn in their turn.
-    pub(super) fn has_constants(&self, uses: &Uses) -> bool {
+    pub(super) fn has_constants(&self, uses: &ColumnUses) -> bool {
         self.columns.iter().any(|column| uses.constants(&column.name).is_some_and(|known| !known.is_empty()))
     }
 
@@ -119,7 +119,7 @@ impl Table {
     }
 }
 
-impl Column {
+impl ColumnSpec {
     /// A value that its sequence does not reach while a migration runs, and that a smaller type could not hold.
     pub(super) fn beyond(&self, serial: u32) -> u64 {
         let base = match self.type_name.as_str() {
@@ -159,7 +159,7 @@ impl Column {
 }
 
 /// The statement that inserts a row.
-pub(super) fn insert(table: &Table, row: &Row) -> String {
+pub(super) fn insert(table: &TableSpec, row: &GeneratedRow) -> String {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     if row.is_empty() {
         return format!("INSERT INTO {name} DEFAULT VALUES");
@@ -191,14 +191,14 @@ fn without_generated(check: Expr, generated: &[&Arc<Object>]) -> Expr {
 
 /// The columns that the definitions of keys and unique indexes name.
 fn unique<'a>(
-    columns: &[Column],
+    columns: &[ColumnSpec],
     definitions: impl Iterator<Item = (String, &'a str)>,
 ) -> BTreeMap<String, BTreeSet<String>> {
     let keys = ["PRIMARY KEY", "UNIQUE", "EXCLUDE", "CREATE UNIQUE"];
     let unique = definitions.filter(|(_, text)| keys.iter().any(|key| text.starts_with(key)));
     let named = |(name, text): (String, &str)| {
         let inside = text.split_once('(').map_or("", |(_, inside)| inside);
-        let is_named = |column: &&Column| names::words(inside).any(|word| word == column.name);
+        let is_named = |column: &&ColumnSpec| names::words(inside).any(|word| word == column.name);
         (name, columns.iter().filter(is_named).map(|column| column.name.clone()).collect())
     };
     unique.map(named).collect()
@@ -207,10 +207,10 @@ fn unique<'a>(
 /// The largest number of alternatives at one place of an expression.
 pub(super) fn alternatives(expr: &Expr) -> usize {
     let own = match expr.form() {
-        Form::Or(sides) => sides.len(),
-        Form::Call(word, list) if word == "any" => match list.first().map(|list| list.bare().form()) {
-            Some(Form::Array(items)) => items.len(),
-            Some(Form::Text(text)) => migrate_schema::array_items(text).len(),
+        ExprForm::Or(sides) => sides.len(),
+        ExprForm::Call(word, list) if word == "any" => match list.first().map(|list| list.bare().form()) {
+            Some(ExprForm::Array(items)) => items.len(),
+            Some(ExprForm::Text(text)) => migrate_schema::array_items(text).len(),
             _ => 0,
         },
         _ => 0,

@@ -14,9 +14,9 @@ use super::claims::Claims;
 use super::dice::Dice;
 use super::expr::Expr;
 use super::pattern::Pattern;
-use super::reading::Reading;
-use super::uses::Uses;
-use super::wish::Wish;
+use super::reading::TextReading;
+use super::uses::ColumnUses;
+use super::wish::ColumnRequirements;
 use crate::ephemeral::{TestDatabase, rehearsal};
 
 /// The strangest constants.
@@ -136,7 +136,7 @@ proptest! {
         for check in checks.iter().filter_map(|check| Expr::parse(check)) {
             claims.choose(&check, true);
         }
-        let mut wish = Wish::default();
+        let mut wish = ColumnRequirements::default();
         for claim in &claims.list {
             wish.take(claim, "a");
         }
@@ -153,7 +153,7 @@ proptest! {
 
     #[test]
     fn no_script_makes_the_generator_panic(text in "\\PC{0,60}", parts in prop::collection::vec(expressions(), 0..3)) {
-        Uses::of(&format!("SELECT {}; {text}", parts.join(", ")));
+        ColumnUses::of(&format!("SELECT {}; {text}", parts.join(", ")));
     }
 }
 
@@ -172,7 +172,7 @@ fn long_expressions_are_read_in_time_that_follows_their_length() {
         format!("UPDATE t SET b = {};", nested("CASE ", " WHEN 1 THEN 2 WHEN 3 THEN 4 END")),
     ] {
         let begin = Instant::now();
-        Uses::of(&text);
+        ColumnUses::of(&text);
         if let Some(expr) = Expr::parse(&text[text.find('=').map_or(0, |at| at + 1)..]) {
             let mut claims = Claims::new(7, None);
             claims.choose(&expr, true);
@@ -192,7 +192,7 @@ fn what_is_cast_is_found_wherever_it_stands() {
         "SELECT (SELECT c::uuid FROM t) + 1;".to_owned(),
         "SELECT (x OVERLAPS (c::uuid)) AT TIME ZONE 'UTC';".to_owned(),
     ] {
-        assert_eq!(Uses::of(&text).cast_to("c"), Some(&Reading::Type("uuid".to_owned())), "{:.60}", text);
+        assert_eq!(ColumnUses::of(&text).cast_to("c"), Some(&TextReading::Type("uuid".to_owned())), "{:.60}", text);
     }
 }
 
@@ -213,7 +213,7 @@ fn numbers_at_the_edge_are_read() {
     ] {
         let mut claims = Claims::new(3, None);
         claims.choose(&Expr::parse(check).unwrap(), true);
-        let mut wish = Wish::default();
+        let mut wish = ColumnRequirements::default();
         for claim in &claims.list {
             wish.take(claim, "a");
         }
@@ -222,7 +222,7 @@ fn numbers_at_the_edge_are_read() {
                 .map(|strategy| strategy.new_tree(&mut TestRunner::deterministic()).map(|tree| tree.current()));
         }
         assert!(wish.elements().1 < 1000, "{check}");
-        Uses::of(&format!("CREATE FUNCTION f(a text) RETURNS boolean LANGUAGE sql AS $f$ SELECT {check} $f$;"));
+        ColumnUses::of(&format!("CREATE FUNCTION f(a text) RETURNS boolean LANGUAGE sql AS $f$ SELECT {check} $f$;"));
     }
 }
 

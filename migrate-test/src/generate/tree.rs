@@ -7,7 +7,7 @@ use migrate_base::ident::first_name;
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode, BinOp, LitKind, PostfixOp, PrefixOp};
 
-use super::expr::{Case, Expr, Form, Source};
+use super::expr::{CaseForm, Expr, ExprForm, ExprSource};
 
 /// Keywords that look like names but stand for server values.
 const SERVER: [&str; 12] = [
@@ -58,16 +58,16 @@ const DEEPEST: usize = 200;
 const MOST_IN_A_ROW: usize = 50;
 
 /// Reads the expressions of a tree, each of them once.
-pub(super) struct Reader {
-    source: Arc<Source>,
+pub(super) struct ExprReader {
+    source: Arc<ExprSource>,
     /// The nodes that have been read, possibly as a part of something else.
     seen: HashSet<SyntaxNode>,
     depth: usize,
 }
 
-impl Reader {
+impl ExprReader {
     pub(super) fn new(root: &SyntaxNode) -> Self {
-        Self { source: Arc::new(Source::of(root)), seen: HashSet::new(), depth: 0 }
+        Self { source: Arc::new(ExprSource::of(root)), seen: HashSet::new(), depth: 0 }
     }
 
     /// Reads an expression that has not been read as a part of another one.
@@ -85,7 +85,7 @@ impl Reader {
             expr = inner;
         }
         if self.depth >= DEEPEST {
-            return self.wrapped(&expr, Form::Other(Vec::new()));
+            return self.wrapped(&expr, ExprForm::Other(Vec::new()));
         }
         self.seen.insert(expr.syntax().clone());
         self.depth += 1;
@@ -103,25 +103,25 @@ impl Reader {
     }
 
     /// A form with the text of this node.
-    fn wrapped(&self, whole: &impl AstNode, form: Form) -> Expr {
+    fn wrapped(&self, whole: &impl AstNode, form: ExprForm) -> Expr {
         let range = whole.syntax().text_range();
         Expr::new(form, self.source.clone(), usize::from(range.start())..usize::from(range.end()))
     }
 
     /// The form of an expression.
-    fn form(&mut self, expr: &ast::Expr) -> Form {
+    fn form(&mut self, expr: &ast::Expr) -> ExprForm {
         match expr {
-            ast::Expr::NameRef(name) => column(name).map_or(Form::Other(Vec::new()), Form::Column),
+            ast::Expr::NameRef(name) => column(name).map_or(ExprForm::Other(Vec::new()), ExprForm::Column),
             ast::Expr::FieldExpr(it) => match it.base() {
-                Some(ast::Expr::NameRef(_)) => it.field().as_ref().and_then(column).map(Form::Column),
-                base => self.some(base).map(|base| Form::Other(vec![base])),
+                Some(ast::Expr::NameRef(_)) => it.field().as_ref().and_then(column).map(ExprForm::Column),
+                base => self.some(base).map(|base| ExprForm::Other(vec![base])),
             }
-            .unwrap_or(Form::Other(Vec::new())),
+            .unwrap_or(ExprForm::Other(Vec::new())),
             ast::Expr::Literal(literal) => constant(literal),
             ast::Expr::Collate(it) => {
-                self.some(it.expr()).map_or(Form::Other(Vec::new()), |inner| inner.form().clone())
+                self.some(it.expr()).map_or(ExprForm::Other(Vec::new()), |inner| inner.form().clone())
             }
-            ast::Expr::ArrayExpr(it) => Form::Array(self.all(it.exprs())),
+            ast::Expr::ArrayExpr(it) => ExprForm::Array(self.all(it.exprs())),
             ast::Expr::CastExpr(it) => self.cast(it),
             ast::Expr::PrefixExpr(it) => self.prefix(it),
             ast::Expr::PostfixExpr(it) => self.postfix(it),
@@ -131,42 +131,42 @@ impl Reader {
             ast::Expr::CaseExpr(it) => self.case(it),
             ast::Expr::IndexExpr(it) => {
                 let sides = self.all(it.syntax().children().filter_map(ast::Expr::cast));
-                if sides.len() == 2 { Form::Op("[]".to_owned(), sides) } else { Form::Other(sides) }
+                if sides.len() == 2 { ExprForm::Op("[]".to_owned(), sides) } else { ExprForm::Other(sides) }
             }
-            _ => Form::Other(Vec::new()),
+            _ => ExprForm::Other(Vec::new()),
         }
     }
 
-    fn cast(&mut self, it: &ast::CastExpr) -> Form {
+    fn cast(&mut self, it: &ast::CastExpr) -> ExprForm {
         let literal = it.literal().map(|literal| self.wrapped(&literal, constant(&literal)));
         let inner = self.some(it.expr()).or(literal);
         match (inner, it.ty().map(|ty| ty.syntax().text().to_string())) {
-            (Some(inner), Some(to)) => Form::Cast(inner, to),
-            (inner, _) => Form::Other(inner.into_iter().collect()),
+            (Some(inner), Some(to)) => ExprForm::Cast(inner, to),
+            (inner, _) => ExprForm::Other(inner.into_iter().collect()),
         }
     }
 
-    fn prefix(&mut self, it: &ast::PrefixExpr) -> Form {
+    fn prefix(&mut self, it: &ast::PrefixExpr) -> ExprForm {
         match (it.op(), self.some(it.expr())) {
-            (Some(PrefixOp::Not(_)), Some(inner)) => Form::Not(inner),
-            (Some(PrefixOp::Minus(_)), Some(inner)) => Form::Op("-".to_owned(), vec![inner]),
-            (_, inner) => Form::Other(inner.into_iter().collect()),
+            (Some(PrefixOp::Not(_)), Some(inner)) => ExprForm::Not(inner),
+            (Some(PrefixOp::Minus(_)), Some(inner)) => ExprForm::Op("-".to_owned(), vec![inner]),
+            (_, inner) => ExprForm::Other(inner.into_iter().collect()),
         }
     }
 
-    fn postfix(&mut self, it: &ast::PostfixExpr) -> Form {
+    fn postfix(&mut self, it: &ast::PostfixExpr) -> ExprForm {
         match (it.op(), self.some(it.expr())) {
-            (Some(PostfixOp::IsNull(_)), Some(inner)) => Form::IsNull(inner),
-            (Some(PostfixOp::NotNull(_)), Some(inner)) => Form::Not(self.wrapped(it, Form::IsNull(inner))),
-            (_, inner) => Form::Other(inner.into_iter().collect()),
+            (Some(PostfixOp::IsNull(_)), Some(inner)) => ExprForm::IsNull(inner),
+            (Some(PostfixOp::NotNull(_)), Some(inner)) => ExprForm::Not(self.wrapped(it, ExprForm::IsNull(inner))),
+            (_, inner) => ExprForm::Other(inner.into_iter().collect()),
         }
     }
 
-    fn binary(&mut self, it: &ast::BinExpr) -> Form {
-        let Some(op) = it.op() else { return Form::Other(Vec::new()) };
+    fn binary(&mut self, it: &ast::BinExpr) -> ExprForm {
+        let Some(op) = it.op() else { return ExprForm::Other(Vec::new()) };
         match op {
-            BinOp::And(_) => return Form::And(self.chain(it, |op| matches!(op, BinOp::And(_)))),
-            BinOp::Or(_) => return Form::Or(self.chain(it, |op| matches!(op, BinOp::Or(_)))),
+            BinOp::And(_) => return ExprForm::And(self.chain(it, |op| matches!(op, BinOp::And(_)))),
+            BinOp::Or(_) => return ExprForm::Or(self.chain(it, |op| matches!(op, BinOp::Or(_)))),
             BinOp::In(_) => return self.among(it, "=", "any"),
             BinOp::NotIn(_) => return self.among(it, "<>", "all"),
             BinOp::CustomOp(_) => {
@@ -177,24 +177,24 @@ impl Reader {
             _ => {}
         }
         let sides: Vec<Expr> = [it.lhs(), it.rhs()].into_iter().filter_map(|side| self.some(side)).collect();
-        let [left, right] = sides.as_slice() else { return Form::Other(sides) };
+        let [left, right] = sides.as_slice() else { return ExprForm::Other(sides) };
         if let BinOp::Is(_) | BinOp::IsNot(_) = op {
             let is = match right.form() {
-                Form::Null => Form::IsNull(left.clone()),
-                Form::Bool(true) => left.form().clone(),
-                Form::Bool(false) => Form::Not(left.clone()),
-                _ => return Form::Other(sides),
+                ExprForm::Null => ExprForm::IsNull(left.clone()),
+                ExprForm::Bool(true) => left.form().clone(),
+                ExprForm::Bool(false) => ExprForm::Not(left.clone()),
+                _ => return ExprForm::Other(sides),
             };
-            return if let BinOp::IsNot(_) = op { Form::Not(self.wrapped(it, is)) } else { is };
+            return if let BinOp::IsNot(_) = op { ExprForm::Not(self.wrapped(it, is)) } else { is };
         }
         match operator(&op) {
-            Some(op) => Form::Op(op, sides),
-            None => Form::Other(sides),
+            Some(op) => ExprForm::Op(op, sides),
+            None => ExprForm::Other(sides),
         }
     }
 
     /// `a -> 'b' ->> 'c'` is left-associative in the server and right-associative in the parser.
-    fn left_first(&mut self, it: &ast::BinExpr) -> Option<Form> {
+    fn left_first(&mut self, it: &ast::BinExpr) -> Option<ExprForm> {
         let (mut ops, mut operands, mut right) = (Vec::new(), vec![it.lhs()?], ast::Expr::BinExpr(it.clone()));
         while let ast::Expr::BinExpr(it) = &right
             && let Some(op @ BinOp::CustomOp(_)) = it.op()
@@ -214,9 +214,9 @@ impl Reader {
         let mut operands = self.all(operands.into_iter()).into_iter();
         let mut left = operands.next()?;
         for (op, operand) in ops.into_iter().zip(operands) {
-            left = left.and(&operand, |left, right| Form::Op(op, vec![left, right]));
+            left = left.and(&operand, |left, right| ExprForm::Op(op, vec![left, right]));
         }
-        Some(Form::Op(last, vec![left, self.read(&right)]))
+        Some(ExprForm::Op(last, vec![left, self.read(&right)]))
     }
 
     /// The operands of `a AND b AND c`, however many there are.
@@ -235,38 +235,40 @@ impl Reader {
     }
 
     /// `a IN (…)` in the form in which the server writes it: `a = ANY (ARRAY[…])`.
-    fn among(&mut self, it: &ast::BinExpr, op: &str, word: &str) -> Form {
+    fn among(&mut self, it: &ast::BinExpr, op: &str, word: &str) -> ExprForm {
         let left = self.some(it.lhs());
-        let Some(right) = it.rhs() else { return Form::Other(left.into_iter().collect()) };
+        let Some(right) = it.rhs() else { return ExprForm::Other(left.into_iter().collect()) };
         let items = match &right {
             ast::Expr::TupleExpr(tuple) => self.all(tuple.exprs()),
             ast::Expr::ParenExpr(one) => self.some(one.expr()).into_iter().collect(),
-            _ => return Form::Other(left.into_iter().collect()),
+            _ => return ExprForm::Other(left.into_iter().collect()),
         };
         // An empty list means a subquery.
-        let form = if items.is_empty() { Form::Other(items) } else { Form::Array(items) };
+        let form = if items.is_empty() { ExprForm::Other(items) } else { ExprForm::Array(items) };
         let list = self.wrapped(&right, form);
-        let list = self.wrapped(&right, Form::Call(word.to_owned(), vec![list]));
-        Form::Op(op.to_owned(), left.into_iter().chain([list]).collect())
+        let list = self.wrapped(&right, ExprForm::Call(word.to_owned(), vec![list]));
+        ExprForm::Op(op.to_owned(), left.into_iter().chain([list]).collect())
     }
 
-    fn between(&mut self, it: &ast::BetweenExpr) -> Form {
+    fn between(&mut self, it: &ast::BetweenExpr) -> ExprForm {
         let sides = self.all(it.syntax().children().filter_map(ast::Expr::cast));
-        let [value, low, high] = sides.as_slice() else { return Form::Other(sides) };
-        let inside = Form::Between(value.clone(), low.clone(), high.clone());
-        if it.not_token().is_some() { Form::Not(self.wrapped(it, inside)) } else { inside }
+        let [value, low, high] = sides.as_slice() else { return ExprForm::Other(sides) };
+        let inside = ExprForm::Between(value.clone(), low.clone(), high.clone());
+        if it.not_token().is_some() { ExprForm::Not(self.wrapped(it, inside)) } else { inside }
     }
 
-    fn call(&mut self, it: &ast::CallExpr) -> Form {
+    fn call(&mut self, it: &ast::CallExpr) -> ExprForm {
         let inner = |node: &SyntaxNode| node.descendants().find_map(ast::Expr::cast);
         let quantified = it.any_fn().map(|any| ("any", inner(any.syntax())));
         let quantified = quantified.or_else(|| it.all_fn().map(|all| ("all", inner(all.syntax()))));
         if let Some((word, list)) = quantified {
-            return self.some(list).map_or(Form::Other(Vec::new()), |list| Form::Call(word.to_owned(), vec![list]));
+            return self
+                .some(list)
+                .map_or(ExprForm::Other(Vec::new()), |list| ExprForm::Call(word.to_owned(), vec![list]));
         }
         let Some(arguments) = it.arg_list() else {
             // A function with special syntax: `TRIM(BOTH FROM a)`, `EXTRACT(year FROM a)`.
-            let Some(node) = it.syntax().first_child() else { return Form::Other(Vec::new()) };
+            let Some(node) = it.syntax().first_child() else { return ExprForm::Other(Vec::new()) };
             return self.own_grammar(&node);
         };
         let arguments = self.all(arguments.args().filter_map(|argument| argument.expr()));
@@ -275,18 +277,18 @@ impl Reader {
             Some(ast::Expr::FieldExpr(field)) => {
                 field.field().map(|name| name.syntax().text().to_string()).unwrap_or_default()
             }
-            _ => return Form::Other(arguments),
+            _ => return ExprForm::Other(arguments),
         };
-        Form::Call(first_name(&name).map(|(name, _)| name).unwrap_or(name), arguments)
+        ExprForm::Call(first_name(&name).map(|(name, _)| name).unwrap_or(name), arguments)
     }
 
     /// A call with keywords between its arguments. The pattern comes after the text that is searched.
-    fn own_grammar(&mut self, node: &SyntaxNode) -> Form {
+    fn own_grammar(&mut self, node: &SyntaxNode) -> ExprForm {
         let text = node.text().to_string().to_lowercase();
         let (name, rest) = text.split_once('(').unwrap_or((&text, ""));
         let mut arguments = self.all(topmost(node).into_iter());
         if arguments.is_empty() {
-            return Form::Other(arguments);
+            return ExprForm::Other(arguments);
         }
         let name = match (name.trim(), rest.split_whitespace().next()) {
             ("trim", Some("leading")) => "ltrim",
@@ -300,10 +302,10 @@ impl Reader {
         if name == "substring" && !rest.split_whitespace().any(|word| word == "from") {
             arguments.splice(1..1, Expr::parse("1"));
         }
-        Form::Call(name.to_owned(), arguments)
+        ExprForm::Call(name.to_owned(), arguments)
     }
 
-    fn case(&mut self, it: &ast::CaseExpr) -> Form {
+    fn case(&mut self, it: &ast::CaseExpr) -> ExprForm {
         let operand = self.some(it.expr());
         let clauses = it.when_clause_list().into_iter().flat_map(|list| list.syntax().children());
         let mut arms = Vec::new();
@@ -314,7 +316,7 @@ impl Reader {
             }
         }
         let other = self.some(it.else_clause().and_then(|clause| clause.expr()));
-        Form::Case(Case { operand, arms, other })
+        ExprForm::Case(CaseForm { operand, arms, other })
     }
 }
 
@@ -324,14 +326,14 @@ fn topmost(node: &SyntaxNode) -> Vec<ast::Expr> {
     node.children().flat_map(of).collect()
 }
 
-fn constant(literal: &ast::Literal) -> Form {
+fn constant(literal: &ast::Literal) -> ExprForm {
     match literal.kind() {
-        Some(LitKind::Null(_)) => Form::Null,
-        Some(LitKind::True(_)) => Form::Bool(true),
-        Some(LitKind::False(_)) => Form::Bool(false),
-        Some(LitKind::IntNumber(token) | LitKind::NumericNumber(token)) => Form::Number(token.text().to_owned()),
-        Some(_) => literal.string_value().map_or(Form::Other(Vec::new()), Form::Text),
-        None => Form::Other(Vec::new()),
+        Some(LitKind::Null(_)) => ExprForm::Null,
+        Some(LitKind::True(_)) => ExprForm::Bool(true),
+        Some(LitKind::False(_)) => ExprForm::Bool(false),
+        Some(LitKind::IntNumber(token) | LitKind::NumericNumber(token)) => ExprForm::Number(token.text().to_owned()),
+        Some(_) => literal.string_value().map_or(ExprForm::Other(Vec::new()), ExprForm::Text),
+        None => ExprForm::Other(Vec::new()),
     }
 }
 

@@ -1,16 +1,16 @@
 //! Values at which migrations are known to lose something, by type. They are used in turn over the rows of a
 //! table, in every column a different one: with random values alone, a table might have none of them.
 
-use super::json::Shape;
+use super::json::JsonShape;
 use super::values::limit;
-use super::wish::Sort;
+use super::wish::ValueKind;
 
 /// How many rows it takes until a column has had every turn. In the last turn it is NULL, if possible.
 pub(super) const TURNS: usize = 14;
 
 /// How extreme values may be, the most extreme first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reach {
+pub(crate) enum ValueReach {
     /// Up to the limits of each type, including NaN and infinity.
     Extreme,
     /// With all their digits, but far from the limits.
@@ -19,7 +19,7 @@ pub(crate) enum Reach {
     Plain,
 }
 
-impl Reach {
+impl ValueReach {
     /// The next less extreme reach.
     pub(crate) fn less(self) -> Option<Self> {
         match self {
@@ -31,22 +31,22 @@ impl Reach {
 }
 
 /// The typical value of a built-in type in this turn. `None` if it is the turn of an ordinary value.
-pub(super) fn typical(type_name: &str, turn: usize, reach: Reach) -> Option<String> {
+pub(super) fn typical(type_name: &str, turn: usize, reach: ValueReach) -> Option<String> {
     let (base, modifier) = type_name.split_once('(').unwrap_or((type_name, ""));
     let rest = modifier.split_once(')').map_or("", |(_, rest)| rest);
     let base = format!("{}{rest}", base.trim_end());
-    let list = match (Sort::of(type_name), base.as_str()) {
-        (Sort::Text, _) => {
+    let list = match (ValueKind::of(type_name), base.as_str()) {
+        (ValueKind::Text, _) => {
             let most = limit(type_name).unwrap_or(if base == "\"char\"" { 1 } else { 60 });
             let text = if turn == 6 { "x".repeat(most) } else { TEXTS.get(turn)?.to_string() };
             return Some(text.chars().take(most).collect());
         }
         (_, "numeric") => return numeric(modifier, turn, reach),
-        (Sort::Array, _) => return list_of(type_name.strip_suffix("[]")?, turn),
+        (ValueKind::Array, _) => return list_of(type_name.strip_suffix("[]")?, turn),
         (_, base) => values(base),
     };
     let (extreme, full) = list;
-    let ends = extreme.iter().find(|(at, _)| *at == turn).filter(|_| reach == Reach::Extreme);
+    let ends = extreme.iter().find(|(at, _)| *at == turn).filter(|_| reach == ValueReach::Extreme);
     ends.or_else(|| full.iter().find(|(at, _)| *at == turn)).map(|(_, text)| (*text).to_owned())
 }
 
@@ -54,10 +54,10 @@ const TEXTS: [&str; 11] =
     ["", "NULL", "MiXed Case", "two\nlines", " around ", "MiXed Case", "", " ", "it's \"quoted\\\"", "0", "Ünïcödé 😀"];
 
 /// Values with their turns.
-type Turns = &'static [(usize, &'static str)];
+type TypicalValues = &'static [(usize, &'static str)];
 
 /// The values at the limits of a type, and the other ones.
-fn values(base: &str) -> (Turns, Turns) {
+fn values(base: &str) -> (TypicalValues, TypicalValues) {
     match base {
         "smallint" => (&[(4, "32767"), (6, "-32768")], &[(0, "0"), (2, "-1"), (8, "1234")]),
         "integer" => (&[(4, "2147483647"), (6, "-2147483648")], &[(0, "0"), (2, "-1"), (8, "16777217"), (10, "7")]),
@@ -123,10 +123,10 @@ fn values(base: &str) -> (Turns, Turns) {
 }
 
 /// Numbers of this precision with all their digits.
-fn numeric(modifier: &str, turn: usize, reach: Reach) -> Option<String> {
+fn numeric(modifier: &str, turn: usize, reach: ValueReach) -> Option<String> {
     let mut parts = modifier.split(')').next()?.split(',').filter_map(|part| part.trim().parse::<usize>().ok());
     let digits = |count: usize| "123456789".chars().cycle().take(count).collect::<String>();
-    let is_extreme = reach == Reach::Extreme;
+    let is_extreme = reach == ValueReach::Extreme;
     let Some(precision) = parts.next() else {
         return Some(match turn {
             0 => "0".to_owned(),
@@ -162,18 +162,18 @@ fn numeric(modifier: &str, turn: usize, reach: Reach) -> Option<String> {
 
 /// Arrays: empty, with NULL, and with a duplicate item out of order.
 fn list_of(item: &str, turn: usize) -> Option<String> {
-    Some(match (turn, Sort::of(item)) {
+    Some(match (turn, ValueKind::of(item)) {
         (0, _) => "{}".to_owned(),
         (2, _) => "{NULL}".to_owned(),
-        (8, Sort::Text) => "{b,a,b,A,\"\"}".to_owned(),
-        (8, Sort::Integer) => "{2,1,2}".to_owned(),
+        (8, ValueKind::Text) => "{b,a,b,A,\"\"}".to_owned(),
+        (8, ValueKind::Integer) => "{2,1,2}".to_owned(),
         _ => return None,
     })
 }
 
 /// The document of a column from which scripts read a value: with the value, without it, and with another value
 /// in its place.
-pub(super) fn document(shape: &Shape, turn: usize, serial: u32) -> Option<String> {
+pub(super) fn document(shape: &JsonShape, turn: usize, serial: u32) -> Option<String> {
     let value = match turn {
         0 => return Some("{}".to_owned()),
         2 => serial.to_string(),
@@ -194,18 +194,18 @@ mod tests {
 
     #[test]
     fn numbers_have_all_their_digits_and_fit() {
-        assert_eq!(numeric("10,4)", 2, Reach::Full).unwrap(), "1234.1234");
-        assert_eq!(numeric("10,4)", 4, Reach::Extreme).unwrap(), "999999.9999");
-        assert_eq!(numeric("2,2)", 2, Reach::Full).unwrap(), "0.12");
-        assert_eq!(numeric("5)", 10, Reach::Full), None);
-        assert_eq!(numeric("10,4)", 4, Reach::Full), None);
-        assert_eq!(typical("numeric(8,3)", 8, Reach::Full).unwrap(), "-123.123");
+        assert_eq!(numeric("10,4)", 2, ValueReach::Full).unwrap(), "1234.1234");
+        assert_eq!(numeric("10,4)", 4, ValueReach::Extreme).unwrap(), "999999.9999");
+        assert_eq!(numeric("2,2)", 2, ValueReach::Full).unwrap(), "0.12");
+        assert_eq!(numeric("5)", 10, ValueReach::Full), None);
+        assert_eq!(numeric("10,4)", 4, ValueReach::Full), None);
+        assert_eq!(typical("numeric(8,3)", 8, ValueReach::Full).unwrap(), "-123.123");
     }
 
     #[test]
     fn texts_fit_their_column() {
         for turn in 0..TURNS {
-            let text = typical("character varying(3)", turn, Reach::Full).unwrap_or_default();
+            let text = typical("character varying(3)", turn, ValueReach::Full).unwrap_or_default();
             assert!(text.chars().count() <= 3, "{text}");
         }
     }

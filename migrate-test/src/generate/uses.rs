@@ -11,16 +11,16 @@ use migrate_schema::{Id, Kind, Object, Schema};
 use squawk_syntax::SyntaxNode;
 use squawk_syntax::ast::{self, AstNode};
 
-use super::aims::{self, Aim};
-use super::constants::{self, Constant};
-use super::expr::{Expr, Form};
+use super::aims::{self, TargetRows};
+use super::constants::{self, ColumnConstant};
+use super::expr::{Expr, ExprForm};
 use super::formats;
-use super::json::{Path, Shape, Want, path, within};
+use super::json::{JsonPath, JsonRequirement, JsonShape, path, within};
 use super::names;
 use super::queries::names_of;
-use super::reading::{self, Reading, source};
+use super::reading::{self, TextReading, source};
 use super::spec::{ForeignKey, lineage};
-use super::tree::Reader;
+use super::tree::ExprReader;
 use crate::rows::{TableName, holders, table_name};
 
 /// How many patterns are tried.
@@ -31,10 +31,10 @@ pub(super) const LONGEST: usize = 40;
 
 /// The uses of columns, by column name.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Uses {
-    columns: BTreeMap<String, Shape>,
+pub(crate) struct ColumnUses {
+    columns: BTreeMap<String, JsonShape>,
     /// The types that columns themselves are cast to.
-    casts: BTreeMap<String, Reading>,
+    casts: BTreeMap<String, TextReading>,
     /// Short texts in the bodies of functions, which they compare with.
     words: BTreeSet<String>,
     /// The patterns that functions search for in texts.
@@ -44,10 +44,10 @@ pub(crate) struct Uses {
     /// The same from definitions, which have less weight.
     defined: BTreeMap<String, BTreeSet<String>>,
     /// The rows that statements select and change.
-    aims: Vec<Aim>,
+    aims: Vec<TargetRows>,
 }
 
-impl Uses {
+impl ColumnUses {
     /// Reads a script or a definition.
     pub(crate) fn of(sql: &str) -> Self {
         let mut uses = Self::default();
@@ -99,7 +99,7 @@ impl Uses {
         let name = altered.column_name_ref().and_then(|name| catalog_name(name.syntax().text().to_string().trim()));
         let to = set.ty().filter(|ty| ty.arg_list().is_some()).map(|ty| ty.syntax().text().to_string());
         if let (Some(name), Some(to)) = (name, to) {
-            self.casts.entry(name).or_insert(Reading::Type(to));
+            self.casts.entry(name).or_insert(TextReading::Type(to));
         }
     }
 
@@ -115,7 +115,7 @@ impl Uses {
 
     /// Examines every expression of a file.
     fn look_all(&mut self, root: &SyntaxNode) {
-        let mut reader = Reader::new(root);
+        let mut reader = ExprReader::new(root);
         for expr in root.descendants().filter_map(ast::Expr::cast).filter_map(|expr| reader.next(&expr)) {
             let mut open = vec![&expr];
             while let Some(expr) = open.pop() {
@@ -132,7 +132,7 @@ impl Uses {
 
     /// How a table function parses its argument follows from how its rows are used:
     /// `FROM unnest(string_to_array(a, ',')) AS one`.
-    fn read_by(&self, item: &ast::FunctionFromItem) -> Option<(Path, Reading)> {
+    fn read_by(&self, item: &ast::FunctionFromItem) -> Option<(JsonPath, TextReading)> {
         let alias = item.alias()?;
         let name = match names_of(alias.syntax()) {
             Some(columns) => columns.into_iter().next()?,
@@ -146,46 +146,48 @@ impl Uses {
     pub(super) fn look(&mut self, expr: &Expr) {
         self.take(constants::compared(expr));
         match expr.form() {
-            Form::Cast(inner, to) => {
+            ExprForm::Cast(inner, to) => {
                 // A cast to a text type says nothing.
                 let is_text = matches!(to.trim(), "text" | "varchar" | "character varying");
-                match reading::read(inner, Reading::of(to)).filter(|_| !is_text) {
+                match reading::read(inner, TextReading::of(to)).filter(|_| !is_text) {
                     Some((path, to)) => self.cast(Some(path), Some(to.want()), to),
                     None => self.ask(path(source(inner)), None),
                 }
             }
-            Form::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
-            Form::Op(op, sides) if op == "#-" && sides.len() == 2 => {
+            ExprForm::Op(op, _) if matches!(op.as_str(), "->" | "->>" | "#>" | "#>>") => self.ask(path(expr), None),
+            ExprForm::Op(op, sides) if op == "#-" && sides.len() == 2 => {
                 self.ask(path(&sides[0]).and_then(|at| within(at, &sides[1])), None);
             }
-            Form::Op(op, sides) if op == "?" && sides.len() == 2 => {
+            ExprForm::Op(op, sides) if op == "?" && sides.len() == 2 => {
                 if let (Some((column, mut steps)), Some(key)) = (path(&sides[0]), sides[1].as_constant()) {
                     steps.push(Some(key));
                     self.ask(Some((column, steps)), None);
                 }
             }
             // A key that is removed from a document.
-            Form::Op(op, sides) if op == "-" && sides.len() == 2 && matches!(sides[1].bare().form(), Form::Text(_)) => {
+            ExprForm::Op(op, sides)
+                if op == "-" && sides.len() == 2 && matches!(sides[1].bare().form(), ExprForm::Text(_)) =>
+            {
                 if let (Some((column, mut steps)), Some(key)) = (path(&sides[0]), sides[1].as_constant()) {
                     steps.push(Some(key));
                     self.ask(Some((column, steps)), None);
                 }
             }
-            Form::Op(op, sides) if matches!(op.as_str(), "~" | "~*") => {
+            ExprForm::Op(op, sides) if matches!(op.as_str(), "~" | "~*") => {
                 self.patterns.extend(sides.get(1).and_then(Expr::as_constant));
             }
-            Form::Call(name, arguments) if name == "regexp_match" || name == "regexp_matches" => {
+            ExprForm::Call(name, arguments) if name == "regexp_match" || name == "regexp_matches" => {
                 self.patterns.extend(arguments.get(1).and_then(Expr::as_constant));
             }
-            Form::Call(name, arguments) if formats::are_read_by(name) => {
+            ExprForm::Call(name, arguments) if formats::are_read_by(name) => {
                 let format = arguments.get(1).and_then(Expr::as_constant);
-                let to = format.map(|format| Reading::by_format(name, &format));
+                let to = format.map(|format| TextReading::by_format(name, &format));
                 let read = to.zip(arguments.first()).and_then(|(to, text)| reading::read(text, to));
                 if let Some((path, to)) = read {
                     self.cast(Some(path), Some(to.want()), to);
                 }
             }
-            Form::Call(name, arguments) => {
+            ExprForm::Call(name, arguments) => {
                 let Some(first) = arguments.first().and_then(path) else { return };
                 match name.as_str() {
                     "jsonb_set" | "jsonb_set_lax" | "jsonb_insert" if is_constant(arguments.get(1)) => {
@@ -193,12 +195,12 @@ impl Uses {
                     }
                     name if name.contains("json") && name.contains("_extract_path") => self.ask(path(expr), None),
                     name if !name.starts_with("json") => {}
-                    name if name.contains("array_") => self.ask(Some(first), Some(Want::Array)),
+                    name if name.contains("array_") => self.ask(Some(first), Some(JsonRequirement::Array)),
                     name if ["_each", "_object_keys", "_to_record", "_populate_record", "_set", "_insert"]
                         .iter()
                         .any(|end| name.contains(end)) =>
                     {
-                        self.ask(Some(first), Some(Want::Object));
+                        self.ask(Some(first), Some(JsonRequirement::Object));
                     }
                     _ => {}
                 }
@@ -207,19 +209,19 @@ impl Uses {
         }
     }
 
-    fn take(&mut self, constants: Vec<Constant>) {
+    fn take(&mut self, constants: Vec<ColumnConstant>) {
         for (column, constant) in constants {
             self.constants.entry(column).or_default().insert(constant);
         }
     }
 
-    fn ask(&mut self, path: Option<Path>, want: Option<Want>) {
+    fn ask(&mut self, path: Option<JsonPath>, want: Option<JsonRequirement>) {
         if let Some((column, steps)) = path {
             self.columns.entry(column).or_default().ask(&steps, want);
         }
     }
 
-    fn cast(&mut self, path: Option<Path>, want: Option<Want>, to: Reading) {
+    fn cast(&mut self, path: Option<JsonPath>, want: Option<JsonRequirement>, to: TextReading) {
         match path {
             Some((column, steps)) if steps.is_empty() && want.is_some() => match self.casts.entry(column) {
                 Entry::Vacant(free) => drop(free.insert(to)),
@@ -284,7 +286,7 @@ impl Uses {
 
     /// The aims of statements in a table; `names` are those of the table and of the tables that it is a
     /// partition of.
-    pub(super) fn aims(&self, names: &[String]) -> impl Iterator<Item = &Aim> {
+    pub(super) fn aims(&self, names: &[String]) -> impl Iterator<Item = &TargetRows> {
         self.aims.iter().filter(|aim| names.iter().any(|name| name == aim.table()))
     }
 
@@ -311,14 +313,14 @@ impl Uses {
 
     /// The tables that statements update from other tables.
     pub(crate) fn matched(&self, schema: &Schema) -> BTreeSet<TableName> {
-        let tables: BTreeSet<&str> = self.aims.iter().filter(|aim| aim.reads_others()).map(Aim::table).collect();
+        let tables: BTreeSet<&str> = self.aims.iter().filter(|aim| aim.reads_others()).map(TargetRows::table).collect();
         let is_one = |table: &&Object| lineage(schema, table).iter().any(|name| tables.contains(name.as_str()));
         holders(schema).filter(is_one).map(table_name).collect()
     }
 
     /// Whether a statement updates a table from other tables.
     pub(crate) fn reads_others(&self) -> bool {
-        self.aims.iter().any(Aim::reads_others)
+        self.aims.iter().any(TargetRows::reads_others)
     }
 
     /// How many constants scripts have for a column.
@@ -328,21 +330,21 @@ impl Uses {
 
     /// What texts are cast to, in words: `JSON`, `a valid integer`.
     pub(crate) fn told(&self) -> String {
-        let mut types: Vec<String> = self.casts.values().map(Reading::told).collect();
+        let mut types: Vec<String> = self.casts.values().map(TextReading::told).collect();
         types.sort();
         types.dedup();
         if types.is_empty() { "as it reads it".to_owned() } else { types.join(" or ") }
     }
 
     /// Replaces the types that columns are cast to by what is known about them.
-    pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<Reading>) {
+    pub(crate) fn resolve(&mut self, known: &dyn Fn(&str) -> Option<TextReading>) {
         for reading in self.casts.values_mut() {
             reading.resolve(known);
         }
     }
 
     /// The structure of the documents of a column.
-    pub(super) fn shape(&self, column: &str) -> Option<&Shape> {
+    pub(super) fn shape(&self, column: &str) -> Option<&JsonShape> {
         self.columns.get(column).filter(|shape| !shape.is_empty())
     }
 
@@ -362,7 +364,7 @@ impl Uses {
     }
 
     /// How the texts of a column are parsed.
-    pub(super) fn cast_to(&self, column: &str) -> Option<&Reading> {
+    pub(super) fn cast_to(&self, column: &str) -> Option<&TextReading> {
         self.casts.get(column)
     }
 }

@@ -8,19 +8,19 @@ use proptest::sample::select;
 use super::claims::Claims;
 use super::expr::VALUE;
 use super::fulfil::{array, element};
-use super::typical::Reach;
-use super::wish::{Sort, Wish};
+use super::typical::ValueReach;
+use super::wish::{ColumnRequirements, ValueKind};
 use super::{names, spec};
 
 /// What kind of values are wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Taste {
+pub(super) struct ValueOptions {
     /// The number of the row: values of different rows differ if possible.
     pub(super) serial: u32,
     /// Whether awkward values are wanted, at the limits of types.
     pub(super) awkward: bool,
     /// How extreme typical values may be.
-    pub(super) reach: Reach,
+    pub(super) reach: ValueReach,
     /// Whether all requirements must be met. Otherwise some columns ignore them, in case they were misread.
     pub(super) obedient: bool,
     /// The number of a format that functions and triggers often parse; texts have this format.
@@ -30,11 +30,22 @@ pub(super) struct Taste {
 }
 
 /// A strategy for the text form of values of a type.
-pub(super) fn strategy(schema: &Schema, type_name: &str, wish: &Wish, taste: Taste) -> BoxedStrategy<String> {
+pub(super) fn strategy(
+    schema: &Schema,
+    type_name: &str,
+    wish: &ColumnRequirements,
+    taste: ValueOptions,
+) -> BoxedStrategy<String> {
     wished(schema, type_name, wish, taste, 0)
 }
 
-fn wished(schema: &Schema, type_name: &str, wish: &Wish, taste: Taste, depth: u32) -> BoxedStrategy<String> {
+fn wished(
+    schema: &Schema,
+    type_name: &str,
+    wish: &ColumnRequirements,
+    taste: ValueOptions,
+    depth: u32,
+) -> BoxedStrategy<String> {
     let known = wish.values(type_name, taste.serial);
     let plain = match type_name.strip_suffix("[]").filter(|_| wish.is_long()) {
         Some(item) => {
@@ -52,20 +63,20 @@ fn wished(schema: &Schema, type_name: &str, wish: &Wish, taste: Taste, depth: u3
         None if constants.is_empty() || taste.obedient => {
             let wish = wish.clone();
             let other = format!("v{}", taste.serial);
-            let is_text = Sort::of(type_name) == Sort::Text;
+            let is_text = ValueKind::of(type_name) == ValueKind::Text;
             plain.prop_map(move |text| if is_text && wish.refuses(&text) { other.clone() } else { text }).boxed()
         }
         None => prop_oneof![2 => plain, 1 => select(constants)].boxed(),
     }
 }
 
-fn words(taste: Taste, list: &'static [&'static str]) -> BoxedStrategy<String> {
+fn words(taste: ValueOptions, list: &'static [&'static str]) -> BoxedStrategy<String> {
     let list = if taste.awkward { list } else { &list[..1] };
     select(list).prop_map(str::to_owned).boxed()
 }
 
 /// Ordinary and awkward values of a type, regardless of any CHECK.
-fn plain(schema: &Schema, type_name: &str, taste: Taste, depth: u32) -> BoxedStrategy<String> {
+fn plain(schema: &Schema, type_name: &str, taste: ValueOptions, depth: u32) -> BoxedStrategy<String> {
     if let Some(element_type) = type_name.strip_suffix("[]") {
         let element_type = element_type.trim_end_matches("[]");
         let item = plain(schema, element_type, taste, depth + 1);
@@ -196,7 +207,7 @@ fn ordinary(base: &str, serial: u32) -> Option<String> {
 }
 
 /// A value of an extension's type, by name. If the type is unknown, a text that most types accept.
-fn of_extension(base: &str, modifier: &str, taste: Taste) -> BoxedStrategy<String> {
+fn of_extension(base: &str, modifier: &str, taste: ValueOptions) -> BoxedStrategy<String> {
     let serial = taste.serial;
     let first = modifier.split([',', ')']).next().unwrap_or_default().trim();
     let values = |texts: &[&str]| select(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).boxed();
@@ -251,13 +262,13 @@ fn shape(kind: &str, serial: u32) -> String {
 }
 
 /// A type that the schema itself defines.
-fn own_type(schema: &Schema, object: &Object, taste: Taste, depth: u32) -> BoxedStrategy<String> {
+fn own_type(schema: &Schema, object: &Object, taste: ValueOptions, depth: u32) -> BoxedStrategy<String> {
     if depth > 4 {
         return Just(String::new()).boxed();
     }
     match (object.id.kind, object.fact("form")) {
         (Kind::Domain, _) => {
-            let (mut wish, mut claims) = (Wish::default(), Claims::new(taste.dice, None));
+            let (mut wish, mut claims) = (ColumnRequirements::default(), Claims::new(taste.dice, None));
             for (_, check) in spec::domain_checks(schema, object) {
                 claims.choose(&check, true);
             }
@@ -303,22 +314,22 @@ pub(super) fn few(schema: &Schema, type_name: &str) -> Vec<String> {
     object.and_then(|object| object.fact("labels")).map(literals).unwrap_or_default()
 }
 
-fn numbers(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
+fn numbers(taste: ValueOptions, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
     own_or_awkward((taste.serial + 1).to_string(), taste, awkward)
 }
 
 /// Numbers, every other one with a fraction, so that a type without fractions is seen to lose it.
-fn fractions(taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
+fn fractions(taste: ValueOptions, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
     let part = if taste.serial % 2 == 1 { ".256789" } else { "" };
     own_or_awkward(format!("{}{part}", taste.serial + 1), taste, awkward)
 }
 
-fn own_or_awkward(own: String, taste: Taste, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
+fn own_or_awkward(own: String, taste: ValueOptions, awkward: &'static [&'static str]) -> BoxedStrategy<String> {
     let own = Just(own);
     if taste.awkward { prop_oneof![3 => own, 1 => words(taste, awkward)].boxed() } else { own.boxed() }
 }
 
-fn numeric(modifier: &str, taste: Taste) -> BoxedStrategy<String> {
+fn numeric(modifier: &str, taste: ValueOptions) -> BoxedStrategy<String> {
     let mut parts = modifier.trim_end_matches(')').split(',').filter_map(|part| part.trim().parse::<usize>().ok());
     let (Some(precision), scale) = (parts.next(), parts.next().unwrap_or(0)) else {
         return fractions(taste, &["0", "-0.10", "NaN", "Infinity", "1e100", "3.14159265358979323846"]);
@@ -365,7 +376,7 @@ pub(super) fn limit(type_name: &str) -> Option<usize> {
     modifier.split([',', ')']).next()?.trim().parse().ok()
 }
 
-fn texts(limit: Option<usize>, base: &str, taste: Taste) -> BoxedStrategy<String> {
+fn texts(limit: Option<usize>, base: &str, taste: ValueOptions) -> BoxedStrategy<String> {
     const AWKWARD: [&str; 9] =
         ["", " ", "it's", "back\\slash", "two\nlines", "\"quoted\"", "Ünïcödé 😀", " around ", "NULL"];
     if let Some(format) = taste.format {

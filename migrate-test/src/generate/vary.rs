@@ -2,13 +2,13 @@
 
 use migrate_base::ident::{QualifiedName, ident};
 
-use super::draw::Row;
-use super::spec::Table;
-use super::{MORE_ROUNDS, Place, Turn};
+use super::draw::GeneratedRow;
+use super::spec::TableSpec;
+use super::{FillContext, MORE_ROUNDS, RowTurn};
 
 /// Gives the first row of a table other values, each column separately, except those of keys; returns whether
 /// any value was accepted.
-pub(super) async fn one(place: &mut Place<'_>, table: &Table, serial: u32) -> migrate_core::Result<bool> {
+pub(super) async fn one(place: &mut FillContext<'_>, table: &TableSpec, serial: u32) -> migrate_core::Result<bool> {
     let name = QualifiedName::new(&*table.id.schema, &*table.id.name);
     let is_key = |column: &str| {
         let is_own = table.unique.values().any(|key| key.contains(column));
@@ -18,8 +18,8 @@ pub(super) async fn one(place: &mut Place<'_>, table: &Table, serial: u32) -> mi
     left.retain(|column| !is_key(column));
     let all = left.len();
     for round in 0..MORE_ROUNDS {
-        let at = Turn { round, serial: serial + round, whole: true, ..Turn::default() };
-        let row = place.draw(table, at, Row::new());
+        let at = RowTurn { round, serial: serial + round, whole: true, ..RowTurn::default() };
+        let row = place.draw(table, at, GeneratedRow::new());
         // The loss of a NULL would go unnoticed.
         let has_value = |column: &&str| row.get(*column).is_some_and(|value| value != "NULL");
         let tried: Vec<&str> = left.iter().copied().filter(has_value).collect();

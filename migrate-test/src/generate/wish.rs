@@ -1,15 +1,15 @@
 //! What the claims on a row require of one column.
 
 use super::claims::Claim;
-use super::class::Class;
-use super::expr::{Expr, Form};
-use super::json::{Shape, Want, path};
+use super::class::CharClass;
+use super::expr::{Expr, ExprForm};
+use super::json::{JsonRequirement, JsonShape, path};
 use super::pattern::Pattern;
-use super::reading::Reading;
+use super::reading::TextReading;
 
 /// The requirements on a column.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Wish {
+pub(super) struct ColumnRequirements {
     /// Whether it must be NULL, or must not be.
     pub(super) null: Option<bool>,
     /// It is one of these values.
@@ -24,16 +24,16 @@ pub(super) struct Wish {
     pub(super) length: (Option<usize>, Option<usize>),
     pub(super) patterns: Vec<Pattern>,
     /// Characters that it must not contain, so that other patterns do not match.
-    pub(super) without: Option<Class>,
+    pub(super) without: Option<CharClass>,
     pub(super) lower: bool,
     pub(super) upper: bool,
     pub(super) trimmed: bool,
     /// The elements that an array may have, and those that it must have.
     pub(super) items: Vec<String>,
     pub(super) among: Vec<String>,
-    pub(super) shape: Shape,
+    pub(super) shape: JsonShape,
     /// The way in which its texts are parsed.
-    pub(super) readable: Option<Reading>,
+    pub(super) readable: Option<TextReading>,
     /// Whether some of them are spelled differently from how their value is printed.
     pub(super) respelled: bool,
     /// Constants in the checks, for when everything else is refused.
@@ -42,7 +42,7 @@ pub(super) struct Wish {
 
 /// The kind of values that a type has, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum ValueKind {
     Text,
     Integer,
     Number,
@@ -52,7 +52,7 @@ pub(super) enum Sort {
     Other,
 }
 
-impl Sort {
+impl ValueKind {
     pub(super) fn of(type_name: &str) -> Self {
         let base = type_name.split('(').next().unwrap_or(type_name).trim();
         let name = base.rsplit('.').next().unwrap_or(base).trim_matches('"');
@@ -81,7 +81,7 @@ pub(super) fn mirrored(op: &str) -> &str {
     }
 }
 
-impl Wish {
+impl ColumnRequirements {
     /// Adds a claim if it is about only this column; `false` if it is not understood, so that a value computed
     /// by the server has to satisfy it.
     pub(super) fn take(&mut self, claim: &Claim, column: &str) -> bool {
@@ -110,20 +110,20 @@ impl Wish {
     fn compare(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
         right.constants(&mut self.constants);
         // `a SIMILAR TO 'x'`, as the server writes it.
-        if let Form::Call(name, pattern) = right.bare().form()
+        if let ExprForm::Call(name, pattern) = right.bare().form()
             && let ("similar_to_escape", "~", [pattern]) = (name.as_str(), op, pattern.as_slice())
         {
             return self.compare(left, "similar", pattern);
         }
         let Some(constant) = right.as_constant() else { return self.listed(left, op, right) };
         match left.bare().form() {
-            Form::Column(_) => self.column(op, &constant),
-            Form::Call(name, arguments) => self.call(name, arguments, op, &constant),
-            Form::Op(sign, sides) if sign == "%" && sides.len() == 2 && op == "=" => {
+            ExprForm::Column(_) => self.column(op, &constant),
+            ExprForm::Call(name, arguments) => self.call(name, arguments, op, &constant),
+            ExprForm::Op(sign, sides) if sign == "%" && sides.len() == 2 && op == "=" => {
                 self.modulo = sides[1].as_constant().and_then(|n| n.parse().ok()).zip(constant.parse().ok());
                 self.modulo.is_some()
             }
-            Form::Op(..) => self.at_path(left, op, &constant),
+            ExprForm::Op(..) => self.at_path(left, op, &constant),
             _ => false,
         }
     }
@@ -158,7 +158,7 @@ impl Wish {
 
     /// A column compared with an array of constants.
     fn listed(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
-        let Form::Array(list) = right.bare().form() else { return false };
+        let ExprForm::Array(list) = right.bare().form() else { return false };
         let list = list.iter().filter_map(Expr::as_constant);
         match op {
             "@>" | "&&" => self.items.extend(list),
@@ -176,7 +176,7 @@ impl Wish {
             | "jsonb_array_length" | "json_array_length" | "array_upper" => {
                 let Ok(number) = constant.parse() else { return op == ">" || op == ">=" };
                 if name.starts_with("json") {
-                    self.shape.ask(&[], Some(Want::Array));
+                    self.shape.ask(&[], Some(JsonRequirement::Array));
                 }
                 self.long(op, number)
             }
@@ -206,8 +206,8 @@ impl Wish {
     /// The requirement on a column, or on a call, through a function that leaves most values unchanged.
     fn inside(&mut self, inner: &Expr, op: &str, constant: &str) -> bool {
         match inner.bare().form() {
-            Form::Column(_) => self.column(op, constant),
-            Form::Call(name, arguments) => self.call(name, arguments, op, constant),
+            ExprForm::Column(_) => self.column(op, constant),
+            ExprForm::Call(name, arguments) => self.call(name, arguments, op, constant),
             _ => false,
         }
     }
@@ -215,12 +215,12 @@ impl Wish {
     /// The kind of a JSON value.
     fn kind(&mut self, document: &Expr, op: &str, constant: &str) -> bool {
         let want = match constant {
-            "object" => Want::Object,
-            "array" => Want::Array,
-            "string" => Want::Text,
-            "number" => Want::Number,
-            "boolean" => Want::Bool,
-            _ => Want::Null,
+            "object" => JsonRequirement::Object,
+            "array" => JsonRequirement::Array,
+            "string" => JsonRequirement::Text,
+            "number" => JsonRequirement::Number,
+            "boolean" => JsonRequirement::Bool,
+            _ => JsonRequirement::Null,
         };
         match path(document) {
             Some((_, steps)) if op == "=" => self.shape.ask(&steps, Some(want)),
@@ -252,9 +252,9 @@ impl Wish {
     fn at_path(&mut self, left: &Expr, op: &str, constant: &str) -> bool {
         let Some((_, steps)) = path(left).filter(|(_, steps)| !steps.is_empty()) else { return false };
         let want = match (op, constant.parse::<i64>()) {
-            ("=" | ">=" | "<=", _) => Want::Exactly(constant.to_owned()),
-            (">", Ok(number)) => Want::Exactly(number.saturating_add(1).to_string()),
-            ("<", Ok(number)) => Want::Exactly(number.saturating_sub(1).to_string()),
+            ("=" | ">=" | "<=", _) => JsonRequirement::Exactly(constant.to_owned()),
+            (">", Ok(number)) => JsonRequirement::Exactly(number.saturating_add(1).to_string()),
+            ("<", Ok(number)) => JsonRequirement::Exactly(number.saturating_sub(1).to_string()),
             _ => return true,
         };
         self.shape.ask(&steps, Some(want));
@@ -264,7 +264,7 @@ impl Wish {
     /// A comparison with the column on both sides: `lower(a) = a`.
     fn same(&mut self, left: &Expr, op: &str, right: &Expr) -> bool {
         let call = [left, right].into_iter().find_map(|side| match side.bare().form() {
-            Form::Call(name, arguments) if arguments.first()?.as_column().is_some() => Some(name.clone()),
+            ExprForm::Call(name, arguments) if arguments.first()?.as_column().is_some() => Some(name.clone()),
             _ => None,
         });
         match (call.as_deref(), op) {
@@ -279,9 +279,11 @@ impl Wish {
     fn truth(&mut self, expr: &Expr, wanted: bool) -> bool {
         expr.constants(&mut self.constants);
         match expr.bare().form() {
-            Form::Column(_) => self.exactly.push(wanted.to_string()),
-            Form::Call(name, _) if name == "isempty" && !wanted => self.not.push("empty".to_owned()),
-            Form::Call(name, arguments) if matches!(name.as_str(), "starts_with" | "regexp_like" | "regexp_match") => {
+            ExprForm::Column(_) => self.exactly.push(wanted.to_string()),
+            ExprForm::Call(name, _) if name == "isempty" && !wanted => self.not.push("empty".to_owned()),
+            ExprForm::Call(name, arguments)
+                if matches!(name.as_str(), "starts_with" | "regexp_like" | "regexp_match") =>
+            {
                 let Some(constant) = arguments.get(1).and_then(Expr::as_constant) else { return false };
                 return wanted
                     && if name == "starts_with" {
@@ -290,8 +292,8 @@ impl Wish {
                         self.column("~", &constant)
                     };
             }
-            Form::Op(op, sides) if wanted && sides.len() == 2 => return self.compare(&sides[0], op, &sides[1]),
-            Form::IsNull(inner) => {
+            ExprForm::Op(op, sides) if wanted && sides.len() == 2 => return self.compare(&sides[0], op, &sides[1]),
+            ExprForm::IsNull(inner) => {
                 let Some((_, steps)) = path(inner).filter(|(_, steps)| !steps.is_empty()) else { return false };
                 if !wanted {
                     self.shape.ask(&steps, None);

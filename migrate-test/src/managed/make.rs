@@ -3,28 +3,28 @@
 use std::path::PathBuf;
 
 use super::endpoint::{Endpoint, FORMAT, Provider};
-use super::{Managed, Progress, Source};
+use super::{ManagedServer, ProviderChoice, ServerProgress};
 use crate::error::ServerError;
 use crate::provider::binaries::Binaries;
 use crate::provider::cluster::remove;
 use crate::provider::docker;
 use crate::random;
 
-impl Managed {
+impl ManagedServer {
     /// Chooses the provider, and says why the ones before it were not used.
     pub(super) fn choose(&self) -> Result<(Provider, Vec<String>), ServerError> {
         let mut tried = Vec::new();
-        if matches!(self.source, Source::Auto | Source::Local) {
+        if matches!(self.source, ProviderChoice::Auto | ProviderChoice::Local) {
             match Binaries::find(None) {
                 Ok(found) => return Ok((Provider::Local { sockets: self.sockets(), binaries: found.folder }, tried)),
                 Err(why) => tried.extend(why),
             }
         }
-        if let Source::Docker(_) | Source::Auto = &self.source {
+        if let ProviderChoice::Docker(_) | ProviderChoice::Auto = &self.source {
             match docker::available() {
                 Ok(()) => {
                     let image = match &self.source {
-                        Source::Docker(Some(image)) => image.clone(),
+                        ProviderChoice::Docker(Some(image)) => image.clone(),
                         _ => docker::image()?,
                     };
                     return Ok((Provider::Docker { image }, tried));
@@ -36,9 +36,9 @@ impl Managed {
     }
 
     /// Creates a new server, up to the point where it can be started.
-    pub(super) fn make(&self, progress: &mut dyn FnMut(Progress)) -> Result<Endpoint, ServerError> {
+    pub(super) fn make(&self, progress: &mut dyn FnMut(ServerProgress)) -> Result<Endpoint, ServerError> {
         let (provider, _) = self.choose()?;
-        progress(Progress::Making(provider.to_string()));
+        progress(ServerProgress::Making(provider.to_string()));
         let password = random::password().map_err(ServerError::io("/dev/urandom", "read"))?;
         let mut endpoint = Endpoint { format: FORMAT, provider, port: 0, password, server_version: String::new() };
         if let Provider::Local { binaries, .. } = &endpoint.provider {

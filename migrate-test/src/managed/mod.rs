@@ -20,7 +20,7 @@ use crate::provider::cluster::{private_folder, remove, write_private};
 
 /// The provider of a managed server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ProviderChoice {
     /// The first available of: binaries, then Docker.
     Auto,
     /// The PostgreSQL binaries on this machine.
@@ -30,18 +30,18 @@ pub enum Source {
 }
 
 /// The managed server of a project. It is identified by the project's folder; nothing is opened before
-/// [`Managed::up`].
+/// [`ManagedServer::up`].
 #[derive(Debug, Clone)]
-pub struct Managed {
+pub struct ManagedServer {
     home: PathBuf,
     name: String,
-    source: Source,
+    source: ProviderChoice,
     account: Option<Account>,
 }
 
 /// What happens while a managed server is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
+pub enum ServerProgress {
     /// A new server is being created, with this provider.
     Making(String),
     /// It is being started.
@@ -52,7 +52,7 @@ pub enum Progress {
     Running(String),
 }
 
-impl fmt::Display for Progress {
+impl fmt::Display for ServerProgress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Making(with) => write!(f, "creating a development server with {with}"),
@@ -65,7 +65,7 @@ impl fmt::Display for Progress {
 
 /// What a managed server is, and whether it runs.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct ServerStatus {
     /// Whether it accepts connections.
     pub running: bool,
     /// Its provider, in words.
@@ -76,13 +76,13 @@ pub struct Status {
     pub why: Vec<String>,
 }
 
-impl Managed {
+impl ManagedServer {
     /// The managed server of a project folder.
     ///
     /// # Errors
     ///
     /// [`ServerError::NoAccount`] for root on a machine without an account for servers.
-    pub fn new(project: &Path, source: Source) -> Result<Self, ServerError> {
+    pub fn new(project: &Path, source: ProviderChoice) -> Result<Self, ServerError> {
         let project = project.canonicalize().unwrap_or_else(|_| project.to_owned());
         let label = project.file_name().map_or("project".to_owned(), |name| name.to_string_lossy().into_owned());
         let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '-' };
@@ -96,7 +96,7 @@ impl Managed {
     /// # Errors
     ///
     /// [`ServerError::NoAccount`] for root on a machine without an account for servers.
-    pub fn at(home: &Path, source: Source) -> Result<Self, ServerError> {
+    pub fn at(home: &Path, source: ProviderChoice) -> Result<Self, ServerError> {
         let name = home.file_name().map_or("roundtrip".to_owned(), |name| name.to_string_lossy().into_owned());
         Ok(Self { home: home.to_owned(), name, source, account: Account::for_servers()? })
     }
@@ -107,15 +107,15 @@ impl Managed {
     }
 
     /// Its address when it ran last. No process is started and no connection is opened: the caller finds out by
-    /// connecting whether the address is still valid, and calls [`Managed::up`] if it is not.
+    /// connecting whether the address is still valid, and calls [`ManagedServer::up`] if it is not.
     pub fn recorded(&self) -> Option<Endpoint> {
         let text = fs::read_to_string(self.state_file()).ok()?;
         let endpoint: Endpoint = serde_json::from_str(&text).ok()?;
         let fits = match (&self.source, &endpoint.provider) {
-            (Source::Auto, _)
-            | (Source::Local, Provider::Local { .. })
-            | (Source::Docker(None), Provider::Docker { .. }) => true,
-            (Source::Docker(Some(wanted)), Provider::Docker { image }) => wanted == image,
+            (ProviderChoice::Auto, _)
+            | (ProviderChoice::Local, Provider::Local { .. })
+            | (ProviderChoice::Docker(None), Provider::Docker { .. }) => true,
+            (ProviderChoice::Docker(Some(wanted)), Provider::Docker { image }) => wanted == image,
             _ => false,
         };
         (endpoint.format == FORMAT && fits).then_some(endpoint)
@@ -126,13 +126,13 @@ impl Managed {
     /// # Errors
     ///
     /// [`ServerError`] with the reason why it is not available.
-    pub async fn up(&self, progress: &mut dyn FnMut(Progress)) -> Result<Endpoint, ServerError> {
+    pub async fn up(&self, progress: &mut dyn FnMut(ServerProgress)) -> Result<Endpoint, ServerError> {
         let _lock = self.lock()?;
         if let Some(endpoint) = self.recorded() {
             if self.answers(&endpoint).await {
                 return Ok(endpoint);
             }
-            progress(Progress::Starting);
+            progress(ServerProgress::Starting);
             return self.start(endpoint, progress).await;
         }
         let endpoint = self.make(progress)?;
@@ -200,7 +200,7 @@ impl Managed {
     /// # Errors
     ///
     /// Currently none; a future provider may have to query a service that does not answer.
-    pub async fn status(&self) -> Result<Status, ServerError> {
+    pub async fn status(&self) -> Result<ServerStatus, ServerError> {
         let endpoint = self.recorded();
         let running = match &endpoint {
             Some(endpoint) => self.answers(endpoint).await,
@@ -213,7 +213,7 @@ impl Managed {
                 Err(error) => ("not created yet".to_owned(), vec![error.to_string()]),
             },
         };
-        Ok(Status { running, provider, endpoint, why })
+        Ok(ServerStatus { running, provider, endpoint, why })
     }
 
     async fn answers(&self, endpoint: &Endpoint) -> bool {

@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgConnection};
 
 use super::endpoint::{Endpoint, Provider};
-use super::{Managed, Progress};
+use super::{ManagedServer, ServerProgress};
 use crate::error::ServerError;
 use crate::provider::binaries::Binaries;
 use crate::provider::cluster::Cluster;
-use crate::provider::docker::Container;
+use crate::provider::docker::DockerContainer;
 
 const READY: Duration = Duration::from_secs(60);
 /// Development data survives a crash of the server. The last half second may be lost if the machine crashes; in
 /// return, commits are several times faster.
 const SETTINGS: [(&str, &str); 2] = [("synchronous_commit", "off"), ("max_connections", "200")];
 
-impl Managed {
+impl ManagedServer {
     pub(super) async fn start(
         &self,
         mut endpoint: Endpoint,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(ServerProgress),
     ) -> Result<Endpoint, ServerError> {
         match endpoint.provider.clone() {
             Provider::Local { .. } => self.start_local(&mut endpoint, progress).await?,
@@ -34,7 +34,7 @@ impl Managed {
         }
         endpoint.server_version = version(&endpoint).await?;
         self.record(&endpoint)?;
-        progress(Progress::Running(endpoint.display()));
+        progress(ServerProgress::Running(endpoint.display()));
         Ok(endpoint)
     }
 
@@ -43,14 +43,14 @@ impl Managed {
     async fn start_local(
         &self,
         endpoint: &mut Endpoint,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(ServerProgress),
     ) -> Result<(), ServerError> {
         let cluster = self.cluster(endpoint)?;
         let begin = Instant::now();
         loop {
             let port = free_port(endpoint.port)?;
             if endpoint.port != 0 && port != endpoint.port {
-                progress(Progress::OtherPort(port));
+                progress(ServerProgress::OtherPort(port));
             }
             endpoint.port = port;
             self.record(endpoint)?;
@@ -103,8 +103,8 @@ impl Managed {
         Ok(Cluster { binaries, data, sockets, log, account: self.account.clone() })
     }
 
-    pub(super) fn container(&self) -> Container {
-        Container { name: format!("roundtrip-{}", self.name) }
+    pub(super) fn container(&self) -> DockerContainer {
+        DockerContainer { name: format!("roundtrip-{}", self.name) }
     }
 }
 

@@ -13,31 +13,31 @@ use migrate_base::lock_mode::LockMode;
 use migrate_core::runner::Rehearsal;
 use migrate_core::{CodeMigrations, Database, Result};
 
-use super::barrier::{Table, named};
-use super::look::{Oid, World};
+use super::barrier::{LockableTable, named};
+use super::look::{PriorRelations, RelationOid};
 
 /// The locks that a statement has or requested.
-pub(super) type Seen = BTreeMap<Oid, LockMode>;
+pub(super) type StatementLocks = BTreeMap<RelationOid, LockMode>;
 
 /// Sessions that block one statement.
 #[derive(Debug)]
-pub(super) struct Bar {
+pub(super) struct LockBarrier {
     /// Holds the strongest lock on tables where the statement has not been seen.
     first: Rehearsal,
     /// The tables that it has locked. Each has a savepoint, so that the last ones can be released.
-    stack: Vec<Oid>,
+    stack: Vec<RelationOid>,
     /// Holds the weaker locks on tables where the statement has been seen.
-    second: Line,
+    second: BackendSession,
     /// Takes them over from the second session: some statements wait for all existing transactions.
-    third: Line,
-    tables: BTreeMap<Oid, Table>,
+    third: BackendSession,
+    tables: BTreeMap<RelationOid, LockableTable>,
     /// Nothing is learned by blocking the statement once it has requested this lock.
     enough: LockMode,
 }
 
 /// A session and its backend pid.
 #[derive(Debug)]
-struct Line {
+struct BackendSession {
     session: Rehearsal,
     pid: String,
 }
@@ -46,7 +46,7 @@ struct Line {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gap {
     /// The tables where it had not been seen before.
-    pub(super) tables: BTreeSet<Oid>,
+    pub(super) tables: BTreeSet<RelationOid>,
     /// Whether it may have strengthened a lock that had been seen.
     pub(super) stronger: bool,
 }
@@ -55,22 +55,31 @@ pub(super) struct Gap {
 /// takes the server to check for a deadlock.
 const SETTINGS: &str = "SET search_path TO pg_catalog, pg_temp; SET lock_timeout TO 200; SELECT pg_backend_pid();";
 
-impl Bar {
+impl LockBarrier {
     pub(super) async fn open(address: &Database) -> Result<Self> {
-        let (first, second, third) = tokio::try_join!(Line::open(address), Line::open(address), Line::open(address))?;
+        let (first, second, third) = tokio::try_join!(
+            BackendSession::open(address),
+            BackendSession::open(address),
+            BackendSession::open(address)
+        )?;
         let (first, stack, tables) = (first.session, Vec::new(), BTreeMap::new());
         Ok(Self { first, stack, second, third, tables, enough: LockMode::AccessExclusive })
     }
 
     /// Blocks a statement on all tables, as long as it has not requested `enough` there. Returns the tables
     /// where that is not possible.
-    pub(super) async fn stand(&mut self, world: &World, statement: &str, enough: LockMode) -> Result<BTreeSet<Oid>> {
+    pub(super) async fn stand(
+        &mut self,
+        world: &PriorRelations,
+        statement: &str,
+        enough: LockMode,
+    ) -> Result<BTreeSet<RelationOid>> {
         let oids = world.tables().map(|oid| oid.to_string()).collect::<Vec<_>>().join(",");
         let query = format!("SELECT oid, oid::regclass, relkind = 'm' FROM pg_class WHERE oid = ANY ('{{{oids}}}')");
         let (_, rows) = self.first.query(&query).await?;
         let table = |row: Vec<Option<String>>| {
             let [oid, name, is_view] = <[Option<String>; 3]>::try_from(row).ok()?;
-            Some((oid?.parse().ok()?, Table { name: name?, is_view: is_view? == "t" }))
+            Some((oid?.parse().ok()?, LockableTable { name: name?, is_view: is_view? == "t" }))
         };
         self.tables = rows.into_iter().filter_map(table).collect();
         self.enough = enough;
@@ -79,7 +88,7 @@ impl Bar {
         // first are locked last. A statement requests the tables that it names first, and then, as in VACUUM,
         // the oldest ones.
         let named = named(world, statement);
-        let mut order: Vec<Oid> = self.tables.keys().copied().collect();
+        let mut order: Vec<RelationOid> = self.tables.keys().copied().collect();
         order.sort_by_key(|oid| (named.get(oid).copied().unwrap_or(usize::MAX), *oid));
         order.reverse();
         tokio::try_join!(self.first.query("BEGIN"), self.second.session.query("BEGIN"))?;
@@ -87,7 +96,7 @@ impl Bar {
     }
 
     /// Lets a waiting statement continue: on this table, or after other transactions have ended.
-    pub(super) async fn pass(&mut self, table: Option<Oid>, seen: &Seen) -> Result<Gap> {
+    pub(super) async fn pass(&mut self, table: Option<RelationOid>, seen: &StatementLocks) -> Result<Gap> {
         match table.and_then(|table| self.stack.iter().position(|oid| *oid == table)) {
             Some(at) => self.give_back(at, seen).await,
             None => self.hand_over(table, seen).await,
@@ -95,7 +104,7 @@ impl Bar {
     }
 
     /// Releases a table where the statement had not been seen before.
-    async fn give_back(&mut self, at: usize, seen: &Seen) -> Result<Gap> {
+    async fn give_back(&mut self, at: usize, seen: &StatementLocks) -> Result<Gap> {
         let above = self.stack.split_off(at);
         let Some(table) = above.first() else { return Ok(Gap::default()) };
         let weaker = self.weaker(table, seen).map(|(lock, _)| lock).unwrap_or_default();
@@ -104,7 +113,7 @@ impl Bar {
         let Self { first, second, third, .. } = self;
         let (taken, given) = second.behind(&weaker, &mut third.session, first.query(&strong)).await;
         given?;
-        let again: Vec<Oid> = above.into_iter().skip(1).filter(|oid| !seen.contains_key(oid)).collect();
+        let again: Vec<RelationOid> = above.into_iter().skip(1).filter(|oid| !seen.contains_key(oid)).collect();
         let tables = again.iter().copied().collect();
         self.lock(again).await?;
         match taken {
@@ -118,12 +127,13 @@ impl Bar {
 
     /// Ends the transaction that a statement waits for, which holds one of the weaker locks. Another session
     /// takes these locks first, or queues for them if only one session can hold them.
-    async fn hand_over(&mut self, table: Option<Oid>, seen: &Seen) -> Result<Gap> {
+    async fn hand_over(&mut self, table: Option<RelationOid>, seen: &StatementLocks) -> Result<Gap> {
         let weaker = seen.keys().filter_map(|oid| Some((oid, self.weaker(oid, seen)?)));
         let (shared, other): (Vec<_>, Vec<_>) =
             weaker.partition(|(oid, (_, is_shared))| *is_shared && Some(**oid) != table);
-        let text =
-            |locks: &[(&Oid, (String, bool))]| locks.iter().map(|(_, (lock, _))| lock.as_str()).collect::<String>();
+        let text = |locks: &[(&RelationOid, (String, bool))]| {
+            locks.iter().map(|(_, (lock, _))| lock.as_str()).collect::<String>()
+        };
         let (shared, other) = (format!("BEGIN; {}", text(&shared)), text(&other));
         let Self { first, second, third, .. } = self;
         let taken = third.session.query_all(&shared).await;
@@ -139,7 +149,7 @@ impl Bar {
 
     /// The weaker lock on a table where the statement has been seen, and whether two sessions can hold it at
     /// once.
-    fn weaker(&self, table: &Oid, seen: &Seen) -> Option<(String, bool)> {
+    fn weaker(&self, table: &RelationOid, seen: &StatementLocks) -> Option<(String, bool)> {
         let mode = *seen.get(table)?;
         let is_shared = !matches!(mode, LockMode::AccessShare | LockMode::RowShare | LockMode::RowExclusive);
         Some((self.tables.get(table)?.lock(Some(mode), self.enough)?, is_shared))
@@ -156,12 +166,12 @@ impl Bar {
     }
 
     /// Takes the strongest lock on tables, one after the other. Returns those where that is not possible.
-    async fn lock(&mut self, order: Vec<Oid>) -> Result<BTreeSet<Oid>> {
-        let lock = |oid: &Oid| {
+    async fn lock(&mut self, order: Vec<RelationOid>) -> Result<BTreeSet<RelationOid>> {
+        let lock = |oid: &RelationOid| {
             let lock = self.tables.get(oid)?.lock(None, self.enough)?;
             Some((*oid, format!("SAVEPOINT s{oid}; {lock}")))
         };
-        let locks: Vec<(Oid, String)> = order.iter().filter_map(lock).collect();
+        let locks: Vec<(RelationOid, String)> = order.iter().filter_map(lock).collect();
         let mut open = BTreeSet::new();
         if locks.is_empty() {
             return Ok(open);
@@ -185,7 +195,7 @@ impl Bar {
     }
 }
 
-impl Line {
+impl BackendSession {
     async fn open(address: &Database) -> Result<Self> {
         let mut session = Rehearsal::open_limited(address.clone(), CodeMigrations::none(), Duration::ZERO).await?;
         let (_, rows) = session.query(SETTINGS).await?;

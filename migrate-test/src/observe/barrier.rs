@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use migrate_base::lock_mode::LockMode;
 
-use super::look::{Oid, World};
+use super::look::{PriorRelations, RelationOid};
 
 /// A table, or a materialized view, that can be locked.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct LockableTable {
     /// Its current name, as SQL.
     pub(super) name: String,
     /// LOCK TABLE does not support materialized views.
     pub(super) is_view: bool,
 }
 
-impl Table {
+impl LockableTable {
     /// The command that locks it so that what has been seen passes, and nothing stronger. `None` if what has
     /// been seen is enough.
     pub(super) fn lock(&self, seen: Option<LockMode>, enough: LockMode) -> Option<String> {
@@ -51,7 +51,7 @@ fn barrier(seen: LockMode) -> Option<LockMode> {
 }
 
 /// The positions at which a statement names tables, or their indexes.
-pub(super) fn named(world: &World, statement: &str) -> BTreeMap<Oid, usize> {
+pub(super) fn named(world: &PriorRelations, statement: &str) -> BTreeMap<RelationOid, usize> {
     let statement = statement.to_lowercase();
     let mut named = BTreeMap::new();
     for (oid, relation) in &world.relations {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use migrate_base::ident::QualifiedName;
 use migrate_base::lock_mode::LockMode;
-use migrate_core::runner::{Rehearsal, Rows};
+use migrate_core::runner::{Rehearsal, TextRows};
 
 /// The oid of an object in the catalogs.
-pub(super) type Oid = u32;
+pub(super) type RelationOid = u32;
 
 /// Queries, in the migration's own transaction, what it has locked.
 pub(super) const LOCKED: &str = concat!(include_str!("locked.sql"), ";\n", include_str!("invalid.sql"));
@@ -17,9 +17,9 @@ pub(super) const RELATIONS: &str = concat!(include_str!("relations.sql"), ";\n",
 
 /// The relations that exist before a migration.
 #[derive(Debug, Default)]
-pub(super) struct World {
-    pub(super) relations: BTreeMap<Oid, Relation>,
-    pub(super) look: Look,
+pub(super) struct PriorRelations {
+    pub(super) relations: BTreeMap<RelationOid, Relation>,
+    pub(super) look: RelationSnapshot,
 }
 
 /// A relation that exists before a migration, under the name that it has then.
@@ -29,22 +29,22 @@ pub(super) struct Relation {
     /// As in `pg_class.relkind`.
     pub(super) kind: char,
     /// The table that an index, or the sequence of a column, belongs to.
-    pub(super) of: Option<Oid>,
+    pub(super) of: Option<RelationOid>,
 }
 
 /// The result of one look.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Look {
+pub(super) struct RelationSnapshot {
     /// The strongest lock on each relation.
-    pub(super) locks: BTreeMap<Oid, LockMode>,
-    pub(super) stored: BTreeMap<Oid, Stored>,
+    pub(super) locks: BTreeMap<RelationOid, LockMode>,
+    pub(super) stored: BTreeMap<RelationOid, RelationStorage>,
     /// The invalid indexes.
-    pub(super) invalid: BTreeMap<Oid, QualifiedName>,
+    pub(super) invalid: BTreeMap<RelationOid, QualifiedName>,
 }
 
 /// What reveals that the rows of a relation were rewritten or read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(super) struct RelationStorage {
     /// Its current name, as SQL.
     pub(super) name: String,
     /// The number of its file, which changes with a rewrite. `None` if it has no file.
@@ -55,16 +55,16 @@ pub(super) struct Stored {
     pub(super) reads: u64,
 }
 
-impl World {
+impl PriorRelations {
     /// Reads the relations that exist.
     pub(super) async fn read(rehearsal: &mut Rehearsal) -> migrate_core::Result<Self> {
         let answers = rehearsal.look(RELATIONS).await?;
         let relations = answers.first().into_iter().flat_map(|(_, rows)| rows).filter_map(|row| relation(row));
-        Ok(Self { relations: relations.collect(), look: Look::of_relations(&answers) })
+        Ok(Self { relations: relations.collect(), look: RelationSnapshot::of_relations(&answers) })
     }
 
     /// The relation that a lock is reported for: for an index or a sequence, its table.
-    pub(super) fn told(&self, oid: Oid) -> Option<Oid> {
+    pub(super) fn told(&self, oid: RelationOid) -> Option<RelationOid> {
         let relation = self.relations.get(&oid)?;
         match relation.of {
             Some(table) => self.relations.contains_key(&table).then_some(table),
@@ -74,14 +74,14 @@ impl World {
     }
 
     /// The tables and materialized views, including partitioned tables.
-    pub(super) fn tables(&self) -> impl Iterator<Item = Oid> {
+    pub(super) fn tables(&self) -> impl Iterator<Item = RelationOid> {
         self.relations.iter().filter(|(_, one)| matches!(one.kind, 'r' | 'p' | 'm')).map(|(oid, _)| *oid)
     }
 }
 
-impl Look {
+impl RelationSnapshot {
     /// Parses the answers to [`LOCKED`].
-    pub(super) fn of_locked(answers: &[Rows]) -> Self {
+    pub(super) fn of_locked(answers: &[TextRows]) -> Self {
         let locks = rows(answers, 0).filter_map(|row| {
             let modes = row.get(1)?.as_deref()?.split(',').filter_map(|mode| mode.parse().ok());
             Some((oid(row, 0)?, modes.max()?))
@@ -90,36 +90,36 @@ impl Look {
     }
 
     /// Parses the answers to [`RELATIONS`].
-    pub(super) fn of_relations(answers: &[Rows]) -> Self {
+    pub(super) fn of_relations(answers: &[TextRows]) -> Self {
         Self { locks: BTreeMap::new(), stored: stored(answers, 5), invalid: invalid(answers) }
     }
 }
 
-fn rows(answers: &[Rows], at: usize) -> impl Iterator<Item = &Vec<Option<String>>> {
+fn rows(answers: &[TextRows], at: usize) -> impl Iterator<Item = &Vec<Option<String>>> {
     answers.get(at).into_iter().flat_map(|(_, rows)| rows)
 }
 
-fn oid(row: &[Option<String>], at: usize) -> Option<Oid> {
+fn oid(row: &[Option<String>], at: usize) -> Option<RelationOid> {
     row.get(at)?.as_deref()?.parse().ok()
 }
 
-fn relation(row: &[Option<String>]) -> Option<(Oid, Relation)> {
+fn relation(row: &[Option<String>]) -> Option<(RelationOid, Relation)> {
     let text = |at: usize| row.get(at).cloned().flatten();
     let name = QualifiedName::new(text(2)?, text(3)?);
     Some((oid(row, 0)?, Relation { name, kind: text(1)?.chars().next()?, of: oid(row, 4) }))
 }
 
 /// The four columns from `from` on.
-fn stored(answers: &[Rows], from: usize) -> BTreeMap<Oid, Stored> {
+fn stored(answers: &[TextRows], from: usize) -> BTreeMap<RelationOid, RelationStorage> {
     let one = |row: &Vec<Option<String>>| {
         let text = |at: usize| row.get(from + at).cloned().flatten();
         let number = |at: usize| text(at).and_then(|number| number.parse().ok()).unwrap_or_default();
-        Some((oid(row, 0)?, Stored { name: text(0)?, file: text(1), size: number(2), reads: number(3) }))
+        Some((oid(row, 0)?, RelationStorage { name: text(0)?, file: text(1), size: number(2), reads: number(3) }))
     };
     rows(answers, 0).filter_map(one).collect()
 }
 
-fn invalid(answers: &[Rows]) -> BTreeMap<Oid, QualifiedName> {
+fn invalid(answers: &[TextRows]) -> BTreeMap<RelationOid, QualifiedName> {
     let one = |row: &Vec<Option<String>>| {
         let text = |at: usize| row.get(at).cloned().flatten();
         Some((oid(row, 0)?, QualifiedName::new(text(1)?, text(2)?)))

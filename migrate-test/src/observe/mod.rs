@@ -38,7 +38,7 @@ pub struct Observation {
     /// The direction.
     pub direction: Direction,
     /// Its statements in order, up to the one that failed. A migration written in Rust counts as one statement.
-    pub statements: Vec<Observed>,
+    pub statements: Vec<StatementObservation>,
     /// Why it failed, with the location; `None` if it did not.
     pub failed: Option<Error>,
     /// Notes about the rows: tables that got none, migrations that fail because of some rows.
@@ -49,15 +49,15 @@ pub struct Observation {
 
 /// What was observed for one statement.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Observed {
+pub struct StatementObservation {
     /// The byte range in the script; empty for a migration written in Rust.
     pub span: Range<usize>,
     /// The locks that it took or strengthened, the strongest first.
     pub locks: Vec<Lock>,
     /// The tables that were rewritten.
-    pub rewritten: Vec<Rewritten>,
+    pub rewritten: Vec<TableRewrite>,
     /// The tables whose rows were read; partitions are listed individually.
-    pub scanned: Vec<Scanned>,
+    pub scanned: Vec<TableScan>,
     /// The indexes that it left invalid, and that no later statement made valid or dropped.
     pub invalid: Vec<QualifiedName>,
     /// Why some of its locks may be missing above; `None` if all were seen.
@@ -84,7 +84,7 @@ pub struct Lock {
 
 /// A table, or a materialized view, whose rows were all rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewritten {
+pub struct TableRewrite {
     /// The table, under its name before the migration.
     pub table: QualifiedName,
     /// How many rows were written; 0 if it was empty here, which it may not be elsewhere.
@@ -93,7 +93,7 @@ pub struct Rewritten {
 
 /// A table, or a materialized view, whose rows were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scanned {
+pub struct TableScan {
     /// The table, under its name before the migration.
     pub table: QualifiedName,
     /// How many rows, or entries of its indexes, were read. Those that were read twice count twice.
@@ -119,7 +119,7 @@ impl Observation {
     }
 
     /// All tables that were rewritten, in the order of the statements.
-    pub fn rewritten(&self) -> impl Iterator<Item = &Rewritten> {
+    pub fn rewritten(&self) -> impl Iterator<Item = &TableRewrite> {
         self.statements.iter().flat_map(|statement| &statement.rewritten)
     }
 

@@ -4,22 +4,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use migrate_base::sql::{Class, Statement};
+use migrate_base::sql::{Statement, StatementClass};
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Pace, Paced, Rehearsal};
+use migrate_core::runner::{Rehearsal, StatementResult, StepwiseRehearsal};
 use migrate_core::source::{Migration, Script};
 use migrate_core::{Error, ErrorKind};
 
 use super::Observation;
-use super::look::{LOCKED, Look, RELATIONS, World};
-use super::probe::{Probe, Sight};
-use super::tally::{Moved, Tally};
+use super::look::{LOCKED, PriorRelations, RELATIONS, RelationSnapshot};
+use super::probe::{Probe, ProbeResult};
+use super::tally::{TableFileChange, Tally};
 use crate::ephemeral::refused;
-use crate::proof::{Ground, ProofError};
+use crate::proof::{ChainDatabase, ProofError};
 
 /// How a statement is observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+enum ObservationMode {
     /// Within its transaction, which is still open.
     Inside,
     /// It is blocked from outside.
@@ -30,7 +30,7 @@ enum Way {
 
 /// Whether statements that cannot run in a transaction are blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nerve {
+pub(super) enum BlockingPolicy {
     /// They are blocked.
     HoldUp,
     /// They are not blocked, because their own timeouts are too short for that.
@@ -38,8 +38,8 @@ pub(super) enum Nerve {
 }
 
 /// A script that is being observed.
-struct Observer<'a> {
-    paced: Paced<'a>,
+struct ScriptObserver<'a> {
+    paced: StepwiseRehearsal<'a>,
     script: Option<Arc<Script>>,
     tally: Tally,
     probe: Option<Probe>,
@@ -56,36 +56,39 @@ const LET_ALONE: &str = "it cannot run in a transaction, and its timeouts are to
 /// [`ProofError`] when the server is gone, or the migration has no script for this direction. A migration that
 /// fails is not an error.
 pub(super) async fn observe(
-    ground: &mut Ground,
+    ground: &mut ChainDatabase,
     migration: &Arc<Migration>,
     direction: Direction,
-    nerve: Nerve,
+    nerve: BlockingPolicy,
 ) -> Result<Observation, ProofError> {
-    let mut observer = Observer::begin(ground, migration, direction, nerve).await?;
+    let mut observer = ScriptObserver::begin(ground, migration, direction, nerve).await?;
     let failed = observer.run().await?;
     let (tally, failed) = observer.end(failed).await?;
     let (statements, elapsed) = tally.finish();
     Ok(Observation { statements, failed, elapsed, ..Observation::new(migration, direction) })
 }
 
-impl<'a> Observer<'a> {
+impl<'a> ScriptObserver<'a> {
     async fn begin(
-        ground: &'a mut Ground,
+        ground: &'a mut ChainDatabase,
         migration: &Arc<Migration>,
         direction: Direction,
-        nerve: Nerve,
+        nerve: BlockingPolicy,
     ) -> Result<Self, ProofError> {
         let script = match direction {
             Direction::Up => migration.up_script(),
             Direction::Down => migration.down_script(),
         };
-        let tally = Tally::of(World::read(&mut ground.rehearsal).await?);
+        let tally = Tally::of(PriorRelations::read(&mut ground.rehearsal).await?);
         let is_held_up = |script: &&Arc<Script>| {
             let mut statements = script.statements().iter();
-            script.directives().no_transaction && statements.any(|one| way(script, one, false) == Way::HeldUp)
+            script.directives().no_transaction
+                && statements.any(|one| way(script, one, false) == ObservationMode::HeldUp)
         };
         let probe = match script.filter(is_held_up) {
-            Some(_) if nerve == Nerve::HoldUp => Some(Probe::open(&ground.address(), &mut ground.rehearsal).await?),
+            Some(_) if nerve == BlockingPolicy::HoldUp => {
+                Some(Probe::open(&ground.address(), &mut ground.rehearsal).await?)
+            }
             _ => None,
         };
         let paced = ground.rehearsal.pace(migration, direction).await?;
@@ -106,7 +109,7 @@ impl<'a> Observer<'a> {
             Ok(pace) => {
                 // Deferred work is attributed to the last statement.
                 if !pace.seen.is_empty() {
-                    let look = Look::of_locked(&pace.seen);
+                    let look = RelationSnapshot::of_locked(&pace.seen);
                     tally.locks(&look.locks);
                     tally.look(&look);
                 }
@@ -122,7 +125,7 @@ impl<'a> Observer<'a> {
         while let Some(statement) = self.paced.next() {
             let way = match &self.script {
                 Some(script) => way(script, &statement, self.paced.is_transaction()),
-                None => Way::Inside,
+                None => ObservationMode::Inside,
             };
             let Self { paced, script, tally, probe } = self;
             let mut go = async |look: &str| {
@@ -130,12 +133,12 @@ impl<'a> Observer<'a> {
                 (paced.go(look).await, begin.elapsed())
             };
             let ((outcome, elapsed), sight) = match (way, probe) {
-                (Way::HeldUp, Some(probe)) => {
+                (ObservationMode::HeldUp, Some(probe)) => {
                     let text = text(script.as_deref(), &statement);
                     let (went, sight) = probe.watch(tally.world(), text, statement.class, go("")).await?;
                     (went, Some(sight))
                 }
-                (Way::Inside, _) => (go(LOCKED).await, None),
+                (ObservationMode::Inside, _) => (go(LOCKED).await, None),
                 _ => (go("").await, None),
             };
             match outcome {
@@ -154,16 +157,16 @@ impl<'a> Observer<'a> {
     async fn seen(
         &mut self,
         statement: &Statement,
-        way: Way,
-        pace: &Pace,
-        sight: Option<Sight>,
+        way: ObservationMode,
+        pace: &StatementResult,
+        sight: Option<ProbeResult>,
     ) -> Result<(), ProofError> {
         let held_up = sight.as_ref().map_or(Duration::ZERO, |sight| sight.held_up);
         self.tally.statement(statement.span.clone(), pace.elapsed.saturating_sub(held_up));
         let look = match way {
-            Way::Not => return Ok(()),
-            Way::Inside => Look::of_locked(&pace.seen),
-            Way::HeldUp => Look::of_relations(&self.paced.look(RELATIONS).await?),
+            ObservationMode::Not => return Ok(()),
+            ObservationMode::Inside => RelationSnapshot::of_locked(&pace.seen),
+            ObservationMode::HeldUp => RelationSnapshot::of_relations(&self.paced.look(RELATIONS).await?),
         };
         match (sight, way) {
             (Some(sight), _) => {
@@ -171,14 +174,14 @@ impl<'a> Observer<'a> {
                 let why = sight.why(&self.tally);
                 self.tally.unseen(why);
             }
-            (None, Way::HeldUp) => self.tally.unseen(Some(LET_ALONE.to_owned())),
+            (None, ObservationMode::HeldUp) => self.tally.unseen(Some(LET_ALONE.to_owned())),
             (None, _) => self.tally.locks(&look.locks),
         }
         let moved = self.tally.look(&look);
         self.count(statement, &moved).await?;
         if self.script.as_ref().is_some_and(|script| words(script, statement) == ["rollback", "to"]) {
             // After the rollback, a table that was rewritten has its previous file again.
-            let look = Look::of_relations(&self.paced.look(RELATIONS).await?);
+            let look = RelationSnapshot::of_relations(&self.paced.look(RELATIONS).await?);
             self.tally.counted(look.stored);
         }
         if !self.paced.is_transaction() {
@@ -191,9 +194,9 @@ impl<'a> Observer<'a> {
     async fn failed(
         &mut self,
         statement: &Statement,
-        way: Way,
+        way: ObservationMode,
         elapsed: Duration,
-        sight: Option<Sight>,
+        sight: Option<ProbeResult>,
     ) -> Result<(), ProofError> {
         let held_up = sight.as_ref().map_or(Duration::ZERO, |sight| sight.held_up);
         self.tally.statement(statement.span.clone(), elapsed.saturating_sub(held_up));
@@ -202,25 +205,25 @@ impl<'a> Observer<'a> {
                 self.tally.locks(&sight.locks);
                 sight.why(&self.tally)
             }
-            (None, Way::HeldUp) => Some(LET_ALONE.to_owned()),
+            (None, ObservationMode::HeldUp) => Some(LET_ALONE.to_owned()),
             (None, _) => Some(GONE.to_owned()),
         };
         self.tally.unseen(why);
-        let look = Look::of_relations(&self.paced.look(RELATIONS).await?);
+        let look = RelationSnapshot::of_relations(&self.paced.look(RELATIONS).await?);
         self.tally.invalid(&look.invalid);
         Ok(())
     }
 
     /// Counts the rows of tables that have another file than before.
-    async fn count(&mut self, statement: &Statement, moved: &[Moved]) -> Result<(), ProofError> {
+    async fn count(&mut self, statement: &Statement, moved: &[TableFileChange]) -> Result<(), ProofError> {
         // If an empty table is truncated, its new file alone would suggest a rewrite.
         let empties = self.script.as_ref().is_some_and(|script| words(script, statement)[0] == "truncate");
-        let moved: Vec<&Moved> = moved.iter().filter(|moved| moved.was_filled || !empties).collect();
+        let moved: Vec<&TableFileChange> = moved.iter().filter(|moved| moved.was_filled || !empties).collect();
         if moved.is_empty() {
             return Ok(());
         }
         // A materialized view without data cannot be counted.
-        let count = |moved: &&Moved| match moved.is_empty {
+        let count = |moved: &&TableFileChange| match moved.is_empty {
             true => "SELECT 0;".to_owned(),
             false => format!("SELECT count(*) FROM ONLY {};", moved.name),
         };
@@ -231,21 +234,21 @@ impl<'a> Observer<'a> {
             let rows = rows.into_iter().flatten().next().flatten().and_then(|count| count.parse().ok());
             self.tally.moved(moved, rows.unwrap_or_default());
         }
-        self.tally.counted(Look::of_relations(&behind).stored);
+        self.tally.counted(RelationSnapshot::of_relations(&behind).stored);
         Ok(())
     }
 }
 
 /// How a statement is observed.
-fn way(script: &Script, statement: &Statement, in_transaction: bool) -> Way {
+fn way(script: &Script, statement: &Statement, in_transaction: bool) -> ObservationMode {
     let [first, second] = words(script, statement);
     match statement.class {
         // Some settings have to come first in their transaction, so no look can precede them.
-        _ if in_transaction && first == "set" && second != "constraints" => Way::Not,
-        _ if in_transaction => Way::Inside,
-        Class::Plain => Way::Inside,
-        Class::Session => Way::Not,
-        _ => Way::HeldUp,
+        _ if in_transaction && first == "set" && second != "constraints" => ObservationMode::Not,
+        _ if in_transaction => ObservationMode::Inside,
+        StatementClass::Plain => ObservationMode::Inside,
+        StatementClass::Session => ObservationMode::Not,
+        _ => ObservationMode::HeldUp,
     }
 }
 

@@ -7,21 +7,21 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use migrate_base::lock_mode::LockMode;
-use migrate_base::sql::Class;
+use migrate_base::sql::StatementClass;
 use migrate_core::runner::Rehearsal;
 use migrate_core::{CodeMigrations, Database, Result};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::bar::{Bar, Gap, Seen};
-use super::look::{Oid, World};
+use super::bar::{Gap, LockBarrier, StatementLocks};
+use super::look::{PriorRelations, RelationOid};
 use super::tally::Tally;
 use crate::error::ProofError;
 
 /// Sessions that block a third one and watch it.
 #[derive(Debug)]
 pub(super) struct Probe {
-    bar: Bar,
+    bar: LockBarrier,
     eyes: Rehearsal,
     /// The query that shows whether the third session waits, and for what.
     question: String,
@@ -29,9 +29,9 @@ pub(super) struct Probe {
 
 /// What was seen of one statement.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
+pub(super) struct ProbeResult {
     /// The strongest lock on each relation that it had or requested.
-    pub(super) locks: Seen,
+    pub(super) locks: StatementLocks,
     /// How long it waited only because of us.
     pub(super) held_up: Duration,
     /// Where it may have passed unobserved.
@@ -54,7 +54,7 @@ impl Probe {
             eyes.query("SET search_path TO pg_catalog, pg_temp").await?;
             Ok(eyes)
         };
-        let (bar, eyes) = tokio::try_join!(Bar::open(address), eyes)?;
+        let (bar, eyes) = tokio::try_join!(LockBarrier::open(address), eyes)?;
         let (_, rows) = worker.query("SELECT pg_catalog.pg_backend_pid()").await?;
         let pid = rows.into_iter().flatten().next().flatten().unwrap_or_default();
         let question = format!(
@@ -71,23 +71,23 @@ impl Probe {
     /// [`ProofError`] when the statement cannot be unblocked, so that nothing may follow.
     pub(super) async fn watch<T>(
         &mut self,
-        world: &World,
+        world: &PriorRelations,
         text: &str,
-        class: Class,
+        class: StatementClass,
         work: impl Future<Output = T>,
-    ) -> std::result::Result<(T, Sight), ProofError> {
+    ) -> std::result::Result<(T, ProbeResult), ProofError> {
         // VACUUM tries to take the strongest lock at its end, and retries for seconds while others read. VACUUM
         // and similar statements do their work with no lock stronger than this.
         let enough = match class {
-            Class::Maintenance | Class::ReindexConcurrently => LockMode::ShareUpdateExclusive,
+            StatementClass::Maintenance | StatementClass::ReindexConcurrently => LockMode::ShareUpdateExclusive,
             _ => LockMode::AccessExclusive,
         };
-        let mut sight = Sight::default();
+        let mut sight = ProbeResult::default();
         match self.bar.stand(world, text, enough).await {
             Ok(open) => sight.gap.tables = open,
             Err(error) => sight.blind = Some(error.to_string()),
         }
-        let tables: BTreeSet<Oid> = world.tables().collect();
+        let tables: BTreeSet<RelationOid> = world.tables().collect();
         let done = Notify::new();
         let work = async {
             let outcome = work.await;
@@ -107,7 +107,7 @@ impl Probe {
     }
 
     /// Watches until the statement is done. If anything fails, the statement is no longer blocked.
-    async fn follow(&mut self, tables: &BTreeSet<Oid>, sight: &mut Sight, done: &Notify) -> Result<()> {
+    async fn follow(&mut self, tables: &BTreeSet<RelationOid>, sight: &mut ProbeResult, done: &Notify) -> Result<()> {
         let outcome = self.look_on(tables, sight, done).await;
         if outcome.is_err() {
             self.bar.leave().await?;
@@ -115,7 +115,7 @@ impl Probe {
         outcome
     }
 
-    async fn look_on(&mut self, tables: &BTreeSet<Oid>, sight: &mut Sight, done: &Notify) -> Result<()> {
+    async fn look_on(&mut self, tables: &BTreeSet<RelationOid>, sight: &mut ProbeResult, done: &Notify) -> Result<()> {
         let begin = Instant::now();
         let mut free = begin;
         let mut stands = sight.blind.is_none();
@@ -142,10 +142,10 @@ impl Probe {
     }
 }
 
-impl Sight {
+impl ProbeResult {
     /// Records what a statement has and requests. If it waits, returns `Some` with the table, if it waits for
     /// one.
-    fn see(&mut self, tables: &BTreeSet<Oid>, rows: &[Vec<Option<String>>]) -> Option<Option<Oid>> {
+    fn see(&mut self, tables: &BTreeSet<RelationOid>, rows: &[Vec<Option<String>>]) -> Option<Option<RelationOid>> {
         let mut waits = None;
         for row in rows {
             let text = |at: usize| row.get(at).and_then(Option::as_deref);
@@ -166,7 +166,7 @@ impl Sight {
         if let Some(why) = &self.blind {
             return Some(format!("it was not observed until its end: {why}"));
         }
-        let passed: BTreeSet<Oid> =
+        let passed: BTreeSet<RelationOid> =
             self.gap.tables.iter().filter(|oid| !self.locks.contains_key(oid)).copied().collect();
         if !passed.is_empty() {
             return Some(format!("it may have taken unobserved locks on {}", tally.names(&passed)));

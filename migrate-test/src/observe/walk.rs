@@ -4,28 +4,28 @@
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::source::{Body, Migration};
+use migrate_core::source::{Migration, MigrationBody};
 use migrate_core::{CodeMigrations, Error};
 use migrate_schema::{Schema, Watcher};
 
 use super::Observation;
-use super::one::{Nerve, observe};
-use crate::proof::{Filled, Ground, How, ProofError, Scope, Stage};
-use crate::rows::Rows;
+use super::one::{BlockingPolicy, observe};
+use crate::proof::{ChainDatabase, FilledDatabase, ProofError, RelevantTables, RowKind, WatchedDatabase};
+use crate::rows::DatabaseRows;
 
 /// A database on its way up the chain.
-struct Walk<'a> {
+struct ObservationWalk<'a> {
     chain: &'a [Arc<Migration>],
     code: &'a CodeMigrations,
-    filled: Filled,
+    filled: FilledDatabase,
     watcher: Watcher,
 }
 
 /// What is tried at a stop.
 #[derive(Debug, Clone)]
 struct Attempt {
-    how: How,
-    nerve: Nerve,
+    how: RowKind,
+    nerve: BlockingPolicy,
 }
 
 /// Observes the chosen migrations, which are in the order of the chain.
@@ -36,11 +36,11 @@ pub(super) async fn along(
     seed: u64,
 ) -> Result<Vec<Observation>, ProofError> {
     let (Some(first), Some(last)) = (chosen.first().copied(), chosen.last().copied()) else { return Ok(Vec::new()) };
-    let mut filled = Filled::at(&chain[..first], code, seed).await?;
+    let mut filled = FilledDatabase::at(&chain[..first], code, seed).await?;
     // The locks are the same with only a few rows.
-    filled.scope = Scope::nothing();
+    filled.scope = RelevantTables::nothing();
     let watcher = Watcher::open(&filled.ground.address()).await?;
-    let mut walk = Walk { chain, code, filled, watcher };
+    let mut walk = ObservationWalk { chain, code, filled, watcher };
     let mut seen = Vec::new();
     for at in first..=last {
         let goes_on = match chosen.contains(&at) {
@@ -56,7 +56,7 @@ pub(super) async fn along(
     Ok(seen)
 }
 
-impl Walk<'_> {
+impl ObservationWalk<'_> {
     /// Applies a migration that is not observed. If it fails because of the rows, continues without them.
     async fn climb(&mut self, at: usize) -> Result<(), ProofError> {
         match self.filled.ground.run(&self.chain[at], Direction::Up).await? {
@@ -76,7 +76,7 @@ impl Walk<'_> {
             // The next migrations are observed if it can be applied at least without rows.
             return Ok(!is_last && self.restart(at + 1, false).await.is_ok());
         }
-        if matches!(migration.body(), Body::Sql { down: None, .. }) {
+        if matches!(migration.body(), MigrationBody::Sql { down: None, .. }) {
             return Ok(true);
         }
         let down = self.down(at).await?;
@@ -93,7 +93,7 @@ impl Walk<'_> {
     /// Observes a migration on its way up, with plainer rows if it fails because of the first ones.
     async fn up(&mut self, at: usize) -> Result<Observation, ProofError> {
         let migration = &self.chain[at];
-        let mut attempt = Attempt { how: How::chains_own(), nerve: Nerve::HoldUp };
+        let mut attempt = Attempt { how: RowKind::chains_own(), nerve: BlockingPolicy::HoldUp };
         let (mut required, mut first) = (None, None::<String>);
         loop {
             let mut seen = match self.fill(at, &attempt.how, required.as_ref()).await? {
@@ -127,10 +127,10 @@ impl Walk<'_> {
     /// Observes its rollback, with the existing rows.
     async fn down(&mut self, at: usize) -> Result<Observation, ProofError> {
         let migration = &self.chain[at];
-        let attempt = Attempt { how: How::chains_own(), nerve: Nerve::HoldUp };
+        let attempt = Attempt { how: RowKind::chains_own(), nerve: BlockingPolicy::HoldUp };
         let seen = observe(&mut self.filled.ground, migration, Direction::Down, attempt.nerve).await?;
         match attempt.after(&seen, migration) {
-            Some(next) if next.nerve == Nerve::LetAlone => {
+            Some(next) if next.nerve == BlockingPolicy::LetAlone => {
                 self.restart(at, true).await?;
                 let is_filled = self.fill(at, &next.how, None).await?.is_ok();
                 if !is_filled || self.filled.ground.run(migration, Direction::Up).await?.is_err() {
@@ -147,20 +147,20 @@ impl Walk<'_> {
     async fn fill(
         &mut self,
         at: usize,
-        how: &How,
+        how: &RowKind,
         required: Option<&Schema>,
     ) -> Result<Result<Vec<String>, Error>, ProofError> {
         self.filled.follow(&self.watcher.look().await?);
         let before = self.watcher.schema();
         // The effect of the previous migrations on the rows was not tracked.
-        self.filled.rows = Rows::default();
+        self.filled.rows = DatabaseRows::default();
         let filled = self.filled.fill(&self.chain[at], before, required.unwrap_or(before), how).await?;
         Ok(filled.map(|rests| rests.without.iter().map(ToString::to_string).collect()))
     }
 
     /// The schema that a migration creates on a database without rows.
     async fn after(&self, at: usize) -> Result<Option<Schema>, ProofError> {
-        let mut stage = Stage::at(&self.chain[..at], self.code, true).await?;
+        let mut stage = WatchedDatabase::at(&self.chain[..at], self.code, true).await?;
         let outcome = stage.go(&self.chain[at], Direction::Up).await?;
         let schema = outcome.is_ok().then(|| stage.schema().clone());
         stage.end().await?;
@@ -169,7 +169,7 @@ impl Walk<'_> {
 
     /// Continues with a fresh database with this many migrations applied.
     async fn restart(&mut self, count: usize, remember: bool) -> Result<(), ProofError> {
-        let fresh = Ground::at(&self.chain[..count], self.code, remember).await?;
+        let fresh = ChainDatabase::at(&self.chain[..count], self.code, remember).await?;
         let watcher = Watcher::open(&fresh.address()).await?;
         std::mem::replace(&mut self.watcher, watcher).close().await;
         self.filled.replace(fresh).end().await
@@ -185,10 +185,12 @@ impl Attempt {
             Direction::Down => migration.down_script(),
         };
         let was_held_up =
-            self.nerve == Nerve::HoldUp && script.is_some_and(|script| script.directives().no_transaction);
+            self.nerve == BlockingPolicy::HoldUp && script.is_some_and(|script| script.directives().no_transaction);
         match code {
             // A lock, or the statement, took longer than its own timeout allows; or a deadlock was detected.
-            "55P03" | "57014" | "40P01" if was_held_up => Some(Self { nerve: Nerve::LetAlone, ..self.clone() }),
+            "55P03" | "57014" | "40P01" if was_held_up => {
+                Some(Self { nerve: BlockingPolicy::LetAlone, ..self.clone() })
+            }
             _ => self.how.after(code, None, migration).map(|how| Self { how, nerve: self.nerve }),
         }
     }

@@ -8,7 +8,7 @@ use migrate_core::CodeMigrations;
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
 
-use super::{Estate, Owned};
+use super::{OwnedDatabase, OwnerReport};
 use crate::ephemeral::{keep_owned, owned};
 use crate::error::ProofError;
 use crate::shape::{leads_to, remaining};
@@ -19,16 +19,16 @@ pub(super) async fn onward(
     chain: &[Arc<Migration>],
     settled: usize,
     code: &CodeMigrations,
-) -> Result<Option<Owned>, ProofError> {
+) -> Result<Option<OwnerReport>, ProofError> {
     let Some((database, owner)) = owned(&chain[..settled]).await? else { return Ok(None) };
-    let mut estate = Estate::reopened(database, owner, code).await?;
+    let mut estate = OwnedDatabase::reopened(database, owner, code).await?;
     let outcome = estate.onward(chain, settled).await;
     estate.sell().await?;
     outcome
 }
 
-impl Estate {
-    async fn onward(&mut self, chain: &[Arc<Migration>], settled: usize) -> Result<Option<Owned>, ProofError> {
+impl OwnedDatabase {
+    async fn onward(&mut self, chain: &[Arc<Migration>], settled: usize) -> Result<Option<OwnerReport>, ProofError> {
         let before = self.schema().await?;
         let is_wall = |one: &Arc<Migration>| one.irreversible().is_some();
         let lowest = chain.iter().rposition(is_wall).map_or(0, |at| at + 1);
@@ -46,7 +46,7 @@ impl Estate {
         }
         let is_same = remaining(&after, &self.schema().await?).is_empty();
         let (applied, rolled_back) = (chain.len(), chain.len() - lowest);
-        Ok(is_same.then(|| Owned { applied, rolled_back, before: settled, ..Owned::default() }))
+        Ok(is_same.then(|| OwnerReport { applied, rolled_back, before: settled, ..OwnerReport::default() }))
     }
 
     /// Rolls back to the first migrations, and keeps the database for the next time; drops it if its state is

@@ -28,14 +28,14 @@ use crate::shape::remaining;
 
 /// The result of running a chain as its owner.
 #[derive(Debug, Default)]
-pub struct Owned {
+pub struct OwnerReport {
     /// What only a superuser may do, but not the owner.
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<MigrationRefusal>,
     /// The migrations that need more than ownership of the database, but no superuser: the right to create
     /// roles, or membership in some.
     pub needs_roles: BTreeSet<Version>,
     /// The migration that does not run at all, with the direction.
-    pub failed: Option<Refusal>,
+    pub failed: Option<MigrationRefusal>,
     /// How many were applied.
     pub applied: usize,
     /// How many of them were applied, rolled back and applied again in an earlier run without any finding.
@@ -50,7 +50,7 @@ pub struct Owned {
 
 /// A migration that the server refused.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct MigrationRefusal {
     /// Its version.
     pub version: Version,
     /// The direction.
@@ -60,7 +60,7 @@ pub struct Refusal {
 }
 
 /// A database, its owner, and a session of a superuser.
-struct Estate {
+struct OwnedDatabase {
     database: TestDatabase,
     role: String,
     owner: Rehearsal,
@@ -75,7 +75,7 @@ struct Estate {
 
 /// The rights of the owner beyond what it owns, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Right {
+enum OwnerRight {
     /// May create roles, and is a member of the other roles of the server.
     Member,
     /// The same, and those roles may create objects in every schema, as new owners of tables must.
@@ -93,7 +93,7 @@ enum Right {
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or roles cannot be created on it.
-pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations) -> Result<Owned, ProofError> {
+pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations) -> Result<OwnerReport, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let work = async {
         if let Some(owned) = kept::onward(&chain, settled, code).await? {
@@ -118,9 +118,9 @@ async fn once(
     settled: usize,
     code: &CodeMigrations,
     known: BTreeSet<String>,
-) -> Result<(Owned, BTreeSet<String>), ProofError> {
-    let mut estate = Estate::found(code, known).await?;
-    let mut owned = Owned::default();
+) -> Result<(OwnerReport, BTreeSet<String>), ProofError> {
+    let mut estate = OwnedDatabase::found(code, known).await?;
+    let mut owned = OwnerReport::default();
     let outcome = estate.around(chain, &mut owned).await;
     let came = std::mem::take(&mut estate.came);
     let is_plain = outcome.is_ok() && owned.has_nothing_to_tell() && estate.known.is_empty() && came.is_empty();
@@ -132,14 +132,14 @@ async fn once(
     outcome.map(|()| (owned, came))
 }
 
-impl Owned {
+impl OwnerReport {
     fn has_nothing_to_tell(&self) -> bool {
         let Self { refused, needs_roles, failed, left, different, .. } = self;
         refused.is_empty() && needs_roles.is_empty() && failed.is_none() && left.is_empty() && different.is_empty()
     }
 }
 
-impl Estate {
+impl OwnedDatabase {
     async fn found(code: &CodeMigrations, known: BTreeSet<String>) -> Result<Self, ProofError> {
         let database = TestDatabase::create().await?;
         let mark = crate::ephemeral::mark().await?;
@@ -169,7 +169,7 @@ impl Estate {
         Ok(schema::read(&Database::from(self.database.options())).await?)
     }
 
-    async fn around(&mut self, chain: &[Arc<Migration>], owned: &mut Owned) -> Result<(), ProofError> {
+    async fn around(&mut self, chain: &[Arc<Migration>], owned: &mut OwnerReport) -> Result<(), ProofError> {
         let nothing = self.schema().await?;
         owned.applied = self.run(chain.iter(), Direction::Up, owned).await?;
         if owned.failed.is_some() {
@@ -197,14 +197,14 @@ impl Estate {
         &mut self,
         chain: impl Iterator<Item = &'m Arc<Migration>> + Clone,
         direction: Direction,
-        owned: &mut Owned,
+        owned: &mut OwnerReport,
     ) -> Result<usize, ProofError> {
         let mut count = 0;
         // What the owner may do is sent in a few messages; what it may not do is run separately.
         while let Err((done, error)) = self.owner.run_all(chain.clone().skip(count), direction).await {
             count += done;
             let Some(migration) = chain.clone().nth(count) else { break };
-            let refusal = |error| Refusal { version: migration.version().clone(), direction, error };
+            let refusal = |error| MigrationRefusal { version: migration.version().clone(), direction, error };
             // More rights help only if something is forbidden.
             let is_forbidden = error.sqlstate() == Some("42501");
             let helps = match is_forbidden {
@@ -212,7 +212,7 @@ impl Estate {
                 false => None,
             };
             match helps {
-                Some(Right::Superuser) => {
+                Some(OwnerRight::Superuser) => {
                     let known = owned
                         .refused
                         .iter()
@@ -220,7 +220,7 @@ impl Estate {
                     owned.refused.extend((!known).then(|| refusal(error)));
                 }
                 Some(_) => drop(owned.needs_roles.insert(migration.version().clone())),
-                None => match self.attempt(migration, direction, Right::Superuser).await? {
+                None => match self.attempt(migration, direction, OwnerRight::Superuser).await? {
                     Ok(()) => owned.refused.push(refusal(error)),
                     Err(wrong) => {
                         owned.failed = Some(refusal(wrong));
@@ -234,14 +234,18 @@ impl Estate {
     }
 
     /// The least right beyond ownership with which a migration runs.
-    async fn more(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<Option<Right>, ProofError> {
+    async fn more(
+        &mut self,
+        migration: &Arc<Migration>,
+        direction: Direction,
+    ) -> Result<Option<OwnerRight>, ProofError> {
         let there = self.roles().await?;
         let lent: Vec<String> = self.known.difference(&there).map(|role| ident(role)).collect();
         let each = |verb: &str| lent.iter().map(|role| format!("{verb} ROLE {role};")).collect::<String>();
         if !lent.is_empty() {
             self.superuser.query(&each("CREATE")).await?;
         }
-        for right in [Right::Member, Right::Host] {
+        for right in [OwnerRight::Member, OwnerRight::Host] {
             if self.attempt(migration, direction, right).await?.is_ok() {
                 return Ok(Some(right));
             }
@@ -249,7 +253,7 @@ impl Estate {
         if !lent.is_empty() {
             self.superuser.query(&each("DROP")).await?;
         }
-        Ok(self.attempt(migration, direction, Right::Superuser).await?.is_ok().then_some(Right::Superuser))
+        Ok(self.attempt(migration, direction, OwnerRight::Superuser).await?.is_ok().then_some(OwnerRight::Superuser))
     }
 
     /// The roles of the server.
@@ -263,12 +267,12 @@ impl Estate {
         &mut self,
         migration: &Arc<Migration>,
         direction: Direction,
-        right: Right,
+        right: OwnerRight,
     ) -> Result<Result<(), Error>, ProofError> {
         let (give, take) = match right {
-            Right::Member => (self.memberships(), String::new()),
-            Right::Host => (self.hosting("GRANT", "TO"), self.hosting("REVOKE", "FROM")),
-            Right::Superuser => {
+            OwnerRight::Member => (self.memberships(), String::new()),
+            OwnerRight::Host => (self.hosting("GRANT", "TO"), self.hosting("REVOKE", "FROM")),
+            OwnerRight::Superuser => {
                 let role = ident(&self.role);
                 (format!("ALTER ROLE {role} SUPERUSER;"), format!("ALTER ROLE {role} NOSUPERUSER;"))
             }
@@ -276,9 +280,9 @@ impl Estate {
         if !give.is_empty() {
             self.superuser.query(&give).await?;
         }
-        let before = if right == Right::Superuser { self.roles().await? } else { BTreeSet::new() };
+        let before = if right == OwnerRight::Superuser { self.roles().await? } else { BTreeSet::new() };
         let outcome = self.owner.run(migration, direction).await.map(drop);
-        if right == Right::Superuser {
+        if right == OwnerRight::Superuser {
             let after = self.roles().await?;
             self.came.extend(after.difference(&before).cloned());
         }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, ident, literal};
 use migrate_core::runner::Rehearsal;
-use migrate_schema::{Change, Fact, Kind, Object, Schema};
+use migrate_schema::{Fact, Kind, Object, Schema, SchemaChange};
 
 use crate::generate::{TRY, attempt};
-use crate::rows::{Rows, TableName, holder_name, holders, table_name};
+use crate::rows::{DatabaseRows, TableName, holder_name, holders, table_name};
 
 /// The positions of the sequences of a database.
-pub(super) struct Counters(Vec<[String; 3]>);
+pub(super) struct SequenceCounters(Vec<[String; 3]>);
 
-impl Counters {
+impl SequenceCounters {
     pub(super) async fn read(rehearsal: &mut Rehearsal) -> migrate_core::Result<Self> {
         let query =
             "SELECT schemaname, sequencename, last_value FROM pg_catalog.pg_sequences WHERE last_value IS NOT NULL";
@@ -44,8 +44,8 @@ impl Counters {
 pub(super) async fn exactly(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
-    rows: &Rows,
-    counters: &Counters,
+    rows: &DatabaseRows,
+    counters: &SequenceCounters,
 ) -> migrate_core::Result<()> {
     let mut texts = vec!["SET LOCAL session_replication_role TO replica".to_owned()];
     texts.extend(
@@ -63,7 +63,7 @@ pub(super) async fn exactly(
 pub(super) async fn that_fit(
     rehearsal: &mut Rehearsal,
     schema: &Schema,
-    rows: &Rows,
+    rows: &DatabaseRows,
     wanted: &dyn Fn(&TableName) -> bool,
 ) -> migrate_core::Result<BTreeSet<TableName>> {
     rehearsal.query(TRY).await?;
@@ -117,7 +117,7 @@ fn column(one: &Object) -> (TableName, String) {
 }
 
 /// The statements that insert the rows of a table, one per row.
-fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
+fn inserts(schema: &Schema, table: &Object, rows: &DatabaseRows) -> Vec<String> {
     let Some(rows) = rows.table(&table_name(table)) else { return Vec::new() };
     let is_own = |column: &String| {
         schema.children(&table.id, Kind::Column).any(|one| *one.id.name == **column && one.fact("generated").is_none())
@@ -142,19 +142,19 @@ fn inserts(schema: &Schema, table: &Object, rows: &Rows) -> Vec<String> {
 
 /// The columns that a migration filled: rows that are drawn later have no NULL in them either.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Known(BTreeSet<(TableName, String)>);
+pub(super) struct FilledColumns(BTreeSet<(TableName, String)>);
 
-impl Known {
+impl FilledColumns {
     /// Remembers the columns that had a NULL before an up script and have none after it. Forgets those that
     /// have one again.
-    pub(super) fn learn(&mut self, schema: &Schema, before: &Rows, after: &Rows) {
+    pub(super) fn learn(&mut self, schema: &Schema, before: &DatabaseRows, after: &DatabaseRows) {
         for table in holders(schema) {
             let name = table_name(table);
             let (Some(old), Some(new)) = (before.table(&name), after.table(&name)) else { continue };
             if old == new || new.rows.is_empty() {
                 continue;
             }
-            let has_null = |rows: &crate::rows::Table, column: &String| {
+            let has_null = |rows: &crate::rows::TableContents, column: &String| {
                 let at = rows.columns.iter().position(|one| one == column);
                 at.is_some_and(|at| rows.rows.iter().any(|row| row.get(at).is_some_and(Option::is_none)))
             };
@@ -191,7 +191,7 @@ impl Known {
 
 /// The tables whose columns may have other values from now on: a column changed its type or nullability, or a
 /// key or check was changed.
-pub(super) fn freed(up: &Change, schema: &Schema) -> BTreeSet<TableName> {
+pub(super) fn freed(up: &SchemaChange, schema: &Schema) -> BTreeSet<TableName> {
     let mut freed = BTreeSet::new();
     let mut types: BTreeSet<&str> = BTreeSet::new();
     for (id, before, after) in up.objects() {
@@ -213,5 +213,5 @@ pub(super) fn freed(up: &Change, schema: &Schema) -> BTreeSet<TableName> {
 
 /// The tables that differ between two schemas.
 pub(super) fn changed(before: &Schema, after: &Schema) -> BTreeSet<TableName> {
-    Change::between(before, after).objects().map(|(id, ..)| holder_name(id)).collect()
+    SchemaChange::between(before, after).objects().map(|(id, ..)| holder_name(id)).collect()
 }

@@ -4,18 +4,18 @@ use std::sync::atomic::Ordering;
 
 use migrate_core::Error;
 use migrate_core::ledger::Direction;
-use migrate_schema::{Change, Fact, Object, Schema, Sides};
+use migrate_schema::{Fact, Object, Schema, SchemaChange, SideNames};
 
 use super::counted;
-use super::stage::{Ground, Stage};
+use super::stage::{ChainDatabase, WatchedDatabase};
 use super::walk::Walks;
-use super::{Law, ProofError, Proven, Prover, Story, Verdict};
+use super::{Law, MigrationProof, ProofError, Prover, Story, Verdict};
 
 /// A database without rows, and how each migration changed its schema.
-pub(super) struct Bare {
-    pub(super) stage: Stage,
+pub(super) struct SchemaLawDatabase {
+    pub(super) stage: WatchedDatabase,
     /// The changes of each migration, from the first one that is checked.
-    pub(super) ups: Vec<Change>,
+    pub(super) ups: Vec<SchemaChange>,
     /// The schema after the last rollback.
     pub(super) rolled: Schema,
 }
@@ -23,12 +23,12 @@ pub(super) struct Bare {
 /// How many databases are kept: they are large, and people start with the first one.
 const MOST_KEPT: usize = 4;
 
-const ROLLBACK: Sides<'_> = Sides { before: "before", after: "after rollback" };
-const REAPPLY: Sides<'_> = Sides { before: "after the first apply", after: "after applying again" };
+const ROLLBACK: SideNames<'_> = SideNames { before: "before", after: "after rollback" };
+const REAPPLY: SideNames<'_> = SideNames { before: "after the first apply", after: "after applying again" };
 
-impl Bare {
+impl SchemaLawDatabase {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
-        let stage = Stage::at(&prover.chain[..at], prover.code, true).await?;
+        let stage = WatchedDatabase::at(&prover.chain[..at], prover.code, true).await?;
         Ok(Self { stage, ups: Vec::new(), rolled: Schema::default() })
     }
 
@@ -44,7 +44,7 @@ impl Bare {
         prover: &Prover<'_>,
         walks: &mut Walks,
         at: usize,
-        proven: &mut Proven,
+        proven: &mut MigrationProof,
     ) -> Result<bool, ProofError> {
         let migration = &prover.chain[at];
         let up = match self.stage.go(migration, Direction::Up).await? {
@@ -91,9 +91,9 @@ impl Bare {
         &mut self,
         prover: &Prover<'_>,
         at: usize,
-        proven: &mut Proven,
-        up: &Change,
-        down: &Change,
+        proven: &mut MigrationProof,
+        up: &SchemaChange,
+        down: &SchemaChange,
     ) -> Result<(), ProofError> {
         let left = up.clone().then(down);
         proven.notes.extend(left.order_notes().into_iter().map(|note| format!("{note} after rollback")));
@@ -144,9 +144,9 @@ impl Bare {
         prover: &Prover<'_>,
         walks: &mut Walks,
         at: usize,
-        proven: &mut Proven,
+        proven: &mut MigrationProof,
     ) -> Result<(), ProofError> {
-        let fresh = Stage::at(&prover.chain[..at], prover.code, false).await?;
+        let fresh = WatchedDatabase::at(&prover.chain[..at], prover.code, false).await?;
         prover.abandon(std::mem::replace(&mut self.stage, fresh).leave().await, &mut proven.kept).await?;
         walks.wall(prover, self, at).await?;
         Ok(self.stage.go(&prover.chain[at], Direction::Up).await?.map(drop)?)
@@ -156,7 +156,7 @@ impl Bare {
     async fn as_before(&mut self, prover: &Prover<'_>, at: usize) -> Result<(), ProofError> {
         let in_one = prover.chain[at].up_script().is_some_and(|up| !up.directives().no_transaction);
         if !in_one {
-            let fresh = Stage::at(&prover.chain[..at], prover.code, false).await?;
+            let fresh = WatchedDatabase::at(&prover.chain[..at], prover.code, false).await?;
             std::mem::replace(&mut self.stage, fresh).end().await?;
         }
         Ok(())
@@ -165,7 +165,7 @@ impl Bare {
 
 impl Prover<'_> {
     /// Keeps a database on which a law was broken, or drops it.
-    pub(super) async fn abandon(&self, ground: Ground, kept: &mut Vec<String>) -> Result<(), ProofError> {
+    pub(super) async fn abandon(&self, ground: ChainDatabase, kept: &mut Vec<String>) -> Result<(), ProofError> {
         if self.proof.keep && self.kept.fetch_add(1, Ordering::Relaxed) < MOST_KEPT {
             kept.push(ground.leave().await.keep());
             return Ok(());

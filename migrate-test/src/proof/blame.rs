@@ -6,25 +6,25 @@
 
 use migrate_core::ledger::Direction;
 
-use super::again::Counters;
-use super::stage::Stage;
-use super::walk::{Fall, Part};
+use super::again::SequenceCounters;
+use super::stage::WatchedDatabase;
+use super::walk::{WalkFailure, WalkWindow};
 use super::{Law, ProofError, Story, title};
-use crate::rows::{Loss, Rows};
+use crate::rows::{DatabaseRows, RowLoss};
 
 /// How many rollbacks are tried one by one if several lost rows.
 const MOST: usize = 3;
 
 /// The result of a repeated walk.
-struct Replayed {
+struct WalkReplay {
     /// The rollbacks that lost rows.
-    lost: Vec<(usize, Vec<Loss>)>,
+    lost: Vec<(usize, Vec<RowLoss>)>,
     fails: bool,
 }
 
-impl Part<'_> {
+impl WalkWindow<'_> {
     /// The rollback on the walk that lost the rows without which a step fails, if there is one.
-    pub(super) async fn cause(&self, fall: &Fall) -> Result<Option<Fall>, ProofError> {
+    pub(super) async fn cause(&self, fall: &WalkFailure) -> Result<Option<WalkFailure>, ProofError> {
         // The schemas differ, which has nothing to do with rows.
         let Some(why) = fall.story.findings.first() else { return Ok(None) };
         let all = self.replay(&fall.walk, &|_| true).await?;
@@ -51,16 +51,16 @@ impl Part<'_> {
             why.message
         );
         let story = Story { losses, ..Story::of(summary) }.after(Some(Law::Data));
-        Ok(Some(Fall { at, story, walk: fall.walk.clone() }))
+        Ok(Some(WalkFailure { at, story, walk: fall.walk.clone() }))
     }
 
     /// Repeats a walk on a database whose rows are tracked. `puts_back` says after which rollbacks the rows
     /// from before the up script are restored.
-    async fn replay(&self, walk: &[usize], puts_back: &dyn Fn(usize) -> bool) -> Result<Replayed, ProofError> {
+    async fn replay(&self, walk: &[usize], puts_back: &dyn Fn(usize) -> bool) -> Result<WalkReplay, ProofError> {
         let (chain, low) = (&self.prover.chain, self.range.start);
-        let mut stage = Stage::at(&chain[..low], self.prover.code, true).await?;
-        let mut rows: Vec<(Rows, Counters)> = vec![stage.rows().await?];
-        let mut replayed = Replayed { lost: Vec::new(), fails: false };
+        let mut stage = WatchedDatabase::at(&chain[..low], self.prover.code, true).await?;
+        let mut rows: Vec<(DatabaseRows, SequenceCounters)> = vec![stage.rows().await?];
+        let mut replayed = WalkReplay { lost: Vec::new(), fails: false };
         let straight = self.range.clone().map(|step| (Direction::Up, step));
         for (direction, step) in straight.chain(self.steps(walk)) {
             if stage.go(&chain[step], direction).await?.is_err() {

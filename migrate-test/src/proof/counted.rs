@@ -8,38 +8,38 @@ use std::collections::BTreeSet;
 
 use migrate_base::ident::{QualifiedName, literal};
 use migrate_core::ledger::Direction;
-use migrate_schema::{Change, Id, Kind, Object, Schema, Sides, Wanted};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaChange, SequenceName, SideNames};
 
-use super::stage::{Stage, positioned};
+use super::stage::{WatchedDatabase, positioned};
 use super::{ProofError, Prover};
 
 /// The positions that a rollback loses, one sentence each. `up` is the change that the migration makes.
 pub(super) async fn lost(
     prover: &Prover<'_>,
     at: usize,
-    up: &Change,
-    sides: Sides<'_>,
+    up: &SchemaChange,
+    sides: SideNames<'_>,
 ) -> Result<Vec<String>, ProofError> {
     let migration = &prover.chain[at];
     let gone: BTreeSet<(&str, &str)> = up.objects().filter(|one| is_gone(one)).map(|(id, ..)| names(id)).collect();
     if gone.is_empty() || migration.lossy().is_some() {
         return Ok(Vec::new());
     }
-    let mut stage = Stage::at(&prover.chain[..at], prover.code, true).await?;
+    let mut stage = WatchedDatabase::at(&prover.chain[..at], prover.code, true).await?;
     let said = positioned(migration);
     // If a script sets the position of a sequence, that position is compared elsewhere, or it follows from the
     // rows.
-    let wanted = |one: &Wanted<'_>| gone.contains(&(one.schema, one.name)) && !said.may_mean(one.name, one.of);
+    let wanted = |one: &SequenceName<'_>| gone.contains(&(one.schema, one.name)) && !said.may_mean(one.name, one.of);
     let sequences = stage.around.positions(wanted).await?;
     let move_on: String = sequences.sequences().map(|one| moved_on(&one)).collect();
-    let mut lost = Change::default();
+    let mut lost = SchemaChange::default();
     if !move_on.is_empty() {
         stage.ground.rehearsal.query(&move_on).await?;
         let before = stage.around.positions(wanted).await?;
         if stage.go(migration, Direction::Up).await?.is_ok() {
             let above = stage.schema().clone();
             // If the column is dropped, its values are lost too, and that is reported as a loss of rows.
-            let stays = |one: &Wanted<'_>| wanted(one) && one.of.is_none_or(|of| has(&above, one.schema, of));
+            let stays = |one: &SequenceName<'_>| wanted(one) && one.of.is_none_or(|of| has(&above, one.schema, of));
             if stage.go(migration, Direction::Down).await?.is_ok() {
                 lost = before.until(&stage.around.positions(stays).await?);
             }
@@ -69,7 +69,7 @@ fn has(schema: &Schema, namespace: &str, (table, column): (&str, &str)) -> bool 
 }
 
 /// The statement that moves a sequence some values past its start.
-fn moved_on(one: &Wanted<'_>) -> String {
+fn moved_on(one: &SequenceName<'_>) -> String {
     let name = literal(&QualifiedName::new(one.schema, one.name).to_string());
     format!(
         "SELECT pg_catalog.setval({name}, least(s.seqmax::numeric, greatest(s.seqmin::numeric, \

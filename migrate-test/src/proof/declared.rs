@@ -4,11 +4,11 @@ use migrate_base::ident::literals;
 use migrate_core::source::Migration;
 use migrate_review::effect::Effects;
 use migrate_schema::ddl::has_values_of;
-use migrate_schema::{Change, Kind, Object};
+use migrate_schema::{Kind, Object, SchemaChange};
 
-use super::full::Seen;
+use super::full::CycleResult;
 use super::refused::is_of_data;
-use super::{Law, Proven, Story, Verdict};
+use super::{Law, MigrationProof, Story, Verdict};
 
 /// The note for a migration that has no down script but could have one, if nothing declares that it has none.
 pub const COULD_HAVE_ONE: &str =
@@ -20,8 +20,8 @@ pub const COULD_HAVE_ONE: &str =
 /// written into a new column are lost with it, even if no row was there to show it. A sequence holds a
 /// position. If the scripts of a migration change rows, then generated rows that were unaffected prove nothing
 /// about other rows.
-pub(super) fn judge(migration: &Migration, up: &Change, seen: &Seen, proven: &mut Proven) {
-    let holders = |change: &Change| {
+pub(super) fn judge(migration: &Migration, up: &SchemaChange, seen: &CycleResult, proven: &mut MigrationProof) {
+    let holders = |change: &SchemaChange| {
         change.objects().any(|(id, before, after)| {
             matches!(id.kind, Kind::Table | Kind::Column | Kind::Sequence) && (before.is_none() || after.is_none())
         })
@@ -66,7 +66,7 @@ fn changes_rows(migration: &Migration) -> bool {
 }
 
 /// Whether a change allows new values: an enum gets more labels, or a column gets another type.
-fn lets_more_in(up: &Change) -> bool {
+fn lets_more_in(up: &SchemaChange) -> bool {
     up.objects().any(|(id, before, after)| {
         let (Some(before), Some(after)) = (before, after) else { return false };
         let labels = |one: &Object| literals(one.fact("labels").unwrap_or_default());
@@ -82,6 +82,6 @@ fn lets_more_in(up: &Change) -> bool {
 }
 
 /// Whether a change only adds objects.
-fn only_adds(change: &Change) -> bool {
+fn only_adds(change: &SchemaChange) -> bool {
     !change.is_empty() && change.objects().all(|(_, before, after)| before.is_none() || before == after)
 }

@@ -4,28 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, literals};
-use migrate_core::runner::Touched;
+use migrate_core::runner::WrittenTables;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Error};
-use migrate_schema::{Change, Id, Kind, Object, Schema};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaChange};
 use proptest::test_runner::TestRunner;
 
-use super::how::{How, read, read_for_up};
-use super::scope::Scope;
-use super::stage::Ground;
-use super::{ProofError, Rests};
-use crate::generate::{self, Narrow, Reading, Required, Uses, Wanted};
-use crate::rows::{Rows, TableName, holders, table_name};
+use super::how::{RowKind, read, read_for_up};
+use super::scope::RelevantTables;
+use super::stage::ChainDatabase;
+use super::{ProofBasis, ProofError};
+use crate::generate::{self, AddedConstraints, ColumnUses, RowRequest, TextReading, ValueNarrowing};
+use crate::rows::{DatabaseRows, TableName, holders, table_name};
 
 /// A table with more rows than this gets no additional rows for a column that was added later.
 const MOST_ROWS: usize = 1000;
 
 /// A database with rows.
-pub(crate) struct Filled {
+pub(crate) struct FilledDatabase {
     /// The source of random values.
     runner: TestRunner,
-    pub(crate) ground: Ground,
-    pub(crate) rows: Rows,
+    pub(crate) ground: ChainDatabase,
+    pub(crate) rows: DatabaseRows,
     /// The tables that could not be filled the last time.
     given_up: BTreeSet<String>,
     /// The columns that each table had when its rows were drawn.
@@ -37,28 +37,28 @@ pub(crate) struct Filled {
     /// The tables into which the chain itself inserts rows.
     pub(super) seeded: BTreeSet<TableName>,
     /// The tables that are relevant for the next migration.
-    pub(crate) scope: Scope,
+    pub(crate) scope: RelevantTables,
     /// The tables that have only a few rows because no migration has used them yet.
     pub(super) few: BTreeSet<TableName>,
-    learnt: Learnt,
+    learnt: DefinitionUses,
 }
 
-impl Filled {
+impl FilledDatabase {
     /// A database with the first migrations applied. The same seed draws the same rows.
     pub(crate) async fn at(prefix: &[Arc<Migration>], code: &CodeMigrations, seed: u64) -> Result<Self, ProofError> {
-        let ground = Ground::at(prefix, code, true).await?;
+        let ground = ChainDatabase::at(prefix, code, true).await?;
         Ok(Self {
             runner: super::runner(seed),
             ground,
-            rows: Rows::default(),
+            rows: DatabaseRows::default(),
             given_up: BTreeSet::new(),
             drawn: BTreeMap::new(),
             changed: None,
             poor: BTreeSet::new(),
             seeded: BTreeSet::new(),
-            scope: Scope::default(),
+            scope: RelevantTables::default(),
             few: BTreeSet::new(),
-            learnt: Learnt::default(),
+            learnt: DefinitionUses::default(),
         })
     }
 
@@ -71,11 +71,11 @@ impl Filled {
         migration: &Migration,
         before: &Schema,
         after: &Schema,
-        how: &How,
-    ) -> Result<Result<Rests, Error>, ProofError> {
-        self.read(before, &Touched::Tables(Vec::new())).await?;
+        how: &RowKind,
+    ) -> Result<Result<ProofBasis, Error>, ProofError> {
+        self.read(before, &WrittenTables::Tables(Vec::new())).await?;
         // Whoever writes a fixture chooses the rows that the migration is tested with.
-        let mut written = Touched::Tables(Vec::new());
+        let mut written = WrittenTables::Tables(Vec::new());
         if let Some(script) = migration.fixture() {
             match self.ground.rehearsal.fixture(migration, script).await {
                 Ok(touched) => {
@@ -86,8 +86,8 @@ impl Filled {
             }
         }
         let is_ours = |table: &TableName| match &written {
-            Touched::Unknown => false,
-            Touched::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
+            WrittenTables::Unknown => false,
+            WrittenTables::Tables(tables) => !tables.iter().any(|one| one.schema() == table.0 && one.name() == table.1),
         };
         let poor = std::mem::take(&mut self.poor);
         let own = if how.matched { read_for_up(migration) } else { read(migration) };
@@ -115,19 +115,20 @@ impl Filled {
         let aside: BTreeSet<TableName> = drawn.iter().filter(is_aside).cloned().collect();
         self.few.extend(aside.iter().cloned());
         if drawn.is_empty() {
-            let rests = Rests::on(before, &self.rows, &[]);
-            return Ok(Ok(Rests { narrowed: full, ..rests }));
+            let rests = ProofBasis::on(before, &self.rows, &[]);
+            return Ok(Ok(ProofBasis { narrowed: full, ..rests }));
         }
         let Self { runner, ground, rows, given_up, seeded, learnt, .. } = self;
         let uses = learnt.uses(own, before, after, how);
         let narrowed = how.narrowed(before);
-        let narrow = narrowed.as_ref().map(|columns| Narrow { reach: how.reach, strict: how.readable, columns });
+        let narrow =
+            narrowed.as_ref().map(|columns| ValueNarrowing { reach: how.reach, strict: how.readable, columns });
         let (grown, compared, aimed, matched) = (&grown, &compared, &aimed, &matched);
         let aside = &aside;
-        let wanted = Wanted { narrow, uses: &uses, given_up, grown, seeded, compared, aimed, matched, aside };
+        let wanted = RowRequest { narrow, uses: &uses, given_up, grown, seeded, compared, aimed, matched, aside };
         let rehearsal = &mut ground.rehearsal;
         let unfilled = if how.fitting {
-            let required = Required::put(rehearsal, before, after).await?;
+            let required = AddedConstraints::put(rehearsal, before, after).await?;
             let unfilled = generate::fill(rehearsal, &required.schema, rows, runner, wanted).await?;
             required.remove(rehearsal).await?;
             unfilled
@@ -135,7 +136,7 @@ impl Filled {
             generate::fill(rehearsal, before, rows, runner, wanted).await?
         };
         self.given_up = unfilled.iter().map(|one| one.table.clone()).collect();
-        let mut rests = Rests::on(before, &self.rows, &unfilled);
+        let mut rests = ProofBasis::on(before, &self.rows, &unfilled);
         drawn.retain(|table| narrowed.as_ref().is_some_and(|narrowed| narrowed.has_table(table)));
         rests.narrowed.extend(narrowed.iter().flat_map(|narrowed| narrowed.told(before, &drawn)));
         let is_refused = |table: &&TableName| self.given_up.contains(&format!("{}.{}", table.0, table.1));
@@ -230,7 +231,7 @@ impl Filled {
 
     /// The tables with a column that a script compares with a constant. A row should have that constant, so
     /// that the comparison matters.
-    fn compared(&self, schema: &Schema, uses: &Uses) -> BTreeSet<TableName> {
+    fn compared(&self, schema: &Schema, uses: &ColumnUses) -> BTreeSet<TableName> {
         let has = |(name, column, constants): &(TableName, &str, &BTreeSet<String>)| {
             let Some(rows) = self.rows.table(name) else { return true };
             let at = rows.columns.iter().position(|one| one == column);
@@ -245,7 +246,7 @@ impl Filled {
     }
 
     /// Remembers what a migration changed: tables with other columns may need new rows.
-    pub(crate) fn follow(&mut self, change: &Change) {
+    pub(crate) fn follow(&mut self, change: &SchemaChange) {
         self.rename(change);
         let Some(changed) = &mut self.changed else { return };
         let is_meant = |id: &Id| id.kind == Kind::Column;
@@ -255,7 +256,7 @@ impl Filled {
 
     /// A table that was dropped may have reappeared under another name, with the columns for which rows were
     /// drawn.
-    fn rename(&mut self, change: &Change) {
+    fn rename(&mut self, change: &SchemaChange) {
         let name = |id: &Id| (id.schema.to_string(), id.name.to_string());
         let tables = || change.objects().filter(|(id, ..)| id.kind == Kind::Table);
         let gone = tables().filter(|(_, _, after)| after.is_none()).map(|(id, ..)| name(id));
@@ -284,9 +285,9 @@ impl Filled {
     }
 
     /// Reads the rows that may have changed; `schema` is the current schema.
-    pub(crate) async fn read(&mut self, schema: &Schema, touched: &Touched) -> Result<(), ProofError> {
+    pub(crate) async fn read(&mut self, schema: &Schema, touched: &WrittenTables) -> Result<(), ProofError> {
         let mut touched = touched.clone();
-        if let Touched::Tables(tables) = &mut touched {
+        if let WrittenTables::Tables(tables) = &mut touched {
             tables
                 .extend(self.scope.of_types(schema).into_iter().map(|(schema, name)| QualifiedName::new(schema, name)));
         }
@@ -295,8 +296,8 @@ impl Filled {
     }
 
     /// Continues with another database, and returns the previous one.
-    pub(crate) fn replace(&mut self, fresh: Ground) -> Ground {
-        self.rows = Rows::default();
+    pub(crate) fn replace(&mut self, fresh: ChainDatabase) -> ChainDatabase {
+        self.rows = DatabaseRows::default();
         self.changed = None;
         std::mem::replace(&mut self.ground, fresh)
     }
@@ -304,12 +305,12 @@ impl Filled {
 
 /// How the definitions of a schema use the values of columns. Each definition is read once.
 #[derive(Default)]
-struct Learnt(BTreeMap<Arc<Id>, (Arc<Object>, Uses)>);
+struct DefinitionUses(BTreeMap<Arc<Id>, (Arc<Object>, ColumnUses)>);
 
-impl Learnt {
+impl DefinitionUses {
     /// The uses by existing objects, and by the migration itself.
-    fn uses(&mut self, mut own: Uses, before: &Schema, after: &Schema, how: &How) -> Uses {
-        let mut uses = Uses::default();
+    fn uses(&mut self, mut own: ColumnUses, before: &Schema, after: &Schema, how: &RowKind) -> ColumnUses {
+        let mut uses = ColumnUses::default();
         let mut read_before = std::mem::take(&mut self.0);
         for object in before.objects() {
             // The expression of an index or a generated column is evaluated when a row is written.
@@ -325,7 +326,7 @@ impl Learnt {
             let known = read_before.remove(&object.id).filter(|(known, _)| Arc::ptr_eq(known, object));
             let (_, learnt) = known.unwrap_or_else(|| {
                 let text = if object.id.kind == Kind::Column { format!("SELECT {text}") } else { text.to_owned() };
-                (object.clone(), Uses::of(&text).defined())
+                (object.clone(), ColumnUses::of(&text).defined())
             });
             uses.extend(learnt.clone(), is_strict);
             self.0.insert(object.id.clone(), (object.clone(), learnt));
@@ -337,14 +338,14 @@ impl Learnt {
 }
 
 /// The labels of an enum, or the base type of a domain, if the type is one.
-fn labelled(to: &str, schema: &Schema) -> Option<Reading> {
+fn labelled(to: &str, schema: &Schema) -> Option<TextReading> {
     let name = generate::of_type(to)?;
     let is_meant =
         |object: &&Arc<Object>| *object.id.name == *name && matches!(object.id.kind, Kind::Type | Kind::Domain);
     let object = schema.objects().find(is_meant)?;
     let labels = literals(object.fact("labels").unwrap_or_default());
     match labels.is_empty() {
-        true => object.fact("type").map(|name| Reading::Type(name.to_owned())),
-        false => Some(Reading::Texts(labels)),
+        true => object.fact("type").map(|name| TextReading::Type(name.to_owned())),
+        false => Some(TextReading::Texts(labels)),
     }
 }

@@ -4,63 +4,63 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use migrate_core::ledger::Direction;
-use migrate_core::runner::Touched;
+use migrate_core::runner::WrittenTables;
 use migrate_core::source::Migration;
 use migrate_core::{Error, ErrorKind};
 use migrate_review::effect::changes_rows;
-use migrate_schema::{Change, Schema};
+use migrate_schema::{Schema, SchemaChange};
 
 use super::cause::one_cause;
-use super::filled::Filled;
-use super::how::{self, How};
-use super::refused::{Refused, is_of_data};
+use super::filled::FilledDatabase;
+use super::how::{self, RowKind};
+use super::refused::{RefusingMigration, is_of_data};
 use super::retry::Retry;
-use super::stage::Ground;
-use super::{Law, ProofError, Proven, Prover, Rests, Story, Verdict, again, traces};
-use crate::generate::Required;
-use crate::rows::{Loss, Rows, TableName};
+use super::stage::ChainDatabase;
+use super::{Law, MigrationProof, ProofBasis, ProofError, Prover, Story, Verdict, again, traces};
+use crate::generate::AddedConstraints;
+use crate::rows::{DatabaseRows, RowLoss, TableName};
 
 /// The schemas of a cycle: before the migration, after its rollback (which may differ), and after the
 /// migration.
 #[derive(Clone, Copy)]
-pub(super) struct Sight<'a> {
+pub(super) struct CycleSchemas<'a> {
     pub(super) before: &'a Schema,
     pub(super) rolled: &'a Schema,
     pub(super) after: &'a Schema,
     /// The changes that its up script makes.
-    pub(super) up: &'a Change,
+    pub(super) up: &'a SchemaChange,
 }
 
 /// A database with rows.
-pub(super) struct Full {
-    pub(super) filled: Filled,
+pub(super) struct DataLawDatabase {
+    pub(super) filled: FilledDatabase,
     /// The rows before the last up script.
-    pub(super) start: Rows,
+    pub(super) start: DatabaseRows,
     /// Whether an earlier migration that may have written rows did not see the current rows.
     pub(super) blind: bool,
     /// The migrations for which all rows were drawn again: how they change rows is not known.
-    pub(super) unsure: Vec<Refused>,
+    pub(super) unsure: Vec<RefusingMigration>,
     /// The columns that migrations filled, where the current rows may not have passed through these migrations.
-    pub(super) known: again::Known,
+    pub(super) known: again::FilledColumns,
     /// What the last cycle observed.
-    pub(super) seen: Seen,
+    pub(super) seen: CycleResult,
 }
 
 /// What a cycle observed about the rows.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct CycleResult {
     /// How many rows there were at the beginning.
     pub(super) rows: usize,
     /// What differs after the rollback, or after applying again.
-    pub(super) losses: Vec<Loss>,
+    pub(super) losses: Vec<RowLoss>,
     /// Rows that only triggers wrote, and no script.
-    traces: Vec<Loss>,
+    traces: Vec<RowLoss>,
     /// What the up script alone changed.
-    pub(super) changed: Vec<Loss>,
+    pub(super) changed: Vec<RowLoss>,
     /// The tables that were used but have only a few rows.
     missed: BTreeSet<TableName>,
     /// Which tables had rows.
-    rests: Rests,
+    rests: ProofBasis,
     /// The statements that changed no rows in any run of their script.
     idle: Vec<(Direction, String)>,
     /// The directions in which scripts ran.
@@ -69,14 +69,14 @@ pub(super) struct Seen {
 
 /// How far the cycle goes: if a law of the schema is broken, the law of data does not report it again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ways {
+enum CycleExtent {
     Up,
     UpDown,
     UpDownUp,
 }
 
-impl Ways {
-    fn of(proven: &Proven) -> Self {
+impl CycleExtent {
+    fn of(proven: &MigrationProof) -> Self {
         match proven.laws.get(&Law::Reapply) {
             Some(Verdict::Skipped(_)) => Self::Up,
             Some(Verdict::Broken(_)) => Self::UpDown,
@@ -85,16 +85,21 @@ impl Ways {
     }
 }
 
-impl Full {
+impl DataLawDatabase {
     pub(super) async fn at(prover: &Prover<'_>, at: usize) -> Result<Self, ProofError> {
-        let filled = Filled::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
+        let filled = FilledDatabase::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
         let blind = prover.chain[..at].iter().any(|migration| is_of_data(migration));
-        let (start, known, seen) = (Rows::default(), again::Known::default(), Seen::default());
+        let (start, known, seen) = (DatabaseRows::default(), again::FilledColumns::default(), CycleResult::default());
         Ok(Self { filled, start, blind, unsure: Vec::new(), known, seen })
     }
 
     /// Applies a migration that is not checked. If it fails because of the rows, continues with other rows.
-    pub(super) async fn climb(&mut self, prover: &Prover<'_>, at: usize, sight: Sight<'_>) -> Result<(), ProofError> {
+    pub(super) async fn climb(
+        &mut self,
+        prover: &Prover<'_>,
+        at: usize,
+        sight: CycleSchemas<'_>,
+    ) -> Result<(), ProofError> {
         self.start = self.filled.rows.clone();
         self.blind |= is_of_data(&prover.chain[at]);
         match self.filled.ground.run(&prover.chain[at], Direction::Up).await? {
@@ -112,12 +117,12 @@ impl Full {
         &mut self,
         prover: &Prover<'_>,
         at: usize,
-        sight: Sight<'_>,
-        proven: &mut Proven,
+        sight: CycleSchemas<'_>,
+        proven: &mut MigrationProof,
     ) -> Result<(), ProofError> {
         let migration = prover.chain[at].clone();
-        let ways = Ways::of(proven);
-        let mut how = How::default();
+        let ways = CycleExtent::of(proven);
+        let mut how = RowKind::default();
         // Rows that are drawn for such tables did not pass through the earlier migrations.
         self.blind = self.blind || self.filled.is_poor() && prover.chain[..at].iter().any(|one| is_of_data(one));
         let mut outcome = self.attempt(prover, at, sight, ways, &how).await?;
@@ -162,7 +167,7 @@ impl Full {
         }
         let is_refused = matches!(&outcome, Err(story) if story.fails == Some(Direction::Up));
         let verdict = match outcome {
-            Ok(()) if ways == Ways::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
+            Ok(()) if ways == CycleExtent::Up => Verdict::Skipped("it cannot be rolled back".to_owned()),
             Ok(()) => self.verdict(&migration, &proven.rests),
             Err(story) => story.broken(),
         };
@@ -170,7 +175,7 @@ impl Full {
         proven.set(Law::Data, verdict);
         one_cause(proven, sight);
         // Rows that were lost must not be missing for the next migration, and this migration has to be applied.
-        if broken || ways == Ways::UpDown {
+        if broken || ways == CycleExtent::UpDown {
             self.go_on(prover, at, sight, !is_refused, Some(proven)).await?;
         }
         let changed = std::mem::take(&mut self.seen.changed);
@@ -196,7 +201,7 @@ impl Full {
 
     /// Draws new rows for the tables that a migration changed, so that the next migration sees the same rows as
     /// if it were checked alone.
-    fn wear(&mut self, sight: Sight<'_>, changed: &[Loss]) {
+    fn wear(&mut self, sight: CycleSchemas<'_>, changed: &[RowLoss]) {
         let freed = again::freed(sight.up, sight.after);
         let changed: BTreeSet<&str> =
             changed.iter().filter(|loss| !loss.came).map(|loss| loss.table.as_str()).collect();
@@ -210,9 +215,9 @@ impl Full {
         &mut self,
         prover: &Prover<'_>,
         at: usize,
-        sight: Sight<'_>,
-        ways: Ways,
-        how: &How,
+        sight: CycleSchemas<'_>,
+        ways: CycleExtent,
+        how: &RowKind,
     ) -> Result<Result<(), Story>, ProofError> {
         loop {
             let known = self.known.clone();
@@ -225,7 +230,7 @@ impl Full {
             // What the up script did to those rows says nothing about the new ones, and rows that were drawn to
             // fit it no longer do.
             self.known = known;
-            self.prepare(prover, at, sight, &Rows::default(), &Retry::Other(How::redrawn())).await?;
+            self.prepare(prover, at, sight, &DatabaseRows::default(), &Retry::Other(RowKind::redrawn())).await?;
             self.blind |= prover.chain[..at].iter().any(|one| is_of_data(one));
             self.filled.widen(&missed);
         }
@@ -234,11 +239,11 @@ impl Full {
     async fn fill_and_go(
         &mut self,
         migration: &Arc<Migration>,
-        sight: Sight<'_>,
-        ways: Ways,
-        how: &How,
+        sight: CycleSchemas<'_>,
+        ways: CycleExtent,
+        how: &RowKind,
     ) -> Result<Result<(), Story>, ProofError> {
-        self.seen = Seen::default();
+        self.seen = CycleResult::default();
         let before = self.known.of(sight.before);
         match self.filled.fill(migration, &before, sight.after, how).await? {
             Ok(rests) => self.seen.rests = rests,
@@ -254,9 +259,9 @@ impl Full {
     async fn around(
         &mut self,
         migration: &Arc<Migration>,
-        before: &Rows,
-        sight: Sight<'_>,
-        ways: Ways,
+        before: &DatabaseRows,
+        sight: CycleSchemas<'_>,
+        ways: CycleExtent,
     ) -> Result<Result<(), Story>, ProofError> {
         match self.pass(migration, Direction::Up, sight.after).await? {
             Ok(None) => {}
@@ -268,7 +273,7 @@ impl Full {
         }
         self.seen.changed = before.losses(&self.filled.rows);
         self.known.learn(sight.after, before, &self.filled.rows);
-        if ways == Ways::Up {
+        if ways == CycleExtent::Up {
             return Ok(Ok(()));
         }
         let kept = before.kept(&self.filled.rows, &self.seen.changed);
@@ -282,7 +287,7 @@ impl Full {
         }
         self.seen.losses = before.losses(&self.filled.rows);
         self.seen.traces = traces::split(&mut self.seen.losses, migration, sight.before);
-        if ways == Ways::UpDown {
+        if ways == CycleExtent::UpDown {
             return Ok(Ok(()));
         }
         match self.pass(migration, Direction::Up, sight.after).await? {
@@ -297,7 +302,7 @@ impl Full {
             }
         }
         let again = kept.losses(&self.filled.rows).into_iter().filter(|loss| !loss.came);
-        let new: Vec<Loss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
+        let new: Vec<RowLoss> = again.filter(|loss| !self.seen.losses.iter().any(|old| old.same_place(loss))).collect();
         self.seen.losses.extend(new);
         Ok(Ok(()))
     }
@@ -344,7 +349,7 @@ impl Full {
         }
     }
 
-    fn verdict(&self, migration: &Migration, rests: &Rests) -> Verdict {
+    fn verdict(&self, migration: &Migration, rests: &ProofBasis) -> Verdict {
         let losses = self.seen.losses.clone();
         if losses.is_empty() {
             return match (self.seen.rows, rests.without.first()) {
@@ -378,7 +383,7 @@ impl Full {
 
     /// Reads the rows that may have changed; or returns why they cannot be read, for example because a script
     /// removed the enum label that they use.
-    async fn look(&mut self, schema: &Schema, touched: &Touched) -> Result<Result<(), Story>, ProofError> {
+    async fn look(&mut self, schema: &Schema, touched: &WrittenTables) -> Result<Result<(), Story>, ProofError> {
         match self.filled.read(schema, touched).await {
             Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
                 Ok(Err(Story::error("the existing rows can no longer be read", &error)))
@@ -393,13 +398,13 @@ impl Full {
         &mut self,
         prover: &Prover<'_>,
         at: usize,
-        sight: Sight<'_>,
+        sight: CycleSchemas<'_>,
         passes: bool,
-        proven: Option<&mut Proven>,
+        proven: Option<&mut MigrationProof>,
     ) -> Result<(), ProofError> {
         let (chain, start) = (&prover.chain, std::mem::take(&mut self.start));
-        let counters = again::Counters::read(&mut self.filled.ground.rehearsal).await?;
-        let fresh = Ground::at(&chain[..at], prover.code, false).await?;
+        let counters = again::SequenceCounters::read(&mut self.filled.ground.rehearsal).await?;
+        let fresh = ChainDatabase::at(&chain[..at], prover.code, false).await?;
         let old = self.filled.replace(fresh);
         match proven {
             Some(proven) => prover.abandon(old, &mut proven.kept).await?,
@@ -409,7 +414,7 @@ impl Full {
         let put = match passes {
             true => again::exactly(rehearsal, sight.before, &start, &counters).await.map(|()| BTreeSet::new()),
             false => {
-                let required = Required::put(rehearsal, sight.before, sight.after).await?;
+                let required = AddedConstraints::put(rehearsal, sight.before, sight.after).await?;
                 let put = again::that_fit(rehearsal, sight.before, &start, &|_| true).await;
                 required.remove(rehearsal).await?;
                 again::without_nulls(rehearsal, sight.before, sight.after).await?;
@@ -425,13 +430,13 @@ impl Full {
             Err(error) if error.kind() == ErrorKind::Statement => false,
             Err(error) => return Err(error.into()),
         };
-        if applied && self.look(sight.after, &Touched::Unknown).await?.is_ok() {
+        if applied && self.look(sight.after, &WrittenTables::Unknown).await?.is_ok() {
             return Ok(());
         }
-        let fresh = Ground::at(&chain[..=at], prover.code, false).await?;
+        let fresh = ChainDatabase::at(&chain[..=at], prover.code, false).await?;
         self.filled.replace(fresh).end().await?;
         self.filled.impoverish(|_| true);
-        self.unsure.extend(Refused::of(&chain[at]));
+        self.unsure.extend(RefusingMigration::of(&chain[at]));
         Ok(())
     }
 

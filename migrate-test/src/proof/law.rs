@@ -5,7 +5,7 @@ use std::fmt;
 use migrate_base::finding::Finding;
 use migrate_core::ledger::Direction;
 
-use crate::rows::Loss;
+use crate::rows::RowLoss;
 
 /// What is proven about a migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,7 @@ pub enum Law {
     Declared,
 }
 
-impl Fault<'_> {
+impl ProofFault<'_> {
     /// What is wrong, in one line.
     pub fn title(&self) -> String {
         match (self.story.fails, self.law) {
@@ -121,7 +121,7 @@ pub struct Story {
     /// owners, and for what lies outside of a schema.
     pub is_of_schema: bool,
     /// The rows that are lost.
-    pub losses: Vec<Loss>,
+    pub losses: Vec<RowLoss>,
     /// Rows that a check returned: first the columns, then each row.
     pub rows: Vec<Vec<String>>,
     /// What the server refused, with the location.
@@ -137,7 +137,7 @@ pub struct Story {
 
 /// A cause that breaks one or more laws, or prevents a migration from being applied.
 #[derive(Debug, Clone)]
-pub struct Fault<'a> {
+pub struct ProofFault<'a> {
     /// The law that reveals it; `None` if the migration cannot be applied at all.
     pub law: Option<Law>,
     /// What happened.

@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_schema::{Change, Schema};
+use migrate_schema::{Schema, SchemaChange};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::ephemeral::{statements, watched};
@@ -41,13 +41,13 @@ use crate::ephemeral::{statements, watched};
 pub use crate::error::ProofError;
 pub use crate::rows::WithoutRows;
 pub use declared::COULD_HAVE_ONE;
-pub(crate) use filled::Filled;
-pub(crate) use how::How;
-pub use law::{Fault, Law, Story, Verdict};
-pub use proven::{Proven, Report};
-pub use rests::Rests;
-pub(crate) use scope::Scope;
-pub(crate) use stage::{Ground, Stage};
+pub(crate) use filled::FilledDatabase;
+pub(crate) use how::RowKind;
+pub use law::{Law, ProofFault, Story, Verdict};
+pub use proven::{MigrationProof, ProofReport};
+pub use rests::ProofBasis;
+pub(crate) use scope::RelevantTables;
+pub(crate) use stage::{ChainDatabase, WatchedDatabase};
 
 /// What to prove, and how thoroughly.
 #[derive(Debug, Clone)]
@@ -97,11 +97,11 @@ pub async fn prove(
     set: &MigrationSet,
     code: &CodeMigrations,
     proof: &Proof,
-    hear: &mut dyn FnMut(&Proven),
-) -> Result<Report, ProofError> {
+    hear: &mut dyn FnMut(&MigrationProof),
+) -> Result<ProofReport, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let mut heard = BTreeSet::new();
-    let mut once = |proven: &Proven| {
+    let mut once = |proven: &MigrationProof| {
         if heard.insert(proven.version.clone()) {
             hear(proven);
         }
@@ -113,12 +113,16 @@ async fn prove_chain(
     chain: Vec<Arc<Migration>>,
     code: &CodeMigrations,
     proof: &Proof,
-    hear: &mut dyn FnMut(&Proven),
-) -> Result<Report, ProofError> {
+    hear: &mut dyn FnMut(&MigrationProof),
+) -> Result<ProofReport, ProofError> {
     let begin = Instant::now();
     let chosen = |migration: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(migration.version()));
     let marked: BTreeSet<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
-    let mut told = Told { report: Report { seed: proof.seed, ..Report::default() }, waiting: VecDeque::new(), hear };
+    let mut told = ReportSink {
+        report: ProofReport { seed: proof.seed, ..ProofReport::default() },
+        waiting: VecDeque::new(),
+        hear,
+    };
     if let (Some(first), Some(last)) = (marked.first().copied(), marked.last().copied()) {
         let prover = Prover { chain, code, proof, marked, kept: AtomicUsize::new(0) };
         let mut walks = walk::Walks::from(&prover, prover.lowest(first));
@@ -133,14 +137,14 @@ async fn prove_chain(
 }
 
 /// The results, and the callback that receives them.
-struct Told<'a> {
-    report: Report,
+struct ReportSink<'a> {
+    report: ProofReport,
     /// The results that still wait for walks.
-    waiting: VecDeque<(usize, Proven)>,
-    hear: &'a mut dyn FnMut(&Proven),
+    waiting: VecDeque<(usize, MigrationProof)>,
+    hear: &'a mut dyn FnMut(&MigrationProof),
 }
 
-impl Told<'_> {
+impl ReportSink<'_> {
     /// Reports the migrations that no further walk includes.
     fn settled(&mut self, walks: &mut walk::Walks) {
         while self.waiting.front().is_some_and(|(at, _)| walks.is_settled(*at)) {
@@ -193,10 +197,11 @@ impl Prover<'_> {
         first: usize,
         last: usize,
         walks: &mut walk::Walks,
-        told: &mut Told<'_>,
+        told: &mut ReportSink<'_>,
     ) -> Result<(), ProofError> {
         let lowest = self.lowest(first);
-        let (bare, full) = tokio::join!(bare::Bare::at(self, lowest), full::Full::at(self, first));
+        let (bare, full) =
+            tokio::join!(bare::SchemaLawDatabase::at(self, lowest), full::DataLawDatabase::at(self, first));
         let (mut bare, mut full) = (bare?, full?);
         for at in lowest..first {
             if walk::is_wall(&self.chain[at]) {
@@ -204,7 +209,7 @@ impl Prover<'_> {
             }
             bare.climb(self, at).await??;
         }
-        let mut passed: Option<Passed> = None;
+        let mut passed: Option<SchemaLawResult> = None;
         let mut end = last + 1;
         for at in first..=last {
             let (lead, follow) = tokio::join!(self.lead(&mut bare, walks, at), self.follow(&mut full, passed.take()));
@@ -228,24 +233,29 @@ impl Prover<'_> {
     }
 
     /// The result for a migration that was not checked because an earlier one does not apply.
-    fn unreached(&self, at: usize, failed: usize) -> Proven {
+    fn unreached(&self, at: usize, failed: usize) -> MigrationProof {
         let why = format!("{} does not apply", title(&self.chain[failed]));
-        let mut proven = Proven::new(&self.chain[at]);
+        let mut proven = MigrationProof::new(&self.chain[at]);
         proven.skip_rest(&why);
         proven.unreached = Some(why);
         proven
     }
 
     /// Checks the laws of the schema for one migration, or only applies it.
-    async fn lead(&self, bare: &mut bare::Bare, walks: &mut walk::Walks, at: usize) -> Result<Passed, ProofError> {
+    async fn lead(
+        &self,
+        bare: &mut bare::SchemaLawDatabase,
+        walks: &mut walk::Walks,
+        at: usize,
+    ) -> Result<SchemaLawResult, ProofError> {
         let begin = Instant::now();
         let is_marked = self.marked.contains(&at);
         if walk::is_wall(&self.chain[at]) {
             walks.wall(self, bare, at).await?;
         }
         let before = bare.stage.schema().clone();
-        bare.stage.scope = Scope::nothing();
-        let mut proven = Proven::new(&self.chain[at]);
+        bare.stage.scope = RelevantTables::nothing();
+        let mut proven = MigrationProof::new(&self.chain[at]);
         let applies = match is_marked {
             true => bare.cycle(self, walks, at, &mut proven).await?,
             false => bare.climb(self, at).await?.map(|()| true)?,
@@ -260,19 +270,19 @@ impl Prover<'_> {
         if applies {
             walks.step(self, bare, at + 1).await?;
         }
-        Ok(Passed { at, is_marked, applies, proven, up, before, rolled, after, scope })
+        Ok(SchemaLawResult { at, is_marked, applies, proven, up, before, rolled, after, scope })
     }
 
     /// Checks the law of data for a migration that has passed on the database without rows.
     async fn follow(
         &self,
-        full: &mut full::Full,
-        passed: Option<Passed>,
-    ) -> Result<Option<(usize, Proven)>, ProofError> {
+        full: &mut full::DataLawDatabase,
+        passed: Option<SchemaLawResult>,
+    ) -> Result<Option<(usize, MigrationProof)>, ProofError> {
         let Some(passed) = passed else { return Ok(None) };
         let begin = Instant::now();
         let sight =
-            full::Sight { before: &passed.before, rolled: &passed.rolled, after: &passed.after, up: &passed.up };
+            full::CycleSchemas { before: &passed.before, rolled: &passed.rolled, after: &passed.after, up: &passed.up };
         full.filled.scope = passed.scope;
         let mut proven = passed.proven;
         if !passed.is_marked {
@@ -289,16 +299,16 @@ impl Prover<'_> {
 }
 
 /// What has passed on the database without rows, for the one that follows.
-struct Passed {
+struct SchemaLawResult {
     at: usize,
     is_marked: bool,
     applies: bool,
-    proven: Proven,
-    up: Change,
+    proven: MigrationProof,
+    up: SchemaChange,
     before: Schema,
     rolled: Schema,
     after: Schema,
-    scope: Scope,
+    scope: RelevantTables,
 }
 
 fn title(migration: &Migration) -> String {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use migrate_core::source::{Migration, Version};
 
-use super::{Fault, Law, Rests, Story, Verdict};
+use super::{Law, ProofBasis, ProofFault, Story, Verdict};
 
 /// The result for one migration.
 #[derive(Debug, Clone)]
-pub struct Proven {
+pub struct MigrationProof {
     /// Its version.
     pub version: Version,
     /// Its name.
@@ -21,7 +21,7 @@ pub struct Proven {
     /// Why it was not reached: an earlier migration does not apply.
     pub unreached: Option<String>,
     /// The basis of the verdicts: how many tables had rows, and how many steps of walks included the migration.
-    pub rests: Rests,
+    pub rests: ProofBasis,
     /// How the down script failed on values that the up script accepted, if it did so, and not on others.
     pub fragile: Option<Box<Story>>,
     /// Notes that are not faults: the order of columns, tables that got no rows.
@@ -34,9 +34,9 @@ pub struct Proven {
 
 /// The result for a chain.
 #[derive(Debug, Clone, Default)]
-pub struct Report {
+pub struct ProofReport {
     /// One entry for each migration that was checked.
-    pub migrations: Vec<Proven>,
+    pub migrations: Vec<MigrationProof>,
     /// The seed.
     pub seed: u64,
     /// How many steps the walks made.
@@ -45,7 +45,7 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
-impl Proven {
+impl MigrationProof {
     pub(super) fn new(migration: &Migration) -> Self {
         Self {
             version: migration.version().clone(),
@@ -53,7 +53,7 @@ impl Proven {
             laws: Law::ALL.into_iter().map(|law| (law, Verdict::Unknown)).collect(),
             failure: None,
             unreached: None,
-            rests: Rests::default(),
+            rests: ProofBasis::default(),
             fragile: None,
             notes: Vec::new(),
             kept: Vec::new(),
@@ -67,20 +67,20 @@ impl Proven {
     }
 
     /// What is wrong with it: each cause once, with all laws that it breaks.
-    pub fn faults(&self) -> Vec<Fault<'_>> {
-        let mut faults: Vec<Fault<'_>> = Vec::new();
-        faults.extend(self.failure.iter().map(|story| Fault { law: None, story, also: Vec::new() }));
+    pub fn faults(&self) -> Vec<ProofFault<'_>> {
+        let mut faults: Vec<ProofFault<'_>> = Vec::new();
+        faults.extend(self.failure.iter().map(|story| ProofFault { law: None, story, also: Vec::new() }));
         let broken = |law: &Law| self.laws.get(law).is_some_and(Verdict::is_broken);
         let stories = Law::ALL.into_iter().filter(broken).filter_map(|law| Some((law, self.laws.get(&law)?.story()?)));
         let (after, first): (Vec<_>, Vec<_>) =
             stories.partition(|(_, story)| story.follows.is_some_and(|other| broken(&other)));
         for (law, story) in first.into_iter().chain(after) {
-            let is_cause = |fault: &&mut Fault<'_>| {
+            let is_cause = |fault: &&mut ProofFault<'_>| {
                 (fault.law.is_some() && fault.law == story.follows) || fault.story.is_same_as(story)
             };
             match faults.iter_mut().find(is_cause) {
                 Some(cause) => cause.also.push((law, story)),
-                None => faults.push(Fault { law: Some(law), story, also: Vec::new() }),
+                None => faults.push(ProofFault { law: Some(law), story, also: Vec::new() }),
             }
         }
         faults
@@ -112,7 +112,7 @@ impl Proven {
     }
 }
 
-impl Report {
+impl ProofReport {
     /// How many migrations were not reached because an earlier one does not apply.
     pub fn unreached(&self) -> usize {
         self.migrations.iter().filter(|proven| proven.unreached.is_some()).count()
@@ -120,6 +120,6 @@ impl Report {
 
     /// Whether no law of any migration is broken.
     pub fn holds(&self) -> bool {
-        self.migrations.iter().all(Proven::holds)
+        self.migrations.iter().all(MigrationProof::holds)
     }
 }

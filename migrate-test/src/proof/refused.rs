@@ -2,24 +2,24 @@
 //! statements.
 
 use migrate_core::source::Migration;
-use migrate_review::effect::Writes;
+use migrate_review::effect::ScriptWrites;
 use migrate_schema::{Kind, Schema};
 
 use super::again::required;
 
 /// A migration that may have filled columns, and refused the existing rows.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct RefusingMigration {
     pub(super) title: String,
     /// How it changes rows; a migration in Rust may do anything.
-    writes: Option<Writes>,
+    writes: Option<ScriptWrites>,
 }
 
-impl Refused {
+impl RefusingMigration {
     /// Only for a migration that writes rows: one that changes only the schema fills nothing.
     pub(super) fn of(migration: &Migration) -> Option<Self> {
-        let writes = migration.up_script().map(|up| Writes::of(up.text()));
-        let is_of_rows = writes.as_ref().is_none_or(Writes::is_of_rows);
+        let writes = migration.up_script().map(|up| ScriptWrites::of(up.text()));
+        let is_of_rows = writes.as_ref().is_none_or(ScriptWrites::is_of_rows);
         is_of_rows.then(|| Self { title: super::title(migration), writes })
     }
 
@@ -41,10 +41,10 @@ pub(super) fn definition(schema: &Schema, name: &str) -> Option<String> {
 
 /// Whether the up script of a migration may read or write rows, and not only change the schema.
 pub(super) fn is_of_data(migration: &Migration) -> bool {
-    migration.up_script().is_none_or(|up| Writes::of(up.text()).is_of_rows())
+    migration.up_script().is_none_or(|up| ScriptWrites::of(up.text()).is_of_rows())
 }
 
 /// The same for its up or down script.
 pub(super) fn changes_rows(migration: &Migration) -> bool {
-    is_of_data(migration) || migration.down_script().is_some_and(|down| Writes::of(down.text()).is_of_rows())
+    is_of_data(migration) || migration.down_script().is_some_and(|down| ScriptWrites::of(down.text()).is_of_rows())
 }

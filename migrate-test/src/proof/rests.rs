@@ -2,7 +2,7 @@
 
 use migrate_schema::Schema;
 
-use crate::rows::{Rows, WithoutRows, holders, table_name};
+use crate::rows::{DatabaseRows, WithoutRows, holders, table_name};
 
 /// The basis of the law of data (the tables as they were when the up script ran) and of the law of the path
 /// (steps of walks).
@@ -11,7 +11,7 @@ use crate::rows::{Rows, WithoutRows, holders, table_name};
 /// but not partitioned tables, which hold no rows of their own, nor foreign tables. The origin of the rows does
 /// not matter: the chain, a fixture, or the generator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rests {
+pub struct ProofBasis {
     /// How many tables there were.
     pub tables: usize,
     /// The tables that had no rows, by name.
@@ -26,9 +26,9 @@ pub struct Rests {
     pub moves: usize,
 }
 
-impl Rests {
+impl ProofBasis {
     /// The basis for a database with these rows; `unfilled` says why the generator failed.
-    pub(super) fn on(schema: &Schema, rows: &Rows, unfilled: &[WithoutRows]) -> Self {
+    pub(super) fn on(schema: &Schema, rows: &DatabaseRows, unfilled: &[WithoutRows]) -> Self {
         let mut rests = Self::default();
         for table in holders(schema) {
             rests.tables += 1;

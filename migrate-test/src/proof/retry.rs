@@ -9,18 +9,18 @@ use migrate_core::source::Migration;
 use migrate_review::effect;
 use migrate_schema::{self as schema, Schema};
 
-use super::full::{Full, Sight};
-use super::how::{self, How, Names, Redraw};
-use super::refused::{Refused, is_of_data};
-use super::stage::Ground;
+use super::full::{CycleSchemas, DataLawDatabase};
+use super::how::{self, RedrawScope, RowKind, StatementNames};
+use super::refused::{RefusingMigration, is_of_data};
+use super::stage::ChainDatabase;
 use super::{ProofError, Prover, Story, again};
-use crate::generate::{Narrowed, Required, Uses};
-use crate::rows::{Rows, TableName};
+use crate::generate::{AddedConstraints, ColumnUses, NarrowedColumns};
+use crate::rows::{DatabaseRows, TableName};
 
 /// What is tried after a failure that may be caused by the rows rather than by the migration.
 pub(super) enum Retry {
     /// Rows of another kind.
-    Other(How),
+    Other(RowKind),
     /// Rows that pass through all earlier changes to rows.
     Below,
     /// Rows that have no NULL where the migration allows none.
@@ -46,31 +46,31 @@ impl Retry {
 const REACH: usize = 200;
 
 /// The tables whose rows are drawn again for another attempt.
-enum Redrawn {
+enum RedrawnTables {
     None,
     All,
     /// The tables and columns that the statement names which refused values.
-    Within(Narrowed),
+    Within(NarrowedColumns),
     /// Tables with these names, and tables whose values are parsed.
-    Tables(BTreeSet<TableName>, BTreeSet<String>, Box<Uses>),
+    Tables(BTreeSet<TableName>, BTreeSet<String>, Box<ColumnUses>),
 }
 
-impl Redrawn {
-    fn of(prover: &Prover<'_>, at: usize, sight: Sight<'_>, retry: &Retry) -> Self {
+impl RedrawnTables {
+    fn of(prover: &Prover<'_>, at: usize, sight: CycleSchemas<'_>, retry: &Retry) -> Self {
         let migration = &prover.chain[at];
-        let kind = if let Retry::Other(how) = retry { how.clone() } else { How::default() };
+        let kind = if let Retry::Other(how) = retry { how.clone() } else { RowKind::default() };
         let scripts = [migration.up_script(), migration.down_script()];
         let named = || scripts.into_iter().flatten().flat_map(|script| effect::names(script.text())).collect();
         let changed = again::changed(sight.before, sight.after);
         // Texts that cannot be parsed are drawn again, wherever they are.
-        let read = Box::new(if kind.readable { how::read(migration) } else { Uses::default() });
+        let read = Box::new(if kind.readable { how::read(migration) } else { ColumnUses::default() });
         match kind.redraw {
-            Redraw::Changed if kind.is_within() => kind.narrowed(sight.before).map_or(Self::None, Self::Within),
-            Redraw::Changed if kind.fitting => Self::None,
-            Redraw::Changed if changed.is_empty() => Self::All,
-            Redraw::Changed => Self::Tables(changed, BTreeSet::new(), read),
-            Redraw::Named => Self::Tables(changed, named(), read),
-            Redraw::All => Self::All,
+            RedrawScope::Changed if kind.is_within() => kind.narrowed(sight.before).map_or(Self::None, Self::Within),
+            RedrawScope::Changed if kind.fitting => Self::None,
+            RedrawScope::Changed if changed.is_empty() => Self::All,
+            RedrawScope::Changed => Self::Tables(changed, BTreeSet::new(), read),
+            RedrawScope::Named => Self::Tables(changed, named(), read),
+            RedrawScope::All => Self::All,
         }
     }
 
@@ -86,14 +86,14 @@ impl Redrawn {
     }
 }
 
-impl Full {
+impl DataLawDatabase {
     /// What to try next.
     pub(super) fn after(
         &self,
         story: &Story,
-        how: &How,
+        how: &RowKind,
         migration: &Migration,
-        sight: Sight<'_>,
+        sight: CycleSchemas<'_>,
         tried: &[Retry],
     ) -> Option<Retry> {
         let sqlstate = story.sqlstate.as_deref().unwrap_or_default();
@@ -120,14 +120,14 @@ impl Full {
         &mut self,
         prover: &Prover<'_>,
         at: usize,
-        sight: Sight<'_>,
-        origin: &Rows,
+        sight: CycleSchemas<'_>,
+        origin: &DatabaseRows,
         retry: &Retry,
     ) -> Result<(), ProofError> {
         if let Retry::Below = retry {
             return self.below(prover, at).await;
         }
-        let fresh = Ground::at(&prover.chain[..at], prover.code, true).await?;
+        let fresh = ChainDatabase::at(&prover.chain[..at], prover.code, true).await?;
         self.filled.replace(fresh).end().await?;
         if let Retry::Filled(_) = retry {
             self.known.require(sight.before, sight.after);
@@ -136,12 +136,12 @@ impl Full {
         if prover.chain[at].fixture().is_some() {
             return Ok(());
         }
-        let redrawn = Redrawn::of(prover, at, sight, retry);
+        let redrawn = RedrawnTables::of(prover, at, sight, retry);
         let stays = |table: &TableName| !redrawn.is(sight.before, table);
         let rehearsal = &mut self.filled.ground.rehearsal;
         let is_fitting = matches!(retry, Retry::Other(how) if how.fitting);
         let required = match is_fitting {
-            true => Some(Required::put(rehearsal, sight.before, sight.after).await?),
+            true => Some(AddedConstraints::put(rehearsal, sight.before, sight.after).await?),
             false => None,
         };
         let refused = again::that_fit(rehearsal, sight.before, origin, &stays).await?;
@@ -161,29 +161,29 @@ impl Full {
         let chain = &prover.chain;
         let low = at.saturating_sub(REACH);
         let start = (low..at).find(|one| is_of_data(&chain[*one])).unwrap_or(at);
-        let fresh = Ground::at(&chain[..start], prover.code, true).await?;
+        let fresh = ChainDatabase::at(&chain[..start], prover.code, true).await?;
         self.filled.replace(fresh).end().await?;
         for one in start..at {
             if is_of_data(&chain[one]) {
                 let schema = schema::read(&self.filled.ground.address()).await?;
-                self.filled.rows = Rows::default();
+                self.filled.rows = DatabaseRows::default();
                 // A fixture that fails is reported with its own migration.
-                let _ = self.filled.fill(&chain[one], &schema, &schema, &How::default()).await?;
+                let _ = self.filled.fill(&chain[one], &schema, &schema, &RowKind::default()).await?;
             }
             if self.filled.ground.run(&chain[one], Direction::Up).await?.is_err() {
-                let fresh = Ground::at(&chain[..=one], prover.code, false).await?;
+                let fresh = ChainDatabase::at(&chain[..=one], prover.code, false).await?;
                 self.filled.replace(fresh).end().await?;
-                self.unsure.extend(Refused::of(&chain[one]));
+                self.unsure.extend(RefusingMigration::of(&chain[one]));
             }
         }
-        self.filled.rows = Rows::default();
+        self.filled.rows = DatabaseRows::default();
         self.filled.scope = scope;
         Ok(())
     }
 }
 
 /// The names in the statement that failed.
-fn names(story: &Story, migration: &Migration) -> Option<Names> {
+fn names(story: &Story, migration: &Migration) -> Option<StatementNames> {
     let place = story.findings.first()?.place.as_ref()?;
     let (_, span, _) = place.source()?;
     let scripts = [migration.up_script(), migration.down_script()];

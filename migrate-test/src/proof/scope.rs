@@ -8,7 +8,7 @@ use std::sync::Arc;
 use migrate_base::ident::QualifiedName;
 use migrate_core::source::Migration;
 use migrate_review::effect;
-use migrate_schema::{Change, Kind, Object, Schema};
+use migrate_schema::{Kind, Object, Schema, SchemaChange};
 
 use super::refused::changes_rows;
 use crate::generate;
@@ -16,16 +16,16 @@ use crate::rows::{TableName, holder_name, holders, table_name};
 
 /// The tables that were used when there were no rows; `None` if that is not known.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Scope(Option<BTreeSet<TableName>>);
+pub(crate) struct RelevantTables(Option<BTreeSet<TableName>>);
 
-impl Scope {
+impl RelevantTables {
     /// A scope without any used table.
     pub(crate) fn nothing() -> Self {
         Self(Some(BTreeSet::new()))
     }
 
     /// Adds what a script used that ran, and what it changed: a dropped object is not among the used ones.
-    pub(crate) fn take(&mut self, used: Option<&[QualifiedName]>, change: &Change) {
+    pub(crate) fn take(&mut self, used: Option<&[QualifiedName]>, change: &SchemaChange) {
         let Some((tables, used)) = self.0.as_mut().zip(used) else {
             self.0 = None;
             return;

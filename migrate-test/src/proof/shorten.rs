@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 
 use migrate_core::ledger::Direction;
 
-use super::stage::Stage;
-use super::walk::{Fall, Part, Turn, Walks};
+use super::stage::WatchedDatabase;
+use super::walk::{WalkFailure, WalkTurn, WalkWindow, Walks};
 use super::{ProofError, Prover};
 
 /// How many attempts are made to shorten a walk, for each walk that is drawn. Each attempt needs a fresh
 /// database.
 const SHRINKS: u32 = 5;
 
-impl Part<'_> {
+impl WalkWindow<'_> {
     /// The steps of a walk from the top to each of its positions in turn, and back to the top.
     pub(super) fn steps(&self, walk: &[usize]) -> Vec<(Direction, usize)> {
         let mut at = self.range.end;
@@ -29,7 +29,7 @@ impl Part<'_> {
     }
 
     /// The pairs of consecutive steps of a walk. Before its first step, the database came up to the top.
-    pub(super) fn turns(&self, walk: &[usize]) -> BTreeSet<Turn> {
+    pub(super) fn turns(&self, walk: &[usize]) -> BTreeSet<WalkTurn> {
         let steps = self.steps(walk).into_iter().map(|(direction, at)| (at, direction));
         let steps: Vec<_> = std::iter::once((self.range.end - 1, Direction::Up)).chain(steps).collect();
         steps.windows(2).map(|two| [two[0], two[1]]).collect()
@@ -37,7 +37,7 @@ impl Part<'_> {
 
     /// The turn that was made when the chain was applied in order. Down and up again does not count: what a
     /// migration leaves behind outside of the catalogs may matter the third time.
-    pub(super) fn came(&self, at: usize) -> Option<Turn> {
+    pub(super) fn came(&self, at: usize) -> Option<WalkTurn> {
         at.checked_sub(1).map(|below| [(below, Direction::Up), (at, Direction::Up)])
     }
 
@@ -75,10 +75,10 @@ impl Walks {
     /// where this walk failed. If neither fails on a fresh database, the walk is unchanged.
     pub(super) async fn shorten(
         &mut self,
-        part: &Part<'_>,
-        fall: Fall,
+        part: &WalkWindow<'_>,
+        fall: WalkFailure,
         before: &[usize],
-    ) -> Result<(Fall, Option<Stage>), ProofError> {
+    ) -> Result<(WalkFailure, Option<WatchedDatabase>), ProofError> {
         let whole: Vec<usize> = before.iter().chain(&fall.walk).copied().collect();
         let mut found = self.afresh(part, &fall.walk).await?;
         if found.is_none() {
@@ -87,7 +87,7 @@ impl Walks {
         let Some((mut fall, mut stage)) = found else {
             let mut story = fall.story;
             story.summary += "; on a fresh database, the same steps succeed";
-            return Ok((Fall { story, walk: part.gone(&whole, usize::MAX), ..fall }, None));
+            return Ok((WalkFailure { story, walk: part.gone(&whole, usize::MAX), ..fall }, None));
         };
         let mut tries = part.prover.proof.walks.saturating_mul(SHRINKS);
         let mut open = shorter(&fall, part.range.end);
@@ -103,9 +103,13 @@ impl Walks {
     }
 
     /// Runs a walk on a fresh database. If it fails, returns the failure and the database.
-    async fn afresh(&mut self, part: &Part<'_>, walk: &[usize]) -> Result<Option<(Fall, Stage)>, ProofError> {
+    async fn afresh(
+        &mut self,
+        part: &WalkWindow<'_>,
+        walk: &[usize],
+    ) -> Result<Option<(WalkFailure, WatchedDatabase)>, ProofError> {
         let Prover { chain, code, .. } = part.prover;
-        let mut stage = Stage::at(&chain[..part.range.end], code, true).await?;
+        let mut stage = WatchedDatabase::at(&chain[..part.range.end], code, true).await?;
         match self.once(part, &mut stage, walk).await? {
             Some(fall) => Ok(Some((fall, stage))),
             None => stage.end().await.map(|()| None),
@@ -115,7 +119,7 @@ impl Walks {
 
 /// Walks with fewer steps than one that failed: directly to the step that failed, without some of its
 /// positions, or not as far down.
-fn shorter(fall: &Fall, top: usize) -> std::vec::IntoIter<Vec<usize>> {
+fn shorter(fall: &WalkFailure, top: usize) -> std::vec::IntoIter<Vec<usize>> {
     let walk = &fall.walk;
     let length = |walk: &[usize]| {
         let before = std::iter::once(&top).chain(walk);
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_walk_that_is_tried_is_shorter() {
-        let fall = |walk: &[usize]| Fall { at: 4, story: Story::of(""), walk: walk.to_vec() };
+        let fall = |walk: &[usize]| WalkFailure { at: 4, story: Story::of(""), walk: walk.to_vec() };
         let walks: Vec<Vec<usize>> = shorter(&fall(&[2, 8, 0]), 10).collect();
         for wanted in [&[4][..], &[8, 0], &[2, 0], &[2, 8], &[2, 8, 1], &[2, 8, 5], &[6, 8, 0]] {
             assert!(walks.iter().any(|walk| walk == wanted), "{wanted:?} of {walks:?}");

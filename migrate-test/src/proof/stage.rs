@@ -2,35 +2,35 @@
 
 use std::sync::Arc;
 
-use migrate_base::sql::Positioned;
+use migrate_base::sql::PositionedSequences;
 use migrate_core::ledger::Direction;
-use migrate_core::runner::{Rehearsal, Touched};
+use migrate_core::runner::{Rehearsal, WrittenTables};
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, Error};
-use migrate_schema::{Change, Positions, Schema, Surroundings, Watcher};
+use migrate_schema::{Positions, Schema, SchemaChange, Surroundings, Watcher};
 
 use super::ProofError;
-use super::again::{self, Counters};
-use super::scope::Scope;
+use super::again::{self, SequenceCounters};
+use super::scope::RelevantTables;
 use crate::ephemeral::{TestDatabase, migrated, refused, rehearsal};
-use crate::rows::Rows;
+use crate::rows::DatabaseRows;
 
 /// A database at some position of the chain, and a session on it.
-pub(crate) struct Ground {
+pub(crate) struct ChainDatabase {
     database: TestDatabase,
     pub(crate) rehearsal: Rehearsal,
 }
 
 /// The same with a watcher for its schema.
-pub(crate) struct Stage {
-    pub(super) ground: Ground,
+pub(crate) struct WatchedDatabase {
+    pub(super) ground: ChainDatabase,
     watcher: Watcher,
     pub(super) around: Surroundings,
     /// What has been used since the last query.
-    pub(super) scope: Scope,
+    pub(super) scope: RelevantTables,
 }
 
-impl Ground {
+impl ChainDatabase {
     /// A database with the first migrations applied.
     pub(crate) async fn at(
         prefix: &[Arc<Migration>],
@@ -55,7 +55,7 @@ impl Ground {
         &mut self,
         migration: &Arc<Migration>,
         direction: Direction,
-    ) -> Result<Result<Touched, Error>, ProofError> {
+    ) -> Result<Result<WrittenTables, Error>, ProofError> {
         match self.rehearsal.run(migration, direction).await {
             Err(error) if Rehearsal::is_of_server(&error) => Err(refused(error)),
             outcome => Ok(outcome),
@@ -81,23 +81,23 @@ impl Ground {
 }
 
 /// The sequences whose position a migration sets, in either direction.
-pub(super) fn positioned(migration: &Migration) -> Positioned {
+pub(super) fn positioned(migration: &Migration) -> PositionedSequences {
     let scripts = [migration.up_script(), migration.down_script()];
-    Positioned::by(scripts.into_iter().flatten().map(|script| &**script.text()))
+    PositionedSequences::by(scripts.into_iter().flatten().map(|script| &**script.text()))
 }
 
-impl Stage {
+impl WatchedDatabase {
     /// A database with the first migrations applied.
     pub(crate) async fn at(
         prefix: &[Arc<Migration>],
         code: &CodeMigrations,
         remember: bool,
     ) -> Result<Self, ProofError> {
-        let ground = Ground::at(prefix, code, remember).await?;
+        let ground = ChainDatabase::at(prefix, code, remember).await?;
         let address = ground.address();
         let (watcher, around) =
             tokio::try_join!(Watcher::open(&address), Surroundings::open(&address, ground.database.is_apart()))?;
-        Ok(Self { ground, watcher, around, scope: Scope::default() })
+        Ok(Self { ground, watcher, around, scope: RelevantTables::default() })
     }
 
     /// The schema as it was last read.
@@ -110,7 +110,7 @@ impl Stage {
         &mut self,
         migration: &Arc<Migration>,
         direction: Direction,
-    ) -> Result<Result<Change, Error>, ProofError> {
+    ) -> Result<Result<SchemaChange, Error>, ProofError> {
         let given = positioned(migration);
         let before = match given.is_empty() {
             true => None,
@@ -126,24 +126,24 @@ impl Stage {
         Ok(outcome.map(|_| change))
     }
 
-    async fn positions(&mut self, given: &Positioned) -> Result<Positions, ProofError> {
+    async fn positions(&mut self, given: &PositionedSequences) -> Result<Positions, ProofError> {
         Ok(self.around.positions(|one| given.may_give(one.name, one.of)).await?)
     }
 
     /// The current rows of all tables, and the positions of the sequences.
-    pub(super) async fn rows(&mut self) -> Result<(Rows, Counters), ProofError> {
-        let mut rows = Rows::default();
-        rows.refresh(&mut self.ground.rehearsal, self.watcher.schema(), &Touched::Unknown).await?;
-        Ok((rows, Counters::read(&mut self.ground.rehearsal).await?))
+    pub(super) async fn rows(&mut self) -> Result<(DatabaseRows, SequenceCounters), ProofError> {
+        let mut rows = DatabaseRows::default();
+        rows.refresh(&mut self.ground.rehearsal, self.watcher.schema(), &WrittenTables::Unknown).await?;
+        Ok((rows, SequenceCounters::read(&mut self.ground.rehearsal).await?))
     }
 
     /// Makes these the rows of all tables.
-    pub(super) async fn put(&mut self, (rows, counters): &(Rows, Counters)) -> Result<(), ProofError> {
+    pub(super) async fn put(&mut self, (rows, counters): &(DatabaseRows, SequenceCounters)) -> Result<(), ProofError> {
         Ok(again::exactly(&mut self.ground.rehearsal, self.watcher.schema(), rows, counters).await?)
     }
 
     /// Stops watching the schema.
-    pub(crate) async fn leave(self) -> Ground {
+    pub(crate) async fn leave(self) -> ChainDatabase {
         self.watcher.close().await;
         self.around.close().await;
         self.ground

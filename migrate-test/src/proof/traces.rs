@@ -4,22 +4,22 @@ use std::collections::BTreeSet;
 
 use migrate_base::sql::tokens;
 use migrate_core::source::Migration;
-use migrate_review::effect::{Writes, names};
+use migrate_review::effect::{ScriptWrites, names};
 use migrate_schema::{Id, Kind, Object, Schema};
 
 use super::refused::definition;
-use crate::rows::{Loss, holders};
+use crate::rows::{RowLoss, holders};
 
 /// Removes from the losses the rows that were added to tables which the scripts cannot have written to
 /// themselves.
-pub(super) fn split(losses: &mut Vec<Loss>, migration: &Migration, before: &Schema) -> Vec<Loss> {
+pub(super) fn split(losses: &mut Vec<RowLoss>, migration: &Migration, before: &Schema) -> Vec<RowLoss> {
     if !losses.iter().any(|loss| loss.came) || !before.objects().any(|one| one.id.kind == Kind::Trigger) {
         return Vec::new();
     }
     let Some(named) = named(migration, before) else { return Vec::new() };
     // If a row was changed or deleted there, that is a loss, whatever caused it.
     let changed: BTreeSet<String> = losses.iter().filter(|one| !one.came).map(|one| one.table.clone()).collect();
-    let is_trace = |loss: &mut Loss| {
+    let is_trace = |loss: &mut RowLoss| {
         let table = holders(before).find(|table| format!("{}.{}", table.id.schema, table.id.name) == loss.table);
         let is_unnamed = table.is_some_and(|table| !is_named(before, table, &named));
         loss.came && is_unnamed && !changed.contains(&loss.table)
@@ -42,7 +42,7 @@ fn named(migration: &Migration, schema: &Schema) -> Option<BTreeSet<String>> {
     let mut named = BTreeSet::new();
     let mut open = Vec::new();
     for script in [migration.up_script()?, migration.down_script()?] {
-        let mut writes = Writes::of(script.text());
+        let mut writes = ScriptWrites::of(script.text());
         writes.resolve(&|name| definition(schema, name));
         if writes.is_unread() {
             return None;

@@ -11,14 +11,14 @@ use std::ops::Range;
 
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
-use migrate_schema::{Change, Kind, Sides};
+use migrate_schema::{Kind, SchemaChange, SideNames};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::bare::Bare;
-use super::stage::Stage;
-use super::{Law, ProofError, Proven, Prover, Story, Verdict};
+use super::bare::SchemaLawDatabase;
+use super::stage::WatchedDatabase;
+use super::{Law, MigrationProof, ProofError, Prover, Story, Verdict};
 
 /// How many migrations are walked at once, and how many of those below them are included again.
 const WINDOW: usize = 20;
@@ -34,7 +34,7 @@ const FEW: usize = 3;
 /// How many walks over a window may fail before the rest of it is skipped.
 const FALLS: usize = 3;
 
-const SIDES: Sides<'_> = Sides { before: "when applied in order", after: "on this walk" };
+const SIDES: SideNames<'_> = SideNames { before: "when applied in order", after: "on this walk" };
 
 /// The walks over a chain.
 pub(super) struct Walks {
@@ -48,18 +48,18 @@ pub(super) struct Walks {
     pub(super) moves: usize,
     /// The total cost of the steps: a step over a baseline takes as long as many small steps.
     spent: usize,
-    walked: BTreeMap<usize, Walked>,
+    walked: BTreeMap<usize, WalkResults>,
     /// Which step was made after which.
-    turns: BTreeSet<Turn>,
+    turns: BTreeSet<WalkTurn>,
     runner: TestRunner,
 }
 
 /// Two consecutive steps.
-pub(super) type Turn = [(usize, Direction); 2];
+pub(super) type WalkTurn = [(usize, Direction); 2];
 
 /// The results of walks for one migration.
 #[derive(Default)]
-struct Walked {
+struct WalkResults {
     moves: usize,
     /// The walk on which it failed.
     story: Option<Story>,
@@ -71,7 +71,7 @@ struct Walked {
 }
 
 /// Where a walk failed.
-pub(super) struct Fall {
+pub(super) struct WalkFailure {
     /// The migration whose step failed.
     pub(super) at: usize,
     pub(super) story: Story,
@@ -79,11 +79,11 @@ pub(super) struct Fall {
 }
 
 /// A part of the chain, with a database on which all of it is applied.
-pub(super) struct Part<'a> {
+pub(super) struct WalkWindow<'a> {
     pub(super) prover: &'a Prover<'a>,
     pub(super) range: Range<usize>,
     /// The changes of each of its migrations.
-    ups: &'a [Change],
+    ups: &'a [SchemaChange],
 }
 
 impl Walks {
@@ -94,7 +94,12 @@ impl Walks {
     }
 
     /// The next migration is a wall: the migrations below it are walked now.
-    pub(super) async fn wall(&mut self, prover: &Prover<'_>, bare: &mut Bare, at: usize) -> Result<(), ProofError> {
+    pub(super) async fn wall(
+        &mut self,
+        prover: &Prover<'_>,
+        bare: &mut SchemaLawDatabase,
+        at: usize,
+    ) -> Result<(), ProofError> {
         if self.floor <= at {
             self.window(prover, bare, at, 0).await?;
             (self.floor, self.settled) = (at + 1, at + 1);
@@ -103,7 +108,12 @@ impl Walks {
     }
 
     /// Starts walks if enough migrations have been applied since the last time.
-    pub(super) async fn step(&mut self, prover: &Prover<'_>, bare: &mut Bare, next: usize) -> Result<(), ProofError> {
+    pub(super) async fn step(
+        &mut self,
+        prover: &Prover<'_>,
+        bare: &mut SchemaLawDatabase,
+        next: usize,
+    ) -> Result<(), ProofError> {
         match next.saturating_sub(self.settled) >= WINDOW {
             true => self.window(prover, bare, next, 0).await,
             false => Ok(()),
@@ -111,7 +121,12 @@ impl Walks {
     }
 
     /// Walks over the remaining migrations at the end of the chain, and once more over some of those below.
-    pub(super) async fn end(&mut self, prover: &Prover<'_>, bare: &mut Bare, end: usize) -> Result<(), ProofError> {
+    pub(super) async fn end(
+        &mut self,
+        prover: &Prover<'_>,
+        bare: &mut SchemaLawDatabase,
+        end: usize,
+    ) -> Result<(), ProofError> {
         self.window(prover, bare, end, STEPS).await?;
         self.settled = usize::MAX;
         Ok(())
@@ -121,7 +136,7 @@ impl Walks {
     async fn window(
         &mut self,
         prover: &Prover<'_>,
-        bare: &mut Bare,
+        bare: &mut SchemaLawDatabase,
         end: usize,
         least: usize,
     ) -> Result<(), ProofError> {
@@ -148,12 +163,12 @@ impl Walks {
                 }
                 continue;
             }
-            let ups: Vec<Change> = bare.ups[range.start - self.lowest..range.end - self.lowest].to_vec();
-            let part = Part { prover, range: range.clone(), ups: &ups };
+            let ups: Vec<SchemaChange> = bare.ups[range.start - self.lowest..range.end - self.lowest].to_vec();
+            let part = WalkWindow { prover, range: range.clone(), ups: &ups };
             // The database at the top exists already; for a part below it, one is created.
             let mut own = match range.end == end && falls == 0 {
                 true => None,
-                false => Some(Stage::at(&prover.chain[..range.end], prover.code, true).await?),
+                false => Some(WatchedDatabase::at(&prover.chain[..range.end], prover.code, true).await?),
             };
             let steps = ups.len().max(least);
             let fall = self.walk(&part, own.as_mut().unwrap_or(&mut bare.stage), steps).await?;
@@ -169,7 +184,7 @@ impl Walks {
             let walked_on = match own {
                 Some(stage) => stage,
                 None => {
-                    let fresh = Stage::at(&prover.chain[..end], prover.code, true).await?;
+                    let fresh = WatchedDatabase::at(&prover.chain[..end], prover.code, true).await?;
                     std::mem::replace(&mut bare.stage, fresh)
                 }
             };
@@ -200,10 +215,10 @@ impl Walks {
     /// failed if that is another one.
     async fn walk(
         &mut self,
-        part: &Part<'_>,
-        stage: &mut Stage,
+        part: &WalkWindow<'_>,
+        stage: &mut WatchedDatabase,
         most: usize,
-    ) -> Result<Option<(Fall, Option<Stage>)>, ProofError> {
+    ) -> Result<Option<(WalkFailure, Option<WatchedDatabase>)>, ProofError> {
         let before = self.spent;
         let (low, high) = (part.range.start, part.range.end);
         let length = (LONGEST / (high - low).clamp(1, LONGEST)).clamp(2, 6);
@@ -243,19 +258,19 @@ impl Walks {
     /// Goes from the top to each position of the walk in turn, and back to the top.
     pub(super) async fn once(
         &mut self,
-        part: &Part<'_>,
-        stage: &mut Stage,
+        part: &WalkWindow<'_>,
+        stage: &mut WatchedDatabase,
         walk: &[usize],
-    ) -> Result<Option<Fall>, ProofError> {
+    ) -> Result<Option<WalkFailure>, ProofError> {
         let low = part.range.start;
         self.turns.extend(part.turns(walk));
         // The actual difference from the top, and the expected one.
-        let mut actual = Change::default();
+        let mut actual = SchemaChange::default();
         for (made, (direction, step)) in part.steps(walk).into_iter().enumerate() {
             self.moves += 1;
             self.spent += 1 + part.ups[step - low].objects().count() / HEAVY;
             self.walked.entry(step).or_default().moves += 1;
-            let fall = |story| Ok(Some(Fall { at: step, story, walk: part.gone(walk, made + 1) }));
+            let fall = |story| Ok(Some(WalkFailure { at: step, story, walk: part.gone(walk, made + 1) }));
             match stage.go(&part.prover.chain[step], direction).await? {
                 Ok(done) => actual = actual.then(&done),
                 Err(error) => {
@@ -264,7 +279,7 @@ impl Walks {
             }
             let at = if direction == Direction::Up { step + 1 } else { step };
             let above = part.ups[at - low..].iter().rev();
-            let expected = above.fold(Change::default(), |sum, up| sum.then(&up.reversed()));
+            let expected = above.fold(SchemaChange::default(), |sum, up| sum.then(&up.reversed()));
             // The position of a sequence depends on all earlier steps.
             let difference = expected.reversed().then(&actual).without(Kind::SequencePosition);
             if !difference.is_empty() {
@@ -281,7 +296,7 @@ impl Walks {
     }
 
     /// Adds the results of the walks to the result of a migration.
-    pub(super) fn tell(&mut self, at: usize, proven: &mut Proven) {
+    pub(super) fn tell(&mut self, at: usize, proven: &mut MigrationProof) {
         let Some(walked) = self.walked.remove(&at) else { return };
         proven.rests.moves = walked.moves;
         proven.kept.extend(walked.kept);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::child::{Needs, command};
+use super::child::{ChildEnvironment, command};
 use super::output;
 
 /// The oldest major version that is supported.
@@ -77,7 +77,7 @@ impl Binaries {
             return Err(format!("{} {what}", folder.display()));
         }
         // `postgres` itself reports it as well, but is large and slow to start.
-        let said = output(command(&initdb, Needs::Nothing).arg("--version"), Duration::from_secs(10))
+        let said = output(command(&initdb, ChildEnvironment::Nothing).arg("--version"), Duration::from_secs(10))
             .map_err(|e| e.to_string())?;
         let version = said.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
         let major = version.and_then(|version| version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
@@ -89,7 +89,7 @@ impl Binaries {
 
     /// One of the programs.
     pub fn program(&self, name: &str) -> Command {
-        command(self.folder.join(name), Needs::Nothing)
+        command(self.folder.join(name), ChildEnvironment::Nothing)
     }
 }
 
@@ -102,7 +102,7 @@ fn candidates() -> Vec<PathBuf> {
     folders.extend(USUAL.iter().flat_map(|pattern| expand(pattern)).filter(|folder| has_any(folder)));
     if folders.is_empty() {
         // It costs a process, and the folder that it prints is nearly always among the usual ones.
-        let config = output(command("pg_config", Needs::Nothing).arg("--bindir"), Duration::from_secs(10));
+        let config = output(command("pg_config", ChildEnvironment::Nothing).arg("--bindir"), Duration::from_secs(10));
         folders.extend(config.ok().map(|folder| PathBuf::from(folder.trim())).filter(|folder| has_any(folder)));
     }
     let mut real = Vec::new();

@@ -12,7 +12,7 @@ use crate::error::ServerError;
 
 /// What a program needs in addition to the search path, the home folder and the locale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub enum ChildEnvironment {
     /// Nothing: a server, a shell.
     Nothing,
     /// The location of repositories and their objects, and access to a remote.
@@ -109,12 +109,12 @@ const PSQL: [&str; 17] = [
 ];
 
 /// A program that is about to be started.
-pub fn command(program: impl AsRef<OsStr>, needs: Needs) -> Command {
+pub fn command(program: impl AsRef<OsStr>, needs: ChildEnvironment) -> Command {
     let (own, proxies): (&[&str], &[&str]) = match needs {
-        Needs::Nothing => (&[], &[]),
-        Needs::Git => (&GIT, &PROXIES),
-        Needs::Docker => (&DOCKER, &PROXIES),
-        Needs::Psql => (&PSQL, &[]),
+        ChildEnvironment::Nothing => (&[], &[]),
+        ChildEnvironment::Git => (&GIT, &PROXIES),
+        ChildEnvironment::Docker => (&DOCKER, &PROXIES),
+        ChildEnvironment::Psql => (&PSQL, &[]),
     };
     let is_allowed = |name: &OsStr| {
         let name = name.to_string_lossy();
@@ -134,7 +134,7 @@ const USUAL: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin"];
 /// # Errors
 ///
 /// [`ServerError::Program`] if one of them is missing: otherwise the script would fail halfway.
-pub(crate) fn shell(needs: Needs, programs: &[&str]) -> Result<Command, ServerError> {
+pub(crate) fn shell(needs: ChildEnvironment, programs: &[&str]) -> Result<Command, ServerError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).chain(USUAL.iter().map(PathBuf::from)).collect();
     let missing = programs.iter().find(|program| !folders.iter().any(|folder| folder.join(program).is_file()));
@@ -157,7 +157,7 @@ mod tests {
         let ours: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
         // Cargo sets these variables for every test.
         assert!(ours.iter().any(|name| name == "CARGO_MANIFEST_DIR"));
-        let command = command("true", Needs::Nothing);
+        let command = command("true", ChildEnvironment::Nothing);
         let theirs: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).map(|(name, _)| name).collect();
         assert!(theirs.contains(&OsStr::new("PATH")));
         assert!(theirs.iter().all(|name| !name.to_string_lossy().contains("CARGO")), "{theirs:?}");

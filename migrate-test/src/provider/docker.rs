@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::binaries::OLDEST;
-use super::child::{Needs, command};
+use super::child::{ChildEnvironment, command};
 use super::output;
 use crate::error::ServerError;
 
@@ -18,7 +18,7 @@ const PORT: &str = "5432/tcp";
 
 /// A container of a PostgreSQL image, with its own volume.
 #[derive(Debug, Clone)]
-pub struct Container {
+pub struct DockerContainer {
     /// The name of the container and of its volume.
     pub name: String,
 }
@@ -57,7 +57,7 @@ pub fn available() -> Result<(), String> {
 }
 
 fn docker(arguments: &[&str]) -> Command {
-    let mut docker = command("docker", Needs::Docker);
+    let mut docker = command("docker", ChildEnvironment::Docker);
     docker.args(arguments);
     docker
 }
@@ -92,7 +92,7 @@ pub(crate) fn fetch(image: &str) -> Result<(), ServerError> {
     Ok(())
 }
 
-impl Container {
+impl DockerContainer {
     /// Starts the container, and creates it first if it is new.
     ///
     /// The password is passed to the engine in the environment of the command, where other users of the machine
@@ -171,7 +171,7 @@ impl Container {
 
     /// The last lines of the log of its server.
     pub fn log_tail(&self) -> String {
-        let mut logs = command("/bin/sh", Needs::Docker);
+        let mut logs = command("/bin/sh", ChildEnvironment::Docker);
         logs.args(["-c", "docker logs --tail 5 \"$0\" 2>&1"]).arg(&self.name);
         super::last_lines(&output(&mut logs, SHORT).unwrap_or_default(), 5)
     }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, PgConnection};
 
-use super::child::{Needs, shell};
-use super::docker::{self, Container};
+use super::child::{ChildEnvironment, shell};
+use super::docker::{self, DockerContainer};
 use crate::error::ServerError;
 use crate::random;
 
@@ -25,13 +25,13 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// The shell that removes the container of this name when the process that holds this value ends.
 #[derive(Debug)]
-pub struct Watch {
+pub struct ContainerReaper {
     pipe: ChildStdin,
 }
 
-impl Watch {
+impl ContainerReaper {
     /// Watches a name that has no container yet. The caller creates the container and then calls
-    /// [`Watch::started`].
+    /// [`ContainerReaper::started`].
     ///
     /// # Errors
     ///
@@ -60,7 +60,7 @@ impl Watch {
 }
 
 fn spawn(name: &str, arguments: &[&str]) -> Result<Child, ServerError> {
-    let mut shell = shell(Needs::Docker, &["docker", "sleep"])?;
+    let mut shell = shell(ChildEnvironment::Docker, &["docker", "sleep"])?;
     shell.args(["-c", WATCHER, "roundtrip-container", name]).args(arguments);
     // It gets its own process group: Ctrl-C in the terminal is meant for the owner, not for it.
     shell.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -78,13 +78,13 @@ pub fn name() -> String {
 
 /// A server in a container that runs as long as this value, or this process, exists.
 #[derive(Debug)]
-pub struct Throwaway {
+pub struct ShadowContainer {
     image: String,
     options: PgConnectOptions,
-    watch: Watch,
+    watch: ContainerReaper,
 }
 
-impl Throwaway {
+impl ShadowContainer {
     /// Starts a container of this image, or of the newest PostgreSQL image that is available locally, and waits
     /// for its server.
     ///
@@ -96,7 +96,7 @@ impl Throwaway {
         docker::available().map_err(|why| ServerError::NoProvider { tried: vec![why] })?;
         let image = image.map_or_else(docker::image, |image| Ok(image.to_owned()))?;
         docker::fetch(&image)?;
-        let (container, password) = (Container { name: name() }, random::hex(32));
+        let (container, password) = (DockerContainer { name: name() }, random::hex(32));
         let mut run = vec!["run", "--detach", "--name", &*container.name, "--label", "roundtrip=test"];
         run.extend(["--publish", "127.0.0.1::5432", "--shm-size", "128m", "--env", "POSTGRES_PASSWORD", &*image]);
         let settings: Vec<String> =
@@ -121,13 +121,13 @@ impl Throwaway {
     }
 
     /// The shell that removes it.
-    pub fn watch(&self) -> &Watch {
+    pub fn watch(&self) -> &ContainerReaper {
         &self.watch
     }
 }
 
 /// Lets the shell start the container, and returns when it has started.
-fn run_watched(name: &str, run: &[&str], password: &str) -> Result<Watch, ServerError> {
+fn run_watched(name: &str, run: &[&str], password: &str) -> Result<ContainerReaper, ServerError> {
     let mut shell = spawn(name, run)?;
     let (Some(mut pipe), Some(said)) = (shell.stdin.take(), shell.stdout.take()) else {
         return Err(failed("the shell has no pipes".to_owned()));
@@ -148,12 +148,12 @@ fn run_watched(name: &str, run: &[&str], password: &str) -> Result<Watch, Server
         Err(_) => return Err(failed(format!("it did not answer within {} s", LONGEST.as_secs()))),
     };
     match text.trim() {
-        "started" => Ok(Watch { pipe }),
+        "started" => Ok(ContainerReaper { pipe }),
         text => Err(failed(super::last_lines(text.strip_prefix("failed ").unwrap_or(text), 6))),
     }
 }
 
-async fn wait(container: &Container, options: &PgConnectOptions) -> Result<(), ServerError> {
+async fn wait(container: &DockerContainer, options: &PgConnectOptions) -> Result<(), ServerError> {
     let begin = Instant::now();
     loop {
         let why = match PgConnection::connect_with(options).await {

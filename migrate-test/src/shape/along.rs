@@ -7,9 +7,9 @@ use std::sync::Arc;
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_schema::Described;
+use migrate_schema::SchemaDescription;
 
-use super::{Shadow, leads_to};
+use super::{ShadowDatabase, leads_to};
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
@@ -22,7 +22,7 @@ pub async fn along(
     set: &MigrationSet,
     code: &CodeMigrations,
     versions: &BTreeSet<Version>,
-) -> Result<BTreeMap<Version, (Arc<Described>, Arc<Described>)>, ProofError> {
+) -> Result<BTreeMap<Version, (Arc<SchemaDescription>, Arc<SchemaDescription>)>, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let wanted = |at: &usize| versions.contains(chain[*at].version());
     let (Some(first), Some(last)) = ((0..chain.len()).find(wanted), (0..chain.len()).rfind(wanted)) else {
@@ -36,7 +36,7 @@ async fn climb(
     span: RangeInclusive<usize>,
     code: &CodeMigrations,
     versions: &BTreeSet<Version>,
-) -> Result<BTreeMap<Version, (Arc<Described>, Arc<Described>)>, ProofError> {
+) -> Result<BTreeMap<Version, (Arc<SchemaDescription>, Arc<SchemaDescription>)>, ProofError> {
     let (first, last) = (*span.start(), *span.end());
     let mut found = BTreeMap::new();
     let mut before = leads_to(&chain[..first], code).await?;
@@ -47,7 +47,7 @@ async fn climb(
         } else {
             let here = match shadow.take() {
                 Some(here) => here,
-                None => Shadow::on(migrated(&chain[..at], code, true).await?, code.clone()).await?,
+                None => ShadowDatabase::on(migrated(&chain[..at], code, true).await?, code.clone()).await?,
             };
             let here = shadow.insert(here);
             here.rehearsal().run(migration, Direction::Up).await?;
@@ -66,11 +66,11 @@ async fn climb(
 
 /// The step from a released chain to one with more migrations.
 #[derive(Debug)]
-pub struct Onward {
+pub struct PendingSchemas {
     /// The schema of the released chain.
-    pub before: Arc<Described>,
+    pub before: Arc<SchemaDescription>,
     /// The schema after the remaining migrations were applied.
-    pub after: Arc<Described>,
+    pub after: Arc<SchemaDescription>,
     /// How many of them were applied.
     pub pending: usize,
 }
@@ -80,7 +80,11 @@ pub struct Onward {
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
-pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigrations) -> Result<Onward, ProofError> {
+pub async fn onward(
+    released: &MigrationSet,
+    set: &MigrationSet,
+    code: &CodeMigrations,
+) -> Result<PendingSchemas, ProofError> {
     let chain: Vec<Arc<Migration>> = released.iter().cloned().collect();
     // A squash that replaces released migrations is already covered by them.
     let covered =
@@ -91,7 +95,7 @@ pub async fn onward(released: &MigrationSet, set: &MigrationSet, code: &CodeMigr
     let work = async {
         let before = leads_to(&chain, code).await?;
         let after = leads_to(&all, code).await?;
-        Ok(Onward { before, after, pending: pending.len() })
+        Ok(PendingSchemas { before, after, pending: pending.len() })
     };
     suited(&all, Box::pin(work)).await
 }

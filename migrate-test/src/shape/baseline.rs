@@ -6,14 +6,14 @@ use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::ident::{literal, plain};
 use migrate_core::{Error, ErrorKind, drift};
-use migrate_schema::ddl::{Ddl, Statement, Style, between, roles};
-use migrate_schema::{Change, Described, Kind, Schema};
+use migrate_schema::ddl::{Ddl, DdlStatement, DdlStyle, between, roles};
+use migrate_schema::{Kind, Schema, SchemaChange, SchemaDescription};
 
-use super::capture::{Capture, LeftOut, failed};
+use super::capture::{CapturedSchema, LeftOut, failed};
 use super::complete::Completion;
 use super::data::TableData;
-use super::start::Start;
-use super::{Shadow, for_roles, remaining};
+use super::start::InitialSchema;
+use super::{ShadowDatabase, for_roles, remaining};
 use crate::proof::ProofError;
 
 /// The statements that create a schema, and those that remove it, proven on a shadow database.
@@ -48,7 +48,7 @@ const MOST_NAMED: usize = 5;
 /// # Errors
 ///
 /// [`ProofError`] when there is no server.
-pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
+pub async fn baseline(source: SchemaDescription) -> Result<Baseline, ProofError> {
     baseline_with(source, &[]).await
 }
 
@@ -58,11 +58,11 @@ pub async fn baseline(source: Described) -> Result<Baseline, ProofError> {
 /// # Errors
 ///
 /// Those of [`baseline`], and the server's message for rows that need other rows.
-pub async fn baseline_with(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
+pub async fn baseline_with(source: SchemaDescription, data: &[TableData]) -> Result<Baseline, ProofError> {
     for_roles(&roles(&source.schema), Box::pin(captured(source, data))).await
 }
 
-async fn captured(source: Described, data: &[TableData]) -> Result<Baseline, ProofError> {
+async fn captured(source: SchemaDescription, data: &[TableData]) -> Result<Baseline, ProofError> {
     let made = made(source, data, Likeness::Same).await?;
     Box::pin(finish(made)).await
 }
@@ -77,37 +77,41 @@ pub(super) enum Likeness {
 }
 
 /// A schema that was created on a shadow database.
-pub(super) struct Made {
-    shadow: Shadow,
-    nothing: Described,
-    made: Described,
-    capture: Capture,
+pub(super) struct ShadowSchema {
+    shadow: ShadowDatabase,
+    nothing: SchemaDescription,
+    made: SchemaDescription,
+    capture: CapturedSchema,
     up: Ddl,
     roles: BTreeSet<String>,
 }
 
-impl Made {
+impl ShadowSchema {
     /// What was created, and what could not be.
-    pub(super) async fn end(self) -> Result<(Described, Vec<LeftOut>), ProofError> {
+    pub(super) async fn end(self) -> Result<(SchemaDescription, Vec<LeftOut>), ProofError> {
         self.shadow.end().await?;
         Ok((self.made, self.capture.left_out))
     }
 }
 
 /// Creates a schema on a shadow database, and leaves out what cannot be created there.
-pub(super) async fn made(source: Described, data: &[TableData], likeness: Likeness) -> Result<Made, ProofError> {
+pub(super) async fn made(
+    source: SchemaDescription,
+    data: &[TableData],
+    likeness: Likeness,
+) -> Result<ShadowSchema, ProofError> {
     let roles = roles(&source.schema);
-    let mut capture = Capture::of(source);
+    let mut capture = CapturedSchema::of(source);
     let mut completion = Completion::default();
     for _ in 0..TRIES {
-        let mut shadow = Shadow::with_roles(&roles).await?;
+        let mut shadow = ShadowDatabase::with_roles(&roles).await?;
         capture.without_places(&mut shadow).await?;
         let nothing = shadow.describe().await?;
-        Start::placed(&mut capture.source, &nothing);
+        InitialSchema::placed(&mut capture.source, &nothing);
         let up = match completion.found.take() {
             Some(found) => found,
             None => {
-                let mut up = between(&nothing, &capture.source, Style::Whole);
+                let mut up = between(&nothing, &capture.source, DdlStyle::Whole);
                 if capture.uncover(&up, nothing.schema.version()) {
                     shadow.end().await?;
                     continue;
@@ -117,24 +121,24 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
             }
         };
         let refused = shadow.run(&up).await.err().map(|(statement, _)| statement);
-        let made = if refused.is_none() { shadow.describe().await? } else { Described::default() };
+        let made = if refused.is_none() { shadow.describe().await? } else { SchemaDescription::default() };
         if refused.is_none() && (likeness == Likeness::Translated || capture.is_made(&made)) {
-            return Ok(Made { shadow, nothing, made, capture, up, roles });
+            return Ok(ShadowSchema { shadow, nothing, made, capture, up, roles });
         }
         // The rows of tables are among the statements, and could not be inserted again. An extension that is
         // not installed cannot be created by other statements.
         let is_due = data.is_empty() && refused.as_ref().is_none_or(|statement| !is_extension(statement));
-        if is_due && completion.look(Shadow::with_roles(&roles), &up, &capture, Style::Whole).await? {
+        if is_due && completion.look(ShadowDatabase::with_roles(&roles), &up, &capture, DdlStyle::Whole).await? {
             shadow.end().await?;
             continue;
         }
         // An object that the server creates in addition is reported as a difference.
         if refused.is_none() && !capture.forget_differing(&capture.seen(made.clone())) {
-            return Ok(Made { shadow, nothing, made, capture, up, roles });
+            return Ok(ShadowSchema { shadow, nothing, made, capture, up, roles });
         }
         shadow.end().await?;
         if refused.is_some() {
-            let mut shadow = Shadow::with_roles(&roles).await?;
+            let mut shadow = ShadowDatabase::with_roles(&roles).await?;
             Box::pin(capture.attempt(&mut shadow, &up)).await?;
             shadow.end().await?;
         }
@@ -145,24 +149,24 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
     Err(Error::new(ErrorKind::Statement, finding).into())
 }
 
-fn is_extension(statement: &Statement) -> bool {
+fn is_extension(statement: &DdlStatement) -> bool {
     statement.object.as_ref().is_some_and(|object| object.kind == Kind::Extension)
 }
 
-async fn finish(made: Made) -> Result<Baseline, ProofError> {
-    let Made { mut shadow, nothing, made, capture, up, roles } = made;
+async fn finish(made: ShadowSchema) -> Result<Baseline, ProofError> {
+    let ShadowSchema { mut shadow, nothing, made, capture, up, roles } = made;
     let source = &capture.source.schema;
     let mut different = remaining(source, &capture.seen_schema(&made));
-    let mut notes = Change::between(source, &made.schema).order_notes();
+    let mut notes = SchemaChange::between(source, &made.schema).order_notes();
     notes.extend(owners(source));
-    let mut down = between(&made, &nothing, Style::Whole);
+    let mut down = between(&made, &nothing, DdlStyle::Whole);
     // A schema can be large, and from here on another one is read twice.
     drop(made);
     let mut left_behind = Vec::new();
     if shadow.run(&down).await.is_err() {
         // What cannot be removed stays, and is reported; the rest is removed.
         shadow.end().await?;
-        shadow = Shadow::with_roles(&roles).await?;
+        shadow = ShadowDatabase::with_roles(&roles).await?;
         shadow.run(&up).await.map_err(|(_, error)| error)?;
         for refused in shadow.run_each(&down).await? {
             left_behind.push(failed(&refused.statement, &refused.why));
@@ -202,10 +206,10 @@ fn owners(source: &Schema) -> Vec<String> {
 /// Places the rows of tables after the statements that create the tables, before keys and triggers exist.
 fn put(up: &mut Ddl, data: &[TableData]) {
     for table in data {
-        let of_table = |one: &Statement| one.object.as_deref() == Some(&table.table);
+        let of_table = |one: &DdlStatement| one.object.as_deref() == Some(&table.table);
         let Some(at) = up.statements.iter().rposition(of_table) else { continue };
-        up.statements.splice(at + 1..at + 1, table.inserts.iter().map(Statement::of));
-        up.statements.extend(table.sequences.iter().map(Statement::of));
+        up.statements.splice(at + 1..at + 1, table.inserts.iter().map(DdlStatement::of));
+        up.statements.extend(table.sequences.iter().map(DdlStatement::of));
     }
 }
 
@@ -238,7 +242,7 @@ impl Baseline {
 
     /// How many relations it creates: each takes a lock in the transaction that creates it.
     pub fn relations(&self) -> usize {
-        let makes = |one: &&Statement| {
+        let makes = |one: &&DdlStatement| {
             one.text.starts_with("CREATE TABLE")
                 || one.text.contains(" INDEX ")
                 || one.text.starts_with("CREATE SEQUENCE")

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_base::ident::{first_name, ident, plain};
 use migrate_core::runner::Rehearsal;
-use migrate_schema::ddl::Statement;
-use migrate_schema::{Described, Id, Kind, Object};
+use migrate_schema::ddl::DdlStatement;
+use migrate_schema::{Id, Kind, Object, SchemaDescription};
 
 use super::data::names;
 use crate::proof::ProofError;
@@ -13,14 +13,14 @@ use crate::proof::ProofError;
 /// The keys of the rows of each table, if the key does not come from a sequence: its columns, and for each row
 /// their literals. A number from a sequence may belong to another row in another database.
 #[derive(Debug, Default)]
-pub(super) struct Keys(BTreeMap<Id, (Vec<String>, BTreeSet<String>)>);
+pub(super) struct RowKeys(BTreeMap<Id, (Vec<String>, BTreeSet<String>)>);
 
 /// A table with more rows is not a lookup table that migrations fill.
 const MOST: usize = 1000;
 
-impl Keys {
+impl RowKeys {
     /// Reads the keys; a table with too many rows is left out.
-    pub(super) async fn read(session: &mut Rehearsal, at: &Described) -> Result<Self, ProofError> {
+    pub(super) async fn read(session: &mut Rehearsal, at: &SchemaDescription) -> Result<Self, ProofError> {
         let tables = at.schema.objects().filter(|one| one.id.kind == Kind::Table && one.fact("parents").is_none());
         let tables: Vec<(&Id, Vec<String>)> = tables.filter_map(|one| Some((&*one.id, key(at, one)?))).collect();
         if tables.is_empty() {
@@ -38,7 +38,7 @@ impl Keys {
     }
 
     /// The statements that delete the rows which were added since; referencing rows come first.
-    pub(super) fn removal(&self, later: &Self, at: &Described) -> Vec<Statement> {
+    pub(super) fn removal(&self, later: &Self, at: &SchemaDescription) -> Vec<DdlStatement> {
         let came = later.0.iter().filter_map(|(id, (key, rows))| {
             let (old_key, old) = self.0.get(id)?;
             let new: Vec<&String> = rows.difference(old).collect();
@@ -48,15 +48,15 @@ impl Keys {
         let mut all = Vec::new();
         while let Some(first) = came.keys().find(|id| !came.keys().any(|other| refers(at, other, id))) {
             let first = *first;
-            all.extend(came.remove(first).map(Statement::of));
+            all.extend(came.remove(first).map(DdlStatement::of));
         }
-        all.extend(came.into_values().map(Statement::of));
+        all.extend(came.into_values().map(DdlStatement::of));
         all
     }
 }
 
 /// The columns of a key whose values every INSERT has to specify.
-fn key(at: &Described, table: &Object) -> Option<Vec<String>> {
+fn key(at: &SchemaDescription, table: &Object) -> Option<Vec<String>> {
     let is_written = |name: &String| {
         let id =
             Id { kind: Kind::Column, parent: table.id.name.clone(), name: name.as_str().into(), ..(*table.id).clone() };
@@ -81,7 +81,7 @@ fn delete(table: &Id, key: &[String], rows: &[&String]) -> String {
 }
 
 /// Whether another table has a foreign key to this one.
-fn refers(at: &Described, other: &Id, to: &Id) -> bool {
+fn refers(at: &SchemaDescription, other: &Id, to: &Id) -> bool {
     let names = |definition: &str| {
         let (_, rest) = definition.split_once(" REFERENCES ")?;
         let (schema, rest) = first_name(rest)?;

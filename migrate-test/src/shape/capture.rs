@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use migrate_schema::ddl::{Ddl, Statement, unowned};
-use migrate_schema::{Change, Described, Fact, Id, Object, Schema};
+use migrate_schema::ddl::{Ddl, DdlStatement, unowned};
+use migrate_schema::{Fact, Id, Object, Schema, SchemaChange, SchemaDescription};
 
-use super::Shadow;
+use super::ShadowDatabase;
 use crate::proof::ProofError;
 
 /// Something that cannot be captured, with the reason: an object together with its dependents, or one fact of
@@ -68,13 +68,13 @@ const ESSENTIAL: [&str; 14] = [
 ];
 
 /// A schema, without what has been left out so far.
-pub(super) struct Capture {
-    pub(super) source: Described,
+pub(super) struct CapturedSchema {
+    pub(super) source: SchemaDescription,
     pub(super) left_out: Vec<LeftOut>,
 }
 
-impl Capture {
-    pub(super) fn of(source: Described) -> Self {
+impl CapturedSchema {
+    pub(super) fn of(source: SchemaDescription) -> Self {
         Self { source, left_out: Vec::new() }
     }
 
@@ -110,7 +110,7 @@ impl Capture {
     }
 
     /// What was created, without what is left out: that may have existed before, or be created differently.
-    pub(super) fn seen(&self, mut made: Described) -> Described {
+    pub(super) fn seen(&self, mut made: SchemaDescription) -> SchemaDescription {
         for one in &self.left_out {
             let is_out = |object: &Object| object.id == one.object || one.with.contains(&object.id);
             match &one.part {
@@ -125,7 +125,7 @@ impl Capture {
     }
 
     /// The schema of that, for callers that still need the rest.
-    pub(super) fn seen_schema(&self, made: &Described) -> Schema {
+    pub(super) fn seen_schema(&self, made: &SchemaDescription) -> Schema {
         match self.left_out.is_empty() {
             true => made.schema.clone(),
             false => self.seen(made.clone()).schema,
@@ -152,7 +152,7 @@ impl Capture {
     }
 
     /// Leaves out the tablespaces that the shadow server does not have.
-    pub(super) async fn without_places(&mut self, shadow: &mut Shadow) -> Result<(), ProofError> {
+    pub(super) async fn without_places(&mut self, shadow: &mut ShadowDatabase) -> Result<(), ProofError> {
         let (_, rows) = shadow.rehearsal().query("SELECT spcname FROM pg_catalog.pg_tablespace").await?;
         let known: BTreeSet<String> = rows.into_iter().flatten().flatten().collect();
         let placed = self.source.schema.objects().filter_map(|one| Some((one.id.clone(), one.fact("tablespace")?)));
@@ -168,7 +168,7 @@ impl Capture {
     /// # Errors
     ///
     /// [`ProofError`] when a statement fails that is not about an object, such as the rows of a table.
-    pub(super) async fn attempt(&mut self, shadow: &mut Shadow, ddl: &Ddl) -> Result<(), ProofError> {
+    pub(super) async fn attempt(&mut self, shadow: &mut ShadowDatabase, ddl: &Ddl) -> Result<(), ProofError> {
         let mut gone: BTreeSet<Arc<Id>> = BTreeSet::new();
         let (settings, rest) = ddl.split_settings();
         for statement in rest {
@@ -194,13 +194,13 @@ impl Capture {
     }
 
     /// Whether everything that is not left out was created as it was.
-    pub(super) fn is_made(&self, made: &Described) -> bool {
-        Change::between(&unowned(&self.source.schema), &unowned(&self.seen_schema(made))).is_empty()
+    pub(super) fn is_made(&self, made: &SchemaDescription) -> bool {
+        SchemaChange::between(&unowned(&self.source.schema), &unowned(&self.seen_schema(made))).is_empty()
     }
 
     /// Leaves out what the server created differently; returns whether there was anything.
-    pub(super) fn forget_differing(&mut self, made: &Described) -> bool {
-        let change = Change::between(&unowned(&self.source.schema), &unowned(&made.schema));
+    pub(super) fn forget_differing(&mut self, made: &SchemaDescription) -> bool {
+        let change = SchemaChange::between(&unowned(&self.source.schema), &unowned(&made.schema));
         let mut any = false;
         for (id, wanted, made) in change.objects() {
             let Some(wanted) = wanted else { continue };
@@ -251,6 +251,6 @@ fn made_otherwise(fact: &str, made: Option<&str>) -> String {
 }
 
 /// The first line of a statement with the reason why it fails.
-pub(super) fn failed(statement: &Statement, why: &str) -> String {
+pub(super) fn failed(statement: &DdlStatement, why: &str) -> String {
     format!("{}: {why}", statement.text.lines().next().unwrap_or_default())
 }

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use migrate_schema::ddl::{Ddl, Statement, Style};
+use migrate_schema::ddl::{Ddl, DdlStatement, DdlStyle};
 
-use super::Shadow;
-use super::capture::Capture;
-use super::difference::Finish;
+use super::ShadowDatabase;
+use super::capture::CapturedSchema;
+use super::difference::DifferenceAdditions;
 use crate::proof::ProofError;
 
 /// How many times statements for the rest are written.
@@ -24,12 +24,12 @@ pub(super) struct Completion {
     /// The statements that are to be proven next.
     pub(super) found: Option<Ddl>,
     /// What they get in addition.
-    finish: Finish,
+    finish: DifferenceAdditions,
 }
 
 impl Completion {
     /// No statements yet. Those that are found fill columns according to `finish`.
-    pub(super) fn of(finish: Finish) -> Self {
+    pub(super) fn of(finish: DifferenceAdditions) -> Self {
         Self { finish, ..Self::default() }
     }
 
@@ -41,10 +41,10 @@ impl Completion {
     /// [`ProofError`] when the server is gone.
     pub(super) async fn look(
         &mut self,
-        shadow: impl Future<Output = Result<Shadow, ProofError>>,
+        shadow: impl Future<Output = Result<ShadowDatabase, ProofError>>,
         first: &Ddl,
-        wanted: &Capture,
-        style: Style,
+        wanted: &CapturedSchema,
+        style: DdlStyle,
     ) -> Result<bool, ProofError> {
         let gaps = wanted.left_out.len();
         if self.looks.len() < LOOKS && !self.looks.contains(&gaps) {
@@ -64,12 +64,12 @@ impl Completion {
 ///
 /// [`ProofError`] when the server is gone.
 async fn completed(
-    shadow: &mut Shadow,
+    shadow: &mut ShadowDatabase,
     first: &Ddl,
-    wanted: &Capture,
-    (finish, style): (&Finish, Style),
+    wanted: &CapturedSchema,
+    (finish, style): (&DifferenceAdditions, DdlStyle),
 ) -> Result<Option<Ddl>, ProofError> {
-    let (mut settings, mut done): (Vec<Statement>, Vec<Statement>) = (Vec::new(), Vec::new());
+    let (mut settings, mut done): (Vec<DdlStatement>, Vec<DdlStatement>) = (Vec::new(), Vec::new());
     let mut next = first.clone();
     for _ in 0..ROUNDS {
         let refused = shadow.run_each(&next).await?;
@@ -97,7 +97,7 @@ async fn completed(
 }
 
 /// Whether a statement is only about structure, and not about rows.
-fn is_structural(statement: &Statement) -> bool {
+fn is_structural(statement: &DdlStatement) -> bool {
     const WORDS: [&str; 8] = ["ALTER", "COMMENT", "CREATE", "DO", "DROP", "GRANT", "REVOKE", "SECURITY"];
     statement.text.split_whitespace().next().is_some_and(|word| WORDS.contains(&word))
 }

@@ -7,7 +7,7 @@ use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, ident, literal, plain};
 use migrate_core::runner::Rehearsal;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
-use migrate_schema::{Described, Id, Kind, Object};
+use migrate_schema::{Id, Kind, Object, SchemaDescription};
 
 use crate::proof::ProofError;
 
@@ -34,7 +34,7 @@ const ROWS: usize = 500;
 /// [`ProofError`] for a table that does not exist, or rows that may not be read.
 pub async fn table_data(
     database: Database,
-    source: &Described,
+    source: &SchemaDescription,
     tables: &[String],
 ) -> Result<Vec<TableData>, ProofError> {
     if tables.is_empty() {
@@ -57,7 +57,7 @@ pub async fn table_data(
 /// # Errors
 ///
 /// [`ProofError`] when they may not be read.
-pub async fn tables_with_rows(session: &mut Rehearsal, source: &Described) -> Result<Vec<String>, ProofError> {
+pub async fn tables_with_rows(session: &mut Rehearsal, source: &SchemaDescription) -> Result<Vec<String>, ProofError> {
     let tables =
         source.schema.objects().filter(|one| one.id.kind == Kind::Table && one.fact("partition key").is_none());
     let names: Vec<String> = tables.map(|one| format!("{}.{}", ident(&one.id.schema), ident(&one.id.name))).collect();
@@ -72,7 +72,7 @@ pub async fn tables_with_rows(session: &mut Rehearsal, source: &Described) -> Re
     Ok(names.into_iter().zip(answers).filter(|(_, answer)| has(answer)).map(|(name, _)| name).collect())
 }
 
-fn find<'a>(source: &'a Described, name: &str) -> Result<&'a Object, Error> {
+fn find<'a>(source: &'a SchemaDescription, name: &str) -> Result<&'a Object, Error> {
     let wanted = QualifiedName::parse(name);
     let is_it = |object: &&Object| match &wanted {
         Some(name) => *object.id.schema == *name.schema() && *object.id.name == *name.name(),
@@ -101,7 +101,7 @@ fn find<'a>(source: &'a Described, name: &str) -> Result<&'a Object, Error> {
     }
 }
 
-async fn read(session: &mut Rehearsal, source: &Described, table: &Object) -> Result<TableData, ProofError> {
+async fn read(session: &mut Rehearsal, source: &SchemaDescription, table: &Object) -> Result<TableData, ProofError> {
     let mut columns: Vec<_> =
         source.schema.children(&table.id, Kind::Column).filter(|one| one.fact("generated").is_none()).collect();
     columns.sort_by_key(|column| column.position);
@@ -137,7 +137,7 @@ async fn read(session: &mut Rehearsal, source: &Described, table: &Object) -> Re
 }
 
 /// The columns of the primary key.
-fn key(source: &Described, table: &Object) -> Vec<String> {
+fn key(source: &SchemaDescription, table: &Object) -> Vec<String> {
     let mut constraints = source.schema.children(&table.id, Kind::Constraint);
     let definition = constraints.find_map(|one| one.fact("definition")?.strip_prefix("PRIMARY KEY ("));
     definition.map(names).unwrap_or_default()

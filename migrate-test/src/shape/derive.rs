@@ -8,32 +8,32 @@ use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Error, MigrationSet};
-use migrate_schema::ddl::{Ddl, Stage, Statement, Style, between, renames_back};
-use migrate_schema::{Described, Kind, Schema};
+use migrate_schema::ddl::{Ddl, DdlStage, DdlStatement, DdlStyle, between, renames_back};
+use migrate_schema::{Kind, Schema, SchemaDescription};
 
-use super::Shadow;
-use super::came::Keys;
-use super::capture::Capture;
+use super::ShadowDatabase;
+use super::came::RowKeys;
+use super::capture::CapturedSchema;
 use super::complete::Completion;
 use crate::ephemeral::{migrated, suited};
-use crate::proof::{self, Law, Proof, ProofError, Proven, Story, Verdict};
+use crate::proof::{self, Law, MigrationProof, Proof, ProofError, Story, Verdict};
 
 /// A generated down script, and what was proven about it.
 #[derive(Debug)]
-pub struct Derived {
+pub struct DerivedScript {
     /// The text of the file.
     pub text: String,
     /// The data that it cannot restore: tables and columns.
     pub lossy: Vec<String>,
     /// The result of proving the migration with it.
-    pub proven: Proven,
+    pub proven: MigrationProof,
     /// How many steps the walks of that proof made, including steps over other migrations.
     pub steps: usize,
     /// What no statement can be written for.
     pub uncovered: Vec<String>,
 }
 
-impl Derived {
+impl DerivedScript {
     /// Whether it undoes the up script: laws 1 and 2 hold, and losses are declared. An up script that refuses
     /// rows is not a fault of the down script.
     pub fn is_proven(&self) -> bool {
@@ -66,7 +66,7 @@ pub async fn derive(
     code: &CodeMigrations,
     version: &Version,
     hear: &mut dyn FnMut(&str),
-) -> Result<Derived, ProofError> {
+) -> Result<DerivedScript, ProofError> {
     // Any statement will do, because it is not run.
     let set = load("SELECT 1;\n")?;
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
@@ -79,7 +79,7 @@ async fn derived(
     code: &CodeMigrations,
     version: &Version,
     hear: &mut dyn FnMut(&str),
-) -> Result<Derived, ProofError> {
+) -> Result<DerivedScript, ProofError> {
     let name = set.get(version).map_or_else(|| version.to_string(), |one| format!("{version}_{}", one.name()));
     hear(&format!("{name}: applying it to see what it changes"));
     let (way, gone, no_transaction) = way_back(set, code, version).await?;
@@ -97,7 +97,7 @@ async fn derived(
         hear(&format!("{name}: proving it again, with the losses declared"));
         (proven, steps) = prove(&load(&text(&way, &lossy, no_transaction))?, code, version).await?;
     }
-    Ok(Derived { text: text(&way, &lossy, no_transaction), lossy, proven, steps, uncovered })
+    Ok(DerivedScript { text: text(&way, &lossy, no_transaction), lossy, proven, steps, uncovered })
 }
 
 fn statements(way: &Ddl) -> String {
@@ -107,7 +107,7 @@ fn statements(way: &Ddl) -> String {
     }
 }
 
-fn place(loss: &crate::rows::Loss) -> String {
+fn place(loss: &crate::rows::RowLoss) -> String {
     match &loss.column {
         Some(column) => format!("{}.{column}", loss.table),
         None => format!("rows of {}", loss.table),
@@ -130,7 +130,7 @@ async fn way_back(
     };
     let mut shadow = before_it(&chain[..at], code).await?;
     let before = shadow.describe().await?;
-    let keys = Keys::read(shadow.rehearsal(), &before).await?;
+    let keys = RowKeys::read(shadow.rehearsal(), &before).await?;
     up(shadow.rehearsal(), &migration).await?;
     let after = shadow.describe().await?;
     let renames = renames_back(&before, &after);
@@ -141,10 +141,10 @@ async fn way_back(
             shadow.describe().await?
         }
     };
-    let came = keys.removal(&Keys::read(shadow.rehearsal(), &renamed).await?, &renamed);
-    let mut way = between(&renamed, &before, Style::Back);
+    let came = keys.removal(&RowKeys::read(shadow.rehearsal(), &renamed).await?, &renamed);
+    let mut way = between(&renamed, &before, DdlStyle::Back);
     shadow.run_each(&just(&came)).await?;
-    let wanted = Capture::of(before);
+    let wanted = CapturedSchema::of(before);
     let is_right = shadow.run(&way).await.is_ok() && wanted.is_made(&shadow.describe().await?);
     shadow.end().await?;
     if !is_right {
@@ -155,7 +155,7 @@ async fn way_back(
             Ok(shadow)
         };
         let mut completion = Completion::default();
-        completion.look(again, &way, &wanted, Style::Back).await?;
+        completion.look(again, &way, &wanted, DdlStyle::Back).await?;
         way.statements = completion.found.map_or(way.statements, |found| found.statements);
     }
     let before = wanted.source;
@@ -167,12 +167,12 @@ async fn way_back(
 }
 
 /// A shadow database with the migrations before one.
-async fn before_it(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<Shadow, ProofError> {
-    Shadow::on(migrated(chain, code, true).await?, code.clone()).await
+async fn before_it(chain: &[Arc<Migration>], code: &CodeMigrations) -> Result<ShadowDatabase, ProofError> {
+    ShadowDatabase::on(migrated(chain, code, true).await?, code.clone()).await
 }
 
 /// These statements and nothing else.
-fn just<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> Ddl {
+fn just<'a>(statements: impl IntoIterator<Item = &'a DdlStatement>) -> Ddl {
     Ddl { statements: statements.into_iter().cloned().collect(), uncovered: Vec::new() }
 }
 
@@ -183,7 +183,7 @@ async fn up(rehearsal: &mut Rehearsal, migration: &Arc<Migration>) -> Result<(),
 
 /// If an index was created without a transaction, it is also dropped without one.
 fn only_drops_indexes(way: &mut Ddl) -> bool {
-    let drops = |statement: &Statement| statement.text.starts_with("DROP INDEX ");
+    let drops = |statement: &DdlStatement| statement.text.starts_with("DROP INDEX ");
     if way.statements.is_empty() || !way.statements.iter().all(drops) {
         return false;
     }
@@ -194,7 +194,7 @@ fn only_drops_indexes(way: &mut Ddl) -> bool {
 }
 
 /// The tables and columns that exist before and not after.
-fn gone(before: &Described, after: &Schema) -> Vec<String> {
+fn gone(before: &SchemaDescription, after: &Schema) -> Vec<String> {
     let name = |parts: &[&str]| parts.join(".");
     let tables = before.schema.objects().filter(|one| one.id.kind == Kind::Table && after.get(&one.id).is_none());
     let tables: Vec<String> = tables.map(|one| format!("rows of {}", name(&[&one.id.schema, &one.id.name]))).collect();
@@ -223,7 +223,7 @@ fn text(way: &Ddl, lossy: &[String], no_transaction: bool) -> String {
     if !lossy.is_empty() {
         text += &format!("-- migrate: lossy the data in {} cannot be restored\n", lossy.join(", "));
     }
-    let script = way.script(Stage::Main);
+    let script = way.script(DdlStage::Main);
     text += if script.is_empty() {
         "-- The up script leaves no structure behind that a down script could remove.\nSELECT;\n"
     } else {
@@ -232,7 +232,11 @@ fn text(way: &Ddl, lossy: &[String], no_transaction: bool) -> String {
     text
 }
 
-async fn prove(set: &MigrationSet, code: &CodeMigrations, version: &Version) -> Result<(Proven, usize), ProofError> {
+async fn prove(
+    set: &MigrationSet,
+    code: &CodeMigrations,
+    version: &Version,
+) -> Result<(MigrationProof, usize), ProofError> {
     let only = Some(BTreeSet::from([version.clone()]));
     let proof = Proof { only, walks: WALKS, lead: 0, keep: false, ..Proof::default() };
     let report = proof::prove(set, code, &proof, &mut |_| {}).await?;

@@ -4,20 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_core::drift;
-use migrate_schema::ddl::{Ddl, Stage, Statement, Style, between, owners, roles};
-use migrate_schema::{Described, Id, Schema};
+use migrate_schema::ddl::{Ddl, DdlStage, DdlStatement, DdlStyle, between, owners, roles};
+use migrate_schema::{Id, Schema, SchemaDescription};
 
 use super::baseline::{Baseline, baseline};
-use super::capture::{Capture, LeftOut, reason};
+use super::capture::{CapturedSchema, LeftOut, reason};
 use super::complete::Completion;
-use super::pair::Pair;
+use super::pair::SchemaPair;
 use super::start::start;
-use super::{Shadow, for_roles, remaining};
+use super::{ShadowDatabase, for_roles, remaining};
 use crate::proof::ProofError;
 
 /// The step from one schema to another.
 #[derive(Debug)]
-pub struct Difference {
+pub struct DifferenceScript {
     /// The statements; what they cannot express is listed there.
     pub ddl: Ddl,
     /// What the first schema has that could not be created on the shadow server, so that nothing is proven
@@ -26,10 +26,10 @@ pub struct Difference {
     /// What still differs after they have been run; empty if they are proven.
     pub remaining: Vec<String>,
     /// The statement that failed, and why.
-    pub failed: Option<(Statement, String)>,
+    pub failed: Option<(DdlStatement, String)>,
 }
 
-impl Difference {
+impl DifferenceScript {
     /// Whether they lead from the first schema to the second, except for what is reported as left out.
     pub fn is_proven(&self) -> bool {
         self.remaining.is_empty() && self.failed.is_none()
@@ -43,18 +43,18 @@ impl Difference {
 
 /// Additions to a difference for a database that has rows, and in which some names still have to be changed.
 #[derive(Debug, Clone, Default)]
-pub struct Finish {
+pub struct DifferenceAdditions {
     /// Statements that may give rows a value before a column becomes NOT NULL; `None` if rows do not matter.
     pub updates: Option<Vec<String>>,
     /// The statements that rename objects, after all others.
-    pub renames: Vec<Statement>,
+    pub renames: Vec<DdlStatement>,
     /// The names before the renames, and the names required after them.
     pub names: Vec<(Arc<Id>, Arc<Id>)>,
 }
 
-impl Finish {
+impl DifferenceAdditions {
     /// The statements from one schema to another, except for the names.
-    pub(super) fn between(&self, from: &Described, to: &Described, style: Style) -> Ddl {
+    pub(super) fn between(&self, from: &SchemaDescription, to: &SchemaDescription, style: DdlStyle) -> Ddl {
         let mut ddl = between(from, to, style);
         if let Some(updates) = &self.updates {
             drift::fill(&mut ddl, from, &to.schema, updates);
@@ -74,10 +74,10 @@ impl Finish {
     }
 
     /// The renames, in a stage after all others.
-    fn behind(&self, ddl: &Ddl) -> Vec<Statement> {
-        let is_main = ddl.statements.iter().all(|one| one.stage == Stage::Main);
-        let stage = if is_main { Stage::Main } else { Stage::Validate };
-        self.renames.iter().map(|one| Statement { stage, ..one.clone() }).collect()
+    fn behind(&self, ddl: &Ddl) -> Vec<DdlStatement> {
+        let is_main = ddl.statements.iter().all(|one| one.stage == DdlStage::Main);
+        let stage = if is_main { DdlStage::Main } else { DdlStage::Validate };
+        self.renames.iter().map(|one| DdlStatement { stage, ..one.clone() }).collect()
     }
 }
 
@@ -91,12 +91,12 @@ const TRIES: usize = 20;
 ///
 /// [`ProofError`] when there is no server, or the first schema cannot be created on it.
 pub async fn difference(
-    from: Described,
-    to: Described,
-    style: Style,
+    from: SchemaDescription,
+    to: SchemaDescription,
+    style: DdlStyle,
     hear: &mut dyn FnMut(&str),
-) -> Result<Difference, ProofError> {
-    finished(from, to, style, Finish::default(), hear).await
+) -> Result<DifferenceScript, ProofError> {
+    finished(from, to, style, DifferenceAdditions::default(), hear).await
 }
 
 /// The same with additions for a database in which somebody has already made some of the changes.
@@ -105,12 +105,12 @@ pub async fn difference(
 ///
 /// Those of [`difference`].
 pub async fn finished(
-    from: Described,
-    to: Described,
-    style: Style,
-    finish: Finish,
+    from: SchemaDescription,
+    to: SchemaDescription,
+    style: DdlStyle,
+    finish: DifferenceAdditions,
     hear: &mut dyn FnMut(&str),
-) -> Result<Difference, ProofError> {
+) -> Result<DifferenceScript, ProofError> {
     let mut named = roles(&from.schema);
     named.extend(roles(&to.schema));
     named.extend(from.owners());
@@ -118,12 +118,12 @@ pub async fn finished(
 }
 
 async fn difference_of(
-    mut from: Described,
-    mut to: Described,
-    style: Style,
-    finish: Finish,
+    mut from: SchemaDescription,
+    mut to: SchemaDescription,
+    style: DdlStyle,
+    finish: DifferenceAdditions,
     hear: &mut dyn FnMut(&str),
-) -> Result<Difference, ProofError> {
+) -> Result<DifferenceScript, ProofError> {
     if let Some(start) = start().await? {
         start.place(&mut from);
         start.place(&mut to);
@@ -131,11 +131,11 @@ async fn difference_of(
     let ddl = between(&from, &to, style);
     let is_nothing = ddl.is_empty() && ddl.uncovered.is_empty() && remaining(&to.schema, &from.schema).is_empty();
     if is_nothing && finish.renames.is_empty() {
-        return Ok(Difference { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
+        return Ok(DifferenceScript { ddl, left_out: Vec::new(), remaining: Vec::new(), failed: None });
     }
     hear("creating the first schema on the shadow server");
     let first = Box::pin(baseline(from.clone())).await?;
-    let mut pair = Pair { there: from.clone(), wanted: Capture::of(to.clone()), from, to };
+    let mut pair = SchemaPair { there: from.clone(), wanted: CapturedSchema::of(to.clone()), from, to };
     pair.leave_out(&first.left_out);
     let mut roles_named = first.roles.clone();
     roles_named.extend(roles(&pair.wanted.source.schema));
@@ -156,7 +156,7 @@ async fn difference_of(
         hear(&trial(shown.statements.len(), pair.wanted.left_out.len()));
         let mut shadow = there(&pair, &first, &roles_named).await?;
         let failed = shadow.run(&shown).await.err();
-        let (mut made, mut not_renamed, mut unnamed) = (Described::default(), None, Vec::new());
+        let (mut made, mut not_renamed, mut unnamed) = (SchemaDescription::default(), None, Vec::new());
         if failed.is_none() {
             made = shadow.describe().await?;
             not_renamed = shadow.run(&finish.renaming()).await.err();
@@ -190,13 +190,13 @@ async fn difference_of(
         let mut ddl = if is_completed { shown } else { finish.between(&pair.from, &pair.to, style) };
         ddl.uncovered = pair.uncovered();
         ddl.statements.extend(finish.behind(&ddl));
-        return Ok(Difference { ddl, left_out: first.left_out, remaining, failed });
+        return Ok(DifferenceScript { ddl, left_out: first.left_out, remaining, failed });
     }
 }
 
 /// The first schema on a shadow database.
-async fn there(pair: &Pair, first: &Baseline, roles: &BTreeSet<String>) -> Result<Shadow, ProofError> {
-    let mut shadow = Shadow::with_roles(roles).await?;
+async fn there(pair: &SchemaPair, first: &Baseline, roles: &BTreeSet<String>) -> Result<ShadowDatabase, ProofError> {
+    let mut shadow = ShadowDatabase::with_roles(roles).await?;
     shadow.run(&first.up).await.map_err(|(_, error)| error)?;
     // What the server refuses here belongs to a superuser.
     shadow.run_each(&Ddl { statements: owners(&pair.there), uncovered: Vec::new() }).await?;

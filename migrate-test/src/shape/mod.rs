@@ -19,39 +19,39 @@ mod translate;
 
 use std::collections::BTreeSet;
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::sql::{ServerUse, server_use};
 use migrate_core::runner::Rehearsal;
 use migrate_core::{CodeMigrations, Database, Error};
-use migrate_schema::ddl::{Ddl, Stage, Statement};
-use migrate_schema::{self as schema, Change, Described, Schema, Sides, ddl};
+use migrate_schema::ddl::{Ddl, DdlStage, DdlStatement};
+use migrate_schema::{self as schema, Schema, SchemaChange, SchemaDescription, SideNames, ddl};
 
 use crate::ephemeral::{TestDatabase, own_where, rehearsal};
 use crate::proof::ProofError;
 
-pub use along::{Onward, along, onward};
+pub use along::{PendingSchemas, along, onward};
 pub use baseline::{Baseline, baseline, baseline_with, role_guard};
 pub use capture::LeftOut;
 pub use data::{TableData, table_data, tables_with_rows};
-pub use derive::{Derived, derive};
-pub use difference::{Difference, Finish, difference, finished};
+pub use derive::{DerivedScript, derive};
+pub use difference::{DifferenceAdditions, DifferenceScript, difference, finished};
 pub use known::leads_to;
-pub use named::{Ahead, NamedChain, named};
-pub use origin::{Origin, origins};
+pub use named::{ChainSplit, NamedChain, named};
+pub use origin::{ObjectHistory, origins};
 pub use rename::renamed;
-pub use start::{Start, start};
+pub use start::{InitialSchema, start};
 pub use steps::stepped;
-pub use translate::{Translated, translated};
+pub use translate::{TranslatedSchema, translated};
 
 /// A shadow database with a session on it.
-pub struct Shadow {
+pub struct ShadowDatabase {
     database: TestDatabase,
     rehearsal: Rehearsal,
     /// The session that reads its schema, connected on first use.
-    reader: Option<Reader>,
+    reader: Option<ReadOnlySession>,
 }
 
-impl Shadow {
+impl ShadowDatabase {
     /// An empty database.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Shadow {
     ///
     /// # Errors
     ///
-    /// Those of [`Shadow::blank`].
+    /// Those of [`ShadowDatabase::blank`].
     pub async fn for_script(text: &str) -> Result<Self, ProofError> {
         own_where(server_use(text) != ServerUse::None, Self::blank()).await
     }
@@ -92,10 +92,10 @@ impl Shadow {
     /// # Errors
     ///
     /// [`ProofError`] when the server is gone.
-    pub async fn describe(&mut self) -> Result<Described, ProofError> {
+    pub async fn describe(&mut self) -> Result<SchemaDescription, ProofError> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
-            None => Reader::open_own(&Database::from(self.database.options())).await?,
+            None => ReadOnlySession::open_own(&Database::from(self.database.options())).await?,
         };
         Ok(schema::describe_with(self.reader.insert(reader)).await?)
     }
@@ -106,8 +106,8 @@ impl Shadow {
     }
 
     /// Runs the statements of a difference, all stages in order.
-    pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (Statement, Error)> {
-        let mut statements: Vec<&Statement> = ddl.statements.iter().filter(|one| !one.is_stop()).collect();
+    pub(crate) async fn run(&mut self, ddl: &Ddl) -> Result<(), (DdlStatement, Error)> {
+        let mut statements: Vec<&DdlStatement> = ddl.statements.iter().filter(|one| !one.is_stop()).collect();
         statements.sort_by_key(|statement| statement.stage);
         let texts: Vec<String> = statements.iter().map(|one| in_transaction(one)).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -115,7 +115,7 @@ impl Shadow {
     }
 
     /// Runs one statement after the settings that apply to it.
-    pub(crate) async fn run_one(&mut self, settings: &[&Statement], statement: &Statement) -> Result<(), Error> {
+    pub(crate) async fn run_one(&mut self, settings: &[&DdlStatement], statement: &DdlStatement) -> Result<(), Error> {
         let text = in_transaction(statement);
         let texts: Vec<&str> = settings.iter().map(|one| one.text.as_str()).chain([text.as_str()]).collect();
         self.rehearsal.statements(&texts).await.map_err(|(_, error)| error)
@@ -151,15 +151,15 @@ impl Shadow {
 pub(crate) struct RefusedStatement {
     /// Its position among the statements that follow the settings.
     pub(crate) at: usize,
-    pub(crate) statement: Statement,
+    pub(crate) statement: DdlStatement,
     /// The server's message.
     pub(crate) why: String,
 }
 
 /// A statement in a form that can run in a transaction.
-fn in_transaction(statement: &Statement) -> String {
+fn in_transaction(statement: &DdlStatement) -> String {
     match statement.stage {
-        Stage::Concurrent => statement.text.replacen(" CONCURRENTLY ", " ", 1),
+        DdlStage::Concurrent => statement.text.replacen(" CONCURRENTLY ", " ", 1),
         _ => statement.text.clone(),
     }
 }
@@ -184,6 +184,6 @@ pub(crate) async fn server_version(database: &Database) -> Result<u32, ProofErro
 
 /// The differences between the wanted schema and the one that was created, regardless of owners.
 pub(crate) fn remaining(wanted: &Schema, made: &Schema) -> Vec<String> {
-    let change = Change::between(&ddl::unowned(wanted), &ddl::unowned(made));
-    change.sentences(Sides { before: "wanted", after: "made" })
+    let change = SchemaChange::between(&ddl::unowned(wanted), &ddl::unowned(made));
+    change.sentences(SideNames { before: "wanted", after: "made" })
 }

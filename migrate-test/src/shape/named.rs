@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use migrate_core::CodeMigrations;
-use migrate_core::drift::{Names, Step};
+use migrate_core::drift::{PendingRenames, PendingStep};
 use migrate_core::source::Migration;
-use migrate_schema::ddl::{Ddl, Renaming, Statement, owned_back, renames, renames_back, renamings};
-use migrate_schema::{Described, Id, Schema};
+use migrate_schema::ddl::{Ddl, DdlStatement, Renaming, owned_back, renames, renames_back, renamings};
+use migrate_schema::{Id, Schema, SchemaDescription};
 
-use super::Shadow;
+use super::ShadowDatabase;
 use super::steps::take;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
@@ -18,17 +18,17 @@ use crate::proof::ProofError;
 #[derive(Debug)]
 pub struct NamedChain {
     /// The schema without them.
-    pub before: Described,
+    pub before: SchemaDescription,
     /// The schema with them.
-    pub after: Described,
+    pub after: SchemaDescription,
     /// Which of the names that the other steps change are already in place.
-    pub names: Names,
+    pub names: PendingRenames,
     /// The statements that change the remaining names, once everything else is as it is with the pending
     /// migrations.
-    pub renames: Vec<Statement>,
+    pub renames: Vec<DdlStatement>,
     /// The statements that restore the names that are in place, once everything else is as it is without the
     /// pending migrations.
-    pub back: Vec<Statement>,
+    pub back: Vec<DdlStatement>,
     /// What has another name after these have run.
     pub later: BTreeMap<Arc<Id>, Arc<Id>>,
     /// What has another name after the previous names have been restored.
@@ -37,7 +37,7 @@ pub struct NamedChain {
 
 /// A chain and the migrations that follow it.
 #[derive(Debug, Clone, Copy)]
-pub struct Ahead<'a> {
+pub struct ChainSplit<'a> {
     /// The applied migrations.
     pub applied: &'a [Arc<Migration>],
     /// The pending migrations.
@@ -52,29 +52,29 @@ pub struct Ahead<'a> {
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a migration does not apply.
-pub async fn named(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
+pub async fn named(ahead: ChainSplit<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
     let all: Vec<Arc<Migration>> = ahead.applied.iter().chain(ahead.pending).cloned().collect();
     suited(&all, Box::pin(made(ahead, code, there))).await
 }
 
-async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
-    let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
+async fn made(ahead: ChainSplit<'_>, code: &CodeMigrations, there: &Schema) -> Result<NamedChain, ProofError> {
+    let mut shadow = ShadowDatabase::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
     let first = shadow.describe().await?;
     let (begun, made) = climb(&mut shadow, &first, ahead).await?;
     let all = open_renamings([&first, &begun, &made], there);
-    let names = Names::seen(&begun.schema, &made.schema, there, all);
+    let names = PendingRenames::seen(&begun.schema, &made.schema, there, all);
     let after = with(&mut shadow, renames(&begun, &made, &names.open)).await?.unwrap_or_else(|| made.clone());
     shadow.end().await?;
     // Steps taken by hand are undone from where they lead, and everything else from the end.
     let (from, given) = match ahead.begun {
         0 => (&made, names.clone()),
-        _ => (&begun, Names::seen(&first.schema, &begun.schema, there, renamings(&first, &begun))),
+        _ => (&begun, PendingRenames::seen(&first.schema, &begun.schema, there, renamings(&first, &begun))),
     };
     let done: Vec<Renaming> = given.done.iter().chain(&given.gone).map(Renaming::reversed).collect();
     let (mut before, mut back) = (first.clone(), Vec::new());
     let mut former = BTreeMap::new();
     if !done.is_empty() {
-        let mut shadow = Shadow::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
+        let mut shadow = ShadowDatabase::on(migrated(ahead.applied, code, true).await?, code.clone()).await?;
         let again = shadow.describe().await?;
         before = with(&mut shadow, renames(from, &first, &done)).await?.unwrap_or(first);
         back = all_back(&again, &before);
@@ -88,7 +88,7 @@ async fn made(ahead: Ahead<'_>, code: &CodeMigrations, there: &Schema) -> Result
 
 /// How names change from the state that the steps taken by hand lead to; for objects that still have their
 /// first name, from the first state.
-fn open_renamings([first, begun, made]: [&Described; 3], there: &Schema) -> Vec<Renaming> {
+fn open_renamings([first, begun, made]: [&SchemaDescription; 3], there: &Schema) -> Vec<Renaming> {
     let mut all = renamings(begun, made);
     let is_there = |one: &Renaming| there.get(&one.old).is_some() && there.get(&one.new).is_none();
     let still: Vec<Renaming> = renamings(first, made)
@@ -103,12 +103,16 @@ fn open_renamings([first, begun, made]: [&Described; 3], there: &Schema) -> Vec<
 }
 
 /// The schema after the steps taken by hand, and the schema after all steps.
-async fn climb(shadow: &mut Shadow, first: &Described, ahead: Ahead<'_>) -> Result<(Described, Described), ProofError> {
+async fn climb(
+    shadow: &mut ShadowDatabase,
+    first: &SchemaDescription,
+    ahead: ChainSplit<'_>,
+) -> Result<(SchemaDescription, SchemaDescription), ProofError> {
     if ahead.begun == 0 {
         shadow.rehearsal().climb(ahead.pending).await?;
         return Ok((first.clone(), shadow.describe().await?));
     }
-    let all = Step::all(ahead.pending);
+    let all = PendingStep::all(ahead.pending);
     let (taken, left) = all.split_at(ahead.begun.min(all.len()));
     for step in taken {
         take(shadow, step).await?;
@@ -121,12 +125,15 @@ async fn climb(shadow: &mut Shadow, first: &Described, ahead: Ahead<'_>) -> Resu
 }
 
 /// The statements that restore names, and what the previous renames took from sequences.
-fn all_back(before: &Described, after: &Described) -> Vec<Statement> {
+fn all_back(before: &SchemaDescription, after: &SchemaDescription) -> Vec<DdlStatement> {
     renames_back(before, after).into_iter().chain(owned_back(before, after)).collect()
 }
 
 /// The schema after these have run; `None` if there are none.
-async fn with(shadow: &mut Shadow, statements: Vec<Statement>) -> Result<Option<Described>, ProofError> {
+async fn with(
+    shadow: &mut ShadowDatabase,
+    statements: Vec<DdlStatement>,
+) -> Result<Option<SchemaDescription>, ProofError> {
     if statements.is_empty() {
         return Ok(None);
     }

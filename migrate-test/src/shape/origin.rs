@@ -6,15 +6,15 @@ use std::sync::Arc;
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Migration, Version};
 use migrate_core::{CodeMigrations, Database};
-use migrate_schema::{Change, Id, Schema, Watcher};
+use migrate_schema::{Id, Schema, SchemaChange, Watcher};
 
-use super::Shadow;
+use super::ShadowDatabase;
 use crate::ephemeral::{TestDatabase, is_large, migrated, suited};
 use crate::proof::ProofError;
 
 /// The history of an object in a chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct ObjectHistory {
     /// The migration that created it last.
     pub made: Option<Version>,
     /// The last migration that altered it since then.
@@ -35,7 +35,7 @@ pub async fn origins(
     chain: &[Arc<Migration>],
     code: &CodeMigrations,
     end: Option<&Schema>,
-) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
+) -> Result<BTreeMap<Arc<Id>, ObjectHistory>, ProofError> {
     suited(chain, Box::pin(follow(chain, code, end))).await
 }
 
@@ -43,8 +43,8 @@ async fn follow(
     chain: &[Arc<Migration>],
     code: &CodeMigrations,
     end: Option<&Schema>,
-) -> Result<BTreeMap<Arc<Id>, Origin>, ProofError> {
-    let mut origins = Origins::default();
+) -> Result<BTreeMap<Arc<Id>, ObjectHistory>, ProofError> {
+    let mut origins = ObjectHistories::default();
     // The result of the last migration is the end.
     let (run, known) = match (chain.split_last(), end) {
         (Some((last, run)), Some(end)) => (run, Some((last, end))),
@@ -56,27 +56,27 @@ async fn follow(
     let (database, start) = match (kept.is_empty(), run.is_empty()) {
         (true, false) => (empty, None),
         _ => {
-            let mut shadow = Shadow::on(empty, code.clone()).await?;
+            let mut shadow = ShadowDatabase::on(empty, code.clone()).await?;
             let start = shadow.describe().await?.schema;
             shadow.end().await?;
             if kept.is_empty() {
-                known.into_iter().for_each(|(last, end)| origins.take(last, &Change::between(&start, end)));
+                known.into_iter().for_each(|(last, end)| origins.take(last, &SchemaChange::between(&start, end)));
                 return Ok(origins.0);
             }
             (migrated(kept, code, true).await?, Some(start))
         }
     };
     let mut watcher = Watcher::open(&Database::from(database.options())).await?;
-    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let mut shadow = ShadowDatabase::on(database, code.clone()).await?;
     if let (Some(start), [first]) = (&start, kept) {
-        origins.take(first, &Change::between(start, watcher.schema()));
+        origins.take(first, &SchemaChange::between(start, watcher.schema()));
     }
     for migration in run {
         shadow.rehearsal().run(migration, Direction::Up).await?;
         origins.take(migration, &watcher.look().await?);
     }
     if let Some((last, end)) = known {
-        origins.take(last, &Change::between(watcher.schema(), end));
+        origins.take(last, &SchemaChange::between(watcher.schema(), end));
     }
     watcher.close().await;
     shadow.end().await?;
@@ -85,11 +85,11 @@ async fn follow(
 
 /// The histories of the objects so far.
 #[derive(Default)]
-struct Origins(BTreeMap<Arc<Id>, Origin>);
+struct ObjectHistories(BTreeMap<Arc<Id>, ObjectHistory>);
 
-impl Origins {
+impl ObjectHistories {
     /// Records what a migration did.
-    fn take(&mut self, migration: &Migration, change: &Change) {
+    fn take(&mut self, migration: &Migration, change: &SchemaChange) {
         // A column that only changed its position is not altered.
         for (id, before, after) in change.objects().filter(|(_, before, after)| before != after) {
             let origin = self.0.entry(Arc::new(id.clone())).or_default();
@@ -97,7 +97,8 @@ impl Origins {
             let version = Some(migration.version().clone());
             match (before, after) {
                 (None, _) => {
-                    *origin = Origin { made: version, by: std::mem::take(&mut origin.by), ..Origin::default() }
+                    *origin =
+                        ObjectHistory { made: version, by: std::mem::take(&mut origin.by), ..ObjectHistory::default() }
                 }
                 (Some(_), None) => origin.dropped = version,
                 (Some(_), Some(_)) => origin.altered = version,

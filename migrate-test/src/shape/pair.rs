@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_schema::ddl::Uncovered;
-use migrate_schema::{Described, Id, Schema};
+use migrate_schema::ddl::DdlGap;
+use migrate_schema::{Id, Schema, SchemaDescription};
 
-use super::capture::{Capture, KEPT_OWN, LeftOut};
+use super::capture::{CapturedSchema, KEPT_OWN, LeftOut};
 
 /// Both sides, on the shadow server and as they are shown.
-pub(super) struct Pair {
+pub(super) struct SchemaPair {
     /// What can be created of the first side, and what is wanted of the second side with it.
-    pub(super) there: Described,
-    pub(super) wanted: Capture,
-    pub(super) from: Described,
-    pub(super) to: Described,
+    pub(super) there: SchemaDescription,
+    pub(super) wanted: CapturedSchema,
+    pub(super) from: SchemaDescription,
+    pub(super) to: SchemaDescription,
 }
 
-impl Pair {
+impl SchemaPair {
     /// Leaves out of both sides what the shadow server does not have of the first one.
     pub(super) fn leave_out(&mut self, all: &[LeftOut]) {
         let mut gone = BTreeSet::new();
@@ -58,14 +58,14 @@ impl Pair {
     }
 
     /// What is left out of the statements.
-    pub(super) fn uncovered(&self) -> Vec<Uncovered> {
+    pub(super) fn uncovered(&self) -> Vec<DdlGap> {
         let gap = |one: &LeftOut| {
-            let with = one.with.iter().map(|id| Uncovered {
+            let with = one.with.iter().map(|id| DdlGap {
                 object: id.clone(),
                 part: None,
                 why: format!("it depends on {}", one.object),
             });
-            let itself = Uncovered { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
+            let itself = DdlGap { object: one.object.clone(), part: one.part.clone(), why: one.why.clone() };
             [itself].into_iter().chain(with).collect::<Vec<_>>()
         };
         self.wanted.left_out.iter().flat_map(gap).collect()
@@ -73,7 +73,7 @@ impl Pair {
 }
 
 /// Leaves one thing out of a schema; returns the objects that were removed.
-fn without(side: &mut Described, one: &LeftOut) -> Vec<Arc<Id>> {
+fn without(side: &mut SchemaDescription, one: &LeftOut) -> Vec<Arc<Id>> {
     match &one.part {
         Some(part) => {
             side.leave_out_part(&one.object, part);

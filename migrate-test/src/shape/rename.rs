@@ -4,10 +4,10 @@ use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::ident::{first_name, plain};
 use migrate_core::{Error, ErrorKind};
-use migrate_schema::Described;
-use migrate_schema::ddl::{Ddl, Statement, roles};
+use migrate_schema::SchemaDescription;
+use migrate_schema::ddl::{Ddl, DdlStatement, roles};
 
-use super::{Shadow, baseline, for_roles, role_guard};
+use super::{ShadowDatabase, baseline, for_roles, role_guard};
 use crate::proof::ProofError;
 
 /// The schema with the new names of these tables and columns, `schema.table=new` or `schema.table.column=new`,
@@ -16,7 +16,10 @@ use crate::proof::ProofError;
 /// # Errors
 ///
 /// [`ProofError`] for a pair in another form, one that names no object, or one that cannot be renamed.
-pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Vec<Statement>), ProofError> {
+pub async fn renamed(
+    from: SchemaDescription,
+    pairs: &[String],
+) -> Result<(SchemaDescription, Vec<DdlStatement>), ProofError> {
     if pairs.is_empty() {
         return Ok((from, Vec::new()));
     }
@@ -24,9 +27,12 @@ pub async fn renamed(from: Described, pairs: &[String]) -> Result<(Described, Ve
     for_roles(&roles(&from.schema), Box::pin(renamed_by(from, statements))).await
 }
 
-async fn renamed_by(from: Described, statements: Vec<Statement>) -> Result<(Described, Vec<Statement>), ProofError> {
+async fn renamed_by(
+    from: SchemaDescription,
+    statements: Vec<DdlStatement>,
+) -> Result<(SchemaDescription, Vec<DdlStatement>), ProofError> {
     let first = baseline(from).await?;
-    let mut shadow = Shadow::blank().await?;
+    let mut shadow = ShadowDatabase::blank().await?;
     shadow.rehearsal().query(&role_guard(&first.roles)).await?;
     shadow.run(&first.up).await.map_err(|(_, error)| error)?;
     let ddl = Ddl { statements, uncovered: Vec::new() };
@@ -36,7 +42,7 @@ async fn renamed_by(from: Described, statements: Vec<Statement>) -> Result<(Desc
     Ok((described, ddl.statements))
 }
 
-fn statement(pair: &str) -> Result<Statement, Error> {
+fn statement(pair: &str) -> Result<DdlStatement, Error> {
     let names = || {
         let (schema, rest) = first_name(pair)?;
         let (table, rest) = first_name(rest.strip_prefix('.')?)?;
@@ -54,5 +60,5 @@ fn statement(pair: &str) -> Result<Statement, Error> {
     };
     let table = format!("{}.{}", plain(&schema), plain(&table));
     let what = column.map_or("RENAME".to_owned(), |column| format!("RENAME COLUMN {}", plain(&column)));
-    Ok(Statement::of(format!("ALTER TABLE {table} {what} TO {}", plain(&new))))
+    Ok(DdlStatement::of(format!("ALTER TABLE {table} {what} TO {}", plain(&new))))
 }

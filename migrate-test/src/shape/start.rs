@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use migrate_schema::{Described, Id, Kind, Object, Schema};
+use migrate_schema::{Id, Kind, Object, Schema, SchemaDescription};
 use tokio::sync::Mutex;
 
-use super::Shadow;
+use super::ShadowDatabase;
 use crate::ephemeral::Setup;
 use crate::proof::ProofError;
 
 /// The schema of a shadow database before its first migration.
 #[derive(Debug)]
-pub struct Start {
+pub struct InitialSchema {
     schema: Schema,
 }
 
@@ -21,29 +21,29 @@ pub struct Start {
 /// # Errors
 ///
 /// [`ProofError`] when there is no server, or a script does not run.
-pub async fn start() -> Result<Option<Arc<Start>>, ProofError> {
-    static DESCRIBED: Mutex<Option<Arc<Start>>> = Mutex::const_new(None);
+pub async fn start() -> Result<Option<Arc<InitialSchema>>, ProofError> {
+    static DESCRIBED: Mutex<Option<Arc<InitialSchema>>> = Mutex::const_new(None);
     if !Setup::is_there() {
         return Ok(None);
     }
     let mut described = DESCRIBED.lock().await;
     if described.is_none() {
-        let mut shadow = Shadow::blank().await?;
-        *described = Some(Arc::new(Start { schema: shadow.describe().await?.schema }));
+        let mut shadow = ShadowDatabase::blank().await?;
+        *described = Some(Arc::new(InitialSchema { schema: shadow.describe().await?.schema }));
         shadow.end().await?;
     }
     Ok(described.clone())
 }
 
-impl Start {
+impl InitialSchema {
     /// Replaces what is set up in the schema of a database that has it in another form.
-    pub fn place(&self, there: &mut Described) {
+    pub fn place(&self, there: &mut SchemaDescription) {
         let schema = std::mem::take(&mut there.schema);
         there.schema = schema.as_in(&self.schema, |object| self.holds(object));
     }
 
     /// The same if the initial content has just been described.
-    pub(super) fn placed(there: &mut Described, nothing: &Described) {
+    pub(super) fn placed(there: &mut SchemaDescription, nothing: &SchemaDescription) {
         if Setup::is_there() {
             Self { schema: nothing.schema.clone() }.place(there);
         }

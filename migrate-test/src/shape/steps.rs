@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use migrate_core::drift::Step;
+use migrate_core::drift::PendingStep;
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 use migrate_schema::{Schema, Watcher};
 
-use super::Shadow;
+use super::ShadowDatabase;
 use crate::ephemeral::{migrated, suited};
 use crate::proof::ProofError;
 
@@ -34,10 +34,10 @@ async fn walk(
 ) -> Result<Vec<Arc<Schema>>, ProofError> {
     let database = migrated(applied, code, true).await?;
     let mut watcher = Watcher::open(&Database::from(database.options())).await?;
-    let mut shadow = Shadow::on(database, code.clone()).await?;
+    let mut shadow = ShadowDatabase::on(database, code.clone()).await?;
     let mut last = Arc::new(watcher.schema().clone());
     let mut all = vec![last.clone()];
-    for step in Step::all(pending) {
+    for step in PendingStep::all(pending) {
         if take(&mut shadow, &step).await.is_err() {
             break;
         }
@@ -53,7 +53,7 @@ async fn walk(
 }
 
 /// Runs one step.
-pub(super) async fn take(shadow: &mut Shadow, step: &Step) -> Result<(), ProofError> {
+pub(super) async fn take(shadow: &mut ShadowDatabase, step: &PendingStep) -> Result<(), ProofError> {
     match (step.migration.up_script(), step.at) {
         (Some(script), Some(at)) => shadow.rehearsal().statement(script, at).await?,
         _ => drop(shadow.rehearsal().run(&step.migration, Direction::Up).await?),

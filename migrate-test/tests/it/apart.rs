@@ -7,21 +7,21 @@ use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
-use migrate_schema::{self as schema, Change, Surroundings, Watcher, ddl};
-use migrate_test::proof::{Law, Proof, Proven, Report, Verdict, prove};
+use migrate_schema::{self as schema, SchemaChange, Surroundings, Watcher, ddl};
+use migrate_test::proof::{Law, MigrationProof, Proof, ProofReport, Verdict, prove};
 use migrate_test::{TestDatabase, migrated};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Chain, column, connect, execute, version};
+use crate::support::{ChainFolder, column, connect, execute, version};
 
 const ROLE: &str = "rt_apart_app";
 
-async fn proven(chain: &Chain) -> Report {
+async fn proven(chain: &ChainFolder) -> ProofReport {
     let proof = Proof { keep: false, ..Proof::default() };
     prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap()
 }
 
-fn told(report: &Report) -> Vec<String> {
+fn told(report: &ProofReport) -> Vec<String> {
     let verdicts =
         report.migrations.iter().flat_map(|one| one.laws.iter().map(move |(law, verdict)| (one, law, verdict)));
     let broken = verdicts.filter_map(|(one, law, verdict)| match verdict {
@@ -38,8 +38,8 @@ async fn roles_of_all(like: &str) -> Vec<String> {
     column(&mut db, &format!("SELECT rolname FROM pg_roles WHERE starts_with(rolname, '{like}')")).await
 }
 
-fn with_roles() -> Chain {
-    let chain = Chain::new(&[]);
+fn with_roles() -> ChainFolder {
+    let chain = ChainFolder::new(&[]);
     chain.write(1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;");
     chain.write(
         2,
@@ -89,11 +89,13 @@ async fn a_role_that_is_put_together_when_it_runs_is_none_of_the_shared_server()
     let back =
         |name: &str| format!("DO $$ BEGIN EXECUTE 'SELECT 1; ' || reverse('ELOR PORD') || ' rt_hides_{name}'; END $$;");
     for (up, name) in [(up, "dynamic"), (hidden, "hidden")] {
-        let chain =
-            Chain::new(&[(1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"), (2, name, up, &back(name))]);
+        let chain = ChainFolder::new(&[
+            (1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"),
+            (2, name, up, &back(name)),
+        ]);
         let mut heard = Vec::new();
         let proof = Proof { keep: false, ..Proof::default() };
-        let mut hear = |one: &migrate_test::proof::Proven| heard.push((one.name.clone(), one.holds()));
+        let mut hear = |one: &migrate_test::proof::MigrationProof| heard.push((one.name.clone(), one.holds()));
         let report = prove(&chain.set(), &CodeMigrations::none(), &proof, &mut hear).await.unwrap();
         assert!(report.holds(), "{:?}", told(&report));
         assert_eq!(heard, [("base".to_owned(), true), (name.to_owned(), true)]);
@@ -133,7 +135,7 @@ async fn whatever_changes_a_server_that_others_use_is_refused_and_leaves_nothing
     let own = "CREATE TABLE t (a int); GRANT SELECT ON t TO rt_spared; ALTER TABLE t OWNER TO rt_spared; \
         DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET app.x = 1', current_database()); \
         EXECUTE format('COMMENT ON DATABASE %I IS NULL', current_database()); END $$;";
-    let chain = Chain::new(&[(1, "own", own, "DROP TABLE t;")]);
+    let chain = ChainFolder::new(&[(1, "own", own, "DROP TABLE t;")]);
     for (at, statement) in (0..).zip(SPARED) {
         chain.write(2 + 2 * at, "inside", &format!("{statement};"), "SELECT 1;");
         chain.write(3 + 2 * at, "outside", &format!("-- migrate: no-transaction\n{statement};"), "SELECT 1;");
@@ -155,7 +157,7 @@ async fn whatever_changes_a_server_that_others_use_is_refused_and_leaves_nothing
 
 #[tokio::test]
 async fn a_role_that_somebody_else_makes_during_a_proof_stays() {
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "base", "CREATE TABLE base (id int);", "DROP TABLE base;"),
         (2, "slow", "SELECT pg_sleep(0.3); CREATE TABLE slow (id int);", "DROP TABLE slow; SELECT pg_sleep(0.3);"),
     ]);
@@ -176,7 +178,7 @@ async fn a_role_that_somebody_else_makes_during_a_proof_stays() {
 
 #[tokio::test]
 async fn a_tablespace_has_its_data_with_its_server_wherever_it_is_to_be() {
-    let chain = Chain::new(&[]);
+    let chain = ChainFolder::new(&[]);
     let up = "-- migrate: no-transaction\nCREATE TABLESPACE rt_space LOCATION '/nowhere/at/all';";
     chain.write(1, "space", up, "-- migrate: no-transaction\nDROP TABLESPACE rt_space;");
     chain.write(2, "table", "CREATE TABLE a (id int) TABLESPACE rt_space;", "DROP TABLE a;");
@@ -188,7 +190,7 @@ async fn a_tablespace_has_its_data_with_its_server_wherever_it_is_to_be() {
         let report = prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
         assert!(report.holds(), "{:?}", told(&report));
     }
-    let forgets = Chain::new(&[(1, "space", up, "SELECT 1;")]);
+    let forgets = ChainFolder::new(&[(1, "space", up, "SELECT 1;")]);
     let report = proven(&forgets).await;
     let story = report.migrations[0].laws[&Law::Identity].story().unwrap();
     assert_eq!(story.difference, ["tablespace rt_space: only after rollback"]);
@@ -196,7 +198,7 @@ async fn a_tablespace_has_its_data_with_its_server_wherever_it_is_to_be() {
 
 #[tokio::test]
 async fn a_setting_with_which_no_server_starts_does_not_end_the_proof() {
-    let chain = Chain::new(&[]);
+    let chain = ChainFolder::new(&[]);
     chain.write(
         1,
         "library",
@@ -215,7 +217,7 @@ async fn a_setting_with_which_no_server_starts_does_not_end_the_proof() {
 
 #[tokio::test]
 async fn a_role_that_a_down_forgets_breaks_identity_and_nothing_else_is_blamed() {
-    let chain = Chain::new(&[]);
+    let chain = ChainFolder::new(&[]);
     chain.write(1, "forgets", &format!("CREATE ROLE {ROLE}_forgotten; CREATE TABLE a (id int);"), "DROP TABLE a;");
     chain.write(2, "after", "CREATE TABLE b (id int);", "DROP TABLE b;");
     let report = proven(&chain).await;
@@ -228,7 +230,7 @@ async fn a_role_that_a_down_forgets_breaks_identity_and_nothing_else_is_blamed()
 async fn the_database_has_the_name_that_its_chain_has_for_it() {
     let up = format!("CREATE ROLE {ROLE}_c; GRANT CONNECT ON DATABASE \"Rt Shop\" TO {ROLE}_c;");
     let down = format!("REVOKE CONNECT ON DATABASE \"Rt Shop\" FROM {ROLE}_c; DROP ROLE {ROLE}_c;");
-    let chain = Chain::new(&[(1, "named", &up, &down)]);
+    let chain = ChainFolder::new(&[(1, "named", &up, &down)]);
     let report = proven(&chain).await;
     assert!(report.holds(), "{:?}", told(&report));
 }
@@ -291,7 +293,7 @@ const PAIRS: [(&str, &str); 49] = [
 
 #[tokio::test]
 async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
-    let maker = Chain::new(&[(1, "a", "CREATE ROLE s;", "DROP ROLE s;")]);
+    let maker = ChainFolder::new(&[(1, "a", "CREATE ROLE s;", "DROP ROLE s;")]);
     let all: Vec<Arc<Migration>> = maker.set().iter().cloned().collect();
     let database = TestDatabase::for_chain(&all).await.unwrap();
     let mut db = connect(&database).await;
@@ -318,12 +320,12 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
     watcher.close().await;
     // No part of a password is read.
     execute(&mut db, "ALTER ROLE s PASSWORD 'hunter2'").await;
-    let seen: Change = around.look().await.unwrap();
+    let seen: SchemaChange = around.look().await.unwrap();
     assert_eq!(seen.to_string(), "role s: password none → set");
     execute(&mut db, "ALTER ROLE ALL SET work_mem = '1MB'").await;
     assert_eq!(around.look().await.unwrap().to_string(), "parameter work_mem (of all roles): only after");
     execute(&mut db, "ALTER SUBSCRIPTION sub CONNECTION 'dbname=x password=hunter2-s3cret'").await;
-    let seen: Change = around.look().await.unwrap();
+    let seen: SchemaChange = around.look().await.unwrap();
     assert!(!seen.is_empty() && !seen.to_string().contains("s3cret"), "{seen}");
     execute(&mut db, "DROP SUBSCRIPTION sub").await;
     around.close().await;
@@ -333,14 +335,14 @@ async fn whatever_changes_around_a_schema_is_seen_and_taken_back() {
 async fn a_subscription_is_applied_again_under_another_number() {
     let up = "-- migrate: no-transaction\nCREATE SUBSCRIPTION rt_sub CONNECTION 'dbname=x' PUBLICATION p WITH (connect = off, slot_name = NONE);";
     let down = "-- migrate: no-transaction\nDROP SUBSCRIPTION rt_sub;";
-    let chain = Chain::new(&[(1, "subscribes", up, down)]);
+    let chain = ChainFolder::new(&[(1, "subscribes", up, down)]);
     let report = proven(&chain).await;
     assert!(report.holds(), "{:?}", told(&report));
 }
 
 #[tokio::test]
 async fn a_position_that_a_script_sets_is_part_of_identity_and_one_that_follows_rows_is_not() {
-    let chain = Chain::new(&[]);
+    let chain = ChainFolder::new(&[]);
     let base = "CREATE TABLE t (id serial PRIMARY KEY); CREATE SEQUENCE s; \
         CREATE TABLE r (id serial, restart bool); CREATE TABLE i (id int GENERATED BY DEFAULT AS IDENTITY);";
     let cases = [
@@ -366,7 +368,7 @@ async fn a_position_that_a_script_sets_is_part_of_identity_and_one_that_follows_
         chain.write(at, name, up, down);
     }
     let report = proven(&chain).await;
-    let is_broken = |one: &&Proven| one.laws[&Law::Identity].is_broken();
+    let is_broken = |one: &&MigrationProof| one.laws[&Law::Identity].is_broken();
     let broken: Vec<&str> = report.migrations.iter().filter(is_broken).map(|one| &*one.name).collect();
     assert_eq!(broken, ["sets", "down_sets", "of_column"], "{:?}", told(&report));
     let story = report.migrations[1].laws[&Law::Identity].story().unwrap();
@@ -392,7 +394,7 @@ async fn a_sequence_that_a_rollback_makes_again_stands_where_it_stood() {
         ("ALTER SEQUENCE s RENAME TO z;".to_owned(), "ALTER SEQUENCE z RENAME TO s;".to_owned(), true),
         ("ALTER SEQUENCE s OWNED BY t.id;".to_owned(), "ALTER SEQUENCE s OWNED BY NONE;".to_owned(), true),
     ] {
-        let chain = Chain::new(&[(1, "base", base, "DROP TABLE t; DROP SEQUENCE s;"), (2, "drop", &up, &down)]);
+        let chain = ChainFolder::new(&[(1, "base", base, "DROP TABLE t; DROP SEQUENCE s;"), (2, "drop", &up, &down)]);
         let report = proven(&chain).await;
         let broken = told(&report);
         assert_eq!(report.holds(), holds, "{up} / {down}: {broken:?}");
@@ -412,7 +414,7 @@ async fn a_foreign_key_that_is_not_checked_any_more_is_seen_and_can_be_undone() 
     ];
     for (up, down) in ways {
         for (down, holds) in [(down, true), ("SELECT 1;", false)] {
-            let chain = Chain::new(&[(1, "base", base, "DROP TABLE c, p;"), (2, "off", up, down)]);
+            let chain = ChainFolder::new(&[(1, "base", base, "DROP TABLE c, p;"), (2, "off", up, down)]);
             let report = proven(&chain).await;
             assert_eq!(report.holds(), holds, "{up} / {down}: {:?}", told(&report));
         }
@@ -425,10 +427,10 @@ async fn a_foreign_key_that_is_not_checked_any_more_is_seen_and_can_be_undone() 
             }
             let [before, after] = databases.each_ref().map(|one| Database::from(one.options()));
             let wanted = schema::describe(&after).await.unwrap();
-            let ddl = ddl::between(&schema::describe(&before).await.unwrap(), &wanted, ddl::Style::Whole);
-            let script = ddl.script(ddl::Stage::Main);
+            let ddl = ddl::between(&schema::describe(&before).await.unwrap(), &wanted, ddl::DdlStyle::Whole);
+            let script = ddl.script(ddl::DdlStage::Main);
             execute(&mut connect(&databases[0]).await, &script).await;
-            let left = Change::between(&schema::read(&before).await.unwrap(), &wanted.schema);
+            let left = SchemaChange::between(&schema::read(&before).await.unwrap(), &wanted.schema);
             assert!(left.is_empty(), "{script}\n{left}");
         }
     }
@@ -439,7 +441,7 @@ async fn what_hides_the_name_of_its_database_is_part_of_identity() {
     let up = "CREATE TABLE t (id int); \
               DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$; \
               DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = app, public', current_database()); END $$;";
-    let chain = Chain::new(&[(1, "forgets", up, "DROP TABLE t;")]);
+    let chain = ChainFolder::new(&[(1, "forgets", up, "DROP TABLE t;")]);
     let report = proven(&chain).await;
     let story = report.migrations[0].laws[&Law::Identity].story().expect("it is broken");
     let text = story.difference.join("\n");

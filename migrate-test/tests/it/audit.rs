@@ -1,15 +1,15 @@
 //! The record of DDL: it records what everybody does, and no DDL ever fails because of it.
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::QualifiedName;
-use migrate_core::audit::{self, Filter, Record};
+use migrate_core::audit::{self, DdlFilter, DdlRecord};
 use migrate_core::ours;
-use migrate_core::{Database, Policy, Target};
+use migrate_core::{Database, RunPolicy, Target};
 use migrate_schema as schema;
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 
-use crate::support::{Chain, column, connect, execute, migrator, quick};
+use crate::support::{ChainFolder, column, connect, execute, migrator, quick};
 
 const CHAIN: [(u64, &str, &str, &str); 1] =
     [(1, "orders", "CREATE TABLE orders (id int PRIMARY KEY, note text);", "DROP TABLE orders;")];
@@ -21,18 +21,18 @@ fn ledger() -> QualifiedName {
 /// A migrated database whose DDL is recorded.
 async fn recorded() -> (TestDatabase, PgConnection) {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&CHAIN);
+    let chain = ChainFolder::new(&CHAIN);
     let mut migrator = migrator(&database, &chain, quick()).await;
-    migrator.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     migrator.close().await;
     audit::install(&Database::from(database.options()), &ledger(), "test").await.unwrap();
     let connection = connect(&database).await;
     (database, connection)
 }
 
-async fn records(database: &TestDatabase) -> Vec<Record> {
-    let mut reader = Reader::open(&Database::from(database.options())).await.unwrap();
-    let records = audit::list(&mut reader, &ledger(), &Filter::default()).await.unwrap();
+async fn records(database: &TestDatabase) -> Vec<DdlRecord> {
+    let mut reader = ReadOnlySession::open(&Database::from(database.options())).await.unwrap();
+    let records = audit::list(&mut reader, &ledger(), &DdlFilter::default()).await.unwrap();
     reader.close().await;
     records
 }
@@ -80,12 +80,12 @@ async fn it_says_who_did_what_and_how() {
 #[tokio::test]
 async fn our_own_runs_are_told_from_the_rest() {
     let (database, mut other) = recorded().await;
-    let chain = Chain::new(&CHAIN);
+    let chain = ChainFolder::new(&CHAIN);
     chain.write(2, "parcels", "CREATE TABLE parcels (id int);", "DROP TABLE parcels;");
     let concurrently = "-- migrate: no-transaction\nCREATE INDEX CONCURRENTLY by_note ON orders (note);";
     chain.write(3, "by_note", concurrently, "DROP INDEX by_note;");
     let mut migrator = migrator(&database, &chain, quick()).await;
-    migrator.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     migrator.close().await;
     execute(&mut other, "CREATE TABLE stray (id int)").await;
     let records = records(&database).await;
@@ -231,9 +231,9 @@ async fn a_table_in_the_place_of_ours_is_left_alone() {
 #[tokio::test]
 async fn it_is_no_part_of_the_schema() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&CHAIN);
+    let chain = ChainFolder::new(&CHAIN);
     let mut migrator = migrator(&database, &chain, quick()).await;
-    migrator.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     migrator.close().await;
     let address = Database::from(database.options());
     let before = ours::without(schema::read(&address).await.unwrap(), &ledger());

@@ -1,11 +1,11 @@
 //! Which statements cannot run in a transaction block, according to the server and according to a run.
 
-use migrate_base::sql::{Class, split};
-use migrate_core::{Policy, Target};
+use migrate_base::sql::{StatementClass, split};
+use migrate_core::{RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::{AssertSqlSafe, Executor};
 
-use crate::support::{Chain, column, connect, execute, migrator, quick};
+use crate::support::{ChainFolder, column, connect, execute, migrator, quick};
 
 const NO: &str = "-- migrate: no-transaction\n";
 
@@ -16,7 +16,7 @@ const TABLES: &str = "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id
 const SUBSCRIPTION: &str = "CREATE SUBSCRIPTION rt_block CONNECTION 'host=/nowhere dbname=x' PUBLICATION q";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Says {
+enum BlockSupport {
     /// Never in a block.
     Never,
     /// Not in a block, depending on an object that the text does not name.
@@ -25,8 +25,8 @@ enum Says {
     Can,
 }
 
-fn table() -> Vec<(String, Says)> {
-    use Says::{Can, Never, NotHere};
+fn table() -> Vec<(String, BlockSupport)> {
+    use BlockSupport::{Can, Never, NotHere};
     let with = |options: &str| format!("{SUBSCRIPTION} WITH ({options})");
     let mut all = vec![
         (SUBSCRIPTION.to_owned(), Never),
@@ -88,10 +88,13 @@ async fn what_cannot_run_in_a_block_is_known_from_its_text_or_left_to_the_server
         let refused = db.execute(AssertSqlSafe(text.as_str())).await.err();
         execute(&mut db, "ROLLBACK").await;
         let code = refused.as_ref().and_then(|error| Some(error.as_database_error()?.code()?.into_owned()));
-        assert_eq!(code.as_deref() == Some("25001"), says != Says::Can, "{text}: {refused:?}");
+        assert_eq!(code.as_deref() == Some("25001"), says != BlockSupport::Can, "{text}: {refused:?}");
         let class = split(&format!("{text};")).0[0].class;
-        assert_eq!(class.needs_no_transaction(), says == Says::Never, "{text}: {class:?}");
-        assert!(says != Says::NotHere || class != Class::Plain, "{text}: it is sent alone where nothing else is said");
+        assert_eq!(class.needs_no_transaction(), says == BlockSupport::Never, "{text}: {class:?}");
+        assert!(
+            says != BlockSupport::NotHere || class != StatementClass::Plain,
+            "{text}: it is sent alone where nothing else is said"
+        );
     }
     execute(&mut db, "ALTER SUBSCRIPTION rt_on DISABLE; ALTER SUBSCRIPTION rt_on SET (slot_name = NONE);").await;
     execute(&mut db, "DROP SUBSCRIPTION rt_on; DROP SUBSCRIPTION rt_off;").await;
@@ -110,13 +113,13 @@ async fn they_run_alone_in_a_migration_without_a_transaction() {
     let inside = format!(
         "REINDEX TABLE t;\nCLUSTER t;\n{SUBSCRIPTION} WITH (connect = false, slot_name = NONE);\nDROP SUBSCRIPTION rt_block;"
     );
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "tables", TABLES, "DROP TABLE p, t;"),
         (2, "alone", &up, "SELECT 1;"),
         (3, "inside", &inside, "SELECT 1;"),
     ]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut db = connect(&database).await;
     assert_eq!(column(&mut db, "SELECT count(*) FROM pg_subscription WHERE subname = 'rt_block'").await, ["0"]);
     database.drop_now().await.unwrap();

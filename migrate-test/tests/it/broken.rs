@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_test::proof::{self, Law, Proof, Report, Verdict};
+use migrate_test::proof::{self, Law, Proof, ProofReport, Verdict};
 use rstest::rstest;
 
 /// The whole message of a verdict, as one text.
@@ -30,7 +30,7 @@ fn told(verdict: &Verdict) -> String {
     text
 }
 
-fn wrong(report: &Report, line: &str) -> Option<String> {
+fn wrong(report: &ProofReport, line: &str) -> Option<String> {
     let (head, part) = line.split_once(": ").unwrap_or((line, ""));
     let mut words = head.split(' ');
     let mut next = || words.next().unwrap_or_default();
@@ -101,7 +101,7 @@ async fn walks_meet_every_migration() {
     let set = MigrationSet::load(folder.path()).unwrap();
     let mut heard = Vec::new();
     let proof = Proof { keep: false, ..Proof::default() };
-    let mut hear = |proven: &proof::Proven| heard.push(proven.name.clone());
+    let mut hear = |proven: &proof::MigrationProof| heard.push(proven.name.clone());
     let report = proof::prove(&set, &CodeMigrations::none(), &proof, &mut hear).await.unwrap();
     let names: Vec<&str> = report.migrations.iter().map(|proven| proven.name.as_str()).collect();
     assert_eq!(heard, names, "in their order");

@@ -16,23 +16,23 @@ const EXTENSION: &str = "CREATE EXTENSION citext SCHEMA public;";
 const NOTHING: [&str; 1] = ["pg_seclabel"];
 
 /// A line of the list: which rows of a catalog, and what represents them in the model.
-struct Line {
+struct CatalogLine {
     catalog: &'static str,
     rows: &'static str,
     stands: &'static str,
 }
 
-fn lines() -> impl Iterator<Item = Line> {
+fn lines() -> impl Iterator<Item = CatalogLine> {
     let lines = CATALOGS.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| {
         let mut parts = line.splitn(3, " | ");
         let mut next = || parts.next().unwrap_or_else(|| panic!("three parts: {line}"));
-        Line { catalog: next(), rows: next(), stands: next() }
+        CatalogLine { catalog: next(), rows: next(), stands: next() }
     })
 }
 
 /// The condition of a line, with its abbreviations expanded.
-fn condition(line: &Line) -> String {
+fn condition(line: &CatalogLine) -> String {
     let class = format!("'{}'::regclass", line.catalog);
     let mut text = line.rows.to_owned();
     while let Some((before, rest)) = text.split_once("{kind of ") {
@@ -57,7 +57,7 @@ fn condition(line: &Line) -> String {
 
 /// The number of rows of each line, and of its catalog.
 async fn rows(db: &mut PgConnection) -> Vec<(i64, i64)> {
-    let count = |line: Line| {
+    let count = |line: CatalogLine| {
         let (catalog, condition) = (line.catalog, condition(&line));
         // Subscriptions are in a shared catalog of the whole server.
         let here = match catalog {

@@ -2,17 +2,17 @@
 
 use migrate_core::runner::BoxFuture;
 use migrate_core::{
-    CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, PgConnection, Policy, Target, Version,
+    CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, PgConnection, RunPolicy, Target, Version,
 };
 use migrate_test::TestDatabase;
 use sqlx::Connection;
 
-use crate::support::{Chain, column, connect, events, quick, version};
+use crate::support::{ChainFolder, column, connect, events, quick, version};
 
 /// Runs its statement on the way up; the way down drops its table.
-struct Told(&'static str);
+struct TableMigration(&'static str);
 
-impl CodeMigration for Told {
+impl CodeMigration for TableMigration {
     fn version(&self) -> Version {
         version(2)
     }
@@ -39,8 +39,8 @@ impl CodeMigration for Told {
     }
 }
 
-fn chain() -> Chain {
-    let chain = Chain::new(&[
+fn chain() -> ChainFolder {
+    let chain = ChainFolder::new(&[
         (1, "before", "CREATE TABLE before ();", "DROP TABLE before;"),
         (3, "after", "CREATE TABLE after AS SELECT * FROM made;", "DROP TABLE after;"),
     ]);
@@ -55,12 +55,12 @@ async fn runner(database: &TestDatabase, code: CodeMigrations) -> Migrator {
 #[tokio::test]
 async fn it_goes_up_and_down_in_its_place() {
     let database = TestDatabase::create().await.unwrap();
-    let mut runner = runner(&database, CodeMigrations::none().with(Told(""))).await;
+    let mut runner = runner(&database, CodeMigrations::none().with(TableMigration(""))).await;
     for _ in 0..2 {
-        runner.run(&Target::Latest, Policy::default()).await.unwrap();
+        runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
         let mut db = connect(&database).await;
         assert_eq!(column(&mut db, "SELECT n FROM after").await, ["7"]);
-        runner.run(&Target::Zero, Policy::default()).await.unwrap();
+        runner.run(&Target::Zero, RunPolicy::default()).await.unwrap();
     }
     let mut db = connect(&database).await;
     assert_eq!(
@@ -78,8 +78,8 @@ async fn whatever_goes_wrong_in_it_keeps_nothing_of_it() {
         ("sql", "division by zero (SQLSTATE 22012)"),
     ] {
         let database = TestDatabase::create().await.unwrap();
-        let mut runner = runner(&database, CodeMigrations::none().with(Told(told))).await;
-        let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        let mut runner = runner(&database, CodeMigrations::none().with(TableMigration(told))).await;
+        let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Code);
         assert!(error.to_string().contains(message), "{error}");
         let mut db = connect(&database).await;
@@ -93,7 +93,7 @@ async fn whatever_goes_wrong_in_it_keeps_nothing_of_it() {
 async fn an_executable_without_it_says_so_before_anything_runs() {
     let database = TestDatabase::create().await.unwrap();
     let error =
-        runner(&database, CodeMigrations::none()).await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        runner(&database, CodeMigrations::none()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Plan, "no-code"));
     database.drop_now().await.unwrap();
 }

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use migrate_core::{CodeMigrations, MigrationSet};
-use migrate_review::consumer::Answer;
-use migrate_test::consume::{Asked, Course, follow};
+use migrate_review::consumer::PrepareAnswer;
+use migrate_test::consume::{ChainAnswers, ConsumerQueries, follow};
 
 /// Writes a chain of up scripts, and follows these queries along all but the first of them.
-async fn along(ups: &[&str], texts: &[&str], roles: &[&str]) -> Course {
+async fn along(ups: &[&str], texts: &[&str], roles: &[&str]) -> ChainAnswers {
     let folder = tempfile::tempdir().unwrap();
     for (n, up) in ups.iter().enumerate() {
         let text = format!("-- migrate: irreversible a test\n{up}\n");
@@ -17,7 +17,7 @@ async fn along(ups: &[&str], texts: &[&str], roles: &[&str]) -> Course {
     let set = MigrationSet::load(folder.path()).unwrap();
     let chain: Vec<_> = set.iter().cloned().collect();
     let texts = texts.iter().map(|text| Arc::from(*text)).collect();
-    let asked = Asked { texts, roles: roles.iter().map(|role| (*role).to_owned()).collect() };
+    let asked = ConsumerQueries { texts, roles: roles.iter().map(|role| (*role).to_owned()).collect() };
     follow(&chain[..1], &chain[1..], &CodeMigrations::none(), &asked).await.unwrap()
 }
 
@@ -54,7 +54,7 @@ async fn what_a_step_cannot_touch_is_what_it_was() {
     assert!(Arc::ptr_eq(was, is), "nothing of u changed");
     let (was, is) = answers(0);
     assert_ne!(was, is);
-    assert!(matches!(&**answers(2).0, Answer::Refused(why) if why.sqlstate == "42P01" && why.at == Some(14)));
+    assert!(matches!(&**answers(2).0, PrepareAnswer::Refused(why) if why.sqlstate == "42P01" && why.at == Some(14)));
     assert_eq!(course.steps[0].differences.keys().collect::<Vec<_>>(), [&0, &3]);
 }
 

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use futures_util::StreamExt;
 use migrate_core::Database;
-use migrate_schema::ddl::{self, Ddl, Stage, Style};
-use migrate_schema::{self as schema, Change, Described, Kind, Schema, Sides};
+use migrate_schema::ddl::{self, Ddl, DdlStage, DdlStyle};
+use migrate_schema::{self as schema, Kind, Schema, SchemaChange, SchemaDescription, SideNames};
 use migrate_test::TestDatabase;
 use seat::Seats;
 
@@ -23,7 +23,7 @@ use crate::support::{connect, execute};
 const EVERYTHING: &str = include_str!("schema/everything.sql");
 const CHANGES: &str = include_str!("schema/changes.txt");
 const CORNERS: &str = include_str!("schema/corners.txt");
-const SIDES: Sides<'_> = Sides { before: "wanted", after: "made" };
+const SIDES: SideNames<'_> = SideNames { before: "wanted", after: "made" };
 
 /// How many cases of a test run at the same time.
 pub(crate) const AT_ONCE: usize = 2;
@@ -31,20 +31,20 @@ pub(crate) const AT_ONCE: usize = 2;
 /// An object with a secret, or one that is known only by a digest: no statement can create it.
 const SECRET: &str = "user mapping";
 
-async fn describe(database: &TestDatabase) -> Described {
+async fn describe(database: &TestDatabase) -> SchemaDescription {
     schema::describe(&Database::from(database.options())).await.unwrap()
 }
 
 async fn apply(database: &TestDatabase, ddl: &Ddl) -> Result<(), String> {
-    let script = ddl.script(Stage::Main);
+    let script = ddl.script(DdlStage::Main);
     let mut db = connect(database).await;
     let outcome = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("BEGIN;\n{script}COMMIT;"))).execute(&mut db).await;
     outcome.map(drop).map_err(|error| format!("{error}\n{script}"))
 }
 
 /// The statements from one schema to another, or what no statement can be written for.
-fn between(from: &Described, to: &Described) -> Result<Ddl, String> {
-    let ddl = ddl::between(from, to, Style::Whole);
+fn between(from: &SchemaDescription, to: &SchemaDescription) -> Result<Ddl, String> {
+    let ddl = ddl::between(from, to, DdlStyle::Whole);
     let unexpected: Vec<_> =
         ddl.uncovered.iter().map(ToString::to_string).filter(|id| !id.starts_with(SECRET)).collect();
     if unexpected.is_empty() { Ok(ddl) } else { Err(format!("uncovered: {unexpected:?}")) }
@@ -70,7 +70,7 @@ fn cannot_be_said(sentence: &str) -> bool {
 }
 
 /// What is wrong with the statements from the schema of a database to another one; `None` if they lead there.
-async fn leads(database: &TestDatabase, from: &Described, to: &Described) -> Option<String> {
+async fn leads(database: &TestDatabase, from: &SchemaDescription, to: &SchemaDescription) -> Option<String> {
     let ddl = match between(from, to) {
         Ok(ddl) => ddl,
         Err(why) => return Some(why),
@@ -79,9 +79,9 @@ async fn leads(database: &TestDatabase, from: &Described, to: &Described) -> Opt
         return Some(why);
     }
     let made = describe(database).await;
-    let change = Change::between(&ddl::unowned(&to.schema), &ddl::unowned(&made.schema));
+    let change = SchemaChange::between(&ddl::unowned(&to.schema), &ddl::unowned(&made.schema));
     let told: Vec<_> = change.sentences(SIDES).into_iter().filter(|text| !cannot_be_said(text)).collect();
-    (!told.is_empty()).then(|| format!("{}\n{}", told.join("\n"), ddl.script(Stage::Main)))
+    (!told.is_empty()).then(|| format!("{}\n{}", told.join("\n"), ddl.script(DdlStage::Main)))
 }
 
 async fn run(case: &str, seats: &Seats) -> Option<String> {
@@ -143,7 +143,7 @@ async fn everything_is_read_where_all_casts_to_text_are_implicit() {
     execute(&mut connect(&database).await, IMPLICIT).await;
     let with_casts = describe(&database).await;
     let no_casts = |schema: &Schema| schema.clone().as_in(&Schema::default(), |one| one.id.kind == Kind::Cast);
-    assert!(Change::between(&no_casts(&plain.schema), &no_casts(&with_casts.schema)).is_empty());
+    assert!(SchemaChange::between(&no_casts(&plain.schema), &no_casts(&with_casts.schema)).is_empty());
     assert!(with_casts.schema.objects().count() > plain.schema.objects().count() + 30);
     let around = schema::Surroundings::open(&Database::from(database.options()), true).await.unwrap();
     around.close().await;
@@ -158,8 +158,8 @@ async fn corner(statement: &str, seats: &Seats) -> Option<String> {
     let run = seat.make(newest.unwrap_or(statement)).await;
     let after = seat.describe().await;
     seats.give_back(seat, &after).await;
-    let seen = !Change::between(&seats.before.schema, &after.schema).is_empty();
-    let ddl = ddl::between(&seats.before, &after, Style::Whole);
+    let seen = !SchemaChange::between(&seats.before.schema, &after.schema).is_empty();
+    let ddl = ddl::between(&seats.before, &after, DdlStyle::Whole);
     let wrong = match run {
         Err(error) if newest.is_some() && error.as_database_error().is_some() => return None,
         Err(error) => error.to_string(),
@@ -196,7 +196,7 @@ async fn pair(folder: &Path, seats: &Seats) -> Option<String> {
         let second_now = second.leads(&b, &a).await;
         second_now.map(|second_now| [first_now, second_now]).map_err(|wrong| format!("from b as it was made: {wrong}"))
     };
-    let now: Result<[Described; 2], String> = ways().await;
+    let now: Result<[SchemaDescription; 2], String> = ways().await;
     match now {
         Ok([first_now, second_now]) => {
             seats.give_back(first, &first_now).await;
@@ -259,7 +259,8 @@ async fn a_schema_of_four_hundred_tables_is_captured() {
         baseline.remaining,
         baseline.left_behind
     );
-    let difference = migrate_test::shape::difference(source.clone(), source, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference =
+        migrate_test::shape::difference(source.clone(), source, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.ddl.is_empty());
     database.drop_now().await.unwrap();
 }
@@ -280,7 +281,7 @@ async fn functions_that_call_one_another_are_followed_from_what_runs_them() {
     execute(&mut db, "ALTER TABLE t ADD b int; ALTER TABLE t ADD c int DEFAULT f0()").await;
     let after = describe(&database).await;
     let start = std::time::Instant::now();
-    let ddl = ddl::between(&before, &after, Style::Whole);
+    let ddl = ddl::between(&before, &after, DdlStyle::Whole);
     assert!(ddl.statements.len() == 2 && start.elapsed().as_secs() < 20, "{:?} {ddl:?}", start.elapsed());
     drop(db);
     database.drop_now().await.unwrap();

@@ -4,7 +4,7 @@ use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_test::shape;
 use rstest::rstest;
 
-use crate::support::{Chain, version};
+use crate::support::{ChainFolder, version};
 
 /// Up scripts that take different paths through the proof.
 #[rstest]
@@ -21,7 +21,7 @@ async fn walks_lead_over_the_new_migration_only(#[case] up: &str) {
         let mut chain: Vec<(u64, &str, &str, &str)> =
             (1..).zip(&tables).map(|(number, (up, down))| (number, "table", up.as_str(), down.as_str())).collect();
         chain.push((100, "change", up, ""));
-        let chain = Chain::new(&chain);
+        let chain = ChainFolder::new(&chain);
         let down = format!("{}_change.down.sql", version(100));
         let load = |text: &str| MigrationSet::load_with(chain.path(), &[(down.clone(), text.to_owned())]);
         let mut phases = 0;
@@ -39,7 +39,7 @@ async fn walks_lead_over_the_new_migration_only(#[case] up: &str) {
 
 #[tokio::test]
 async fn what_only_the_server_knows_of_the_order_is_found_out() {
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (
             1,
             "views",
@@ -128,7 +128,7 @@ const BASE: &str =
 )]
 #[tokio::test]
 async fn what_was_moved_is_moved_back(#[case] up: &str, #[case] expected: &[&str]) {
-    let chain = Chain::new(&[(1, "base", BASE, "SELECT 1;"), (2, "move", up, "")]);
+    let chain = ChainFolder::new(&[(1, "base", BASE, "SELECT 1;"), (2, "move", up, "")]);
     let down = format!("{}_move.down.sql", version(2));
     let load = |text: &str| MigrationSet::load_with(chain.path(), &[(down.clone(), text.to_owned())]);
     let derived = shape::derive(&load, &CodeMigrations::none(), &version(2), &mut |_| ()).await.unwrap();

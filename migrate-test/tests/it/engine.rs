@@ -3,15 +3,15 @@
 use migrate_base::ident::QualifiedName;
 use migrate_core::runner::DownFrom;
 use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
+use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{Chain, column, connect, events, execute, listening, migrator, quick, version};
+use crate::support::{ChainFolder, column, connect, events, execute, listening, migrator, quick, version};
 
-fn three() -> Chain {
-    Chain::new(&[
+fn three() -> ChainFolder {
+    ChainFolder::new(&[
         (1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;"),
         (2, "b", "CREATE TABLE b (id int); -- a comment at the end;", "DROP TABLE b;"),
         (3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c;"),
@@ -24,13 +24,13 @@ async fn a_chain_goes_up_down_and_up_again() {
     let mut db = connect(&database).await;
     let chain = three();
     let mut runner = migrator(&database, &chain, quick()).await;
-    let up = runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let up = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     assert_eq!(up.done.iter().map(|done| done.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
-    runner.run(&Target::Down(2), Policy::default()).await.unwrap();
-    runner.run(&Target::UpTo(version(2)), Policy::default()).await.unwrap();
-    runner.run(&Target::DownTo(version(1)), Policy::default()).await.unwrap();
-    runner.run(&Target::Up(1), Policy::default()).await.unwrap();
-    runner.run(&Target::Zero, Policy::default()).await.unwrap();
+    runner.run(&Target::Down(2), RunPolicy::default()).await.unwrap();
+    runner.run(&Target::UpTo(version(2)), RunPolicy::default()).await.unwrap();
+    runner.run(&Target::DownTo(version(1)), RunPolicy::default()).await.unwrap();
+    runner.run(&Target::Up(1), RunPolicy::default()).await.unwrap();
+    runner.run(&Target::Zero, RunPolicy::default()).await.unwrap();
     let expected = [
         "applied 1",
         "applied 2",
@@ -67,7 +67,7 @@ fn any_walk_ends_where_its_last_move_says() {
                     Some(now) if version(to) < now => Target::DownTo(version(to)),
                     _ => Target::UpTo(version(to)),
                 };
-                runner.run(&target, Policy::default()).await.unwrap();
+                runner.run(&target, RunPolicy::default()).await.unwrap();
                 let state = runner.state().await.unwrap();
                 prop_assert_eq!(state.applied().count() as u64, to);
                 let mut db = connect(&database).await;
@@ -86,12 +86,12 @@ async fn nothing_pending_writes_nothing_and_takes_no_lock() {
     let database = TestDatabase::create().await.unwrap();
     let chain = three();
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let before = runner.state().await.unwrap();
     // With the lock taken, a run that requested it would fail after its timeout.
     let mut holder = connect(&database).await;
     execute(&mut holder, "SELECT pg_advisory_lock(6640134922425552076)").await;
-    let again = runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    let again = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     assert!(again.done.is_empty());
     assert_eq!(runner.state().await.unwrap(), before);
     database.drop_now().await.unwrap();
@@ -107,13 +107,13 @@ async fn looking_writes_nothing_where_there_is_no_ledger() {
     let status = reader.status().await.unwrap();
     assert_eq!((status.applied.len(), status.pending.len(), status.has_ledger), (0, 3, false));
     assert!(reader.history().await.unwrap().is_empty());
-    assert_eq!(reader.plan(&Target::Latest, Policy::default()).await.unwrap().steps().len(), 3);
+    assert_eq!(reader.plan(&Target::Latest, RunPolicy::default()).await.unwrap().steps().len(), 3);
     assert_eq!(
         column(&mut db, "SELECT nspname FROM pg_namespace WHERE nspname = 'roundtrip'").await,
         Vec::<String>::new()
     );
 
-    migrator(&database, &three(), quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &three(), quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let refused = reader.status().await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Ledger);
     assert!(refused.findings()[0].help.iter().any(|help| help.contains("GRANT SELECT")), "{refused}");
@@ -128,12 +128,12 @@ async fn looking_writes_nothing_where_there_is_no_ledger() {
 async fn an_older_checkout_rolls_back_what_a_newer_one_applied() {
     let database = TestDatabase::create().await.unwrap();
     let chain = three();
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.remove(3, "c");
     let mut older = migrator(&database, &chain, quick()).await;
-    let missing = older.plan(&Target::Latest, Policy::default()).await.unwrap_err();
+    let missing = older.plan(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(missing.findings()[0].code.as_str(), "missing-file");
-    let report = older.run(&Target::Down(1), Policy::default()).await.unwrap();
+    let report = older.run(&Target::Down(1), RunPolicy::default()).await.unwrap();
     assert_eq!(report.done[0].name, "c");
     assert_eq!(older.status().await.unwrap().problems.len(), 0);
     database.drop_now().await.unwrap();
@@ -144,18 +144,18 @@ async fn an_edited_down_runs_only_when_it_is_asked_for() {
     let database = TestDatabase::create().await.unwrap();
     let chain = three();
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c; CREATE TABLE edited ();");
     let mut runner = migrator(&database, &chain, quick()).await;
-    let plan = runner.plan(&Target::Down(1), Policy::default()).await.unwrap();
+    let plan = runner.plan(&Target::Down(1), RunPolicy::default()).await.unwrap();
     assert_eq!(plan.warnings()[0].code.as_str(), "modified-down");
     runner.apply(&plan).await.unwrap();
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut db = connect(&database).await;
     assert_eq!(column(&mut db, "SELECT to_regclass('edited')").await, ["NULL"]);
     chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c; CREATE TABLE asked_for ();");
     let mut runner = migrator(&database, &chain, quick()).await;
-    let files = Policy { down_from: DownFrom::Files, ..Policy::default() };
+    let files = RunPolicy { down_from: DownFrom::Files, ..RunPolicy::default() };
     runner.run(&Target::Down(1), files).await.unwrap();
     assert_eq!(column(&mut db, "SELECT to_regclass('asked_for')").await, ["asked_for"]);
     database.drop_now().await.unwrap();
@@ -165,12 +165,12 @@ async fn an_edited_down_runs_only_when_it_is_asked_for() {
 async fn obstacles_are_reported_all_at_once() {
     let database = TestDatabase::create().await.unwrap();
     let chain = three();
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.write(1, "a", "CREATE TABLE a (id bigint);", "DROP TABLE a;");
     chain.remove(2, "b");
     chain.write(0, "late", "CREATE TABLE late ();", "DROP TABLE late;");
     let mut runner = migrator(&database, &chain, quick()).await;
-    let error = runner.plan(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.plan(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     let codes: Vec<_> = error.findings().iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["modified", "missing-file", "out-of-order"]);
     assert!(
@@ -188,13 +188,13 @@ async fn obstacles_are_reported_all_at_once() {
 async fn out_of_order_runs_when_it_is_allowed() {
     let database = TestDatabase::create().await.unwrap();
     let chain = three();
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.write(0, "late", "CREATE TABLE late ();", "DROP TABLE late;");
     let mut runner = migrator(&database, &chain, quick()).await;
-    let allowed = Policy { allow_out_of_order: true, ..Policy::default() };
+    let allowed = RunPolicy { allow_out_of_order: true, ..RunPolicy::default() };
     runner.run(&Target::Latest, allowed).await.unwrap();
     // The migration that was applied last is rolled back first, whatever its version.
-    let report = runner.run(&Target::Down(1), Policy::default()).await.unwrap();
+    let report = runner.run(&Target::Down(1), RunPolicy::default()).await.unwrap();
     assert_eq!(report.done[0].name, "late");
     database.drop_now().await.unwrap();
 }
@@ -203,9 +203,9 @@ async fn out_of_order_runs_when_it_is_allowed() {
 async fn crlf_and_lf_checkouts_are_one_chain() {
     let database = TestDatabase::create().await.unwrap();
     let body = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$\nSELECT 'a'\n$$;\n";
-    let lf = Chain::new(&[(1, "f", body, "DROP FUNCTION f();\n")]);
-    let crlf = Chain::new(&[(1, "f", &body.replace('\n', "\r\n"), "\u{feff}DROP FUNCTION f();\r\n")]);
-    migrator(&database, &crlf, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let lf = ChainFolder::new(&[(1, "f", body, "DROP FUNCTION f();\n")]);
+    let crlf = ChainFolder::new(&[(1, "f", &body.replace('\n', "\r\n"), "\u{feff}DROP FUNCTION f();\r\n")]);
+    migrator(&database, &crlf, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut db = connect(&database).await;
     assert_eq!(column(&mut db, "SELECT prosrc FROM pg_proc WHERE proname = 'f'").await, ["\nSELECT 'a'\n"]);
     let status = migrator(&database, &lf, quick()).await.status().await.unwrap();
@@ -221,7 +221,7 @@ async fn an_application_can_ask_for_a_version() {
         Migrator::ensure_at_least(address, &version(number), &Options::default()).await.err().map(|error| error.kind())
     };
     assert_eq!(ask(2).await, Some(ErrorKind::Behind));
-    migrator(&database, &three(), quick()).await.run(&Target::Up(2), Policy::default()).await.unwrap();
+    migrator(&database, &three(), quick()).await.run(&Target::Up(2), RunPolicy::default()).await.unwrap();
     assert_eq!(ask(2).await, None);
     assert_eq!(ask(3).await, Some(ErrorKind::Behind));
     // Another ledger is another history; the options of the driver are also accepted as an address.
@@ -234,15 +234,15 @@ async fn an_application_can_ask_for_a_version() {
 #[tokio::test]
 async fn an_older_program_runs_on_a_newer_database_where_its_policy_says_so() {
     let (database, chain) = (TestDatabase::create().await.unwrap(), three());
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.remove(3, "c");
     chain.remove(2, "b");
     let codes = async |policy| {
         let outcome = migrator(&database, &chain, quick()).await.run(&Target::Latest, policy).await;
         outcome.err().map(|error| error.findings().iter().map(|finding| finding.code.as_str()).collect::<Vec<_>>())
     };
-    let newer = Policy { allow_newer: true, ..Policy::default() };
-    assert_eq!(codes(Policy::default()).await, Some(vec!["missing-file"]));
+    let newer = RunPolicy { allow_newer: true, ..RunPolicy::default() };
+    assert_eq!(codes(RunPolicy::default()).await, Some(vec!["missing-file"]));
     assert_eq!(codes(newer).await, None);
     let (ear, options) = listening();
     migrator(&database, &chain, options).await.run(&Target::Latest, newer).await.unwrap();
@@ -254,15 +254,15 @@ async fn an_older_program_runs_on_a_newer_database_where_its_policy_says_so() {
 
 #[tokio::test]
 async fn a_set_without_migrations_is_an_error_unless_it_is_allowed() {
-    let (database, chain) = (TestDatabase::create().await.unwrap(), Chain::new(&[]));
+    let (database, chain) = (TestDatabase::create().await.unwrap(), ChainFolder::new(&[]));
     let run = async |policy| migrator(&database, &chain, quick()).await.run(&Target::Latest, policy).await;
-    let error = run(Policy::default()).await.unwrap_err();
+    let error = run(RunPolicy::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Plan, "no-migrations"));
-    run(Policy { allow_empty: true, ..Policy::default() }).await.unwrap();
+    run(RunPolicy { allow_empty: true, ..RunPolicy::default() }).await.unwrap();
     let address = Database::from(database.options());
     let embedded = MigrationSet::embedded(&[]).unwrap();
     let mut migrator = Migrator::open(address, embedded, CodeMigrations::none(), quick()).await.unwrap();
-    let error = migrator.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = migrator.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].message, "this program has no migrations");
     migrator.close().await;
     database.drop_now().await.unwrap();
@@ -276,16 +276,16 @@ async fn a_number_of_migrations_does_not_reach_what_was_never_run() {
     execute(&mut connect(&database).await, "CREATE TABLE a (id int); CREATE TABLE b (id int);").await;
     let mut runner = migrator(&database, &chain, quick()).await;
     runner.adopt(&version(2), "it was here before").await.unwrap();
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
-    let refused = runner.run(&Target::Down(2), Policy::default()).await.unwrap_err();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
+    let refused = runner.run(&Target::Down(2), RunPolicy::default()).await.unwrap_err();
     assert_eq!(refused.findings()[0].code.as_str(), "never-run");
-    assert_eq!(runner.run(&Target::Down(1), Policy::default()).await.unwrap().done.len(), 1);
-    let plan = runner.plan(&Target::DownTo(version(1)), Policy::default()).await.unwrap();
+    assert_eq!(runner.run(&Target::Down(1), RunPolicy::default()).await.unwrap().done.len(), 1);
+    let plan = runner.plan(&Target::DownTo(version(1)), RunPolicy::default()).await.unwrap();
     assert_eq!((plan.never_run(), plan.warnings()[0].code.as_str()), (&[version(2)][..], "never-run"));
-    assert_eq!(runner.run(&Target::Zero, Policy::default()).await.unwrap().done.len(), 2);
+    assert_eq!(runner.run(&Target::Zero, RunPolicy::default()).await.unwrap().done.len(), 2);
     // Migrations that were run here afterwards are rolled back as usual.
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
-    assert_eq!(runner.run(&Target::Down(3), Policy::default()).await.unwrap().done.len(), 3);
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
+    assert_eq!(runner.run(&Target::Down(3), RunPolicy::default()).await.unwrap().done.len(), 3);
     runner.close().await;
     database.drop_now().await.unwrap();
 }

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::QualifiedName;
 use migrate_core::Database;
-use migrate_review::evidence::{self, Count, Counted};
+use migrate_review::evidence::{self, RowCount, TableLossCount};
 use migrate_test::TestDatabase;
 use sqlx::Connection;
 
@@ -19,9 +19,9 @@ fn ledger() -> QualifiedName {
 
 /// The rows of each table, by name, with whether they were counted.
 async fn counted(database: &Database, exact: u64) -> Vec<(String, u64, bool)> {
-    let mut reader = Reader::open(database).await.unwrap();
+    let mut reader = ReadOnlySession::open(database).await.unwrap();
     let seen = evidence::take(&mut reader, &ledger(), exact).await.unwrap();
-    let one = |one: &evidence::TableRows| (one.table.name().to_owned(), one.rows.number(), one.rows.is_exact());
+    let one = |one: &evidence::RelationSize| (one.table.name().to_owned(), one.rows.number(), one.rows.is_exact());
     seen.tables.iter().map(one).collect()
 }
 
@@ -48,15 +48,15 @@ async fn rows_are_counted_up_to_a_limit_and_never_where_some_are_hidden_or_locke
     assert_eq!(counted(&theirs, 1000).await[0], ("few".to_owned(), 3, false), "nobody is waited for");
     let wanted = ["few", "{table}"].map(|name| (QualifiedName::new("public", name), Vec::new()));
     let with_column = (QualifiedName::new("public", "{table}"), vec!["{schema}".to_owned()]);
-    let mut reader = Reader::open(&theirs).await.unwrap();
+    let mut reader = ReadOnlySession::open(&theirs).await.unwrap();
     let absent = (QualifiedName::new("public", "absent"), Vec::new());
     let wanted = [&wanted[..], &[with_column, absent]].concat();
     let losses = evidence::losses(&mut reader, &wanted, 1000).await.unwrap();
     assert_eq!(losses[3], None, "what is not there loses nothing");
     let losses: Vec<_> = losses.into_iter().flatten().collect();
-    let rows: Vec<Count> = losses.iter().map(|loss| loss.rows).collect();
-    assert_eq!(rows, [Count::Estimated(3), Count::Exact(1), Count::Exact(1)]);
-    assert_eq!(losses[2].columns[0].values, Count::Exact(1), "a name in braces is a name");
+    let rows: Vec<RowCount> = losses.iter().map(|loss| loss.rows).collect();
+    assert_eq!(rows, [RowCount::Estimated(3), RowCount::Exact(1), RowCount::Exact(1)]);
+    assert_eq!(losses[2].columns[0].values, RowCount::Exact(1), "a name in braces is a name");
     drop((reader, holder));
     execute(&mut own, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     database.drop_now().await.unwrap();
@@ -68,7 +68,7 @@ async fn a_transaction_that_is_open_for_long_is_told_without_its_values() {
     let mut holder = connect(&database).await;
     execute(&mut holder, "SET application_name TO shop; BEGIN; SELECT 'a-secret'").await;
     let pid: u32 = column(&mut holder, "SELECT pg_backend_pid()").await[0].parse().unwrap();
-    let mut reader = Reader::open(&Database::from(database.options())).await.unwrap();
+    let mut reader = ReadOnlySession::open(&Database::from(database.options())).await.unwrap();
     let seen = evidence::situation(&mut reader, &ledger(), Duration::ZERO).await.unwrap();
     let [long] = &seen.long[..] else { panic!("{seen:?}") };
     assert_eq!(
@@ -97,14 +97,15 @@ async fn estimates_are_of_all_that_a_table_stands_for() {
         CREATE MATERIALIZED VIEW unfilled AS SELECT * FROM parent WITH NO DATA; ANALYZE;";
     execute(&mut own, make).await;
     let address = Database::from(database.options());
-    let mut reader = Reader::open(&address).await.unwrap();
+    let mut reader = ReadOnlySession::open(&address).await.unwrap();
     let asked = ["part", "part_2", "none_of_them", "parent", "child"]
         .map(|name| (QualifiedName::new("public", name), Vec::new()));
-    let rows = |losses: Vec<Option<Counted>>| losses.into_iter().map(|one| one.unwrap().rows).collect::<Vec<_>>();
+    let rows =
+        |losses: Vec<Option<TableLossCount>>| losses.into_iter().map(|one| one.unwrap().rows).collect::<Vec<_>>();
     let losses = rows(evidence::losses(&mut reader, &asked, 10).await.unwrap());
-    assert_eq!(losses, [100, 50, 0, 100, 60].map(|n| if n == 0 { Count::Exact(0) } else { Count::Estimated(n) }));
+    assert_eq!(losses, [100, 50, 0, 100, 60].map(|n| if n == 0 { RowCount::Exact(0) } else { RowCount::Estimated(n) }));
     let losses = rows(evidence::losses(&mut reader, &asked, 1000).await.unwrap());
-    assert_eq!(losses, [100, 50, 0, 100, 60].map(Count::Exact));
+    assert_eq!(losses, [100, 50, 0, 100, 60].map(RowCount::Exact));
     // A materialized view that was never filled cannot be read, and does not prevent the others from being
     // read.
     let unfilled = counted(&address, 1000).await.into_iter().find(|(name, ..)| name == "unfilled");
@@ -120,7 +121,7 @@ async fn estimates_are_of_all_that_a_table_stands_for() {
     execute(&mut holder, "BEGIN; LOCK TABLE held, part_3").await;
     let asked = ["held", "part"].map(|name| (QualifiedName::new("public", name), Vec::new()));
     let losses = rows(evidence::losses(&mut reader, &asked, 1000).await.unwrap());
-    assert_eq!(losses, [50, 100].map(Count::Estimated));
+    assert_eq!(losses, [50, 100].map(RowCount::Estimated));
     drop((reader, holder));
     database.drop_now().await.unwrap();
 }
@@ -133,14 +134,14 @@ async fn looks_share_their_messages() {
     let make = "DO $$ BEGIN FOR n IN 1..60 LOOP EXECUTE format('CREATE TABLE t_%s AS SELECT g AS a FROM generate_series(1, %s) g', n, n); END LOOP; END $$; ANALYZE;";
     execute(&mut own, make).await;
     let proxy = Proxy::start(&database);
-    let mut reader = Reader::open(&Database::from(proxy.options(&database))).await.unwrap();
+    let mut reader = ReadOnlySession::open(&Database::from(proxy.options(&database))).await.unwrap();
     let wanted: Vec<_> =
         (1..=60).map(|n| (QualifiedName::new("public", format!("t_{n}")), vec!["a".to_owned()])).collect();
     let before = proxy.messages();
     let losses = evidence::losses(&mut reader, &wanted, 10_000).await.unwrap();
     assert_eq!(proxy.messages() - before, 2, "one for the estimates, one for the counts");
-    let values: Vec<Count> = losses.iter().flatten().map(|loss| loss.columns[0].values).collect();
-    assert_eq!(values, (1..=60).map(Count::Exact).collect::<Vec<_>>());
+    let values: Vec<RowCount> = losses.iter().flatten().map(|loss| loss.columns[0].values).collect();
+    assert_eq!(values, (1..=60).map(RowCount::Exact).collect::<Vec<_>>());
     // If several steps drop something from one table, each gets its answer, and a missing column does not spoil
     // other counts.
     execute(&mut own, "CREATE TABLE wide AS SELECT g AS a, nullif(g % 4, 0) AS b FROM generate_series(1, 100) g").await;
@@ -153,9 +154,9 @@ async fn looks_share_their_messages() {
     assert_eq!(losses.pop(), Some(None), "a loss without columns would be one of rows");
     let losses: Vec<_> = losses.into_iter().flatten().collect();
     let values = |n: usize| losses[n].columns.iter().map(|one| (one.column.as_str(), one.values)).collect::<Vec<_>>();
-    let (a, b) = (("a", Count::Exact(100)), ("b", Count::Exact(75)));
+    let (a, b) = (("a", RowCount::Exact(100)), ("b", RowCount::Exact(75)));
     assert_eq!([0, 1, 2].map(values), [vec![b], vec![], vec![a, b]]);
-    assert!(losses.iter().all(|loss| loss.rows == Count::Exact(100)));
+    assert!(losses.iter().all(|loss| loss.rows == RowCount::Exact(100)));
     let mut holder = connect(&database).await;
     execute(&mut holder, "BEGIN; LOCK TABLE t_7").await;
     // The view on it cannot be queried in the meantime; all others are counted anyway.

@@ -4,22 +4,22 @@ use std::fs;
 use std::time::Duration;
 
 use migrate_core::RunReport;
-use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, Policy, Target};
+use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 
-use crate::support::{Chain, connect, events, execute, migrator, quick, version};
+use crate::support::{ChainFolder, connect, events, execute, migrator, quick, version};
 
 /// Runs a chain whose second migration has this up script; returns code, line:column and notes.
 async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "good", "CREATE TABLE good (id int PRIMARY KEY);", "DROP TABLE good;"),
         (2, "bad", up, "SELECT 1;"),
         (3, "after", "CREATE TABLE after ();", "DROP TABLE after;"),
     ]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     let finding = &error.findings()[0];
     let (line, column) = finding.place.as_ref().unwrap().line_column().unwrap();
     let place = finding.place.as_ref().unwrap();
@@ -29,7 +29,7 @@ async fn failure(up: &str) -> (String, Vec<String>, Vec<String>) {
     let mut db = connect(&database).await;
     assert_eq!(events(&mut db).await, ["applied 1"]);
     // Once more: a failure leaves nothing behind that the next attempt fails on.
-    let again = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let again = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(again.findings()[0].message, finding.message);
     database.drop_now().await.unwrap();
     (format!("{line}:{column} {}", finding.message), finding.notes.clone(), finding.help.clone())
@@ -168,12 +168,12 @@ fn every_problem_of_a_folder_is_reported_with_its_place() {
 #[tokio::test]
 async fn a_unique_violation_of_the_users_is_the_users(#[case] up: &str, #[case] place: &str) {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "good", "CREATE TABLE good (id int PRIMARY KEY);", "DROP TABLE good;"),
         (2, "bad", up, "SELECT 1;"),
     ]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    let run = runner.run(&Target::Latest, Policy::default());
+    let run = runner.run(&Target::Latest, RunPolicy::default());
     let error = tokio::time::timeout(std::time::Duration::from_secs(20), run).await.expect("it is tried for ever");
     let error = error.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Statement, Some("23505")), "{error:?}");
@@ -191,12 +191,12 @@ async fn a_row_of_the_ledger_that_is_taken_makes_a_plan_stale_and_is_not_tried_f
     let database = TestDatabase::create().await.unwrap();
     let insert = "INSERT INTO roundtrip.ledger (id, event, batch, tool) SELECT max(id) + 1, 'observed', 1, 'x' FROM roundtrip.ledger;";
     let chain =
-        Chain::new(&[(1, "good", "CREATE TABLE good ();", "DROP TABLE good;"), (2, "bad", insert, "SELECT 1;")]);
+        ChainFolder::new(&[(1, "good", "CREATE TABLE good ();", "DROP TABLE good;"), (2, "bad", insert, "SELECT 1;")]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    let run = runner.run(&Target::Latest, Policy::default());
+    let run = runner.run(&Target::Latest, RunPolicy::default());
     let error = tokio::time::timeout(std::time::Duration::from_secs(20), run).await.expect("it is tried for ever");
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Stale);
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Stale, "the next one finds it taken too");
     database.drop_now().await.unwrap();
 }
@@ -211,10 +211,10 @@ async fn role(database: &TestDatabase, rights: &str) -> (String, Database) {
 }
 
 /// What a role is refused, as the finding of a run.
-async fn refused_to(database: Database, chain: &Chain) -> migrate_base::finding::Finding {
+async fn refused_to(database: Database, chain: &ChainFolder) -> migrate_base::finding::Finding {
     let opened = Migrator::open(database, chain.set(), CodeMigrations::none(), quick()).await;
     let error = match opened {
-        Ok(mut runner) => runner.run(&Target::Latest, Policy::default()).await.unwrap_err(),
+        Ok(mut runner) => runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err(),
         Err(error) => error,
     };
     error.findings()[0].clone()
@@ -223,8 +223,8 @@ async fn refused_to(database: Database, chain: &Chain) -> migrate_base::finding:
 #[tokio::test]
 async fn every_right_that_a_role_lacks_is_named_with_the_statement_that_grants_it() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.write(2, "b", "CREATE TABLE private.b (id int);", "DROP TABLE private.b;");
     let (name, address) = role(&database, "CREATE SCHEMA private;").await;
     let mut db = connect(&database).await;
@@ -247,7 +247,7 @@ async fn every_right_that_a_role_lacks_is_named_with_the_statement_that_grants_i
 #[tokio::test]
 async fn a_database_that_takes_no_writes_is_told_before_anything_is_taken() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
     let mut db = connect(&database).await;
     execute(&mut db, &format!("ALTER DATABASE {} SET default_transaction_read_only TO on", database.name())).await;
     let refused = refused_to(Database::from(database.options()), &chain).await;
@@ -259,8 +259,8 @@ async fn a_database_that_takes_no_writes_is_told_before_anything_is_taken() {
 #[tokio::test]
 async fn a_statement_timeout_that_ends_the_wait_for_a_lock_says_so() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a (id int);", "DROP TABLE a;")]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     chain.write(2, "b", "ALTER TABLE a ADD COLUMN b int;", "ALTER TABLE a DROP COLUMN b;");
     let mut holder = connect(&database).await;
     execute(&mut holder, "BEGIN; LOCK TABLE a IN ACCESS SHARE MODE").await;
@@ -270,7 +270,8 @@ async fn a_statement_timeout_that_ends_the_wait_for_a_lock_says_so() {
         lock_retries: 0,
         ..quick()
     };
-    let error = migrator(&database, &chain, options).await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error =
+        migrator(&database, &chain, options).await.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     let finding = &error.findings()[0];
     let told = format!("{:?} {:?}", finding.notes, finding.help);
     assert_eq!(error.sqlstate(), Some("57014"));

@@ -1,13 +1,13 @@
 //! What one migration sets never reaches the next one, whether they run together or one by one.
 
 use migrate_base::ident;
-use migrate_core::{Policy, Target};
+use migrate_core::{RunPolicy, Target};
 use migrate_test::TestDatabase;
 
-use crate::support::{Chain, column, connect, events, execute, migrator, quick};
+use crate::support::{ChainFolder, column, connect, events, execute, migrator, quick};
 
 /// A chain in which every migration tries to disturb the next, which records what it sees.
-fn disturbing() -> Chain {
+fn disturbing() -> ChainFolder {
     let disturbances = [
         "SET search_path TO elsewhere;",
         "SET SESSION search_path TO elsewhere; SET LOCAL work_mem TO '1MB';",
@@ -27,7 +27,7 @@ fn disturbing() -> Chain {
          current_setting('client_min_messages'), current_setting('TimeZone'), to_regclass('seen_temporary'), \
          to_regclass('pg_temp.seen'), 'a\\b', (SELECT count(*) FROM pg_prepared_statements), \
          (SELECT count(*) FROM pg_cursors WHERE name = 'leftover'), (SELECT count(*) FROM pg_listening_channels()));";
-    let chain = Chain::new(&[(
+    let chain = ChainFolder::new(&[(
         1,
         "seen",
         "CREATE TABLE seen (what text, value text); CREATE SCHEMA elsewhere;",
@@ -60,7 +60,7 @@ async fn together_and_one_by_one_end_in_the_same_place() {
             // A separate migrator for each step simulates separate processes.
             let mut runner = migrator(&database, &chain, quick()).await;
             let target = if one_by_one { Target::Up(1) } else { Target::Latest };
-            if runner.run(&target, Policy::default()).await.unwrap().done.is_empty() {
+            if runner.run(&target, RunPolicy::default()).await.unwrap().done.is_empty() {
                 break;
             }
         }
@@ -68,7 +68,7 @@ async fn together_and_one_by_one_end_in_the_same_place() {
         seen.push(column(&mut db, "SELECT what || ' ' || value FROM public.seen ORDER BY what::int").await);
         let roles = column(&mut db, "SELECT DISTINCT role FROM roundtrip.ledger").await;
         assert_eq!(roles, ["postgres"]);
-        migrator(&database, &chain, quick()).await.run(&Target::Zero, Policy::default()).await.unwrap();
+        migrator(&database, &chain, quick()).await.run(&Target::Zero, RunPolicy::default()).await.unwrap();
         assert_eq!(events(&mut db).await.len(), 2 * chain.set().len());
         database.drop_now().await.unwrap();
     }
@@ -86,7 +86,7 @@ async fn the_ledger_is_written_by_the_role_that_logged_in() {
     let database = prepared().await;
     let mut db = connect(&database).await;
     execute(&mut db, "GRANT CREATE ON SCHEMA public TO rt_other").await;
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "as_other", "SET ROLE rt_other; CREATE TABLE theirs ();", "SET ROLE rt_other; DROP TABLE theirs;"),
         (
             2,
@@ -96,11 +96,11 @@ async fn the_ledger_is_written_by_the_role_that_logged_in() {
         ),
     ]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let owners = "SELECT relname || ' ' || relowner::regrole FROM pg_class WHERE relname LIKE '%theirs' ORDER BY 1";
     assert_eq!(column(&mut db, owners).await, ["also_theirs rt_other", "theirs rt_other"]);
     assert_eq!(column(&mut db, "SELECT DISTINCT role FROM roundtrip.ledger").await, ["postgres"]);
-    runner.run(&Target::Zero, Policy::default()).await.unwrap();
+    runner.run(&Target::Zero, RunPolicy::default()).await.unwrap();
     let name = ident::ident(database.name());
     execute(&mut db, &format!("REVOKE CREATE ON SCHEMA public FROM rt_other; SELECT '{name}'")).await;
     database.drop_now().await.unwrap();
@@ -109,7 +109,7 @@ async fn the_ledger_is_written_by_the_role_that_logged_in() {
 #[tokio::test]
 async fn deferred_triggers_fire_in_the_settings_of_their_migration() {
     let database = prepared().await;
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (
             1,
             "trigger",
@@ -120,7 +120,7 @@ async fn deferred_triggers_fire_in_the_settings_of_their_migration() {
         ),
         (2, "fire", "SET search_path TO public, pg_temp; INSERT INTO t VALUES (1);", "DELETE FROM t;"),
     ]);
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     assert_eq!(column(&mut connect(&database).await, "SELECT path FROM log").await, ["public, pg_temp"]);
     database.drop_now().await.unwrap();
 }
@@ -150,7 +150,7 @@ async fn a_setting_of_ones_own_stays_with_its_migration_however_it_is_written() 
     let gaps = ["\t", "\n", "\n/* ; */\n", " -- a\n"];
     let names = ["app_{n}.tenant", "\"app_{n}\" . \"tenant\"", "\"app_{n}.tenant\"", "app_{n}\n.\ttenant"];
     let scopes = ["", "LOCAL", "session"];
-    let chain = Chain::new(&[(1, "seen", "CREATE TABLE seen (n int, value text);", "DROP TABLE seen;")]);
+    let chain = ChainFolder::new(&[(1, "seen", "CREATE TABLE seen (n int, value text);", "DROP TABLE seen;")]);
     let mut n = 2;
     for (at, spelling) in SPELLINGS.iter().cycle().take(3 * SPELLINGS.len()).enumerate() {
         // A name inside of a string has to be on one line, because the string may be anything.
@@ -169,7 +169,7 @@ async fn a_setting_of_ones_own_stays_with_its_migration_however_it_is_written() 
     }
     let database = TestDatabase::create().await.unwrap();
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut db = connect(&database).await;
     let leaked = column(&mut db, "SELECT n FROM seen WHERE value IS NOT NULL ORDER BY n").await;
     let all = column(&mut db, "SELECT count(*) FROM seen").await;
@@ -183,7 +183,7 @@ async fn an_event_trigger_that_changes_the_session_does_not_reach_the_next_migra
     let database = TestDatabase::create().await.unwrap();
     let function = "CREATE FUNCTION disturb() RETURNS event_trigger LANGUAGE plpgsql AS
         $$ BEGIN PERFORM set_config('search_path', 'elsewhere', false); END $$;";
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "seen", &format!("CREATE TABLE seen (path text); {function}"), "DROP FUNCTION disturb; DROP TABLE seen;"),
         (
             2,
@@ -199,7 +199,7 @@ async fn an_event_trigger_that_changes_the_session_does_not_reach_the_next_migra
     let mut db = connect(&database).await;
     let before = column(&mut db, "SELECT current_setting('search_path')").await.remove(0);
     for target in [Target::Up(4), Target::Latest] {
-        migrator(&database, &chain, quick()).await.run(&target, Policy::default()).await.unwrap();
+        migrator(&database, &chain, quick()).await.run(&target, RunPolicy::default()).await.unwrap();
     }
     assert_eq!(column(&mut db, "SELECT path FROM public.seen").await, [before.clone(), before]);
     execute(&mut db, "DROP EVENT TRIGGER disturb").await;

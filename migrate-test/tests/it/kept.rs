@@ -2,12 +2,12 @@
 
 use migrate_core::kept::{self, Purge};
 use migrate_core::ours;
-use migrate_core::{Database, Options, Policy, Target};
+use migrate_core::{Database, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 use sqlx::PgConnection;
 
-use crate::support::{Chain, column, connect, execute, migrator, quick, version};
+use crate::support::{ChainFolder, column, connect, execute, migrator, quick, version};
 
 /// The contents of every table, as text, with the positions of the sequences.
 async fn contents(connection: &mut PgConnection) -> Vec<String> {
@@ -27,7 +27,7 @@ fn keeping() -> Options {
     Options { keep_data: true, ..quick() }
 }
 
-const NOW: Policy = Policy {
+const NOW: RunPolicy = RunPolicy {
     allow_out_of_order: false,
     down_from: migrate_core::runner::DownFrom::Ledger,
     allow_newer: false,
@@ -35,16 +35,16 @@ const NOW: Policy = Policy {
 };
 
 /// Rolls back the last migration, runs other statements, and applies it again.
-async fn there_and_back(database: &TestDatabase, chain: &Chain, meanwhile: &str) {
+async fn there_and_back(database: &TestDatabase, chain: &ChainFolder, meanwhile: &str) {
     migrator(database, chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
     execute(&mut connect(database).await, meanwhile).await;
     migrator(database, chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
 }
 
 /// Applies a migration that creates a schema, and the one that is rolled back later, and inserts rows.
-async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatabase, Chain, PgConnection) {
+async fn with_rows(schema: &str, up: &str, down: &str, rows: &str) -> (TestDatabase, ChainFolder, PgConnection) {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "schema", schema, "SELECT 1;"), (2, "change", up, down)]);
+    let chain = ChainFolder::new(&[(1, "schema", schema, "SELECT 1;"), (2, "change", up, down)]);
     migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap();
     let mut connection = connect(&database).await;
     execute(&mut connection, rows).await;
@@ -301,7 +301,7 @@ async fn nothing_is_lost_there_and_back(
     }
     let again = migrate_schema::read(&Database::from(database.options())).await.unwrap();
     let ledger = quick().ledger;
-    let changes = migrate_schema::Change::between(&ours::without(shape, &ledger), &ours::without(again, &ledger));
+    let changes = migrate_schema::SchemaChange::between(&ours::without(shape, &ledger), &ours::without(again, &ledger));
     assert!(changes.is_empty(), "{changes:?}: the copies and the restoring leave the schema as it was");
 }
 
@@ -501,7 +501,7 @@ async fn only_what_an_up_writes_over_is_copied() {
 #[tokio::test]
 async fn several_migrations_lose_nothing_there_and_back() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "schema", "CREATE TABLE t (id int PRIMARY KEY, v text);", "DROP TABLE t;"),
         (
             2,
@@ -629,7 +629,7 @@ async fn what_does_not_fit_any_more_stops_the_apply_and_stays_kept() {
 }
 
 /// What a run that applies the last migration again reports about the kept data.
-async fn told_again(database: &TestDatabase, chain: &Chain) -> Vec<String> {
+async fn told_again(database: &TestDatabase, chain: &ChainFolder) -> Vec<String> {
     migrator(database, chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
     let (ear, options) = crate::support::listening();
     migrator(database, chain, options).await.run(&Target::Latest, NOW).await.unwrap();

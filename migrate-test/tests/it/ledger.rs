@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use migrate_base::ident;
 use migrate_core::ledger::Actor;
-use migrate_core::{ErrorKind, Options, Policy, Target};
+use migrate_core::{ErrorKind, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::AssertSqlSafe;
 
-use crate::support::{Chain, column, connect, events, execute, migrator, quick};
+use crate::support::{ChainFolder, column, connect, events, execute, migrator, quick};
 
 #[tokio::test]
 async fn a_row_tells_who_what_from_where_and_from_which_commit() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "-- why it's so \\ \nDROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "-- why it's so \\ \nDROP TABLE a;")]);
     let actor = Actor {
         user: Some("Ann O'Hara \\ co".into()),
         host: Some("build-7".into()),
@@ -23,8 +23,8 @@ async fn a_row_tells_who_what_from_where_and_from_which_commit() {
     };
     let options = Options { actor, fingerprint: true, ..quick() };
     let mut runner = migrator(&database, &chain, options).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
-    runner.run(&Target::Zero, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
+    runner.run(&Target::Zero, RunPolicy::default()).await.unwrap();
     let mut db = connect(&database).await;
     let row = "SELECT concat_ws('|', id, event, direction, version, name, up_checksum ~ '^sha256:', down_checksum ~ '^sha256:', \
                down_sql, batch, role, actor, host, application, git_commit, tool, at >= sent_at) FROM roundtrip.ledger ORDER BY id";
@@ -41,7 +41,7 @@ async fn a_row_tells_who_what_from_where_and_from_which_commit() {
 
 #[tokio::test]
 async fn equal_schemas_have_equal_fingerprints_in_different_databases() {
-    let chain = Chain::new(&[(
+    let chain = ChainFolder::new(&[(
         1,
         "all",
         "CREATE TYPE e AS ENUM ('x', 'y'); CREATE TABLE t (id int PRIMARY KEY, e e DEFAULT 'x' CHECK (e <> 'y')); \
@@ -54,7 +54,7 @@ async fn equal_schemas_have_equal_fingerprints_in_different_databases() {
         let mut db = connect(&database).await;
         execute(&mut db, noise).await;
         let options = Options { fingerprint: true, ..quick() };
-        migrator(&database, &chain, options).await.run(&Target::Latest, Policy::default()).await.unwrap();
+        migrator(&database, &chain, options).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
         prints.extend(column(&mut db, "SELECT fingerprint FROM roundtrip.ledger WHERE event = 'observed'").await);
         database.drop_now().await.unwrap();
     }
@@ -65,8 +65,8 @@ async fn equal_schemas_have_equal_fingerprints_in_different_databases() {
 #[tokio::test]
 async fn nothing_can_change_a_row() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut db = connect(&database).await;
     for change in
         ["UPDATE roundtrip.ledger SET name = 'x'", "DELETE FROM roundtrip.ledger", "TRUNCATE roundtrip.ledger"]
@@ -90,7 +90,7 @@ async fn a_search_path_that_hides_the_ledger_changes_nothing() {
     execute(&mut db, trap).await;
     let name = ident::ident(database.name());
     execute(&mut db, &format!("ALTER DATABASE {name} SET search_path TO trap, pg_catalog")).await;
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (
             1,
             "a",
@@ -100,9 +100,9 @@ async fn a_search_path_that_hides_the_ledger_changes_nothing() {
         (2, "b", "CREATE TABLE trap.b ();", "DROP TABLE trap.b;"),
     ]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
-    assert!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.is_empty());
-    runner.run(&Target::Zero, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
+    assert!(runner.run(&Target::Latest, RunPolicy::default()).await.unwrap().done.is_empty());
+    runner.run(&Target::Zero, RunPolicy::default()).await.unwrap();
     assert_eq!(
         events(&mut connect(&database).await).await,
         ["applied 1", "applied 2", "rolled_back 2", "rolled_back 1"]
@@ -113,10 +113,10 @@ async fn a_search_path_that_hides_the_ledger_changes_nothing() {
 #[tokio::test]
 async fn a_ledger_can_have_any_name() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let options = Options { ledger: ident::QualifiedName::new("Ops \"x\"", "the ledger"), ..quick() };
     let mut runner = migrator(&database, &chain, options).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     assert_eq!(runner.history().await.unwrap().len(), 1);
     database.drop_now().await.unwrap();
 }
@@ -127,9 +127,9 @@ async fn a_role_that_may_not_make_the_ledger_is_told_what_to_grant() {
     let mut db = connect(&database).await;
     execute(&mut db, "DROP ROLE IF EXISTS rt_weak; CREATE ROLE rt_weak LOGIN").await;
     let address = migrate_core::Database::from(database.options().username("rt_weak"));
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let mut runner = migrate_core::Migrator::open(address, chain.set(), Default::default(), quick()).await.unwrap();
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Ledger, Some("42501")));
     assert!(error.findings()[0].help[0].contains("GRANT CREATE ON DATABASE"), "{error:?}");
     database.drop_now().await.unwrap();
@@ -171,9 +171,9 @@ async fn literals_are_those_of_quote_literal() {
 #[tokio::test]
 async fn a_ledger_that_is_locked_is_not_waited_for_and_its_holder_is_named() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut holder = connect(&database).await;
     let lock =
         "SET application_name TO 'a forgotten session'; BEGIN; LOCK TABLE roundtrip.ledger IN ACCESS EXCLUSIVE MODE";
@@ -190,7 +190,7 @@ async fn a_ledger_that_is_locked_is_not_waited_for_and_its_holder_is_named() {
     };
     let mut others = [migrator(&database, &chain, quick()).await, migrator(&database, &chain, quick()).await];
     let [other, third] = &mut others;
-    let (target, policy) = (Target::Down(1), Policy::default());
+    let (target, policy) = (Target::Down(1), RunPolicy::default());
     let looks = async { tokio::join!(runner.status(), other.history(), third.run(&target, policy)) };
     let (status, history, run) =
         tokio::time::timeout(Duration::from_secs(60), looks).await.expect("it waits without end");

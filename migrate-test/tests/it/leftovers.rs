@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use migrate_core::runner::Resolution;
-use migrate_core::{Error, Migrator, Options, Policy, Target};
+use migrate_core::{Error, Migrator, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 
-use crate::support::{Chain, column, connect, events, execute, migrator, quick, version};
+use crate::support::{ChainFolder, column, connect, events, execute, migrator, quick, version};
 
 const NO: &str = "-- migrate: no-transaction\n";
 
@@ -18,9 +18,9 @@ const HALF: &str = "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = 
 
 /// A database with tables in which every kind of concurrent statement can fail, a chain with one more
 /// migration, and its runner.
-struct Scene {
+struct LeftoverScene {
     database: TestDatabase,
-    chain: Chain,
+    chain: ChainFolder,
     db: PgConnection,
 }
 
@@ -29,12 +29,12 @@ const TABLES: &str = "CREATE SCHEMA \"Ünï\"; CREATE TABLE t (i int, b int); IN
     CREATE TABLE k (i int PRIMARY KEY, x int); CREATE INDEX k_x ON k (x); INSERT INTO k VALUES (1, 1);
     CREATE TABLE p (i int) PARTITION BY LIST (i); CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE \"p Ü\" PARTITION OF p FOR VALUES IN (2);";
 
-impl Scene {
+impl LeftoverScene {
     async fn new(up: &str, down: &str) -> Self {
         let database = TestDatabase::create().await.unwrap();
         let mut db = connect(&database).await;
         execute(&mut db, TABLES).await;
-        let chain = Chain::new(&[(1, "first", "SELECT 1;", "SELECT 1;"), (2, "work", up, down)]);
+        let chain = ChainFolder::new(&[(1, "first", "SELECT 1;", "SELECT 1;"), (2, "work", up, down)]);
         Self { database, chain, db }
     }
 
@@ -48,11 +48,11 @@ impl Scene {
 }
 
 async fn refused(runner: &mut Migrator) -> Error {
-    runner.run(&Target::Latest, Policy::default()).await.unwrap_err()
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err()
 }
 
 /// The failure and the ledger both name what was left, and neither says that nothing was kept.
-async fn check_told(scene: &mut Scene, error: &Error, left: &str) {
+async fn check_told(scene: &mut LeftoverScene, error: &Error, left: &str) {
     let finding = &error.findings()[0];
     let notes = finding.notes.join("\n");
     assert!(notes.contains(left) && !notes.contains("nothing of this migration was kept"), "{left}: {finding:?}");
@@ -74,7 +74,7 @@ async fn a_half_built_index_is_seen_whatever_it_is_called() {
         ("CREATE UNIQUE INDEX CONCURRENTLY U&\"\\00cfx 1\" ON U&\"\\00dcn\\00ef\".\"T b\" (i);", "\"Ïx 1\"", "Ïx 1"),
         ("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON t (i);", "public.i", "i"),
     ] {
-        let mut scene = Scene::new(&format!("{NO}{up}"), "SELECT 1;").await;
+        let mut scene = LeftoverScene::new(&format!("{NO}{up}"), "SELECT 1;").await;
         let mut runner = scene.runner(quick()).await;
         let error = refused(&mut runner).await;
         assert_eq!(error.sqlstate(), Some("23505"), "{up}");
@@ -96,7 +96,7 @@ async fn a_half_built_index_is_seen_whatever_it_is_called() {
 /// An index that was unfinished before is not blamed on a statement that fails for another reason.
 #[tokio::test]
 async fn what_was_half_built_before_is_nobodys_leftover() {
-    let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (nope);"), "SELECT 1;").await;
+    let mut scene = LeftoverScene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (nope);"), "SELECT 1;").await;
     execute(
         &mut scene.db,
         "CREATE INDEX old ON t (b); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'old'::regclass",
@@ -133,7 +133,7 @@ async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brou
         for resolution in ways.iter().cloned() {
             let up = format!("{NO}-- migrate: statement-timeout 500ms\n{up}");
             let down = format!("{NO}{down}");
-            let mut scene = Scene::new(&up, &down).await;
+            let mut scene = LeftoverScene::new(&up, &down).await;
             let mut old = connect(&scene.database).await;
             execute(&mut old, &format!("BEGIN; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; {reader}")).await;
             let mut runner = scene.runner(Options { lock_timeout: Duration::from_millis(20), ..quick() }).await;
@@ -201,11 +201,14 @@ async fn a_killed_run_is_taken_up_without_a_second_index_or_a_copy() {
         ),
         (detach, "ALTER TABLE p DETACH PARTITION p_1".to_owned(), is_detached, "0"),
     ] {
-        let mut scene = Scene::new(&format!("{NO}{up}"), "SELECT 1;").await;
+        let mut scene = LeftoverScene::new(&format!("{NO}{up}"), "SELECT 1;").await;
         kill(&mut scene).await;
         execute(&mut scene.db, &done).await;
         let mut runner = scene.runner(quick()).await;
-        runner.run(&Target::Latest, Policy::default()).await.unwrap_or_else(|error| panic!("{up} {done}: {error:?}"));
+        runner
+            .run(&Target::Latest, RunPolicy::default())
+            .await
+            .unwrap_or_else(|error| panic!("{up} {done}: {error:?}"));
         assert_eq!(column(&mut scene.db, query).await, [expected], "{up} {done}");
         assert_eq!(column(&mut scene.db, HALF).await, Vec::<String>::new(), "{up} {done}");
         assert_eq!(events(&mut scene.db).await[1..], ["started 2", "progress 2 1", "applied 2"], "{up} {done}");
@@ -216,7 +219,7 @@ async fn a_killed_run_is_taken_up_without_a_second_index_or_a_copy() {
 /// Only a person can tell whether an index whose name the server chose is the intended one.
 #[tokio::test]
 async fn an_index_that_is_there_is_not_built_again_beside_without_a_word() {
-    let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (b);"), "SELECT 1;").await;
+    let mut scene = LeftoverScene::new(&format!("{NO}CREATE INDEX CONCURRENTLY ON t (b);"), "SELECT 1;").await;
     kill(&mut scene).await;
     execute(&mut scene.db, "CREATE INDEX ON t (b)").await;
     let mut runner = scene.runner(quick()).await;
@@ -256,7 +259,7 @@ async fn a_refused_statement_is_not_done_and_what_was_there_before_stays() {
         ("CREATE INDEX f ON t (b)", "ALTER TABLE p DETACH PARTITION typo CONCURRENTLY;", "42P01"),
     ] {
         let up = format!("{NO}CREATE TABLE x ();\n{statement}");
-        let mut scene = Scene::new(&up, "DROP TABLE x;").await;
+        let mut scene = LeftoverScene::new(&up, "DROP TABLE x;").await;
         execute(&mut scene.db, before).await;
         let mut runner = scene.runner(quick()).await;
         assert_eq!(refused(&mut runner).await.sqlstate(), Some(sqlstate), "{statement}");
@@ -274,7 +277,7 @@ async fn a_refused_statement_is_not_done_and_what_was_there_before_stays() {
 /// A run that was killed before its index was built does not mistake another index of that name for it.
 #[tokio::test]
 async fn an_index_from_before_is_not_what_a_killed_run_built() {
-    let mut scene = Scene::new(&format!("{NO}CREATE INDEX CONCURRENTLY f ON t (i);"), "DROP INDEX f;").await;
+    let mut scene = LeftoverScene::new(&format!("{NO}CREATE INDEX CONCURRENTLY f ON t (i);"), "DROP INDEX f;").await;
     execute(&mut scene.db, "CREATE INDEX f ON t (b)").await;
     kill(&mut scene).await;
     let mut runner = scene.runner(quick()).await;
@@ -296,7 +299,7 @@ async fn undoing_does_not_run_the_down_unannounced() {
         ("DROP INDEX CONCURRENTLY k_x;", "DROP INDEX k_x", "DROP TABLE p_1;"),
     ] {
         let up = format!("{NO}{up}\nCREATE TABLE z ();");
-        let mut scene = Scene::new(&up, &format!("DROP TABLE IF EXISTS z; {down}")).await;
+        let mut scene = LeftoverScene::new(&up, &format!("DROP TABLE IF EXISTS z; {down}")).await;
         kill(&mut scene).await;
         execute(&mut scene.db, done).await;
         let mut runner = scene.runner(quick()).await;
@@ -318,7 +321,7 @@ async fn a_half_dropped_index_is_rebuilt_before_its_dropping_counts_as_undone() 
         ["SELECT 1", "UPDATE pg_index SET indisready = false, indislive = false WHERE indexrelid = 'k_x'::regclass"]
     {
         let up = format!("{NO}-- migrate: statement-timeout 500ms\nDROP INDEX CONCURRENTLY k_x;\nCREATE TABLE z ();");
-        let mut scene = Scene::new(&up, "CREATE INDEX k_x ON k (x);").await;
+        let mut scene = LeftoverScene::new(&up, "CREATE INDEX k_x ON k (x);").await;
         let mut old = connect(&scene.database).await;
         execute(&mut old, "BEGIN; SELECT FROM k").await;
         let mut runner = scene.runner(quick()).await;
@@ -342,8 +345,8 @@ async fn a_half_dropped_index_is_rebuilt_before_its_dropping_counts_as_undone() 
 }
 
 /// Writes the events of a runner that was killed at the first statement of the second migration.
-async fn kill(scene: &mut Scene) {
-    scene.runner(quick()).await.run(&Target::Up(1), Policy::default()).await.unwrap();
+async fn kill(scene: &mut LeftoverScene) {
+    scene.runner(quick()).await.run(&Target::Up(1), RunPolicy::default()).await.unwrap();
     let checksum = scene.chain.set().get(&version(2)).unwrap().up_checksum().to_string();
     let row = format!(
         "INSERT INTO roundtrip.ledger (id, event, direction, version, name, up_checksum, batch, tool) \

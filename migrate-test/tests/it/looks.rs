@@ -1,14 +1,14 @@
 //! What is checked when there is nothing to do: one query to the server, and no statement that was accepted
 //! before.
 
-use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Policy, Target};
+use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, RunPolicy, Target};
 use migrate_test::TestDatabase;
 
 use crate::proxy::Proxy;
-use crate::support::{Chain, connect, execute, migrator, quick, version};
+use crate::support::{ChainFolder, connect, execute, migrator, quick, version};
 
-fn chain() -> Chain {
-    Chain::new(&[
+fn chain() -> ChainFolder {
+    ChainFolder::new(&[
         (1, "a", "CREATE TABLE a ();", "DROP TABLE a;"),
         (2, "b", "CREATE TABLE b ();", "DROP TABLE b;"),
         (3, "c", "CREATE TABLE c ();", "DROP TABLE c;"),
@@ -16,7 +16,7 @@ fn chain() -> Chain {
 }
 
 /// A migrator that reads the ledger before it checks statements.
-async fn asking(database: Database, chain: &Chain) -> migrate_core::Result<Migrator> {
+async fn asking(database: Database, chain: &ChainFolder) -> migrate_core::Result<Migrator> {
     Migrator::open(database, MigrationSet::read(chain.path())?, CodeMigrations::none(), quick()).await
 }
 
@@ -28,11 +28,11 @@ fn codes(error: &migrate_core::Error) -> Vec<&'static str> {
 async fn nothing_to_do_and_a_status_are_one_question_each() {
     let database = TestDatabase::create().await.unwrap();
     let chain = chain();
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let proxy = Proxy::start(&database);
     let mut runner = asking(proxy.options(&database).into(), &chain).await.unwrap();
     assert_eq!(proxy.messages(), 0);
-    assert!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.is_empty());
+    assert!(runner.run(&Target::Latest, RunPolicy::default()).await.unwrap().done.is_empty());
     assert_eq!(proxy.messages(), 1);
     assert_eq!(runner.status().await.unwrap().applied.len(), 3);
     assert_eq!(proxy.messages(), 2);
@@ -43,7 +43,7 @@ async fn nothing_to_do_and_a_status_are_one_question_each() {
 async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
     let database = TestDatabase::create().await.unwrap();
     let chain = chain();
-    migrator(&database, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&database, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     // An older version accepted this.
     let flawed = "SELECT 1; SELECT 2";
     chain.write(4, "d", flawed, "SELECT 1;");
@@ -54,7 +54,7 @@ async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
     };
     let pending = async |what: &Target| {
         let mut runner = asking(database.options().into(), &chain).await.unwrap();
-        let plan = runner.plan(what, Policy::default()).await.unwrap_err();
+        let plan = runner.plan(what, RunPolicy::default()).await.unwrap_err();
         (plan.kind(), codes(&plan), codes(&runner.status().await.unwrap_err()))
     };
     let refused = vec!["unterminated-statement"];
@@ -72,14 +72,14 @@ async fn what_the_ledger_has_was_accepted_and_everything_else_is_checked() {
     );
     execute(&mut db, &row).await;
     let mut runner = asking(database.options().into(), &chain).await.unwrap();
-    assert!(runner.plan(&Target::Latest, Policy::default()).await.unwrap().is_empty());
+    assert!(runner.plan(&Target::Latest, RunPolicy::default()).await.unwrap().is_empty());
     assert!(runner.status().await.unwrap().problems.is_empty());
     // A file that was edited since then is checked like any other.
     chain.write(2, "b", "CREATE TABLE b (", "DROP TABLE b;");
     assert_eq!(pending(&Target::Latest).await.1, ["open-parenthesis"]);
     chain.write(2, "b", "CREATE TABLE b (n int);", "DROP TABLE b;");
     let mut runner = asking(database.options().into(), &chain).await.unwrap();
-    let error = runner.plan(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.plan(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!((error.kind(), codes(&error)), (ErrorKind::Plan, vec!["modified"]));
     assert!(runner.status().await.unwrap().applied[1].modified);
     database.drop_now().await.unwrap();

@@ -2,22 +2,23 @@
 //! hold.
 
 use migrate_core::CodeMigrations;
-use migrate_test::proof::{self, Law, Proof, Proven};
+use migrate_test::proof::{self, Law, MigrationProof, Proof};
 use rstest::rstest;
 
-use crate::support::{Chain, version};
+use crate::support::{ChainFolder, version};
 
 const SEEDS: std::ops::Range<u64> = 0..2;
 
-pub(crate) async fn proven(base: &str, up: &str, down: &str, seed: u64) -> Proven {
-    let chain = Chain::new(&[(1, "base", &format!("-- migrate: irreversible it is a test\n{base}"), "SELECT 1;")]);
+pub(crate) async fn proven(base: &str, up: &str, down: &str, seed: u64) -> MigrationProof {
+    let chain =
+        ChainFolder::new(&[(1, "base", &format!("-- migrate: irreversible it is a test\n{base}"), "SELECT 1;")]);
     chain.remove_down(1, "base");
     chain.write(2, "change", up, down);
     let proof = Proof { only: Some([version(2)].into()), keep: false, seed, walks: 0, ..Proof::default() };
     proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap().migrations.remove(0)
 }
 
-pub(crate) fn shown(proven: &Proven) -> String {
+pub(crate) fn shown(proven: &MigrationProof) -> String {
     format!("{:?}\n{:?}\n{:?}", proven.laws[&Law::Data], proven.rests, proven.notes)
 }
 
@@ -152,7 +153,7 @@ async fn what_a_statement_takes_is_in_an_ordinary_row() {
 async fn what_a_later_statement_takes_is_in_a_row() {
     let base = "CREATE TABLE t (id int PRIMARY KEY, name text, phone text);";
     for seed in SEEDS {
-        let chain = Chain::new(&[
+        let chain = ChainFolder::new(&[
             (1, "base", base, "DROP TABLE t;"),
             (2, "first", "UPDATE t SET name = NULL WHERE name = 'x';", "SELECT 1;"),
             (3, "second", "DELETE FROM t WHERE name IS NULL;", "SELECT 1;"),
@@ -378,7 +379,7 @@ async fn what_is_refused_is_not_missing_elsewhere(
     #[case] plain: &[&str],
 ) {
     let base = "CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name text); CREATE TABLE s (id int PRIMARY KEY, j jsonb, n int);";
-    let chain = Chain::new(&[(1, "base", base, "DROP TABLE users, s;")]);
+    let chain = ChainFolder::new(&[(1, "base", base, "DROP TABLE users, s;")]);
     chain.write(2, "refuses", refuses, back);
     chain.write(3, "loses", loses, "SELECT 1;");
     for seed in SEEDS {
@@ -397,7 +398,7 @@ async fn what_is_refused_is_not_missing_elsewhere(
 #[tokio::test]
 async fn a_column_that_comes_after_a_rename_has_values() {
     let base = "CREATE TABLE users (id int PRIMARY KEY, a text);";
-    let chain = Chain::new(&[(1, "base", base, "DROP TABLE users;")]);
+    let chain = ChainFolder::new(&[(1, "base", base, "DROP TABLE users;")]);
     chain.write(2, "fills", "UPDATE users SET a = a;", "SELECT 1;");
     chain.write(3, "renames", "ALTER TABLE users RENAME TO people;", "ALTER TABLE people RENAME TO users;");
     chain.write(4, "adds", "ALTER TABLE people ADD c text;", "ALTER TABLE people DROP c;");
@@ -413,7 +414,7 @@ async fn a_column_that_comes_after_a_rename_has_values() {
 /// If a table has too many rows to get more, the verdict names the columns without drawn values.
 #[tokio::test]
 async fn a_column_that_comes_to_a_full_table_is_named() {
-    let chain = Chain::new(&[(1, "base", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")]);
+    let chain = ChainFolder::new(&[(1, "base", "CREATE TABLE t (id int PRIMARY KEY);", "DROP TABLE t;")]);
     let rows = "INSERT INTO t SELECT n FROM generate_series(1000001, 1001000) n;";
     chain.write(2, "fills", rows, "DELETE FROM t WHERE id BETWEEN 1000001 AND 1001000;");
     for n in 3..5 {

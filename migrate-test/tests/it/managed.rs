@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use migrate_test::{Managed, Progress, ServerError, Source};
+use migrate_test::{ManagedServer, ProviderChoice, ServerError, ServerProgress};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -16,17 +16,17 @@ fn home() -> TempDir {
     folder
 }
 
-fn managed(folder: &Path) -> Managed {
-    Managed::at(&folder.join("server"), Source::Local).unwrap()
+fn managed(folder: &Path) -> ManagedServer {
+    ManagedServer::at(&folder.join("server"), ProviderChoice::Local).unwrap()
 }
 
-async fn connect(managed: &Managed) -> PgConnection {
+async fn connect(managed: &ManagedServer) -> PgConnection {
     let endpoint = managed.recorded().unwrap();
     PgConnection::connect_with(&endpoint.options("postgres")).await.unwrap()
 }
 
 /// The process of the server, from its pid file.
-fn pid(managed: &Managed) -> rustix::process::Pid {
+fn pid(managed: &ManagedServer) -> rustix::process::Pid {
     let file = std::fs::read_to_string(managed.home().join("data/postmaster.pid")).unwrap();
     rustix::process::Pid::from_raw(file.lines().next().unwrap().parse().unwrap()).unwrap()
 }
@@ -37,11 +37,11 @@ async fn its_data_outlives_stopping_killing_and_a_stale_pid_file() {
     let managed = managed(folder.path());
     let mut said = Vec::new();
     let endpoint = managed.up(&mut |progress| said.push(progress)).await.unwrap();
-    assert!(matches!(said[..], [Progress::Making(_), Progress::Running(_)]), "{said:?}");
+    assert!(matches!(said[..], [ServerProgress::Making(_), ServerProgress::Running(_)]), "{said:?}");
     assert!(managed.ensure_database(&endpoint, "Shop \"x\"").await.unwrap());
     assert!(!managed.ensure_database(&endpoint, "Shop \"x\"").await.unwrap());
     execute(&mut connect(&managed).await, "CREATE TABLE kept AS SELECT 42 AS n").await;
-    let kept = async |managed: &Managed| column(&mut connect(managed).await, "SELECT n FROM kept").await;
+    let kept = async |managed: &ManagedServer| column(&mut connect(managed).await, "SELECT n FROM kept").await;
 
     // It runs already: nothing is reported, nothing is done.
     let before = pid(&managed);
@@ -81,7 +81,7 @@ async fn a_taken_port_is_given_up_for_another() {
     let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
     let mut said = Vec::new();
     let second = managed.up(&mut |progress| said.push(progress)).await.unwrap().display();
-    assert!(said.iter().any(|progress| matches!(progress, Progress::OtherPort(_))), "{said:?}");
+    assert!(said.iter().any(|progress| matches!(progress, ServerProgress::OtherPort(_))), "{said:?}");
     assert_ne!(first, second);
     managed.destroy().await.unwrap();
 }
@@ -126,7 +126,8 @@ async fn a_home_that_cannot_be_made_is_named() {
     let folder = home();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let error = Managed::at(&file.join("server"), Source::Local).unwrap().up(&mut |_| {}).await.unwrap_err();
+    let error =
+        ManagedServer::at(&file.join("server"), ProviderChoice::Local).unwrap().up(&mut |_| {}).await.unwrap_err();
     assert!(matches!(&error, ServerError::Io { .. }), "{error}");
     assert!(error.to_string().contains("server") && error.help()[0].contains("ROUNDTRIP_HOME"), "{error}");
 }
@@ -156,7 +157,7 @@ async fn a_container_serves_where_an_engine_answers() {
     }
     let folder = home();
     let name = format!("roundtrip-test-{}", std::process::id());
-    let managed = Managed::at(&folder.path().join(name), Source::Docker(Some(image))).unwrap();
+    let managed = ManagedServer::at(&folder.path().join(name), ProviderChoice::Docker(Some(image))).unwrap();
     let endpoint = managed.up(&mut |_| {}).await.unwrap();
     let mut connection = PgConnection::connect(&endpoint.url("postgres")).await.unwrap();
     execute(&mut connection, "CREATE TABLE kept AS SELECT 42 AS n").await;

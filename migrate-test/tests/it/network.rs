@@ -3,22 +3,23 @@
 
 use std::time::{Duration, Instant};
 
-use migrate_base::db::{Keepalive, Reader};
+use migrate_base::db::{Keepalive, ReadOnlySession};
 use migrate_core::RunReport;
 use migrate_core::runner::{BoxFuture, Rehearsal};
 use migrate_core::{
-    Cancel, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, Policy, Target, Version,
+    CancelHandle, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, RunPolicy, Target,
+    Version,
 };
 use migrate_test::TestDatabase;
 use rstest::rstest;
 use sqlx::PgConnection;
 
 use crate::proxy::Proxy;
-use crate::support::{Chain, column, connect, events, quick, version};
+use crate::support::{ChainFolder, column, connect, events, quick, version};
 
 /// What stops responding while a migration runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Silent {
+enum SilentPeer {
     /// Everything, and new connections too.
     Network,
     /// Both connections of the run; a new one succeeds.
@@ -29,7 +30,7 @@ enum Silent {
     Lock,
 }
 
-impl Silent {
+impl SilentPeer {
     fn fall(self, proxy: &Proxy) {
         match self {
             Self::Network => proxy.go_dark(),
@@ -46,14 +47,14 @@ fn through(proxy: &Proxy, database: &TestDatabase) -> Database {
     Database::from(proxy.options(database)).patience(Duration::from_secs(2)).keepalive(keepalive)
 }
 
-fn chain(seconds: u32) -> Chain {
-    Chain::new(&[
+fn chain(seconds: u32) -> ChainFolder {
+    ChainFolder::new(&[
         (1, "before", "CREATE TABLE before ();", "DROP TABLE before;"),
         (2, "slow", &format!("CREATE TABLE slow (); SELECT pg_sleep({seconds});"), "DROP TABLE slow;"),
     ])
 }
 
-async fn migrator(address: Database, chain: &Chain, options: Options) -> Migrator {
+async fn migrator(address: Database, chain: &ChainFolder, options: Options) -> Migrator {
     Migrator::open(address, chain.set(), CodeMigrations::none(), options).await.unwrap()
 }
 
@@ -72,10 +73,10 @@ const NO_LOCKS: &str = "NOT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON
 
 /// Runs a chain whose second migration sleeps for this long, and silences the network meanwhile; `press` also
 /// interrupts the run. Returns how it ended, after which time, and what the ledger contained then.
-async fn run(silent: Silent, seconds: u32, press: bool) -> (migrate_core::Result<usize>, Duration, Vec<String>) {
+async fn run(silent: SilentPeer, seconds: u32, press: bool) -> (migrate_core::Result<usize>, Duration, Vec<String>) {
     let database = TestDatabase::create().await.unwrap();
     let proxy = Proxy::start(&database);
-    let cancel = Cancel::new();
+    let cancel = CancelHandle::new();
     let chain = chain(seconds);
     let options = Options { cancel: cancel.clone(), ..quick() };
     let mut runner = migrator(through(&proxy, &database), &chain, options).await;
@@ -88,30 +89,30 @@ async fn run(silent: Silent, seconds: u32, press: bool) -> (migrate_core::Result
         }
         Instant::now()
     };
-    let both = async { tokio::join!(runner.run(&Target::Latest, Policy::default()), begin) };
+    let both = async { tokio::join!(runner.run(&Target::Latest, RunPolicy::default()), begin) };
     let (outcome, since) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("the run hangs");
     let took = since.elapsed();
     proxy.light_up();
-    if silent != Silent::Network {
+    if silent != SilentPeer::Network {
         until(&mut db, NO_LOCKS).await;
     }
     let events = events(&mut db).await;
-    if silent != Silent::Network && !press {
+    if silent != SilentPeer::Network && !press {
         // Nothing blocks the next run.
         let options = Options { lock_wait: Duration::from_secs(2), ..quick() };
         let mut next = migrator(through(&proxy, &database), &chain, options).await;
-        next.run(&Target::Latest, Policy::default()).await.unwrap();
+        next.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     }
     database.drop_now().await.unwrap();
     (outcome.map(|report| report.done.len()), took, events)
 }
 
 #[rstest]
-#[case::network(Silent::Network, 600)]
-#[case::both(Silent::Both, 2)]
-#[case::worker(Silent::Worker, 2)]
+#[case::network(SilentPeer::Network, 600)]
+#[case::both(SilentPeer::Both, 2)]
+#[case::worker(SilentPeer::Worker, 2)]
 #[tokio::test]
-async fn a_run_that_gets_no_answer_any_more_ends_and_says_so(#[case] silent: Silent, #[case] seconds: u32) {
+async fn a_run_that_gets_no_answer_any_more_ends_and_says_so(#[case] silent: SilentPeer, #[case] seconds: u32) {
     let (outcome, took, events) = run(silent, seconds, false).await;
     let error = outcome.unwrap_err();
     assert_eq!(
@@ -129,18 +130,18 @@ async fn a_run_that_gets_no_answer_any_more_ends_and_says_so(#[case] silent: Sil
 
 #[tokio::test]
 async fn a_run_of_which_only_the_lock_is_silent_ends_well() {
-    let (outcome, took, _) = run(Silent::Lock, 3, false).await;
+    let (outcome, took, _) = run(SilentPeer::Lock, 3, false).await;
     assert_eq!(outcome.unwrap(), 2);
     assert!(took < Duration::from_secs(12), "{took:?}");
 }
 
 #[rstest]
-#[case::network(Silent::Network)]
-#[case::both(Silent::Both)]
-#[case::worker(Silent::Worker)]
-#[case::lock(Silent::Lock)]
+#[case::network(SilentPeer::Network)]
+#[case::both(SilentPeer::Both)]
+#[case::worker(SilentPeer::Worker)]
+#[case::lock(SilentPeer::Lock)]
 #[tokio::test]
-async fn an_interruption_is_served_whatever_is_silent(#[case] silent: Silent) {
+async fn an_interruption_is_served_whatever_is_silent(#[case] silent: SilentPeer) {
     let (outcome, took, events) = run(silent, 600, true).await;
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -153,17 +154,17 @@ async fn a_statement_that_is_silent_for_long_is_not_cut_off() {
     let database = TestDatabase::create().await.unwrap();
     let proxy = Proxy::start(&database);
     let mut runner = migrator(through(&proxy, &database), &chain(4), quick()).await;
-    assert_eq!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.len(), 2);
-    let mut reader = Reader::open(&through(&proxy, &database)).await.unwrap();
+    assert_eq!(runner.run(&Target::Latest, RunPolicy::default()).await.unwrap().done.len(), 2);
+    let mut reader = ReadOnlySession::open(&through(&proxy, &database)).await.unwrap();
     let rows = reader.ask("sleep", "SELECT 7 FROM (SELECT pg_sleep(4)) s").await.unwrap();
     assert_eq!(rows, [[Some("7".to_owned())]]);
     database.drop_now().await.unwrap();
 }
 
 /// Sends nothing to the server for a while, in the middle of its transaction.
-struct Thinks;
+struct SlowMigration;
 
-impl CodeMigration for Thinks {
+impl CodeMigration for SlowMigration {
     fn version(&self) -> Version {
         version(3)
     }
@@ -190,7 +191,7 @@ async fn code_that_thinks_is_not_cut_off_unless_nothing_answers(#[case] is_dark:
     let proxy = Proxy::start(&database);
     let chain = chain(0);
     std::fs::write(chain.path().join(format!("{}_thinks.rs", version(3))), "").unwrap();
-    let code = CodeMigrations::none().with(Thinks);
+    let code = CodeMigrations::none().with(SlowMigration);
     let mut runner = Migrator::open(through(&proxy, &database), chain.set(), code, quick()).await.unwrap();
     let mut db = connect(&database).await;
     let begin = async {
@@ -202,7 +203,7 @@ async fn code_that_thinks_is_not_cut_off_unless_nothing_answers(#[case] is_dark:
             proxy.go_dark();
         }
     };
-    let both = async { tokio::join!(runner.run(&Target::Latest, Policy::default()), begin).0 };
+    let both = async { tokio::join!(runner.run(&Target::Latest, RunPolicy::default()), begin).0 };
     let outcome = tokio::time::timeout(Duration::from_secs(40), both).await.expect("the run hangs");
     assert_eq!(
         outcome.map(|report| report.done.len()).map_err(|error| error.findings()[0].code.as_str()),
@@ -222,7 +223,7 @@ async fn a_look_at_the_ledger_that_gets_no_answer_ends(#[case] is_dark: bool) {
     let database = TestDatabase::create().await.unwrap();
     let proxy = Proxy::start(&database);
     let mut runner = migrator(through(&proxy, &database), &chain(0), quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     runner.status().await.unwrap();
     if is_dark {
         proxy.go_dark()
@@ -257,7 +258,7 @@ async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[c
     chain.write(1, "before", "CREATE TABLE before (); SET app.name = 1;", "DROP TABLE before;");
     let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
     proxy.swallow(words, nth);
-    let run = runner.run(&Target::Latest, Policy::default());
+    let run = runner.run(&Target::Latest, RunPolicy::default());
     let error = tokio::time::timeout(Duration::from_secs(30), run).await.expect("the run hangs").unwrap_err();
     assert_eq!(
         (error.kind(), error.findings()[0].code.as_str()),
@@ -277,7 +278,7 @@ async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[c
 async fn a_look_at_what_is_unfinished_that_gets_no_answer_ends(#[case] words: &str) {
     let database = TestDatabase::create().await.unwrap();
     let proxy = Proxy::start(&database);
-    let chain = Chain::new(&[(
+    let chain = ChainFolder::new(&[(
         1,
         "half",
         "-- migrate: no-transaction\nCREATE TABLE t (n int);\nINSERT INTO t VALUES (1), (1);\n\
@@ -285,7 +286,7 @@ async fn a_look_at_what_is_unfinished_that_gets_no_answer_ends(#[case] words: &s
         "DROP TABLE t;",
     )]);
     let mut runner = migrator(through(&proxy, &database), &chain, quick()).await;
-    runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     runner.unresolved().await.unwrap().unwrap();
     proxy.swallow(words, 1);
     let look = tokio::time::timeout(Duration::from_secs(30), runner.unresolved()).await.expect("the look hangs");

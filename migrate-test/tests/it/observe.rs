@@ -11,10 +11,10 @@ use migrate_base::lock_mode::LockMode;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::BoxFuture;
 use migrate_core::{CodeError, CodeMigration, CodeMigrations, ErrorKind, PgConnection, Version};
-use migrate_test::observe::{Lock, Observation, Observed, observe};
+use migrate_test::observe::{Lock, Observation, StatementObservation, observe};
 use rstest::rstest;
 
-use crate::support::{Chain, version};
+use crate::support::{ChainFolder, version};
 
 /// The base of all cases; every table has five rows.
 const BASE: &str = "
@@ -37,7 +37,7 @@ const NO: &str = "-- migrate: no-transaction\n";
 const NOTHING: &str = "SELECT 1;";
 
 /// A statement as a line.
-fn line(statement: &Observed) -> String {
+fn line(statement: &StatementObservation) -> String {
     let lock = |lock: &Lock| {
         let more = if lock.statements > 0 { format!(" +{}", lock.statements) } else { String::new() };
         format!("{} {}{more}", lock.mode, lock.relation.name())
@@ -57,7 +57,7 @@ fn lines(seen: &Observation) -> Vec<String> {
 }
 
 /// Observes the last migration of a chain.
-async fn last(chain: &Chain, code: &CodeMigrations) -> Vec<Observation> {
+async fn last(chain: &ChainFolder, code: &CodeMigrations) -> Vec<Observation> {
     let set = chain.set();
     let versions = BTreeSet::from([set.last().unwrap().version().clone()]);
     observe(&set, code, &versions, 7).await.unwrap()
@@ -65,7 +65,7 @@ async fn last(chain: &Chain, code: &CodeMigrations) -> Vec<Observation> {
 
 /// Observes a migration on top of [`BASE`].
 async fn on_base(up: &str, down: &str) -> Vec<Observation> {
-    let chain = Chain::new(&[(1, "base", BASE, NOTHING), (2, "case", up, down)]);
+    let chain = ChainFolder::new(&[(1, "base", BASE, NOTHING), (2, "case", up, down)]);
     last(&chain, &CodeMigrations::none()).await
 }
 
@@ -299,7 +299,7 @@ async fn the_way_down_is_observed_where_it_fails_too() {
 
 #[tokio::test]
 async fn several_are_observed_one_after_the_other() {
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "base", BASE, NOTHING),
         (2, "add", "ALTER TABLE t ADD x int;", "ALTER TABLE t DROP x;"),
         (3, "not_looked_at", "CREATE TABLE filled (a int);", "DROP TABLE filled;"),
@@ -331,7 +331,7 @@ async fn several_are_observed_one_after_the_other() {
 
 #[tokio::test]
 async fn rows_come_from_the_fixture_and_fit_what_is_required() {
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "base", "CREATE TABLE t (id int, n int); CREATE TABLE u (n int);", NOTHING),
         (2, "case", "ALTER TABLE u ADD CHECK (n = 7); ALTER TABLE t ALTER n TYPE bigint;", NOTHING),
     ]);
@@ -345,9 +345,9 @@ async fn rows_come_from_the_fixture_and_fit_what_is_required() {
 }
 
 /// A migration in Rust that uses existing objects.
-struct Touches(&'static str);
+struct TouchingMigration(&'static str);
 
-impl CodeMigration for Touches {
+impl CodeMigration for TouchingMigration {
     fn version(&self) -> Version {
         version(2)
     }
@@ -367,16 +367,16 @@ impl CodeMigration for Touches {
 
 #[tokio::test]
 async fn a_migration_in_rust_is_one_statement() {
-    let chain = Chain::new(&[(1, "base", BASE, NOTHING)]);
+    let chain = ChainFolder::new(&[(1, "base", BASE, NOTHING)]);
     fs::write(chain.path().join(format!("{}_touches.rs", version(2))), "//! in this file").unwrap();
-    let seen = last(&chain, &CodeMigrations::none().with(Touches("SELECT count(*) FROM public.t"))).await;
+    let seen = last(&chain, &CodeMigrations::none().with(TouchingMigration("SELECT count(*) FROM public.t"))).await;
     assert_eq!(
         lines(&seen[0]),
         ["access exclusive other; access share t; rewritten other 5; scanned other; scanned t"]
     );
     assert_eq!(seen[0].statements[0].span, 0..0);
     assert_eq!(lines(&seen[1]), ["row exclusive p; scanned p"]);
-    let seen = last(&chain, &CodeMigrations::none().with(Touches("SELECT 1 / 0"))).await;
+    let seen = last(&chain, &CodeMigrations::none().with(TouchingMigration("SELECT 1 / 0"))).await;
     assert_eq!((seen.len(), seen[0].failed.as_ref().unwrap().kind()), (1, ErrorKind::Code));
     assert!(seen[0].statements[0].unseen.is_some());
 }

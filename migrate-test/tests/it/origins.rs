@@ -10,14 +10,14 @@ use migrate_core::{CodeError, CodeMigration, CodeMigrations, PgConnection, Versi
 use migrate_schema::{Id, Kind};
 use migrate_test::shape::{leads_to, origins};
 
-use crate::support::{Chain, version};
+use crate::support::{ChainFolder, version};
 
 static RUNS: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts how often it runs.
-struct Counted;
+struct CountingMigration;
 
-impl CodeMigration for Counted {
+impl CodeMigration for CountingMigration {
     fn version(&self) -> Version {
         version(3)
     }
@@ -39,13 +39,13 @@ async fn the_last_migration_does_not_run_where_its_end_is_known() {
         // The text is new each time; otherwise a template of an earlier run would be found.
         format!("COMMENT ON TABLE base IS 'from the beginning {:?}';", SystemTime::now()).repeat(500)
     );
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "base", &base, "DROP TABLE base, gone;"),
         (2, "more", "ALTER TABLE base ADD note text; DROP TABLE gone;", "SELECT 1;"),
     ]);
     std::fs::write(chain.path().join(format!("{}_counted.rs", version(3))), "//! in this file").unwrap();
     let (all, code): (Vec<Arc<Migration>>, _) =
-        (chain.set().iter().cloned().collect(), CodeMigrations::none().with(Counted));
+        (chain.set().iter().cloned().collect(), CodeMigrations::none().with(CountingMigration));
     let end = leads_to(&all, &code).await.unwrap();
     assert_eq!(RUNS.load(Ordering::Relaxed), 1);
     let known = origins(&all, &code, Some(&end.schema)).await.unwrap();

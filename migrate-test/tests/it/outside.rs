@@ -1,10 +1,10 @@
 //! What a failed run says about others: who interfered with it, if that is certain, and nothing otherwise.
 
 use migrate_base::ident::QualifiedName;
-use migrate_core::{Database, Error, Options, Policy, Target, audit};
+use migrate_core::{Database, Error, Options, RunPolicy, Target, audit};
 use migrate_test::TestDatabase;
 
-use crate::support::{Chain, connect, execute, migrator, quick};
+use crate::support::{ChainFolder, connect, execute, migrator, quick};
 
 const FIRST: (u64, &str, &str, &str) = (
     1,
@@ -17,10 +17,10 @@ const FIRST: (u64, &str, &str, &str) = (
 /// Applies the first migration, runs a statement by hand, then applies another migration, which fails.
 async fn fails(recorded: bool, by_hand: &str, up: &str) -> Error {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[FIRST]);
+    let chain = ChainFolder::new(&[FIRST]);
     let options = || Options { fingerprint: true, ..quick() };
     let mut first = migrator(&database, &chain, options()).await;
-    first.run(&Target::Latest, Policy::default()).await.unwrap();
+    first.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     first.close().await;
     if recorded {
         audit::install(&Database::from(database.options()), &QualifiedName::new("roundtrip", "ledger"), "t")
@@ -33,7 +33,7 @@ async fn fails(recorded: bool, by_hand: &str, up: &str) -> Error {
     }
     chain.write(2, "next", up, "SELECT 1;");
     let mut second = migrator(&database, &chain, options()).await;
-    let error = second.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = second.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     second.close().await;
     error
 }
@@ -99,12 +99,12 @@ async fn what_was_removed_by_hand_is_said_to_be_by_the_migration_that_made_it() 
     let text = told(&error);
     assert_eq!(text.lines().next(), None, "a dynamic statement behind it may have removed it: {text}");
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "plain", "CREATE TABLE plain (id int);", "DROP TABLE plain;")]);
+    let chain = ChainFolder::new(&[(1, "plain", "CREATE TABLE plain (id int);", "DROP TABLE plain;")]);
     let mut first = migrator(&database, &chain, quick()).await;
-    first.run(&Target::Latest, Policy::default()).await.unwrap();
+    first.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     let mut hand = connect(&database).await;
     execute(&mut hand, "DROP TABLE plain").await;
-    let error = first.run(&Target::Down(1), Policy::default()).await.unwrap_err();
+    let error = first.run(&Target::Down(1), RunPolicy::default()).await.unwrap_err();
     assert!(
         told(&error).contains("20250101000001_plain created it, and no later migration removed it"),
         "{:?}",

@@ -5,10 +5,10 @@ use migrate_base::finding::Finding;
 use migrate_core::RunReport;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, Resolution};
-use migrate_core::{CodeMigrations, Database, Error, Migrator, Policy, Target};
+use migrate_core::{CodeMigrations, Database, Error, Migrator, RunPolicy, Target};
 use migrate_test::TestDatabase;
 
-use crate::support::{Chain, migrator, quick, version};
+use crate::support::{ChainFolder, migrator, quick, version};
 
 /// A script that fails, the location (line, column), and the number of the statement.
 const SCRIPTS: [(&str, (usize, usize), &str); 19] = [
@@ -55,7 +55,7 @@ fn check(error: &Error, (line, column): (usize, usize), count: &str, file: &str,
 }
 
 async fn refused(runner: &mut Migrator, target: &Target) -> Error {
-    runner.run(target, Policy::default()).await.unwrap_err()
+    runner.run(target, RunPolicy::default()).await.unwrap_err()
 }
 
 /// The script without a transaction, with its location in that form.
@@ -71,7 +71,7 @@ async fn an_error_is_shown_at_its_place_whichever_way_the_script_is_sent() {
         let (alone, alone_place) = apart(script, place);
         let database = TestDatabase::create().await.unwrap();
         let up = |script: &str| {
-            Chain::new(&[
+            ChainFolder::new(&[
                 (1, "good", GOOD.0, GOOD.1),
                 (2, "bad", script, "SELECT 1;"),
                 (3, "next", "SELECT 1;", "SELECT 1;"),
@@ -96,9 +96,9 @@ async fn an_error_is_shown_at_its_place_whichever_way_the_script_is_sent() {
         }
 
         // On the way down, with and without keeping data.
-        let down = Chain::new(&[(1, "good", GOOD.0, GOOD.1), (2, "bad", "SELECT 1;", script)]);
+        let down = ChainFolder::new(&[(1, "good", GOOD.0, GOOD.1), (2, "bad", "SELECT 1;", script)]);
         let mut runner = migrator(&database, &down, quick()).await;
-        runner.run(&Target::Latest, Policy::default()).await.unwrap();
+        runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
         let file = format!("{}_bad.down.sql", version(2));
         check(&refused(&mut runner, &Target::Down(1)).await, place, count, &file, &how("down"));
         let keeping = migrate_core::Options { keep_data: true, ..quick() };
@@ -112,7 +112,7 @@ async fn an_error_is_shown_at_its_place_whichever_way_the_script_is_sent() {
 }
 
 /// The same on a shadow database: one migration after the other, and in a bundle.
-async fn rehearse(database: &TestDatabase, chain: &Chain, place: (usize, usize), count: &str, how: &str) {
+async fn rehearse(database: &TestDatabase, chain: &ChainFolder, place: (usize, usize), count: &str, how: &str) {
     let set = chain.set();
     let all: Vec<_> = set.iter().cloned().collect();
     let file = format!("{}_bad.up.sql", version(2));
@@ -127,7 +127,7 @@ async fn rehearse(database: &TestDatabase, chain: &Chain, place: (usize, usize),
 #[tokio::test]
 async fn a_text_that_the_server_cannot_read_is_found_among_others() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "good", "CREATE TABLE good ();", "DROP TABLE good;"),
         (2, "bad", "SELECT 1;\nSELECT E'\\xff';", "SELECT 1;"),
         (3, "next", "SELECT 1;", "SELECT 1;"),

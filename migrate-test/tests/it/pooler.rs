@@ -1,13 +1,13 @@
 //! A pooler between us and the server: one with session pooling is accepted, others are refused.
 
-use migrate_base::db::Reader;
-use migrate_core::{CodeMigrations, Database, ErrorKind, Migrator, Policy, Target};
+use migrate_base::db::ReadOnlySession;
+use migrate_core::{CodeMigrations, Database, ErrorKind, Migrator, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 use sqlx::{Connection, PgConnection};
 
 use crate::pgbouncer::Pooler;
-use crate::support::{Chain, column, connect, execute, quick};
+use crate::support::{ChainFolder, column, connect, execute, quick};
 
 /// Runs a chain with one migration through a pooler that has `idle` server connections available, and checks
 /// what it leaves in them; `None` on a machine without pgbouncer.
@@ -23,13 +23,13 @@ async fn run_through(mode: &str, idle: usize, database: &TestDatabase) -> Option
         execute(&mut connection, "COMMIT").await;
         connection.close().await.unwrap();
     }
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let address = Database::from(pooler.options(database));
     let mut migrator = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
-    let mut reader = Reader::open(migrator.database()).await.unwrap();
+    let mut reader = ReadOnlySession::open(migrator.database()).await.unwrap();
     let looked = migrator.refuse_pooler(&mut reader).await;
     reader.close().await;
-    let outcome = migrator.run(&Target::Latest, Policy::default()).await.map(|report| report.done.len());
+    let outcome = migrator.run(&Target::Latest, RunPolicy::default()).await.map(|report| report.done.len());
     let code = |error: &migrate_core::Error| error.findings()[0].code.as_str();
     assert_eq!(
         looked.as_ref().err().map(code),
@@ -103,14 +103,14 @@ async fn a_busy_pooler_in_transaction_mode_is_always_refused_and_is_left_nothing
     let database = TestDatabase::create().await.unwrap();
     let Some(pooler) = Pooler::start(&database, mode).await else { return };
     let clients = busy(&pooler, &database, 6).await;
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let mut db = connect(&database).await;
     let locks = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
                  WHERE l.locktype = 'advisory' AND d.datname = current_database()";
     for n in 0..runs {
         let address = Database::from(pooler.options(&database));
         let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
-        let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
         assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Lock, "pooler"), "run {n}: {error}");
         assert_eq!(column(&mut db, locks).await, ["0"], "run {n}");
     }
@@ -128,10 +128,10 @@ async fn a_busy_pooler_in_transaction_mode_is_always_refused_and_is_left_nothing
 async fn a_pool_of_one_in_session_mode_is_too_small(#[case] mode: &str, #[case] seconds: u64) {
     let database = TestDatabase::create().await.unwrap();
     let Some(pooler) = Pooler::start(&database, mode).await else { return };
-    let chain = Chain::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "DROP TABLE a;")]);
     let address = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(seconds));
     let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Connection, "pool-exhausted"), "{error}");
     assert!(format!("{:?}", error.findings()).contains("two connections"), "{error}");
     drop(pooler);
@@ -144,13 +144,13 @@ async fn a_pool_of_two_in_session_mode_is_enough_also_for_fresh_sessions() {
     let database = TestDatabase::create().await.unwrap();
     let mode = "session\ndefault_pool_size = 2\nserver_round_robin = 1";
     let Some(pooler) = Pooler::start(&database, mode).await else { return };
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "a", "SET app.who = 'ann'; CREATE TABLE a ();", "DROP TABLE a;"),
         (2, "b", "CREATE TABLE b ();", "DROP TABLE b;"),
     ]);
     let clients = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(3));
     let mut runner = Migrator::open(clients, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
-    assert_eq!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.len(), 2);
+    assert_eq!(runner.run(&Target::Latest, RunPolicy::default()).await.unwrap().done.len(), 2);
     drop(pooler);
     database.drop_now().await.unwrap();
 }

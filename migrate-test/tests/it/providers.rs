@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::{CodeMigrations, Policy, Target};
+use migrate_core::{CodeMigrations, RunPolicy, Target};
 use migrate_review::config::DatabaseSource;
 use migrate_test::{EphemeralServer, TestDatabase, migrated};
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{Chain, column, connect, migrator, no_container, quick};
+use crate::support::{ChainFolder, column, connect, migrator, no_container, quick};
 
 async fn version_of(server: &EphemeralServer) -> String {
     let mut db = PgConnection::connect_with(&server.options("postgres")).await.unwrap();
@@ -37,7 +37,7 @@ async fn a_second_user_joins_the_same_server() {
 
 #[tokio::test]
 async fn a_template_is_the_chain_and_follows_its_files() {
-    let chain = Chain::new(&[]);
+    let chain = ChainFolder::new(&[]);
     for n in 1..=5 {
         chain.write(n, &format!("t_{n}"), &format!("CREATE TABLE t_{n} ();"), &format!("DROP TABLE t_{n};"));
     }
@@ -50,7 +50,7 @@ async fn a_template_is_the_chain_and_follows_its_files() {
         assert_eq!(column(&mut connect(&database).await, tables).await, ["t_1 t_2 t_3 t_4 t_5"]);
     }
     let plain = TestDatabase::create().await.unwrap();
-    migrator(&plain, &chain, quick()).await.run(&Target::Latest, Policy::default()).await.unwrap();
+    migrator(&plain, &chain, quick()).await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
     assert_eq!(column(&mut connect(&plain).await, tables).await, ["t_1 t_2 t_3 t_4 t_5"]);
     chain.write(3, "t_3", "CREATE TABLE other ();", "DROP TABLE other;");
     let all: Vec<_> = chain.set().iter().cloned().collect();
@@ -60,7 +60,7 @@ async fn a_template_is_the_chain_and_follows_its_files() {
 
 #[tokio::test]
 async fn several_that_build_one_template_all_get_a_database() {
-    let chain = Chain::new(&[]);
+    let chain = ChainFolder::new(&[]);
     let salt = std::process::id();
     for n in 1..=4 {
         chain.write(n, "t", &format!("CREATE TABLE s_{salt}_{n} ();"), &format!("DROP TABLE s_{salt}_{n};"));

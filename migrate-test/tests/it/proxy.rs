@@ -14,12 +14,12 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 /// A proxy for a single test, in front of the test's database.
 pub(crate) struct Proxy {
     port: u16,
-    state: Arc<State>,
+    state: Arc<ProxyState>,
 }
 
 #[derive(Default)]
-struct State {
-    connections: Mutex<Vec<Connection>>,
+struct ProxyState {
+    connections: Mutex<Vec<ProxyConnection>>,
     /// Whether new connections are swallowed from their first byte on.
     is_dark: AtomicBool,
     /// A message with these words gets through, this many more times, and then no answer comes.
@@ -28,7 +28,7 @@ struct State {
     messages: AtomicUsize,
 }
 
-impl State {
+impl ProxyState {
     /// Whether the answer to this message is swallowed, and everything that follows on its connection.
     fn swallows(&self, message: &[u8]) -> bool {
         let mut swallowed = self.swallowed.lock().unwrap();
@@ -41,7 +41,7 @@ impl State {
     }
 }
 
-struct Connection {
+struct ProxyConnection {
     application: String,
     is_silent: Arc<AtomicBool>,
 }
@@ -50,7 +50,7 @@ impl Proxy {
     pub(crate) fn start(database: &TestDatabase) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(State::default());
+        let state = Arc::new(ProxyState::default());
         let (server, shared) = (database.options(), state.clone());
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -112,14 +112,14 @@ fn reach(server: &PgConnectOptions) -> (Box<dyn Read + Send>, Box<dyn Write + Se
     }
 }
 
-fn serve(mut client: TcpStream, server: &PgConnectOptions, state: &State) {
+fn serve(mut client: TcpStream, server: &PgConnectOptions, state: &ProxyState) {
     let is_silent = Arc::new(AtomicBool::new(state.is_dark.load(Ordering::SeqCst)));
     let mut first = [0; 4096];
     let Ok(length) = client.read(&mut first) else { return };
     let words = String::from_utf8_lossy(&first[..length]).into_owned();
     let application = words.split("application_name\0").nth(1).and_then(|rest| rest.split('\0').next());
     let application = application.unwrap_or_default().to_owned();
-    state.connections.lock().unwrap().push(Connection { application, is_silent: is_silent.clone() });
+    state.connections.lock().unwrap().push(ProxyConnection { application, is_silent: is_silent.clone() });
     if is_silent.load(Ordering::SeqCst) {
         while client.read(&mut first).is_ok_and(|length| length > 0) {}
         return;

@@ -5,31 +5,32 @@ use std::time::Duration;
 
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Resolution;
-use migrate_core::{Cancel, Error, ErrorKind, Migrator, Options, Policy, Target};
+use migrate_core::{CancelHandle, Error, ErrorKind, Migrator, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 
-use crate::support::{Chain, column, connect, events, execute, listening, migrator, quick, version};
+use crate::support::{ChainFolder, column, connect, events, execute, listening, migrator, quick, version};
 
 const NO: &str = "-- migrate: no-transaction\n";
 
-struct Scene {
+struct ResolveScene {
     database: TestDatabase,
-    chain: Chain,
+    chain: ChainFolder,
     db: PgConnection,
 }
 
-impl Scene {
+impl ResolveScene {
     /// A table `log`, and a migration that is not applied.
     async fn new(up: &str, down: &str) -> Self {
         let first = "CREATE TABLE log (n int); CREATE PROCEDURE work() LANGUAGE plpgsql AS \
              $$ BEGIN INSERT INTO log VALUES (2); COMMIT; INSERT INTO log VALUES (3); END $$;";
         let up = format!("{NO}{up}");
-        let chain = Chain::new(&[(1, "log", first, "DROP PROCEDURE work; DROP TABLE log;"), (2, "work", &up, down)]);
+        let chain =
+            ChainFolder::new(&[(1, "log", first, "DROP PROCEDURE work; DROP TABLE log;"), (2, "work", &up, down)]);
         let database = TestDatabase::create().await.unwrap();
         let db = connect(&database).await;
         let scene = Self { database, chain, db };
-        scene.runner().await.run(&Target::Up(1), Policy::default()).await.unwrap();
+        scene.runner().await.run(&Target::Up(1), RunPolicy::default()).await.unwrap();
         scene
     }
 
@@ -61,7 +62,7 @@ impl Scene {
     }
 }
 
-async fn resolved(scene: &Scene, resolution: Resolution) -> Result<(), Error> {
+async fn resolved(scene: &ResolveScene, resolution: Resolution) -> Result<(), Error> {
     scene.runner().await.resolve(&resolution).await.map(drop)
 }
 
@@ -82,10 +83,10 @@ async fn what_commits_by_itself_is_asked_for() {
             (Resolution::ContinueFrom(3), &["1", "4"]),
             (Resolution::ContinueFrom(4), &["1"]),
         ] {
-            let mut scene = Scene::new(&up, "DELETE FROM log;").await;
+            let mut scene = ResolveScene::new(&up, "DELETE FROM log;").await;
             execute(&mut scene.db, "INSERT INTO log VALUES (1)").await;
             scene.kill(1).await;
-            let error = scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+            let error = scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
             assert_eq!(error.findings()[0].code.as_str(), "unfinished", "{statement}");
             let unresolved = scene.runner().await.unresolved().await.unwrap().unwrap();
             assert_eq!(unresolved.uncertain, Some(2), "{statement}");
@@ -119,7 +120,7 @@ async fn undoing_nothing_runs_nothing() {
             ("CALL work();\nCREATE TABLE made ();", Resolution::UndoFrom(1)),
             ("SET search_path = public;\nCREATE TABLE made ();", Resolution::UndoFrom(2)),
         ] {
-            let mut scene = Scene::new(up, &down).await;
+            let mut scene = ResolveScene::new(up, &down).await;
             scene.kill(usize::from(resolution == Resolution::UndoFrom(2))).await;
             resolved(&scene, resolution).await.unwrap();
             let events = events(&mut scene.db).await;
@@ -140,8 +141,8 @@ async fn a_way_back_that_fails_leaves_one_state() {
         "DROP TABLE c;\nDROP TABLE b;\nDROP TABLE a;".to_owned(),
         format!("{NO}DROP TABLE c;\nDROP TABLE b;\nDROP TABLE a;"),
     ] {
-        let mut scene = Scene::new(up, &down).await;
-        assert!(scene.runner().await.run(&Target::Latest, Policy::default()).await.is_err());
+        let mut scene = ResolveScene::new(up, &down).await;
+        assert!(scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.is_err());
         let before = scene.runner().await.unresolved().await.unwrap().unwrap().unfinished;
         for _ in 0..2 {
             let error = scene.runner().await.resolve(&Resolution::Undo).await.unwrap_err();
@@ -162,8 +163,8 @@ async fn a_way_back_that_fails_leaves_one_state() {
         assert_eq!((status.applied.len(), status.problems.len()), (1, 0), "{down}");
         scene.end().await;
     }
-    let mut scene = Scene::new(up, &format!("{NO}DROP TABLE b;\nDROP TABLE c;\nDROP TABLE a;")).await;
-    assert!(scene.runner().await.run(&Target::Latest, Policy::default()).await.is_err());
+    let mut scene = ResolveScene::new(up, &format!("{NO}DROP TABLE b;\nDROP TABLE c;\nDROP TABLE a;")).await;
+    assert!(scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.is_err());
     assert!(resolved(&scene, Resolution::Undo).await.is_err());
     let undo = scene.runner().await.unresolved().await.unwrap().unwrap().unfinished;
     assert_eq!((undo.direction, undo.done, undo.undoes), (Direction::Down, 1, Some(2)));
@@ -180,8 +181,8 @@ async fn a_way_back_that_fails_leaves_one_state() {
 #[tokio::test]
 async fn a_statement_to_correct_is_corrected_after_an_undo() {
     for (wrong, says) in [("SELEC 1;", "undo what is done"), ("SELECT 1 FROM typo;", "create what it depends on")] {
-        let scene = Scene::new(&format!("CREATE TABLE a ();\n{wrong}"), "DROP TABLE a;").await;
-        let error = scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        let scene = ResolveScene::new(&format!("CREATE TABLE a ();\n{wrong}"), "DROP TABLE a;").await;
+        let error = scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
         let help = error.findings()[0].help.join("\n");
         let undo = format!("`cargo xtask resolve {} --undo`", version(2));
         assert!(help.contains(&undo) && help.contains(says) && !help.contains("run the command again"), "{help}");
@@ -192,7 +193,7 @@ async fn a_statement_to_correct_is_corrected_after_an_undo() {
         assert_eq!(finding.code.as_str(), "changed-since");
         assert!(finding.help[0].contains("restore the file") && !finding.help.join("").contains("--continue"));
         resolved(&scene, Resolution::Undo).await.unwrap();
-        scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap();
+        scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.unwrap();
         scene.end().await;
     }
 }
@@ -201,7 +202,7 @@ async fn a_statement_to_correct_is_corrected_after_an_undo() {
 #[tokio::test]
 async fn what_is_running_is_not_called_interrupted() {
     let up = "INSERT INTO log VALUES (1);\nCALL wait();\nINSERT INTO log VALUES (2);";
-    let mut scene = Scene::new(up, "DELETE FROM log;").await;
+    let mut scene = ResolveScene::new(up, "DELETE FROM log;").await;
     // It waits until this session releases the lock.
     let gate = "CREATE TABLE gate (); CREATE PROCEDURE wait() LANGUAGE plpgsql SET lock_timeout = 0 AS \
         $$ BEGIN LOCK TABLE gate; END $$;";
@@ -209,7 +210,7 @@ async fn what_is_running_is_not_called_interrupted() {
     execute(&mut scene.db, "BEGIN; LOCK TABLE gate;").await;
     let mut eyes = connect(&scene.database).await;
     let mut runner = scene.runner().await;
-    let work = tokio::spawn(async move { runner.run(&Target::Latest, Policy::default()).await });
+    let work = tokio::spawn(async move { runner.run(&Target::Latest, RunPolicy::default()).await });
     let waits = "SELECT 1 FROM pg_locks WHERE relation = 'gate'::regclass AND NOT granted";
     while column(&mut eyes, waits).await.is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -223,12 +224,12 @@ async fn what_is_running_is_not_called_interrupted() {
     assert!(problem.help[0].starts_with("wait until it has finished"), "{problem:?}");
     let early = problem.help.iter().find(|help| help.contains("resolve") && !help.contains("pg_cancel_backend"));
     assert_eq!(early, None);
-    let error = scene.runner().await.run(&Target::Down(1), Policy::default()).await.unwrap_err();
+    let error = scene.runner().await.run(&Target::Down(1), RunPolicy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].code.as_str(), "running", "{error:?}");
     // Another run in the same direction waits, and finds nothing left to do.
     let (ear, options) = listening();
     let mut other = migrator(&scene.database, &scene.chain, options).await;
-    let waiting = tokio::spawn(async move { other.run(&Target::Latest, Policy::default()).await });
+    let waiting = tokio::spawn(async move { other.run(&Target::Latest, RunPolicy::default()).await });
     while !ear.heard().iter().any(|heard| heard.starts_with("waiting for")) {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
@@ -248,11 +249,11 @@ async fn what_is_running_is_not_called_interrupted() {
 /// If there is no rollback, that is reported before anything unfinished is removed.
 #[tokio::test]
 async fn without_a_way_back_nothing_is_touched() {
-    let scene = Scene::new("SELECT 1;", "SELECT 1;").await;
+    let scene = ResolveScene::new("SELECT 1;", "SELECT 1;").await;
     let up = "INSERT INTO log VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY half ON log (n);";
     scene.chain.write(2, "work", &format!("-- migrate: irreversible it is not\n{NO}{up}"), "");
     std::fs::remove_file(scene.chain.path().join(format!("{}_work.down.sql", version(2)))).unwrap();
-    scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(code(resolved(&scene, Resolution::Undo).await), "no-way-back");
     let mut db = connect(&scene.database).await;
     assert_eq!(column(&mut db, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'half'::regclass").await, ["f"]);
@@ -263,11 +264,11 @@ async fn without_a_way_back_nothing_is_touched() {
 #[tokio::test]
 async fn bringing_something_to_an_end_can_be_interrupted() {
     let up = "INSERT INTO log VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY half ON log (n);";
-    let mut scene = Scene::new(up, "DROP INDEX half;").await;
-    scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let mut scene = ResolveScene::new(up, "DROP INDEX half;").await;
+    scene.runner().await.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     let mut user = connect(&scene.database).await;
     execute(&mut user, "BEGIN; SELECT FROM log").await;
-    let cancel = Cancel::new();
+    let cancel = CancelHandle::new();
     let options = Options { cancel: cancel.clone(), ..quick() };
     let mut runner = migrator(&scene.database, &scene.chain, options).await;
     let press = async {

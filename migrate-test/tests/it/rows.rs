@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use rstest::rstest;
 
-use crate::support::Chain;
+use crate::support::ChainFolder;
 
 #[rstest]
 #[case::to_itself("CREATE TABLE a (id int PRIMARY KEY, parent int NOT NULL REFERENCES a (id));")]
@@ -133,7 +133,7 @@ async fn every_table_gets_rows(#[case] schema: &str) {
 }
 
 async fn every_one(schema: &str) {
-    let chain = Chain::new(&[(1, "schema", schema, "SELECT 1;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
+    let chain = ChainFolder::new(&[(1, "schema", schema, "SELECT 1;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
     let only = Some([crate::support::version(2)].into());
     let proof = Proof { only, keep: false, ..Proof::default() };
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
@@ -145,7 +145,7 @@ async fn every_one(schema: &str) {
 #[tokio::test]
 async fn what_cannot_be_filled_is_said() {
     let schema = "CREATE TABLE t (a int CHECK (a IS NOT NULL AND a IS NULL));";
-    let chain = Chain::new(&[(1, "schema", schema, "DROP TABLE t;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
+    let chain = ChainFolder::new(&[(1, "schema", schema, "DROP TABLE t;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
     let proof = Proof { keep: false, ..Proof::default() };
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
     let proven = &report.migrations[1];
@@ -217,7 +217,7 @@ async fn a_table_with_any_usual_check_gets_rows() {
             .collect();
         schema += &format!("CREATE TABLE t{n} ({}, CHECK ({check}));\n", columns.join(", "));
     }
-    let chain = Chain::new(&[(1, "schema", &schema, "SELECT 1;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
+    let chain = ChainFolder::new(&[(1, "schema", &schema, "SELECT 1;"), (2, "nothing", "SELECT 1;", "SELECT 1;")]);
     let only = Some([crate::support::version(2)].into());
     let proof = Proof { only, keep: false, ..Proof::default() };
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
@@ -270,7 +270,7 @@ async fn texts_that_must_be_read_can_be(#[case] up: &str, #[case] down: &str, #[
 /// Rows that earlier migrations have seen are replaced as well, in any table.
 #[tokio::test]
 async fn texts_of_another_table_are_read_too() {
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (
             1,
             "base",
@@ -314,9 +314,9 @@ async fn what_fails_on_every_text_stays_broken(#[case] up: &str) {
     assert!(proven.laws[&Law::Data].is_broken(), "{:?}", proven.laws[&Law::Data]);
 }
 
-async fn cast(up: &str, down: &str) -> proof::Proven {
+async fn cast(up: &str, down: &str) -> proof::MigrationProof {
     let base = "CREATE TABLE t (id int PRIMARY KEY, doc text NOT NULL);";
-    let chain = Chain::new(&[(1, "base", base, "DROP TABLE t;"), (2, "cast", up, down)]);
+    let chain = ChainFolder::new(&[(1, "base", base, "DROP TABLE t;"), (2, "cast", up, down)]);
     let only = Some([crate::support::version(2)].into());
     let proof = Proof { only, keep: false, ..Proof::default() };
     let mut report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
@@ -334,7 +334,7 @@ async fn cast(up: &str, down: &str) -> proof::Proven {
 async fn rows_that_an_up_brings_need_not_be_the_same_again(#[case] columns: &str) {
     let make = format!("CREATE TABLE t ({columns});");
     let fill = "INSERT INTO t (name) SELECT 'ours ' || n FROM generate_series(1, 20) n;";
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "make", &make, "DROP TABLE t;"),
         (2, "fill", fill, "DELETE FROM t WHERE name LIKE 'ours %';"),
     ]);
@@ -360,7 +360,7 @@ async fn what_is_required_of_rows_is_tried_on_rows_that_fit(#[case] of: &str, #[
         INSERT INTO parent VALUES (1), (2);";
     let undo = "DROP TABLE child; DROP TABLE parent; DROP DOMAIN share;";
     let (up, down) = (format!("ALTER {of} ADD CONSTRAINT new {required};"), format!("ALTER {of} DROP CONSTRAINT new;"));
-    let chain = Chain::new(&[(1, "base", base, undo), (2, "require", &up, &down)]);
+    let chain = ChainFolder::new(&[(1, "base", base, undo), (2, "require", &up, &down)]);
     let only = Some([crate::support::version(2)].into());
     let proof = Proof { only, keep: false, ..Proof::default() };
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
@@ -388,7 +388,7 @@ async fn what_is_rare_has_its_turn(#[case] condition: &str) {
         "CREATE TABLE t (id serial PRIMARY KEY, a text NOT NULL, b varchar(20) NOT NULL DEFAULT 'new' CHECK (b <> 'q'),
                 kind text NOT NULL, n int NOT NULL);";
     let up = format!("UPDATE t SET b = 'none', n = 0 WHERE {condition};");
-    let chain = Chain::new(&[
+    let chain = ChainFolder::new(&[
         (1, "base", base, "DROP TABLE t;"),
         (2, "more", "SELECT 1;", "SELECT 1;"),
         (3, "up", &up, "SELECT 1;"),

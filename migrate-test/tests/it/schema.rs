@@ -2,8 +2,8 @@
 
 use futures_util::StreamExt;
 use migrate_core::Database;
-use migrate_schema::ddl::{self, Stage, Style};
-use migrate_schema::{self as schema, Change, Schema, Sides};
+use migrate_schema::ddl::{self, DdlStage, DdlStyle};
+use migrate_schema::{self as schema, Schema, SchemaChange, SideNames};
 use migrate_test::TestDatabase;
 use migrate_test::provider::binaries::Binaries;
 
@@ -13,7 +13,7 @@ use crate::support::{column, connect, execute};
 
 const EVERYTHING: &str = include_str!("schema/everything.sql");
 const CHANGES: &str = include_str!("schema/changes.txt");
-const SIDES: Sides<'_> = Sides { before: "before", after: "after" };
+const SIDES: SideNames<'_> = SideNames { before: "before", after: "after" };
 
 async fn read(database: &TestDatabase) -> Schema {
     schema::read(&Database::from(database.options())).await.unwrap()
@@ -24,18 +24,18 @@ async fn read(database: &TestDatabase) -> Schema {
 /// `=` is a sentence of the difference, and together these are all of it; `~` is one of several; `* word`
 /// allows further sentences with this word. A `*` in a sentence matches anything, and `§` is the role that
 /// created everything.
-struct Case {
+struct SchemaCase {
     sql: String,
     exactly: Vec<String>,
     among: Vec<String>,
     may: Vec<String>,
 }
 
-fn cases(owner: &str) -> Vec<Case> {
+fn cases(owner: &str) -> Vec<SchemaCase> {
     let of = |text: &str, mark: &str| -> Vec<String> {
         text.lines().filter_map(|line| Some(line.strip_prefix(mark)?.replace('§', owner))).collect()
     };
-    let case = |text: &str| Case {
+    let case = |text: &str| SchemaCase {
         sql: text.lines().take_while(|line| !line.starts_with(['=', '~', '*'])).collect(),
         exactly: of(text, "= "),
         among: of(text, "~ "),
@@ -56,7 +56,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// What is wrong with the outcome of a case.
-fn judge(case: &Case, found: &[String]) -> Option<String> {
+fn judge(case: &SchemaCase, found: &[String]) -> Option<String> {
     let seen = |pattern: &String| found.iter().any(|sentence| matches(pattern, sentence));
     let missing: Vec<_> = case.exactly.iter().chain(&case.among).filter(|pattern| !seen(pattern)).collect();
     let expected = |sentence: &&String| {
@@ -69,15 +69,15 @@ fn judge(case: &Case, found: &[String]) -> Option<String> {
         .then(|| format!("{}\n  missing: {missing:#?}\n  too much: {surplus:#?}\n  found: {found:#?}", case.sql))
 }
 
-async fn run(case: &Case, seats: &Seats) -> Option<String> {
+async fn run(case: &SchemaCase, seats: &Seats) -> Option<String> {
     let (before, mut seat) = (&seats.before.schema, seats.take().await);
     let watched = seat.watcher().await.schema();
-    assert_eq!(Change::between(before, watched).to_string(), "", "a watcher begins with the whole schema");
+    assert_eq!(SchemaChange::between(before, watched).to_string(), "", "a watcher begins with the whole schema");
     if let Err(error) = seat.make(&case.sql).await {
         return Some(format!("{}\n  {error}", case.sql));
     }
     let after = seat.describe().await;
-    let change = Change::between(before, &after.schema);
+    let change = SchemaChange::between(before, &after.schema);
     let watched = seat.watcher().await.look().await.unwrap();
     seats.give_back(seat, &after).await;
     let found = change.sentences(SIDES);
@@ -135,7 +135,7 @@ async fn a_restored_dump_has_the_same_schema() {
     let original = TestDatabase::create().await.unwrap();
     execute(&mut connect(&original).await, EVERYTHING).await;
     let copy = restored(&original).await;
-    let change = Change::between(&read(&original).await, &read(&copy).await);
+    let change = SchemaChange::between(&read(&original).await, &read(&copy).await);
     assert!(change.is_empty(), "{change}");
 }
 
@@ -154,14 +154,14 @@ async fn arrays_whose_casts_a_restore_moves_are_no_difference() {
         one.facts != other.facts
     });
     assert!(differing.count() > 8, "a restore changes these texts");
-    assert!(before.schema == after.schema, "{}", Change::between(&before.schema, &after.schema));
+    assert!(before.schema == after.schema, "{}", SchemaChange::between(&before.schema, &after.schema));
     let ways = [(&before, &after), (&after, &before)];
-    for ddl in ways.map(|(from, to)| ddl::between(from, to, Style::Whole)) {
-        assert!(ddl.is_empty(), "{}", ddl.script(Stage::Main));
+    for ddl in ways.map(|(from, to)| ddl::between(from, to, DdlStyle::Whole)) {
+        assert!(ddl.is_empty(), "{}", ddl.script(DdlStage::Main));
     }
     let change = "ALTER TABLE orders DROP CONSTRAINT orders_state_check, \
         ADD CONSTRAINT orders_state_check CHECK (state IN ('new', 'seen'))";
     execute(&mut connect(&copy).await, change).await;
-    let told = Change::between(&before.schema, &describe(&copy).await.schema).to_string();
+    let told = SchemaChange::between(&before.schema, &describe(&copy).await.schema).to_string();
     assert!(told.contains("constraint public.orders.orders_state_check: CHECK") && told.lines().count() == 1, "{told}");
 }

@@ -6,7 +6,7 @@ use migrate_test::proof::{self, Law, Proof};
 use rstest::rstest;
 
 use crate::losses::{holds, is_found, proven, shown};
-use crate::support::{Chain, version};
+use crate::support::{ChainFolder, version};
 
 const BASE: &str = "
     CREATE TABLE users (id int PRIMARY KEY, email text NOT NULL, name text, city text, state text, active boolean NOT NULL);
@@ -146,7 +146,7 @@ async fn a_chain_is_proven_like_each_of_its_migrations(
     #[case] down: &str,
 ) {
     let base = "CREATE TABLE t (id int PRIMARY KEY, a text, c varchar(3), p numeric(8, 3), n int CONSTRAINT small CHECK (n BETWEEN 0 AND 5));";
-    let chain = Chain::new(&[(1, "base", base, "DROP TABLE t;")]);
+    let chain = ChainFolder::new(&[(1, "base", base, "DROP TABLE t;")]);
     let directive = before.lines().next().filter(|line| line.starts_with("--")).unwrap_or_default();
     chain.write(2, "before", before, &format!("{directive}\n{before_down}"));
     chain.write(3, "change", up, down);

@@ -1,29 +1,29 @@
 //! Migrations without a transaction: recorded progress, failures, and how to resolve them.
 
 use migrate_core::runner::Resolution;
-use migrate_core::{ErrorKind, Migrator, Policy, Target};
+use migrate_core::{ErrorKind, Migrator, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 
-use crate::support::{Chain, column, connect, events, execute, migrator, quick, version};
+use crate::support::{ChainFolder, column, connect, events, execute, migrator, quick, version};
 
 const NO: &str = "-- migrate: no-transaction\n";
 
 /// A table with a duplicate value, and a unique index that is built on it concurrently.
-fn failing() -> Chain {
+fn failing() -> ChainFolder {
     let up = format!(
         "{NO}CREATE TABLE made (id int);\nINSERT INTO made VALUES (1);\nCREATE UNIQUE INDEX CONCURRENTLY i ON t (id);\nINSERT INTO made VALUES (2);"
     );
     let down = format!("{NO}DROP INDEX CONCURRENTLY IF EXISTS i;\nDROP TABLE made;");
-    Chain::new(&[
+    ChainFolder::new(&[
         (1, "t", "CREATE TABLE t (id int); INSERT INTO t VALUES (1), (1);", "DROP TABLE t;"),
         (2, "index", &up, &down),
     ])
 }
 
-async fn fail(database: &TestDatabase, chain: &Chain) -> (Migrator, PgConnection) {
+async fn fail(database: &TestDatabase, chain: &ChainFolder) -> (Migrator, PgConnection) {
     let mut runner = migrator(database, chain, quick()).await;
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!((error.kind(), error.sqlstate()), (ErrorKind::Statement, Some("23505")));
     let finding = &error.findings()[0];
     assert_eq!(finding.place.as_ref().unwrap().line_column(), Some((4, 1)), "{finding}");
@@ -44,7 +44,7 @@ async fn a_failed_concurrent_index_is_reported_and_continued() {
     let (mut runner, mut db) = fail(&database, &chain).await;
     assert_eq!(events(&mut db).await, FAILED);
     // Nothing continues before somebody has decided.
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].code.as_str(), "unfinished");
     let unresolved = runner.unresolved().await.unwrap().unwrap();
     let seen: Vec<_> = unresolved.reality.iter().map(|reality| (reality.recorded, reality.seen.clone())).collect();
@@ -83,25 +83,25 @@ async fn what_was_done_by_hand_is_recorded_with_its_reason() {
         ["made the index by hand"]
     );
     assert_eq!(runner.state().await.unwrap().version(), Some(&version(2)));
-    assert!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.is_empty());
+    assert!(runner.run(&Target::Latest, RunPolicy::default()).await.unwrap().done.is_empty());
     database.drop_now().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_first_statement_that_fails_leaves_nothing_to_resolve() {
     let database = TestDatabase::create().await.unwrap();
-    let chain = Chain::new(&[(1, "bad", &format!("{NO}SELECT 1/0;\nSELECT 1;"), "SELECT 1;")]);
+    let chain = ChainFolder::new(&[(1, "bad", &format!("{NO}SELECT 1/0;\nSELECT 1;"), "SELECT 1;")]);
     // A setting ends with its session.
     for first in ["SELECT 1/0;", "SELEC 1;", "SET search_path = public;\nSELECT 1/0;"] {
         chain.write(1, "bad", &format!("{NO}{first}\nSELECT 1;"), "SELECT 1;");
         let mut runner = migrator(&database, &chain, quick()).await;
-        let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+        let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
         assert!(error.findings()[0].notes.iter().any(|note| note == "nothing of this migration was kept"), "{error:?}");
         assert_eq!(runner.status().await.unwrap().problems.len(), 0);
     }
     chain.write(1, "bad", &format!("{NO}SELECT 1;"), "SELECT 1;");
     let mut runner = migrator(&database, &chain, quick()).await;
-    assert_eq!(runner.run(&Target::Latest, Policy::default()).await.unwrap().done.len(), 1);
+    assert_eq!(runner.run(&Target::Latest, RunPolicy::default()).await.unwrap().done.len(), 1);
     database.drop_now().await.unwrap();
 }
 
@@ -135,9 +135,11 @@ async fn a_killed_run_is_taken_up_from_every_point() {
     ];
     for (done, more) in beyond {
         let database = TestDatabase::create().await.unwrap();
-        let chain =
-            Chain::new(&[(1, "first", "SELECT 1;", "SELECT 1;"), (2, "steps", &up, &format!("{NO}DROP TABLE log;"))]);
-        migrator(&database, &chain, quick()).await.run(&Target::Up(1), Policy::default()).await.unwrap();
+        let chain = ChainFolder::new(&[
+            (1, "first", "SELECT 1;", "SELECT 1;"),
+            (2, "steps", &up, &format!("{NO}DROP TABLE log;")),
+        ]);
+        migrator(&database, &chain, quick()).await.run(&Target::Up(1), RunPolicy::default()).await.unwrap();
         let mut db = connect(&database).await;
         let checksum = chain.set().get(&version(2)).unwrap().up_checksum().to_string();
         let columns = "id, event, direction, version, name, statement, up_checksum, batch, tool";
@@ -152,7 +154,7 @@ async fn a_killed_run_is_taken_up_from_every_point() {
         execute(&mut db, &rows).await;
         execute(&mut db, more).await;
         let mut runner = migrator(&database, &chain, quick()).await;
-        runner.run(&Target::Latest, Policy::default()).await.unwrap();
+        runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();
         assert_eq!(column(&mut db, "SELECT n FROM log ORDER BY n").await, ["1", "2", "3"], "{done} {more}");
         assert_eq!(column(&mut db, "SELECT to_regclass('i')").await, ["NULL"], "{done} {more}");
         assert_eq!(runner.status().await.unwrap().problems.len(), 0);
@@ -166,9 +168,9 @@ async fn an_index_that_exists_half_built_is_not_taken_for_a_good_one() {
     let mut db = connect(&database).await;
     execute(&mut db, "CREATE TABLE t (id int); CREATE INDEX i ON t (id); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'i'::regclass").await;
     let up = format!("{NO}CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id);");
-    let chain = Chain::new(&[(1, "i", &up, &format!("{NO}DROP INDEX CONCURRENTLY i;"))]);
+    let chain = ChainFolder::new(&[(1, "i", &up, &format!("{NO}DROP INDEX CONCURRENTLY i;"))]);
     let mut runner = migrator(&database, &chain, quick()).await;
-    let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
+    let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
     assert_eq!(error.findings()[0].code.as_str(), "invalid-index");
     runner.resolve(&Resolution::Continue).await.unwrap();
     assert_eq!(column(&mut db, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass").await, ["t"]);

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tempfile::TempDir;
 
 /// A folder with one pair of files for each `(version, name, up, down)`.
-pub(crate) struct Chain {
+pub(crate) struct ChainFolder {
     folder: TempDir,
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn version(number: u64) -> migrate_core::Version {
     migrate_core::Version::from(20_250_101_000_000 + number)
 }
 
-impl Chain {
+impl ChainFolder {
     pub(crate) fn new(migrations: &[(u64, &str, &str, &str)]) -> Self {
         let chain = Self { folder: tempfile::tempdir().unwrap() };
         for (number, name, up, down) in migrations {
@@ -60,7 +60,7 @@ pub(crate) fn quick() -> Options {
     Options { lock_timeout: Duration::from_millis(300), lock_retries: 1, fingerprint: false, ..Options::default() }
 }
 
-pub(crate) async fn migrator(database: &TestDatabase, chain: &Chain, options: Options) -> Migrator {
+pub(crate) async fn migrator(database: &TestDatabase, chain: &ChainFolder, options: Options) -> Migrator {
     let address = Database::from(database.options());
     Migrator::open(address, chain.set(), CodeMigrations::none(), options).await.unwrap()
 }
@@ -89,15 +89,15 @@ pub(crate) async fn events(connection: &mut PgConnection) -> Vec<String> {
 
 /// Listens to a run and keeps what it reported, as text.
 #[derive(Default)]
-pub(crate) struct Ear(Mutex<Vec<String>>);
+pub(crate) struct RunListener(Mutex<Vec<String>>);
 
-impl Ear {
+impl RunListener {
     pub(crate) fn heard(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }
 
-impl Observer for Ear {
+impl Observer for RunListener {
     fn hear(&self, progress: &Progress<'_>) {
         let text = match progress {
             Progress::Waiting(holder) => format!("waiting for {holder}"),
@@ -113,8 +113,8 @@ impl Observer for Ear {
     }
 }
 
-pub(crate) fn listening() -> (Arc<Ear>, Options) {
-    let ear = Arc::new(Ear::default());
+pub(crate) fn listening() -> (Arc<RunListener>, Options) {
+    let ear = Arc::new(RunListener::default());
     let options = Options { observer: ear.clone(), ..quick() };
     (ear, options)
 }

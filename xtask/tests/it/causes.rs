@@ -9,10 +9,10 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::repository::Repository;
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// The codes of all findings of a report that stop a merge, and the status of each check in words.
-fn errors(said: &Said) -> Vec<String> {
+fn errors(said: &ProgramOutput) -> Vec<String> {
     let json = said.json();
     let checks = json["checks"].as_array().unwrap();
     let findings = checks.iter().flat_map(|check| check["findings"].as_array().unwrap());
@@ -20,7 +20,7 @@ fn errors(said: &Said) -> Vec<String> {
     errors.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
 }
 
-fn check(said: &Said, name: &str) -> serde_json::Value {
+fn check(said: &ProgramOutput, name: &str) -> serde_json::Value {
     let json = said.json();
     json["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).cloned().unwrap()
 }
@@ -183,7 +183,7 @@ fn deadly(project: &Project) {
 }
 
 /// Runs it with its own shadow server.
-fn on_its_own(project: &Project, arguments: &[&str]) -> Said {
+fn on_its_own(project: &Project, arguments: &[&str]) -> ProgramOutput {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = project.command(arguments);

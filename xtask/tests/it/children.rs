@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::support::{Project, SECRET, Said, root, said, sources};
+use crate::support::{ProgramOutput, Project, SECRET, root, said, sources};
 
 /// A process and all its descendants, by parent pid.
 fn family(of: &[u32]) -> BTreeSet<u32> {
@@ -100,7 +100,7 @@ fn only_one_place_starts_processes() {
 }
 
 /// The message where another server would be available, but must not be used.
-fn refused(project: &Project, name: &str, value: &str) -> Said {
+fn refused(project: &Project, name: &str, value: &str) -> ProgramOutput {
     let mut verify = project.command(&["verify", "--all"]);
     let said = said(verify.env_remove("ROUNDTRIP_TEST_SERVER").env(name, value).output().unwrap());
     assert!([1, 2].contains(&said.code) && said.err.contains(name), "{said:?}");

@@ -3,17 +3,17 @@
 use std::fs;
 
 use crate::repository::Repository;
-use crate::support::{Said, said};
+use crate::support::{ProgramOutput, said};
 
 #[track_caller]
-fn says(said: &Said, words: &[&str]) {
+fn says(said: &ProgramOutput, words: &[&str]) {
     for words in words {
         assert!(said.out.contains(words) || said.err.contains(words), "{words}: {said:?}");
     }
 }
 
 /// The codes of all findings of an outcome as JSON, by check.
-fn codes(said: &Said, check: &str) -> Vec<String> {
+fn codes(said: &ProgramOutput, check: &str) -> Vec<String> {
     let json = said.json();
     let checks = json["checks"].as_array().unwrap();
     let check = checks.iter().find(|one| one["name"] == check).unwrap_or_else(|| panic!("{check}: {json}"));

@@ -13,7 +13,7 @@ use crate::support::{Project, SECRET, root};
 const SHOWN: &str = "deploy@db.example.org/shop";
 
 /// A part of the page.
-enum Piece<'a> {
+enum PageBlock<'a> {
     /// Text for people.
     Prose(&'a str),
     /// A file to write, with its name in the first line.
@@ -23,25 +23,25 @@ enum Piece<'a> {
 }
 
 /// Splits the page at its fences.
-fn pieces(page: &str) -> Vec<Piece<'_>> {
+fn pieces(page: &str) -> Vec<PageBlock<'_>> {
     let mut found = Vec::new();
     let mut rest = page;
     while let Some(at) = rest.find("\n```") {
         let open = at + 1;
         let body = open + rest[open..].find('\n').unwrap() + 1;
         let end = body + rest[body..].find("```\n").unwrap();
-        found.push(Piece::Prose(&rest[..body]));
+        found.push(PageBlock::Prose(&rest[..body]));
         let text = &rest[body..end];
         found.push(match &rest[open + 3..body - 1] {
-            "console" => Piece::Console(text),
+            "console" => PageBlock::Console(text),
             "sql" | "toml" if text.starts_with("-- migrations/") || text.starts_with("# migrate.toml") => {
-                Piece::File(text)
+                PageBlock::File(text)
             }
-            _ => Piece::Prose(text),
+            _ => PageBlock::Prose(text),
         });
         rest = &rest[end..];
     }
-    found.push(Piece::Prose(rest));
+    found.push(PageBlock::Prose(rest));
     found
 }
 
@@ -180,13 +180,13 @@ fn the_page_of_a_day_in_production_is_what_happens() {
     let mut ran = 0;
     for piece in pieces(&page) {
         match piece {
-            Piece::Prose(text) => written.push_str(text),
-            Piece::File(text) => {
+            PageBlock::Prose(text) => written.push_str(text),
+            PageBlock::File(text) => {
                 let name = text.lines().next().unwrap().trim_start_matches("-- ").trim_start_matches("# ");
                 project.write(name, text.split_once('\n').unwrap().1);
                 written.push_str(text);
             }
-            Piece::Console(text) => {
+            PageBlock::Console(text) => {
                 for (command, says) in commands(text) {
                     let said = run(&project, command);
                     let (today, on_page) = (same(&said), same(&says));

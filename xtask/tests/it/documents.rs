@@ -3,7 +3,7 @@
 
 use clap::{Command, CommandFactory};
 
-use crate::support::{Project, Said};
+use crate::support::{ProgramOutput, Project};
 
 /// The arguments of a command with which it does something. A command that is not listed gets none.
 const ARGUMENTS: [(&str, &[&str]); 18] = [
@@ -49,7 +49,7 @@ fn commands() -> Vec<String> {
 }
 
 #[track_caller]
-fn is_document(name: &str, said: &Said) -> serde_json::Value {
+fn is_document(name: &str, said: &ProgramOutput) -> serde_json::Value {
     let read = serde_json::from_str::<serde_json::Value>(&said.out);
     let document = read.unwrap_or_else(|error| panic!("{name}: {error}: {said:?}"));
     // The output of `export` has its own format and format number.

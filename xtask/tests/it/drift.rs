@@ -7,7 +7,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// An environment `staging` with two migrations applied.
 fn project(more: &str) -> Project {
@@ -21,12 +21,12 @@ fn project(more: &str) -> Project {
     project
 }
 
-fn drift(project: &Project, more: &[&str]) -> Said {
+fn drift(project: &Project, more: &[&str]) -> ProgramOutput {
     project.run_bare(&[&["drift", "--env", "staging"], more].concat())
 }
 
 #[track_caller]
-fn found(said: &Said) -> Value {
+fn found(said: &ProgramOutput) -> Value {
     assert_eq!(said.code, 3, "{said:?}");
     said.json()["differences"].clone()
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Project, Said};
+use crate::support::{ProgramOutput, Project};
 
 pub(crate) const THIRD: &str = "20250101000003";
 
@@ -20,7 +20,7 @@ pub(crate) fn project(up: &str, down: &str, by_hand: &str) -> Project {
     project
 }
 
-pub(crate) fn drift(project: &Project, more: &[&str]) -> Said {
+pub(crate) fn drift(project: &Project, more: &[&str]) -> ProgramOutput {
     project.run_bare(&[&["drift", "--env", "staging"], more].concat())
 }
 

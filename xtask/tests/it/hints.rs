@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use migrate_base::hint;
 
 use crate::rust_source::{Token, rust_files, tokens};
-use crate::support::{Project, SECRET, Said, root, said, sources};
+use crate::support::{ProgramOutput, Project, SECRET, root, said, sources};
 
 /// Possible replacements for a value in a text.
 const VALUES: [&str; 5] = ["20250101000000", "name", "", "--env name", "status"];
@@ -127,7 +127,7 @@ fn every_command_in_a_text_is_one() {
 
 /// A renamed executable, called by its path, outside of a project whose migrations, configuration and
 /// environment all have to be named.
-struct Elsewhere {
+struct RenamedExecutable {
     project: Project,
     program: PathBuf,
 }
@@ -135,7 +135,7 @@ struct Elsewhere {
 const AIM: [&str; 6] = ["--env", "staging", "--migrations", "it's other", "--config", "x.toml"];
 const SHOWN: &str = r"--env staging --migrations 'it'\''s other' --config x.toml";
 
-impl Elsewhere {
+impl RenamedExecutable {
     fn new(settings: &str) -> Self {
         let project = Project::new();
         fs::create_dir(project.path().join("it's other")).unwrap();
@@ -161,7 +161,7 @@ impl Elsewhere {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    fn run(&self, arguments: &[&str]) -> ProgramOutput {
         said(self.command(arguments).output().unwrap())
     }
 
@@ -186,7 +186,7 @@ impl Elsewhere {
 
 #[test]
 fn every_command_goes_where_this_one_went() {
-    let here = Elsewhere::new("lock_wait = \"1s\"\n");
+    let here = RenamedExecutable::new("lock_wait = \"1s\"\n");
     here.migration(1, "one", "CREATE TABLE one (id bigint PRIMARY KEY);", "DROP TABLE one;");
     here.says(&here.run(&["status"]).ok().out);
     here.says(&here.run(&["migrate"]).ok().out);
@@ -210,7 +210,7 @@ fn every_command_goes_where_this_one_went() {
 
 #[test]
 fn a_printed_command_can_be_pasted() {
-    let here = Elsewhere::new("");
+    let here = RenamedExecutable::new("");
     here.migration(1, "one", "CREATE TABLE one (id bigint PRIMARY KEY);", "DROP TABLE one;");
     here.run(&["migrate"]).ok();
     let out = here.run(&["status"]).ok().out + &here.run(&["rollback"]).ok().out;

@@ -13,7 +13,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::support::{Project, SECRET, said};
 
 /// The expectation of a case.
-enum Expected {
+enum ConnectExpectation {
     /// The same as psql.
     Same,
     /// The same as psql if it knows the parameter, from this version on; our executable connects in any case.
@@ -21,13 +21,13 @@ enum Expected {
     /// Our executable refuses it by design, with these words.
     Refused(&'static str),
 }
-use Expected::{Refused, Same, Since};
+use ConnectExpectation::{Refused, Same, Since};
 
 /// `{a}`, `{b}` and `{p}` are the ports of the server with TLS, the one without, and an unused port; `{d}` is
 /// the folder of the test, `{s}` that of the socket of the first server, percent-encoded.
-type Case = (&'static str, &'static [(&'static str, &'static str)], Expected);
+type ConnectCase = (&'static str, &'static [(&'static str, &'static str)], ConnectExpectation);
 
-const CASES: &[Case] = &[
+const CASES: &[ConnectCase] = &[
     // Hosts.
     ("postgres://ann:{w}@127.0.0.1:{a}/shop", &[], Same),
     ("postgresql://ann:{w}@localhost:{a}/shop", &[], Same),
@@ -186,7 +186,7 @@ const CASES: &[Case] = &[
 
 #[test]
 fn every_url_means_what_psql_takes_it_to_mean() {
-    let bed = Bed::new();
+    let bed = TestBed::new();
     let (mut wrong, mut connected) = (Vec::new(), 0);
     for (url, environment, expected) in CASES {
         let (psql, ours) = (bed.psql(url, environment), bed.ours(url, environment));
@@ -208,17 +208,17 @@ fn every_url_means_what_psql_takes_it_to_mean() {
 }
 
 /// Two servers, and the files that URLs name.
-struct Bed {
+struct TestBed {
     project: Project,
     folder: tempfile::TempDir,
-    with_tls: Server,
-    without: Server,
+    with_tls: LibpqServer,
+    without: LibpqServer,
     psql: PathBuf,
     version: u32,
     nobody: u16,
 }
 
-struct Server {
+struct LibpqServer {
     cluster: Cluster,
     child: Child,
     port: u16,
@@ -226,7 +226,7 @@ struct Server {
 
 /// A connection according to the server's log, and the output of the program.
 #[derive(Debug)]
-struct Outcome {
+struct ConnectOutcome {
     came: Vec<String>,
     said: String,
 }
@@ -240,7 +240,7 @@ host all slow all scram-sha-256
 host all all all md5
 ";
 
-impl Bed {
+impl TestBed {
     fn new() -> Self {
         let project = Project::new();
         project.migration(1, "a", "SELECT 1;", "SELECT 1;");
@@ -254,8 +254,8 @@ impl Bed {
         let version = version.split_whitespace().nth(2).unwrap().split('.').next().unwrap().parse().unwrap();
         let issuer = authority();
         files(folder.path(), &issuer);
-        let with_tls = Server::start(&project, &folder.path().join("a"), Some(&issuer), "off");
-        let without = Server::start(&project, &folder.path().join("b"), None, "on");
+        let with_tls = LibpqServer::start(&project, &folder.path().join("a"), Some(&issuer), "off");
+        let without = LibpqServer::start(&project, &folder.path().join("b"), None, "on");
         let nobody = free_port();
         let bed = Self { project, folder, with_tls, without, psql, version, nobody };
         for (name, text) in [("services", SERVICES), ("system/pg_service.conf", SERVICES)] {
@@ -275,13 +275,13 @@ impl Bed {
         text.replace("{s}", &socket.replace('/', "%2F")).replace("{t}", &socket)
     }
 
-    fn psql(&self, url: &str, environment: &[(&str, &str)]) -> Outcome {
+    fn psql(&self, url: &str, environment: &[(&str, &str)]) -> ConnectOutcome {
         let mut command = Command::new(&self.psql);
         command.args(["-X", "-w", "-c", "SELECT 1", "-d", &self.fill(url)]);
         self.observe(command, environment)
     }
 
-    fn ours(&self, url: &str, environment: &[(&str, &str)]) -> Outcome {
+    fn ours(&self, url: &str, environment: &[(&str, &str)]) -> ConnectOutcome {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(["status", "--database", "env:TEST_DATABASE_URL"]).env("TEST_DATABASE_URL", self.fill(url));
         command.env("ROUNDTRIP_HOME", self.project.path().join("home"));
@@ -289,7 +289,7 @@ impl Bed {
     }
 
     /// Runs a program with only this environment, and reads from the logs how it connected.
-    fn observe(&self, mut command: Command, environment: &[(&str, &str)]) -> Outcome {
+    fn observe(&self, mut command: Command, environment: &[(&str, &str)]) -> ConnectOutcome {
         let own: Vec<_> =
             command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().to_owned())).collect();
         command.env_clear().envs(own).env("HOME", self.folder.path().join("nobody")).env("LC_ALL", "C.UTF-8");
@@ -318,7 +318,7 @@ impl Bed {
         }
         came.sort();
         came.dedup();
-        Outcome { came, said: text }
+        ConnectOutcome { came, said: text }
     }
 
     fn end(self) {
@@ -333,7 +333,7 @@ impl Bed {
 const SERVICES: &str = "# ours\n[broken]\nnonsense=1\n[shop]\nhost=127.0.0.1\nport={a}\nuser=ann\npassword={w}\ndbname=shop\n\n[x]\nport=1\n";
 const PASSWORDS: &str = "# ours\n127.0.0.1:{b}:shop:ann:wrong\n*:{a}:shop:ann:{w}\n*:*:*:*:wrong\n";
 
-impl Server {
+impl LibpqServer {
     fn start(
         project: &Project,
         folder: &Path,

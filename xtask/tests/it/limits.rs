@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// A migration that never ends if there is a row, and starts with the text `before`.
 fn endless(before: &str) -> Project {
@@ -23,7 +23,7 @@ fn endless(before: &str) -> Project {
 }
 
 #[track_caller]
-fn timed_out(said: &Said, line: u64) {
+fn timed_out(said: &ProgramOutput, line: u64) {
     assert_eq!(said.code, 3, "{said:?}");
     let text = said.out.clone() + &said.err;
     assert!(text.contains("rehearsal-timeout") && text.contains("did not finish within 1 s"), "{text}");

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::finding::Severity;
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, MigrationSet};
-use migrate_review::config::{Lint, Weight};
-use migrate_review::lint::{self, Block, Rule, Sample, Subject};
-use migrate_schema::{self as schema, Described};
+use migrate_review::config::{LintConfig, RuleSeverity};
+use migrate_review::lint::{self, LintRule, LintSubject, RuleSample, SampleKind};
+use migrate_schema::{self as schema, SchemaDescription};
 use migrate_test::TestDatabase;
-use migrate_test::shape::Shadow;
+use migrate_test::shape::ShadowDatabase;
 use tokio::task::JoinSet;
 
 /// A sample as a migration, read like a file in a folder.
@@ -26,33 +26,33 @@ fn migration(sql: &str) -> Result<Arc<Migration>, String> {
     Ok(set.iter().next().unwrap().clone())
 }
 
-fn codes(migration: &Migration, before: &Described, after: Option<&Described>) -> Vec<&'static str> {
-    let subject = Subject {
+fn codes(migration: &Migration, before: &SchemaDescription, after: Option<&SchemaDescription>) -> Vec<&'static str> {
+    let subject = LintSubject {
         script: migration.up_script().unwrap(),
         direction: Direction::Up,
         before: Some(before),
         after,
         released: Some(before),
     };
-    lint::judge(&subject, &Lint::default()).iter().map(|finding| finding.code.as_str()).collect()
+    lint::judge(&subject, &LintConfig::default()).iter().map(|finding| finding.code.as_str()).collect()
 }
 
 /// A database with the schema that the samples of a page need.
-async fn ground(rule: &Rule) -> Result<(Shadow, Database), String> {
+async fn ground(rule: &LintRule) -> Result<(ShadowDatabase, Database), String> {
     let database = TestDatabase::create().await.unwrap();
     let options = Database::from(database.options());
-    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
-    for block in rule.page().of(Sample::Before) {
+    let mut shadow = ShadowDatabase::on(database, CodeMigrations::none()).await.unwrap();
+    for block in rule.page().of(SampleKind::Before) {
         shadow.rehearsal().query(block.sql).await.map_err(|error| format!("{}: before: {error:?}", rule.code))?;
     }
     Ok((shadow, options))
 }
 
 /// Runs samples one after the other, and returns the rules that each breaks, judged against the initial schema.
-async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static str>>, String> {
+async fn judged(rule: &LintRule, samples: &[RuleSample<'_>]) -> Result<Vec<Vec<&'static str>>, String> {
     let (mut shadow, database) = ground(rule).await?;
     // On a separate connection, which plans the queries for the schema once.
-    let mut reader = Reader::open_own(&database).await.unwrap();
+    let mut reader = ReadOnlySession::open_own(&database).await.unwrap();
     let released = schema::describe_with(&mut reader).await.unwrap();
     let (mut before, mut all) = (released.clone(), Vec::new());
     for block in samples {
@@ -62,7 +62,7 @@ async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static s
             outcome.map_err(|error| format!("{}: {error:?}\n{}", rule.code, block.sql))?;
         }
         let after = schema::describe_with(&mut reader).await.unwrap();
-        let subject = Subject {
+        let subject = LintSubject {
             script: migration.up_script().unwrap(),
             direction: Direction::Up,
             before: Some(&before),
@@ -70,7 +70,7 @@ async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static s
             released: Some(&released),
         };
         // A rule that is off is also tested on its own page.
-        let asked = Lint { rules: [(rule.code.to_string(), Weight(Some(Severity::Error)))].into() };
+        let asked = LintConfig { rules: [(rule.code.to_string(), RuleSeverity(Some(Severity::Error)))].into() };
         all.push(lint::judge(&subject, &asked).iter().map(|finding| finding.code.as_str()).collect());
         before = after;
     }
@@ -79,9 +79,9 @@ async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static s
     Ok(all)
 }
 
-async fn wrong(rule: &Rule) -> Vec<String> {
+async fn wrong(rule: &LintRule) -> Vec<String> {
     let page = rule.page();
-    let (bad, good): (Vec<_>, Vec<_>) = (page.of(Sample::Bad).collect(), page.of(Sample::Good).collect());
+    let (bad, good): (Vec<_>, Vec<_>) = (page.of(SampleKind::Bad).collect(), page.of(SampleKind::Good).collect());
     let mut wrong = Vec::new();
     if bad.is_empty() || good.is_empty() || rule.code == page.title || page.text.len() < 200 {
         return vec![format!("{}: the page needs a title, a reason, a bad sample and a good one", rule.code)];
@@ -130,7 +130,7 @@ async fn a_new_table_is_in_nobodys_way() {
 
 #[test]
 fn allowances_are_heard_and_those_for_nothing_are_told() {
-    let before = Described::default();
+    let before = SchemaDescription::default();
     let told = |head: &str| codes(&migration(&format!("{head}CREATE TABLE t (a text);\n")).unwrap(), &before, None);
     assert_eq!(told(""), ["missing-primary-key"]);
     assert!(told("-- migrate: allow missing-primary-key it holds one row\n").is_empty());
@@ -154,18 +154,18 @@ async fn indexes_of_partitioned_tables_are_not_advised_to_be_concurrent() {
     let database = TestDatabase::create().await.unwrap();
     let options = Database::from(database.options());
     let empty = schema::describe(&options).await.unwrap();
-    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    let mut shadow = ShadowDatabase::on(database, CodeMigrations::none()).await.unwrap();
     let made = "CREATE TABLE events (id int, at date) PARTITION BY RANGE (at);
         CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
         INSERT INTO events VALUES (1, '2025-01-01'); CREATE INDEX events_id ON events (id); CREATE TABLE plain (id int);
         CREATE INDEX plain_id ON plain (id);";
     shadow.rehearsal().query(made).await.unwrap();
     let before = schema::describe(&options).await.unwrap();
-    let help = |sql: &str, before: Option<&Described>, released: Option<&Described>| {
+    let help = |sql: &str, before: Option<&SchemaDescription>, released: Option<&SchemaDescription>| {
         let migration = migration(sql).unwrap();
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before, after: None, released };
-        let found = lint::judge(&subject, &Lint::default());
+        let subject = LintSubject { script, direction: Direction::Up, before, after: None, released };
+        let found = lint::judge(&subject, &LintConfig::default());
         let found = found.iter().filter(|finding| finding.code.as_str().starts_with("require-concurrent-index"));
         found.map(|finding| finding.help[0].clone()).collect::<Vec<_>>()
     };

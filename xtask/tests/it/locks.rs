@@ -11,14 +11,14 @@ use migrate_base::lock_mode::LockMode;
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database, MigrationSet};
-use migrate_review::config::Lint;
+use migrate_review::config::LintConfig;
 use migrate_review::effect;
-use migrate_review::lint::{self, Subject};
-use migrate_review::locks::{Wanted, Work};
-use migrate_schema::{self as schema, Described, Id, Kind};
+use migrate_review::lint::{self, LintSubject};
+use migrate_review::locks::{RowWork, StatementLock};
+use migrate_schema::{self as schema, Id, Kind, SchemaDescription};
 use migrate_test::TestDatabase;
-use migrate_test::observe::{Observed, observe};
-use migrate_test::shape::Shadow;
+use migrate_test::observe::{StatementObservation, observe};
+use migrate_test::shape::ShadowDatabase;
 
 const HEAD: &str = "-- migrate: no-transaction\n";
 
@@ -59,15 +59,15 @@ fn file(name: &str) -> String {
 /// The effect of a statement: the strongest lock on each relation, and whether rows were read or written under
 /// a lock that blocks others.
 #[derive(Default)]
-struct Truth {
+struct ObservedEffect {
     locks: BTreeMap<String, LockMode>,
-    work: BTreeMap<String, Work>,
+    work: BTreeMap<String, RowWork>,
     works: bool,
     unseen: bool,
 }
 
-impl Truth {
-    fn take(&mut self, at: &Described, seen: &Observed) {
+impl ObservedEffect {
+    fn take(&mut self, at: &SchemaDescription, seen: &StatementObservation) {
         for lock in &seen.locks {
             let mode = self.locks.entry(shown(&lock.relation)).or_insert(lock.mode);
             *mode = (*mode).max(lock.mode);
@@ -77,8 +77,9 @@ impl Truth {
             let least = if is_view(at, table) { LockMode::AccessExclusive } else { LockMode::Share };
             self.locks.get(&shown(table)).is_some_and(|mode| *mode >= least)
         };
-        let rewritten = seen.rewritten.iter().filter(|one| one.rows > 0).map(|one| (shown(&one.table), Work::Rewrites));
-        let scanned = seen.scanned.iter().map(|one| (shown(&one.table), Work::Reads));
+        let rewritten =
+            seen.rewritten.iter().filter(|one| one.rows > 0).map(|one| (shown(&one.table), RowWork::Rewrites));
+        let scanned = seen.scanned.iter().map(|one| (shown(&one.table), RowWork::Reads));
         for (table, work) in rewritten.chain(scanned) {
             let known = self.work.entry(table).or_default();
             *known = (*known).max(work);
@@ -89,7 +90,7 @@ impl Truth {
     }
 }
 
-fn is_view(at: &Described, table: &QualifiedName) -> bool {
+fn is_view(at: &SchemaDescription, table: &QualifiedName) -> bool {
     let id = Id {
         kind: Kind::MaterializedView,
         schema: table.schema().into(),
@@ -132,7 +133,7 @@ pub(crate) fn migration(text: &str) -> Arc<Migration> {
 }
 
 /// Runs a script on top of the base, and returns the effect of each of its lines.
-async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a str, Truth)> {
+async fn truths<'a>(at: &SchemaDescription, script: &str, lines: &[&'a str]) -> Vec<(&'a str, ObservedEffect)> {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     for (name, up) in [("20250101000001_base", &*file("base")), ("20250101000002_case", script)] {
@@ -152,7 +153,7 @@ async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a
     for line in lines {
         let start = script[from..].find(line).unwrap() + from;
         from = start + line.len();
-        let mut truth = Truth::default();
+        let mut truth = ObservedEffect::default();
         let own = seen[0].statements.iter().filter(|one| (start..from).contains(&one.span.start));
         own.for_each(|one| truth.take(at, one));
         all.push((*line, truth));
@@ -161,11 +162,11 @@ async fn truths<'a>(at: &Described, script: &str, lines: &[&'a str]) -> Vec<(&'a
 }
 
 /// The errors in what is said about a line.
-fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
+fn wrong(at: &SchemaDescription, major: u32, text: &str, truth: &ObservedEffect) -> Vec<String> {
     let migration = migration(text);
     let script = migration.up_script().unwrap();
-    let (mut said, mut works): (BTreeMap<String, LockMode>, BTreeMap<String, Work>) = Default::default();
-    let known = |one: &Wanted| one.work != Work::Unknown;
+    let (mut said, mut works): (BTreeMap<String, LockMode>, BTreeMap<String, RowWork>) = Default::default();
+    let known = |one: &StatementLock| one.work != RowWork::Unknown;
     for one in effect::locks([&**script], &at.schema, major).remove(0).into_iter().filter(known) {
         let name = QualifiedName::new(one.table.schema.clone().unwrap(), &*one.table.name);
         said.insert(shown(&name), one.mode);
@@ -188,19 +189,19 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     let samples = text.contains("ANALYZE") || text.contains("VACUUM") && !text.contains("FULL");
     for (name, mode) in said.iter().filter(|_| !samples) {
         let (says, does) = (works[name], truth.work.get(name).copied().unwrap_or_default());
-        if says != does && (says > Work::Nothing || *mode >= LockMode::ShareUpdateExclusive) {
+        if says != does && (says > RowWork::Nothing || *mode >= LockMode::ShareUpdateExclusive) {
             wrong.push(format!("rows of {name}: the server {does:?}, the table says {says:?}"));
         }
     }
-    let subject = Subject { script, direction: Direction::Up, before: Some(at), after: None, released: Some(at) };
-    let found = lint::judge(&subject, &Lint::default());
+    let subject = LintSubject { script, direction: Direction::Up, before: Some(at), after: None, released: Some(at) };
+    let found = lint::judge(&subject, &LintConfig::default());
     let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
     wrong.extend(misjudged(text, truth, &codes));
     wrong
 }
 
 /// The errors in the findings for a line.
-fn misjudged(text: &str, truth: &Truth, codes: &[&str]) -> Vec<String> {
+fn misjudged(text: &str, truth: &ObservedEffect, codes: &[&str]) -> Vec<String> {
     let mut wrong = Vec::new();
     let of_work: Vec<&(&str, &[&str])> = OF_WORK.iter().filter(|(code, _)| codes.contains(code)).collect();
     for (code, words) in &of_work {
@@ -223,10 +224,10 @@ fn misjudged(text: &str, truth: &Truth, codes: &[&str]) -> Vec<String> {
 }
 
 /// A database with the base, its description, and the major version of the server.
-pub(crate) async fn ground() -> (Shadow, Described, u32) {
+pub(crate) async fn ground() -> (ShadowDatabase, SchemaDescription, u32) {
     let database = TestDatabase::create().await.unwrap();
     let address = Database::from(database.options());
-    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    let mut shadow = ShadowDatabase::on(database, CodeMigrations::none()).await.unwrap();
     shadow.rehearsal().query_all(&file("base")).await.unwrap();
     let (_, rows) = shadow.rehearsal().query("SHOW server_version_num").await.unwrap();
     let number: u32 = rows[0][0].as_ref().unwrap().parse().unwrap();
@@ -266,8 +267,9 @@ async fn a_change_of_all_rows_is_found_however_its_condition_is_written() {
         let all = counts.last().unwrap() - counts[0] >= 5;
         let migration = migration(line);
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: Some(&at), after: None, released: Some(&at) };
-        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unbatched-change");
+        let subject =
+            LintSubject { script, direction: Direction::Up, before: Some(&at), after: None, released: Some(&at) };
+        let found = lint::judge(&subject, &LintConfig::default()).iter().any(|one| one.code == "unbatched-change");
         if found != all {
             wrong.push(format!("{line}: all rows {all}, found {found}"));
         }
@@ -287,8 +289,8 @@ fn a_chain_of_queries_does_not_take_for_ever() {
             format!("WITH a0 AS (SELECT id FROM t), {links} UPDATE t SET n = 0 FROM a{last} WHERE a{last}.id = t.id;");
         let migration = migration(&text);
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
-        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unbatched-change");
+        let subject = LintSubject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &LintConfig::default()).iter().any(|one| one.code == "unbatched-change");
         assert_eq!(found, length < 8, "{length}");
     }
 }
@@ -300,8 +302,8 @@ fn what_a_block_does_is_found_at_its_place() {
                 EXECUTE made;\nEND\n$$;\n";
     let migration = migration(text);
     let script = migration.up_script().unwrap();
-    let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
-    let found = lint::judge(&subject, &Lint::default());
+    let subject = LintSubject { script, direction: Direction::Up, before: None, after: None, released: None };
+    let found = lint::judge(&subject, &LintConfig::default());
     let told: Vec<(&str, (usize, usize))> =
         found.iter().map(|one| (one.code.as_str(), one.place.as_ref().unwrap().line_column().unwrap())).collect();
     assert!(told.contains(&("ban-drop-table", (5, 5))), "{told:?}");
@@ -356,7 +358,7 @@ async fn the_lists_of_functions_and_types_are_those_of_the_server() {
 async fn a_call_of_what_changes_something_is_reported() {
     let database = TestDatabase::create().await.unwrap();
     let address = Database::from(database.options());
-    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    let mut shadow = ShadowDatabase::on(database, CodeMigrations::none()).await.unwrap();
     let code = "LANGUAGE plpgsql AS $$ BEGIN UPDATE u SET a = 1; RETURN NULL; END $$;";
     let schema = format!(
         "CREATE TABLE t (a int); CREATE TABLE u (a int); CREATE TABLE v (a int);
@@ -387,8 +389,9 @@ async fn a_call_of_what_changes_something_is_reported() {
     ] {
         let migration = migration(call);
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: Some(&at), after: None, released: Some(&at) };
-        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unread-statement");
+        let subject =
+            LintSubject { script, direction: Direction::Up, before: Some(&at), after: None, released: Some(&at) };
+        let found = lint::judge(&subject, &LintConfig::default()).iter().any(|one| one.code == "unread-statement");
         assert_eq!(found, expected, "{call}");
     }
 }
@@ -423,8 +426,8 @@ fn what_a_function_of_the_script_does_is_found_at_its_place() {
     ] {
         let migration = migration(&text);
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
-        let found = lint::judge(&subject, &Lint::default());
+        let subject = LintSubject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &LintConfig::default());
         let found: Vec<(&str, usize)> = found
             .iter()
             .map(|one| (one.code.as_str(), one.place.as_ref().unwrap().line_column().unwrap().0))
@@ -449,8 +452,8 @@ fn a_loop_that_commits_is_in_parts() {
     ] {
         let migration = migration(&format!("{HEAD}{text}"));
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
-        let found = lint::judge(&subject, &Lint::default()).iter().any(|one| one.code == "unbatched-change");
+        let subject = LintSubject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &LintConfig::default()).iter().any(|one| one.code == "unbatched-change");
         assert_eq!(found, expected, "{text}");
     }
 }
@@ -466,8 +469,11 @@ async fn a_lock_on_a_table_that_is_not_in_the_schema_is_shown() {
     let migration = migration(text);
     let script = migration.up_script().unwrap();
     let locks = effect::locks([&**script], &at.schema, major).remove(0);
-    let unknown: Vec<String> =
-        locks.iter().filter(|one| one.work == Work::Unknown).map(|one| format!("{} {}", one.mode, one.table)).collect();
+    let unknown: Vec<String> = locks
+        .iter()
+        .filter(|one| one.work == RowWork::Unknown)
+        .map(|one| format!("{} {}", one.mode, one.table))
+        .collect();
     assert_eq!(unknown, ["access exclusive elsewhere.strange", "row exclusive stranger"]);
 }
 
@@ -477,8 +483,8 @@ fn what_goes_back_to_a_savepoint_is_not_done() {
     let codes = |text: &str| {
         let migration = migration(text);
         let script = migration.up_script().unwrap();
-        let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
-        let found = lint::judge(&subject, &Lint::default());
+        let subject = LintSubject { script, direction: Direction::Up, before: None, after: None, released: None };
+        let found = lint::judge(&subject, &LintConfig::default());
         let effects = effect::Effects::of(script);
         (found.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), effects.taken.len())
     };

@@ -1,17 +1,17 @@
 //! What a branch does to released migrations: a small git repository for each scenario, and its exact message.
 
 use crate::repository::Repository;
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// The sentence that CI prints for an edited migration.
 const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
-fn check(repository: &Repository) -> Said {
+fn check(repository: &Repository) -> ProgramOutput {
     repository.0.run_bare(&["check"])
 }
 
 #[track_caller]
-fn says(said: &Said, words: &[&str]) {
+fn says(said: &ProgramOutput, words: &[&str]) {
     for words in words {
         assert!(said.out.contains(words) || said.err.contains(words), "{words}: {said:?}");
     }

@@ -8,27 +8,27 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Project, Said};
+use crate::support::{ProgramOutput, Project};
 
 /// A part of every address here. Anyone who knows it can write to the channel, so it must never be shown.
 const TOKEN: &str = "T0KEN-of-the-channel";
 const ROW: &str = "a-row-of-somebody";
 
 /// An HTTP server that gives these answers, repeating the last one, and remembers what it was sent.
-struct Receiver {
+struct MockReceiver {
     port: u16,
-    heard: Arc<Mutex<Vec<Heard>>>,
+    heard: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 #[derive(Debug, Clone)]
-struct Heard {
+struct ReceivedRequest {
     head: String,
     body: Value,
 }
 
 /// The behaviour of a receiver.
 #[derive(Debug, Clone, Copy)]
-enum Answer {
+enum MockAnswer {
     Status(u16),
     /// Asks for a longer pause than any sender accepts.
     Tomorrow,
@@ -36,8 +36,8 @@ enum Answer {
     Silence,
 }
 
-impl Receiver {
-    fn new(answers: &[Answer]) -> Self {
+impl MockReceiver {
+    fn new(answers: &[MockAnswer]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -48,18 +48,18 @@ impl Receiver {
                 let mut stream = stream.unwrap();
                 memory.lock().unwrap().push(hear(&stream));
                 match answers.get(number).or(answers.last()).copied().unwrap() {
-                    Answer::Status(status) => {
+                    MockAnswer::Status(status) => {
                         let head = format!("HTTP/1.1 {status} X\r\nLocation: http://127.0.0.1:{port}/other\r\n");
                         write!(stream, "{head}Content-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
                     }
-                    Answer::Tomorrow => {
+                    MockAnswer::Tomorrow => {
                         write!(
                             stream,
                             "HTTP/1.1 429 X\r\nRetry-After: 86400\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
                         )
                         .unwrap();
                     }
-                    Answer::Silence => silent.push(stream),
+                    MockAnswer::Silence => silent.push(stream),
                 }
             }
         });
@@ -70,7 +70,7 @@ impl Receiver {
         format!("http://127.0.0.1:{}/{TOKEN}", self.port)
     }
 
-    fn heard(&self) -> Vec<Heard> {
+    fn heard(&self) -> Vec<ReceivedRequest> {
         self.heard.lock().unwrap().clone()
     }
 
@@ -79,7 +79,7 @@ impl Receiver {
     }
 }
 
-fn hear(stream: &TcpStream) -> Heard {
+fn hear(stream: &TcpStream) -> ReceivedRequest {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -89,7 +89,7 @@ fn hear(stream: &TcpStream) -> Heard {
         head.to_lowercase().split("content-length:").nth(1).unwrap().split_whitespace().next().unwrap().parse();
     let mut body = vec![0; length.unwrap()];
     reader.read_exact(&mut body).unwrap();
-    Heard { head, body: serde_json::from_slice(&body).unwrap() }
+    ReceivedRequest { head, body: serde_json::from_slice(&body).unwrap() }
 }
 
 /// A port without a listener.
@@ -111,7 +111,7 @@ fn project(hooks: &str) -> Project {
 }
 
 /// Runs with the address of the hook in a variable.
-fn run(project: &Project, url: &str, arguments: &[&str]) -> Said {
+fn run(project: &Project, url: &str, arguments: &[&str]) -> ProgramOutput {
     let mut command = project.command(&[arguments, &["--env", "live"]].concat());
     command.env("HOOK", url).env("AUTH", "Bearer s3same").env_remove("HTTP_PROXY").env_remove("http_proxy");
     let said = crate::support::said(command.output().unwrap());
@@ -126,7 +126,7 @@ fn run(project: &Project, url: &str, arguments: &[&str]) -> Said {
 const ROLLBACK: [&str; 4] = ["rollback", "--yes", "--reason", "INC-7 <!channel>"];
 
 /// The remarks in the newest record of a rollback.
-fn remarks(said: &Said) -> String {
+fn remarks(said: &ProgramOutput) -> String {
     let line = said.out.lines().find(|line| line.starts_with("record")).unwrap();
     let page = std::fs::read_to_string(line.split_whitespace().nth(1).unwrap()).unwrap();
     page.split("## Remarks").nth(1).unwrap_or_default().split("## ").next().unwrap().to_owned()
@@ -134,7 +134,7 @@ fn remarks(said: &Said) -> String {
 
 #[test]
 fn a_start_and_an_end_are_told_and_a_failure_without_the_words_of_the_server() {
-    let receiver = Receiver::new(&[Answer::Status(200)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Status(200)]);
     let project = project(
         "[notify.team]\nurl = \"env:HOOK\"\nauthorization = \"env:AUTH\"\non = [\"start\", \"success\", \"failure\"]\n",
     );
@@ -172,15 +172,15 @@ fn a_start_and_an_end_are_told_and_a_failure_without_the_words_of_the_server() {
 
 #[test]
 fn nothing_that_a_receiver_does_changes_how_a_run_ends() {
-    let cases: [(&str, &[Answer], &str); 5] = [
-        ("hangs", &[Answer::Silence], "timed out, after 2 attempts"),
-        ("fails", &[Answer::Status(500)], "responded with 500 Internal Server Error, after 2 attempts"),
-        ("knows us not", &[Answer::Status(404)], "responded with 404 Not Found"),
-        ("is elsewhere", &[Answer::Status(302)], "responded with 302 Found"),
+    let cases: [(&str, &[MockAnswer], &str); 5] = [
+        ("hangs", &[MockAnswer::Silence], "timed out, after 2 attempts"),
+        ("fails", &[MockAnswer::Status(500)], "responded with 500 Internal Server Error, after 2 attempts"),
+        ("knows us not", &[MockAnswer::Status(404)], "responded with 404 Not Found"),
+        ("is elsewhere", &[MockAnswer::Status(302)], "responded with 302 Found"),
         ("is not there", &[], "refused"),
     ];
     for (case, answers, why) in cases {
-        let receiver = Receiver::new(answers);
+        let receiver = MockReceiver::new(answers);
         let url = if answers.is_empty() { nobody() } else { receiver.url() };
         let project = project("[notify.team]\nurl = \"env:HOOK\"\ndeadline = \"1s\"\nretries = 1\n");
         let said = run(&project, &url, &ROLLBACK).ok();
@@ -196,7 +196,7 @@ fn nothing_that_a_receiver_does_changes_how_a_run_ends() {
 
 #[test]
 fn a_receiver_that_fails_once_is_told_again() {
-    let receiver = Receiver::new(&[Answer::Status(503), Answer::Status(200)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Status(503), MockAnswer::Status(200)]);
     let project = project("[notify.team]\nurl = \"env:HOOK\"\n");
     let said = run(&project, &receiver.url(), &ROLLBACK).ok();
     assert_eq!((receiver.events(), remarks(&said)), (vec!["success".to_owned(), "success".to_owned()], String::new()));
@@ -205,7 +205,7 @@ fn a_receiver_that_fails_once_is_told_again() {
 
 #[test]
 fn a_receiver_that_asks_for_a_pause_is_left_alone() {
-    let receiver = Receiver::new(&[Answer::Tomorrow, Answer::Status(200)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Tomorrow, MockAnswer::Status(200)]);
     let project = project("[notify.team]\nurl = \"env:HOOK\"\n");
     let said = run(&project, &receiver.url(), &ROLLBACK).ok();
     assert!(remarks(&said).contains("responded with 429"), "{said:?}");
@@ -242,7 +242,7 @@ fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 
 #[test]
 fn a_message_for_slack_is_within_its_limits_however_much_there_is_to_tell() {
-    let receiver = Receiver::new(&[Answer::Status(200)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Status(200)]);
     let project = project("[notify.team]\nslack = \"env:HOOK\"\non = [\"start\", \"success\"]\n");
     let tables: String = (0..400).map(|n| format!("CREATE TABLE {}_{n} (id int);\n", "t".repeat(50))).collect();
     let drops: String = (0..400).map(|n| format!("DROP TABLE {}_{n};\n", "t".repeat(50))).collect();
@@ -280,7 +280,7 @@ fn a_message_for_slack_is_within_its_limits_however_much_there_is_to_tell() {
 
 #[test]
 fn hooks_can_be_tried() {
-    let receiver = Receiver::new(&[Answer::Status(200), Answer::Status(403)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Status(200), MockAnswer::Status(403)]);
     let project =
         project("[notify.team]\nslack = \"env:HOOK\"\n[notify.other]\nurl = \"env:HOOK\"\nenvironments = []\n");
     let printed = run(&project, &receiver.url(), &["notify", "test", "--print"]).ok().json();
@@ -301,7 +301,7 @@ fn hooks_can_be_tried() {
 /// If a receiver hangs at the start, nothing waits for it.
 #[test]
 fn a_run_does_not_wait_for_those_who_are_told_that_it_begins() {
-    let receiver = Receiver::new(&[Answer::Silence]);
+    let receiver = MockReceiver::new(&[MockAnswer::Silence]);
     let project = project("[notify.team]\nurl = \"env:HOOK\"\non = [\"start\"]\ndeadline = \"1h\"\nretries = 0\n");
     let mut child = project
         .command(&[&ROLLBACK[..], &["--env", "live"]].concat())
@@ -321,7 +321,7 @@ fn a_run_does_not_wait_for_those_who_are_told_that_it_begins() {
 
 #[test]
 fn drift_is_told_where_it_is_looked_for() {
-    let receiver = Receiver::new(&[Answer::Status(200)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Status(200)]);
     let project = project("[notify.team]\nurl = \"env:HOOK\"\n[notify.chat]\nslack = \"env:HOOK\"\n");
     run(&project, &receiver.url(), &["drift", "--notify"]).ok();
     assert!(receiver.heard().is_empty(), "there is none");
@@ -339,7 +339,7 @@ fn drift_is_told_where_it_is_looked_for() {
 
 #[test]
 fn a_watch_tells_of_its_turns() {
-    let receiver = Receiver::new(&[Answer::Status(200)]);
+    let receiver = MockReceiver::new(&[MockAnswer::Status(200)]);
     let project = project("[notify.team]\nurl = \"env:HOOK\"\non = [\"drift\"]\n");
     let mut command = project.command(&["drift", "--env", "live", "--watch", "50ms"]);
     let mut child = command.env("HOOK", receiver.url()).stdout(Stdio::piped()).spawn().unwrap();

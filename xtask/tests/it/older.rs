@@ -2,14 +2,14 @@
 //! here.
 
 use crate::repository::Repository;
-use crate::support::{Project, Said};
+use crate::support::{ProgramOutput, Project};
 
 const FIRST: &str = "20250101000001";
 const SECOND: &str = "20250101000002";
 const THIRD: &str = "20250101000003";
 
 #[track_caller]
-fn says(said: &Said, parts: &[&str]) {
+fn says(said: &ProgramOutput, parts: &[&str]) {
     let text = format!("{}{}", said.out, said.err);
     for part in parts {
         assert!(text.contains(part), "{part}: {said:?}");

@@ -1,12 +1,12 @@
 //! What the dry run says about several pending migrations, and what it assumes.
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::plain;
 use migrate_core::{CodeMigrations, Database};
 use migrate_review::effect;
-use migrate_review::locks::Work;
+use migrate_review::locks::RowWork;
 use migrate_test::TestDatabase;
-use migrate_test::shape::Shadow;
+use migrate_test::shape::ShadowDatabase;
 
 use crate::locks::{ground, migration};
 
@@ -42,7 +42,7 @@ async fn a_migration_is_judged_on_the_schema_that_those_before_it_make() {
         let all = effect::locks(scripts, &at.schema, major);
         all.iter().map(|all| all.iter().map(|one| one.work).max().unwrap()).collect::<Vec<_>>()
     };
-    use Work::{Nothing, Reads, Rewrites};
+    use RowWork::{Nothing, Reads, Rewrites};
     let add = "ALTER TABLE other ADD CONSTRAINT given CHECK (\"a\" is not null and a > 0) NOT VALID;";
     let validate = "ALTER TABLE other VALIDATE CONSTRAINT given;";
     let fill = "ALTER TABLE other ALTER COLUMN a SET NOT NULL;";
@@ -66,12 +66,12 @@ async fn a_migration_is_judged_on_the_schema_that_those_before_it_make() {
 async fn a_database_with_a_time_zone_of_its_own_changes_nothing() {
     let database = TestDatabase::create().await.unwrap();
     let address = Database::from(database.options());
-    let mut shadow = Shadow::on(database, CodeMigrations::none()).await.unwrap();
+    let mut shadow = ShadowDatabase::on(database, CodeMigrations::none()).await.unwrap();
     let (_, rows) = shadow.rehearsal().query("SELECT current_database()").await.unwrap();
     let name = rows[0][0].clone().unwrap();
     let set = format!("ALTER DATABASE {} SET timezone TO 'Europe/Berlin'", plain(&name));
     shadow.rehearsal().query(&set).await.unwrap();
-    let mut reader = Reader::open(&address).await.unwrap();
+    let mut reader = ReadOnlySession::open(&address).await.unwrap();
     let query = "SELECT current_setting('TimeZone'), s.setconfig::text FROM pg_db_role_setting s \
                  JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()";
     let told = reader.ask("see the time zone", query).await.unwrap();

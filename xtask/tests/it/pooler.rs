@@ -3,12 +3,12 @@
 
 use crate::pgbouncer::Pooler;
 use crate::production::{BACK, ROLLBACK, project, records};
-use crate::support::{Project, SECRET, Said, said};
+use crate::support::{ProgramOutput, Project, SECRET, said};
 
 const LEDGER: &str = "SELECT concat_ws(' ', id, event, version) FROM roundtrip.ledger ORDER BY id";
 
 /// Runs the command through a pooler in this mode; `None` on a machine without pgbouncer.
-fn through(project: &Project, mode: &str, arguments: &[&str]) -> Option<Said> {
+fn through(project: &Project, mode: &str, arguments: &[&str]) -> Option<ProgramOutput> {
     let pooler = project.wait(Pooler::start(&project.database, mode))?;
     let name = project.database.name();
     let url = format!("postgres://anybody:{SECRET}@127.0.0.1:{}/{name}?sslmode=disable", pooler.port);

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sqlx::postgres::PgConnectOptions;
 
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// Two migrations with rows in what they created; the environment is protected and keeps records.
 pub(crate) fn project(second_down: &str) -> Project {
@@ -32,7 +32,7 @@ pub(crate) fn project(second_down: &str) -> Project {
 pub(crate) const BACK: &str = "DROP TABLE parcel; ALTER TABLE orders DROP note;";
 pub(crate) const ROLLBACK: [&str; 6] = ["rollback", "--env", "live", "--yes", "--reason", "INC-1: it is broken"];
 
-pub(crate) fn rollback(project: &Project, more: &[&str]) -> Said {
+pub(crate) fn rollback(project: &Project, more: &[&str]) -> ProgramOutput {
     project.run_bare(&[&ROLLBACK, more].concat())
 }
 

@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use migrate_base::ident;
 use migrate_core::Database;
 use migrate_core::ours;
-use migrate_schema::{self as schema, Change, Schema, Sides};
+use migrate_schema::{self as schema, Schema, SchemaChange, SideNames};
 use rstest::rstest;
 
-use crate::support::{Project, Said, root, said};
+use crate::support::{ProgramOutput, Project, root, said};
 
 /// The psql that belongs to the server of the tests, or the one of this machine.
 pub(crate) fn psql(project: &Project, arguments: &[&str]) -> Command {
@@ -27,12 +27,12 @@ pub(crate) fn psql_on(project: &Project, url: &str, arguments: &[&str]) -> Comma
     psql
 }
 
-fn with_psql(project: &Project, arguments: &[&str]) -> Said {
+fn with_psql(project: &Project, arguments: &[&str]) -> ProgramOutput {
     said(psql(project, arguments).output().unwrap())
 }
 
 /// Writes a script and runs it.
-fn by_hand(project: &Project, arguments: &[&str]) -> Said {
+fn by_hand(project: &Project, arguments: &[&str]) -> ProgramOutput {
     project.run(&[&["runbook", "-o", "script.sql"], arguments].concat()).ok();
     with_psql(project, &["-f", "script.sql"])
 }
@@ -56,8 +56,8 @@ const LEDGER: &str = "roundtrip.ledger";
 /// Both databases are the same as far as migrations are concerned, and the chain is clean.
 #[track_caller]
 fn same(command: &Project, hand: &Project, of: &str) {
-    let change = Change::between(&schema(command, of), &schema(hand, of));
-    let sentences = change.sentences(Sides { before: "by the command", after: "by hand" });
+    let change = SchemaChange::between(&schema(command, of), &schema(hand, of));
+    let sentences = change.sentences(SideNames { before: "by the command", after: "by hand" });
     assert_eq!(sentences, Vec::<String>::new());
     assert_eq!(ledger(hand, of), ledger(command, of));
 }
@@ -198,7 +198,7 @@ pub(crate) fn tables(project: &Project) -> Vec<String> {
 }
 
 #[track_caller]
-pub(crate) fn refused(said: &Said, why: &str) {
+pub(crate) fn refused(said: &ProgramOutput, why: &str) {
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.err.contains(why) && said.err.contains("Nothing was run"), "{why}: {said:?}");
 }

@@ -6,15 +6,15 @@ use std::fs;
 use std::process::Command;
 
 use crate::runbook::{psql, tables, three, version};
-use crate::support::{Project, Said, root, said};
+use crate::support::{ProgramOutput, Project, root, said};
 
 /// The blocks of the page by name, and which of them were run.
-struct Page {
+struct RunbookPage {
     blocks: BTreeMap<String, String>,
     used: RefCell<BTreeSet<String>>,
 }
 
-impl Page {
+impl RunbookPage {
     fn read() -> Self {
         let text = fs::read_to_string(root().join("docs/ROLLBACK_RUNBOOK.md")).unwrap();
         let mut blocks = BTreeMap::new();
@@ -27,7 +27,7 @@ impl Page {
     }
 
     /// Runs blocks in one session; text that is not the name of a block is sent as it is.
-    fn run(&self, project: &Project, names: &[&str]) -> Said {
+    fn run(&self, project: &Project, names: &[&str]) -> ProgramOutput {
         let block = |name: &&str| {
             self.used.borrow_mut().insert((*name).to_owned());
             self.blocks.get(*name).cloned().unwrap_or_else(|| format!("{name}\n"))
@@ -58,7 +58,7 @@ fn the_page_is_what_the_command_writes() {
 
 #[test]
 fn every_block_of_the_page_is_true() {
-    let page = Page::read();
+    let page = RunbookPage::read();
     by_hand(&page);
     stuck(&page);
     blocked(&page);
@@ -73,7 +73,7 @@ fn every_block_of_the_page_is_true() {
 }
 
 /// Section 4, from the first block to the last.
-fn by_hand(page: &Page) {
+fn by_hand(page: &RunbookPage) {
     let project = three();
     let wrong = page.run(&project, &["lock", WHO, &set(1), "rollback"]);
     assert!(wrong.code == 3 && wrong.err.contains("division by zero"), "{wrong:?}");
@@ -105,7 +105,7 @@ fn by_hand(page: &Page) {
 }
 
 /// Section 6: an unknown run holds the lock.
-fn stuck(page: &Page) {
+fn stuck(page: &RunbookPage) {
     let project = three();
     let holder = project.hold(&page.blocks["lock"]);
     let said = page.run(&project, &["lock", "holder"]).ok();
@@ -118,7 +118,7 @@ fn stuck(page: &Page) {
 }
 
 /// Section 6: a statement waits for a table.
-fn blocked(page: &Page) {
+fn blocked(page: &RunbookPage) {
     let project = three();
     let holder = project.hold("BEGIN; LOCK TABLE a");
     let mut waiting = psql(&project, &["-c", "DROP TABLE a"]).spawn().unwrap();
@@ -136,7 +136,7 @@ fn blocked(page: &Page) {
 }
 
 /// Section 5: an index could not be built.
-fn half_applied(page: &Page) {
+fn half_applied(page: &RunbookPage) {
     let project = Project::new();
     let up = "-- migrate: no-transaction\nCREATE TABLE t (a int);\nINSERT INTO t VALUES (1), (1);\nCREATE UNIQUE INDEX CONCURRENTLY t_a ON t (a);";
     project.migration(1, "it", up, "DROP TABLE t;");
@@ -159,7 +159,7 @@ fn half_applied(page: &Page) {
 }
 
 /// Section 5: the rollback commits statement by statement.
-fn without_a_transaction(page: &Page) {
+fn without_a_transaction(page: &RunbookPage) {
     let project = Project::new();
     let down = "-- migrate: no-transaction\nDROP INDEX CONCURRENTLY t_a;\nDROP TABLE t;";
     project.migration(1, "it", "CREATE TABLE t (a int); CREATE INDEX t_a ON t (a);", down);
@@ -180,7 +180,7 @@ fn without_a_transaction(page: &Page) {
 }
 
 /// Section 7: kept rows and values are restored.
-fn kept(page: &Page) {
+fn kept(page: &RunbookPage) {
     let project = three();
     project.migration(
         4,
@@ -210,7 +210,7 @@ fn kept(page: &Page) {
 }
 
 /// Sections 4 and 7: a destructive rollback, with a copy of what it destroys.
-fn saved(page: &Page) {
+fn saved(page: &RunbookPage) {
     let project = three();
     let up = "CREATE TABLE \"Odd.Name\" (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t text, n int GENERATED ALWAYS AS (1) STORED); \
               ALTER TABLE a ADD note text;";
@@ -239,7 +239,7 @@ fn saved(page: &Page) {
 }
 
 /// Section 6: the lock was not available, and nobody is waiting any more.
-fn timed_out(page: &Page) {
+fn timed_out(page: &RunbookPage) {
     let project = three();
     project.migration(
         4,

@@ -1,10 +1,10 @@
 //! What a script can do besides running: save what it destroys, and say who blocks it.
 
 use crate::runbook::{psql, tables, three, version};
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// Runs the script of a project with these variables.
-fn run(project: &Project, variables: &[&str]) -> Said {
+fn run(project: &Project, variables: &[&str]) -> ProgramOutput {
     let given = variables.iter().flat_map(|variable| ["-v", variable]);
     let arguments: Vec<&str> = given.chain(["-f", "script.sql"]).collect();
     said(psql(project, &arguments).output().unwrap())

@@ -13,12 +13,12 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use crate::support::{Project, said};
 
 /// A server that nobody else uses, because it has its own folder.
-struct Private {
+struct PrivateServer {
     project: Project,
     folder: tempfile::TempDir,
 }
 
-impl Private {
+impl PrivateServer {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // The account that runs the server must be able to enter.
@@ -77,7 +77,7 @@ const DATABASES: &str = "SELECT datname FROM pg_database ORDER BY datname";
 #[test]
 fn a_killed_process_leaves_no_server_and_no_database() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let private = Private::new();
+    let private = PrivateServer::new();
     private.project.migration(1, "slow", "SELECT pg_sleep(600);", "SELECT 1;");
     let mut child = private.verify("--all").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let sleeps = "SELECT datname FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
@@ -113,18 +113,18 @@ fn a_killed_process_leaves_no_server_and_no_database() {
 #[test]
 fn templates_are_kept_and_the_oldest_of_too_many_go() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let private = Private::new();
+    let private = PrivateServer::new();
     // Enough statements to make a chain worth keeping.
     for n in 1..=6 {
         let tables: Vec<String> = (1..=5).map(|part| format!("t_{n}_{part}")).collect();
         let up: String = tables.iter().map(|table| format!("CREATE TABLE {table} ();")).collect();
         private.project.migration(n, &format!("t_{n}"), &up, &format!("DROP TABLE {};", tables.join(", ")));
     }
-    let templates = |private: &Private| {
+    let templates = |private: &PrivateServer| {
         let names = runtime.block_on(private.ask(DATABASES)).unwrap();
         names.into_iter().filter(|name| name.starts_with("roundtrip_")).collect::<Vec<_>>()
     };
-    let newest = |private: &Private| said(private.verify("20250101000006").output().unwrap()).ok();
+    let newest = |private: &PrivateServer| said(private.verify("20250101000006").output().unwrap()).ok();
     newest(&private);
     let made = templates(&private);
     assert!(!made.is_empty());
@@ -146,10 +146,10 @@ fn templates_are_kept_and_the_oldest_of_too_many_go() {
 #[test]
 fn a_killed_process_leaves_nothing_of_the_servers_that_its_databases_had() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let private = Private::new();
+    let private = PrivateServer::new();
     private.project.migration(1, "role", "CREATE ROLE rt_killed; SELECT pg_sleep(600);", "DROP ROLE rt_killed;");
     let mut child = private.verify("--all").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let own = |private: &Private| -> Vec<PathBuf> {
+    let own = |private: &PrivateServer| -> Vec<PathBuf> {
         let entries = private.home().into_iter().flat_map(|home| fs::read_dir(home).into_iter().flatten().flatten());
         entries.map(|entry| entry.path()).filter(|path| name_of(path).starts_with("o-")).collect()
     };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Project, Said};
+use crate::support::{ProgramOutput, Project};
 
 /// A project whose first migration creates a table without naming its schema.
 fn unqualified() -> Project {
@@ -151,7 +151,7 @@ fn a_tablespace_that_is_the_usual_one_is_no_difference() {
 }
 
 /// A service with its own ledger and folder, on the database of the project.
-fn service(project: &Project, name: &str, arguments: &[&str]) -> Said {
+fn service(project: &Project, name: &str, arguments: &[&str]) -> ProgramOutput {
     project.run_bare(&[&["--env", name, "--migrations", &format!("of_{name}")], arguments].concat())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Project, Said, said};
+use crate::support::{ProgramOutput, Project, said};
 
 /// A shop that was created by hand, with a little of everything.
 const BY_HAND: &str = "
@@ -41,7 +41,7 @@ fn adopted() -> Project {
 }
 
 #[track_caller]
-pub(crate) fn says(said: &Said, words: &str) {
+pub(crate) fn says(said: &ProgramOutput, words: &str) {
     assert!(said.out.contains(words) || said.err.contains(words), "{words}: {said:?}");
 }
 

@@ -15,31 +15,31 @@ use tempfile::TempDir;
 
 use crate::production::{ROLLBACK, records, until};
 use crate::runbook::{psql_on, refused};
-use crate::support::{Project, SECRET, Said, said};
+use crate::support::{ProgramOutput, Project, SECRET, said};
 
 /// Two servers for this test on private sockets, and a project for the database `shop` on them.
-struct Pair {
+struct ReplicationPair {
     project: Project,
-    primary: Server,
-    standby: Server,
+    primary: ReplicationServer,
+    standby: ReplicationServer,
     _folder: TempDir,
 }
 
 /// A server that ends with this value, or with the process of the test, however that ends.
-struct Server {
+struct ReplicationServer {
     cluster: Cluster,
     process: Child,
     /// A shell that waits for the end of its input, and then ends the server.
     watch: Child,
 }
 
-impl Drop for Server {
+impl Drop for ReplicationServer {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl Server {
+impl ReplicationServer {
     fn start(cluster: Cluster, project: &Project) -> Self {
         let settings = [
             ("fsync", "off"),
@@ -77,7 +77,7 @@ fn options(cluster: &Cluster, database: &str, role: &str) -> PgConnectOptions {
     options.username(role).database(database).ssl_mode(PgSslMode::Disable)
 }
 
-impl Pair {
+impl ReplicationPair {
     /// Starts both; `None` if the tests have no binaries with pg_basebackup.
     fn start() -> Option<Self> {
         let binaries = match std::env::var_os("ROUNDTRIP_TEST_BINDIR").filter(|folder| !folder.is_empty()) {
@@ -101,7 +101,7 @@ impl Pair {
         };
         let (first, second) = (cluster("1"), cluster("2"));
         first.init("nobody comes over TCP").unwrap();
-        let primary = Server::start(first, &project);
+        let primary = ReplicationServer::start(first, &project);
         project.query_on(&options(&primary.cluster, "postgres", SUPERUSER), "CREATE DATABASE shop");
         let mut copy = binaries.program("pg_basebackup");
         copy.arg("-h").arg(&primary.cluster.sockets).args(["-p", "5432", "-U", SUPERUSER, "--create-slot"]);
@@ -109,7 +109,7 @@ impl Pair {
         run_as(&mut copy, account.as_ref());
         let copied = copy.stdin(Stdio::null()).output().unwrap();
         assert!(copied.status.success(), "{copied:?}");
-        let standby = Server::start(second, &project);
+        let standby = ReplicationServer::start(second, &project);
         project.write(
             "migrate.toml",
             "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\nrecord = \"audit\"\n\
@@ -125,15 +125,15 @@ impl Pair {
     }
 
     /// The executable on one of the servers.
-    fn on(&self, server: &Server, arguments: &[&str]) -> Said {
+    fn on(&self, server: &ReplicationServer, arguments: &[&str]) -> ProgramOutput {
         self.by(SUPERUSER, server, arguments)
     }
 
-    fn by(&self, role: &str, server: &Server, arguments: &[&str]) -> Said {
+    fn by(&self, role: &str, server: &ReplicationServer, arguments: &[&str]) -> ProgramOutput {
         said(self.project.command(arguments).env("TEST_DATABASE_URL", server.url(role)).output().unwrap())
     }
 
-    fn ask(&self, server: &Server, sql: &str) -> Vec<String> {
+    fn ask(&self, server: &ReplicationServer, sql: &str) -> Vec<String> {
         self.project.query_on(&server.options(), sql)
     }
 
@@ -180,7 +180,7 @@ impl Pair {
 
 #[test]
 fn how_far_a_replica_is_behind_is_true_whatever_it_does() {
-    let Some(pair) = Pair::start() else { return };
+    let Some(pair) = ReplicationPair::start() else { return };
     until("it follows and says so", || {
         let situation = pair.situation(SUPERUSER);
         (&situation["replica_lag_bytes"], &situation["replica_lag_seconds"]) == (&0.into(), &0.into())
@@ -218,7 +218,7 @@ fn how_far_a_replica_is_behind_is_true_whatever_it_does() {
 
 #[test]
 fn a_slot_that_nobody_reads_from_is_shown_with_what_it_holds() {
-    let Some(mut pair) = Pair::start() else { return };
+    let Some(mut pair) = ReplicationPair::start() else { return };
     assert_eq!(pair.situation(SUPERUSER)["idle_slots"], serde_json::json!([]), "a standby reads from it");
     pair.standby.stop();
     until("nobody reads", || pair.situation(SUPERUSER)["replicas"] == 0);
@@ -229,7 +229,7 @@ fn a_slot_that_nobody_reads_from_is_shown_with_what_it_holds() {
     let shown = pair.shown();
     assert!(shown.contains("the replication slot one is inactive") && !shown.contains("connected, the"), "{shown}");
 
-    pair.standby = Server::start(pair.standby.cluster.clone(), &pair.project);
+    pair.standby = ReplicationServer::start(pair.standby.cluster.clone(), &pair.project);
     until("it reads again", || pair.situation(SUPERUSER)["idle_slots"] == serde_json::json!([]));
     // A standby can have slots as well, but does not write the WAL whose end is requested.
     pair.ask(&pair.standby, "SELECT pg_create_physical_replication_slot('far', true)::text");
@@ -240,7 +240,7 @@ fn a_slot_that_nobody_reads_from_is_shown_with_what_it_holds() {
 
 #[test]
 fn a_standby_can_be_looked_at_and_nothing_is_asked_or_run_on_it() {
-    let Some(pair) = Pair::start() else { return };
+    let Some(pair) = ReplicationPair::start() else { return };
     let before = pair.written();
     let migrate = ["migrate", "--env", "live"];
     let reason = ["rollback", "--env", "live", "--reason", "INC-1"];
@@ -271,7 +271,7 @@ fn a_standby_can_be_looked_at_and_nothing_is_asked_or_run_on_it() {
         let there = pair.on(&pair.standby, arguments);
         let here = pair.on(&pair.primary, arguments);
         assert_eq!((there.code, here.code), (0, 0), "{there:?} {here:?}");
-        let told = |said: &Said| {
+        let told = |said: &ProgramOutput| {
             let mut told = said.json();
             // The address, the time and the situation are those of the server.
             for key in ["database", "milliseconds", "brief"] {
@@ -288,14 +288,14 @@ fn a_standby_can_be_looked_at_and_nothing_is_asked_or_run_on_it() {
 
 #[test]
 fn a_script_for_psql_refuses_a_standby_and_runs_on_the_primary() {
-    let Some(pair) = Pair::start() else { return };
+    let Some(pair) = ReplicationPair::start() else { return };
     for (way, after) in [("rollback", &["a"][..]), ("migrate", &["a", "b"])] {
         let before = pair.written();
         let arguments = ["runbook", "--env", "live", "--for", way, "-n", "1"];
         let script = pair.on(&pair.primary, &arguments).ok().out;
         assert_eq!(pair.on(&pair.standby, &arguments).ok().out, script, "it can be written on a standby");
         pair.project.write("script.sql", &script);
-        let run = |server: &Server| {
+        let run = |server: &ReplicationServer| {
             let mut psql = psql_on(&pair.project, &server.url(SUPERUSER), &["-f", "script.sql"]);
             said(psql.output().unwrap())
         };

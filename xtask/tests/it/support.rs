@@ -39,7 +39,7 @@ pub(crate) struct Project {
 
 /// The output of the executable, and its exit code.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct ProgramOutput {
     pub(crate) code: i32,
     pub(crate) out: String,
     pub(crate) err: String,
@@ -90,7 +90,7 @@ impl Project {
     }
 
     /// Runs it on the test's database, as a development database unless another environment is named.
-    pub(crate) fn run(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn run(&self, arguments: &[&str]) -> ProgramOutput {
         let is_named = arguments.contains(&"--env");
         let environment = ["--env", "development"].into_iter().filter(|_| !is_named);
         let all: Vec<&str> = environment.chain(arguments.iter().copied()).chain(DATABASE).collect();
@@ -98,12 +98,12 @@ impl Project {
     }
 
     /// Runs it on the test's database, whose purpose is not specified.
-    pub(crate) fn run_unnamed(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn run_unnamed(&self, arguments: &[&str]) -> ProgramOutput {
         self.run_bare(&[arguments, &DATABASE].concat())
     }
 
     /// Runs it with only these arguments.
-    pub(crate) fn run_bare(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn run_bare(&self, arguments: &[&str]) -> ProgramOutput {
         said(self.command(arguments).output().unwrap())
     }
 
@@ -153,15 +153,16 @@ impl Project {
     }
 }
 
-pub(crate) fn said(output: Output) -> Said {
+pub(crate) fn said(output: Output) -> ProgramOutput {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let said = Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) };
+    let said =
+        ProgramOutput { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) };
     assert!(!said.out.contains(SECRET) && !said.err.contains(SECRET), "a secret was shown: {said:?}");
     assert!(!said.err.contains("panicked at"), "{said:?}");
     said
 }
 
-impl Said {
+impl ProgramOutput {
     #[track_caller]
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::support::{Project, Said};
+use crate::support::{ProgramOutput, Project};
 
 /// Sets the title, clears the screen, hides text, rings the bell, reverses the direction, has zero width, and
 /// begins a sequence in one byte.
@@ -45,7 +45,7 @@ fn is_harmless(text: &str) {
 }
 
 #[track_caller]
-fn shows(said: &Said) {
+fn shows(said: &ProgramOutput) {
     let all = format!("{}{}", said.out, said.err);
     is_harmless(&all);
     let (plain, _) = unstyled(&all);
@@ -53,7 +53,7 @@ fn shows(said: &Said) {
 }
 
 /// Runs it with colours in a pipe.
-fn coloured(project: &Project, arguments: &[&str]) -> Said {
+fn coloured(project: &Project, arguments: &[&str]) -> ProgramOutput {
     project.run(&[arguments, &["--color", "always"]].concat())
 }
 

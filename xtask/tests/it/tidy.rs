@@ -144,6 +144,31 @@ fn each_file_says_what_it_is_and_is_not_too_long() {
     }
 }
 
+/// A search for the name of a type finds one type. `Result` is the idiom of a crate whose functions fail in one way.
+#[test]
+fn the_name_of_a_type_is_unique() {
+    let mut files = Vec::new();
+    sources().iter().for_each(|source| rust_files(source, &mut files));
+    let mut places: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for path in files.iter().filter(|path| !is_of_tests(path)) {
+        for part in tokens(&fs::read_to_string(path).unwrap()).windows(2) {
+            let [Token::Word(keyword), Token::Word(name)] = part else { continue };
+            let is_alias = keyword == "type" && name.starts_with(char::is_uppercase) && name != "Result";
+            // An associated type has the name that its trait gives it.
+            let is_associated =
+                ["Error", "Err", "Output", "Item", "Target", "Value", "Parameters", "Strategy", "IntoIter"];
+            let defines = ["struct", "enum", "trait", "union"].contains(&keyword.as_str())
+                || (is_alias && !is_associated.contains(&name.as_str()));
+            if defines {
+                places.entry(name.clone()).or_default().insert(path.clone());
+            }
+        }
+    }
+    assert!(places.len() > 500, "the sources are not read any more");
+    let twice: Vec<_> = places.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:#?}: name each for what it is");
+}
+
 /// The names of the facts that the catalog queries return: columns, and keys of JSON.
 fn facts() -> BTreeSet<String> {
     let folder = root().join("migrate-schema/src/catalog");

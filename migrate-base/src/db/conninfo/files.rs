@@ -3,14 +3,14 @@
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
-use super::text::{self, Unreadable};
-use super::{Lookup, variable, wrong};
+use super::text::{self, ConnectionStringError};
+use super::{EnvironmentLookup, variable, wrong};
 use crate::error::Result;
 
 /// The parameters of a service, from the user's file or the system's file.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-pgservice.html>.
-pub(super) fn service(name: &str, environment: Lookup<'_>) -> Result<Vec<(&'static str, String)>> {
+pub(super) fn service(name: &str, environment: EnvironmentLookup<'_>) -> Result<Vec<(&'static str, String)>> {
     let own = match variable(environment, "PGSERVICEFILE")? {
         Some(file) => Some(PathBuf::from(file)),
         None => home().map(|home| home.join(".pg_service.conf")),
@@ -61,7 +61,7 @@ fn section(name: &str, file: &Path) -> Result<Option<Vec<(&'static str, String)>
         match text::known(keyword, n) {
             Ok(keyword) if found.iter().all(|(one, _)| *one != keyword) => found.push((keyword, value.to_owned())),
             Ok(_) => {}
-            Err(Unreadable::Because(_, help)) => {
+            Err(ConnectionStringError::Because(_, help)) => {
                 return Err(wrong(format!("{}: not a parameter of libpq", at(n))).help(help));
             }
             Err(_) => return Err(wrong(format!("{}: not a parameter", at(n)))),

@@ -16,35 +16,35 @@ use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
-pub(super) use place::{HostPlace, Places, SessionWanted};
+pub(super) use place::{HostPlace, HostPlaces, SessionWanted};
 pub(crate) use text::encode;
-use text::{ENCODE, Unreadable};
+use text::{ConnectionStringError, ENCODE};
 
 /// How an environment variable is looked up.
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+type EnvironmentLookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// The parameters of a connection, from wherever they were given.
 pub(super) struct Conninfo {
-    given: BTreeMap<&'static str, Given>,
+    given: BTreeMap<&'static str, ParameterValue>,
     /// The value of `PGGEQO`, which has no parameter.
     geqo: Option<String>,
 }
 
-struct Given {
+struct ParameterValue {
     value: String,
-    origin: Origin,
+    origin: ParameterOrigin,
 }
 
 /// The source of a parameter.
 #[derive(Clone, PartialEq, Eq)]
-enum Origin {
+enum ParameterOrigin {
     Text,
     Service(String),
     /// The environment variable with this name.
     Variable(&'static str),
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for ParameterOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text => f.write_str("the database URL"),
@@ -65,11 +65,11 @@ impl Conninfo {
     }
 
     /// The same with a different environment.
-    fn read_in(text: &str, environment: Lookup<'_>) -> Result<Self> {
+    fn read_in(text: &str, environment: EnvironmentLookup<'_>) -> Result<Self> {
         let written = text::read(text).map_err(unreadable)?;
         let mut conninfo = Self { given: BTreeMap::new(), geqo: variable(environment, "PGGEQO")? };
         for (keyword, value) in written.pairs {
-            conninfo.given.insert(keyword, Given { value, origin: Origin::Text });
+            conninfo.given.insert(keyword, ParameterValue { value, origin: ParameterOrigin::Text });
         }
         conninfo.complete(environment)?;
         conninfo.decide(environment)?;
@@ -86,14 +86,16 @@ impl Conninfo {
     }
 
     /// Adds parameters from a service and the environment, unless they were given before.
-    fn complete(&mut self, environment: Lookup<'_>) -> Result<()> {
+    fn complete(&mut self, environment: EnvironmentLookup<'_>) -> Result<()> {
         let service = match self.get("service") {
             Some(name) => Some(name.to_owned()),
             None => variable(environment, "PGSERVICE")?.filter(|name| !name.is_empty()),
         };
         if let Some(name) = service {
             for (keyword, value) in files::service(&name, environment)? {
-                self.given.entry(keyword).or_insert(Given { value, origin: Origin::Service(name.clone()) });
+                self.given
+                    .entry(keyword)
+                    .or_insert(ParameterValue { value, origin: ParameterOrigin::Service(name.clone()) });
             }
         }
         let has_mode = self.given.contains_key("sslmode");
@@ -102,31 +104,34 @@ impl Conninfo {
                 continue;
             }
             if let Some(value) = variable(environment, parameter.variable)? {
-                self.given.insert(parameter.keyword, Given { value, origin: Origin::Variable(parameter.variable) });
+                self.given.insert(
+                    parameter.keyword,
+                    ParameterValue { value, origin: ParameterOrigin::Variable(parameter.variable) },
+                );
             }
         }
         let requires = variable(environment, "PGREQUIRESSL")?.is_some_and(|value| value.starts_with('1'));
         if requires && !has_mode && !self.given.contains_key("sslmode") {
-            let (value, origin) = ("require".to_owned(), Origin::Variable("PGREQUIRESSL"));
-            self.given.insert("sslmode", Given { value, origin });
+            let (value, origin) = ("require".to_owned(), ParameterOrigin::Variable("PGREQUIRESSL"));
+            self.given.insert("sslmode", ParameterValue { value, origin });
         }
         Ok(())
     }
 
     /// Refuses unsupported parameters.
-    fn decide(&self, environment: Lookup<'_>) -> Result<()> {
+    fn decide(&self, environment: EnvironmentLookup<'_>) -> Result<()> {
         for parameter in table::PARAMETERS {
             let (value, origin) = match self.given.get(parameter.keyword) {
                 Some(given) => (given.value.clone(), given.origin.clone()),
                 None if parameter.keyword.is_empty() => match variable(environment, parameter.variable)? {
-                    Some(value) => (value, Origin::Variable(parameter.variable)),
+                    Some(value) => (value, ParameterOrigin::Variable(parameter.variable)),
                     None => continue,
                 },
                 None => continue,
             };
             if let Some((why, instead)) = parameter.refuses(&value) {
                 let what = match &origin {
-                    Origin::Variable(name) => format!("the variable {name}"),
+                    ParameterOrigin::Variable(name) => format!("the variable {name}"),
                     origin => format!("`{}` of {origin}", parameter.keyword),
                 };
                 return Err(wrong(format!("{what} is not supported: {why}")).help(instead));
@@ -136,8 +141,8 @@ impl Conninfo {
     }
 
     /// The driver uses `PGOPTIONS` whatever the URL says, which libpq does not.
-    fn refuse_two_options(&self, environment: Lookup<'_>) -> Result<()> {
-        let own = self.given.get("options").filter(|given| !matches!(given.origin, Origin::Variable(_)));
+    fn refuse_two_options(&self, environment: EnvironmentLookup<'_>) -> Result<()> {
+        let own = self.given.get("options").filter(|given| !matches!(given.origin, ParameterOrigin::Variable(_)));
         let (Some(own), Some(variable)) = (own, variable(environment, "PGOPTIONS")?) else { return Ok(()) };
         if variable.is_empty() || own.value == variable {
             return Ok(());
@@ -159,8 +164,8 @@ impl Conninfo {
     /// The error for an invalid value, which is not repeated.
     fn wrong_value(&self, keyword: &str, expected: &str) -> Error {
         let message = match self.given.get(keyword).map(|given| &given.origin) {
-            Some(Origin::Variable(name)) => format!("the variable {name} has an invalid value"),
-            Some(origin @ Origin::Service(_)) => format!("`{keyword}` of {origin} has an invalid value"),
+            Some(ParameterOrigin::Variable(name)) => format!("the variable {name} has an invalid value"),
+            Some(origin @ ParameterOrigin::Service(_)) => format!("`{keyword}` of {origin} has an invalid value"),
             _ => format!("the database URL is not valid: `{keyword}` has an invalid value"),
         };
         wrong(message).help(format!("write {expected}"))
@@ -168,7 +173,7 @@ impl Conninfo {
 }
 
 /// The value of an environment variable.
-fn variable(environment: Lookup<'_>, name: &str) -> Result<Option<String>> {
+fn variable(environment: EnvironmentLookup<'_>, name: &str) -> Result<Option<String>> {
     let value = environment(name).map(OsString::into_string).transpose();
     value.map_err(|_| wrong(format!("the variable {name} is not UTF-8")))
 }
@@ -177,12 +182,12 @@ fn wrong(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Configuration, Finding::new(codes::DATABASE_URL, message))
 }
 
-fn unreadable(why: Unreadable) -> Error {
+fn unreadable(why: ConnectionStringError) -> Error {
     match why {
-        Unreadable::Foreign => wrong("the database is not a postgres:// URL")
+        ConnectionStringError::Foreign => wrong("the database is not a postgres:// URL")
             .help("write it as postgres://user@host:5432/database, with special characters percent-encoded"),
-        Unreadable::Because(why, help) => wrong(format!("the database URL is not valid: {why}")).help(help),
-        Unreadable::Doubtful => wrong(
+        ConnectionStringError::Because(why, help) => wrong(format!("the database URL is not valid: {why}")).help(help),
+        ConnectionStringError::Doubtful => wrong(
             "the database URL is not valid: it has special characters that are not percent-encoded",
         )
         .note(
@@ -209,7 +214,7 @@ pub fn secrets(text: &str) -> Option<Vec<std::ops::Range<usize>>> {
 
 /// Whether a text looks like a connection string; it may still be invalid.
 pub fn is_connection_string(text: &str) -> bool {
-    text::after_scheme(text).is_some() || !matches!(text::read(text), Err(Unreadable::Foreign))
+    text::after_scheme(text).is_some() || !matches!(text::read(text), Err(ConnectionStringError::Foreign))
 }
 
 /// Splits a connection string into one without its password, and the password.

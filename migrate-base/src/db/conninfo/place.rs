@@ -9,7 +9,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::tls::Tls;
-use super::{Conninfo, Origin, encode, files, wrong};
+use super::{Conninfo, ParameterOrigin, encode, files, wrong};
 use crate::db::Keepalive;
 use crate::error::Result;
 
@@ -34,7 +34,7 @@ impl HostPlace {
 
 /// All hosts of a database, and the requirements for a session.
 #[derive(Clone)]
-pub(in crate::db) struct Places {
+pub(in crate::db) struct HostPlaces {
     pub(in crate::db) all: Vec<HostPlace>,
     pub(in crate::db) wanted: SessionWanted,
     /// Whether they are tried in random order.
@@ -88,13 +88,13 @@ impl Conninfo {
     ///
     /// [`crate::error::ErrorKind::Configuration`] for an invalid value, [`crate::error::ErrorKind::Connection`] for a
     /// certificate that does not exist.
-    pub(in crate::db) fn places(&self) -> Result<Places> {
+    pub(in crate::db) fn places(&self) -> Result<HostPlaces> {
         let base = self.base()?;
         let tls = Tls::of(self)?;
         let all = self.addresses()?.into_iter().map(|address| self.place(&base, &tls, &address));
         let timeout = self.seconds("connect_timeout")?.filter(|timeout| !timeout.is_zero());
         let application = self.some("application_name").or_else(|| self.some("fallback_application_name"));
-        Ok(Places {
+        Ok(HostPlaces {
             all: all.collect::<Result<_>>()?,
             wanted: self.wanted()?,
             is_shuffled: match self.some("load_balance_hosts") {
@@ -111,7 +111,7 @@ impl Conninfo {
     /// The options that are the same for all hosts.
     fn base(&self) -> Result<PgConnectOptions> {
         let mut options = PgConnectOptions::new_without_pgpass();
-        let own = self.given.get("options").filter(|given| !matches!(given.origin, Origin::Variable(_)));
+        let own = self.given.get("options").filter(|given| !matches!(given.origin, ParameterOrigin::Variable(_)));
         if let Some(own) = own.filter(|own| !own.value.is_empty() && options.get_options() != Some(&own.value)) {
             // The driver accepts them only in this form.
             let url = format!("postgres://localhost/?options={}", encode(&own.value));
@@ -126,7 +126,7 @@ impl Conninfo {
         Ok(tuned(options.username(&user).database(&database)))
     }
 
-    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &Address) -> Result<HostPlace> {
+    fn place(&self, base: &PgConnectOptions, tls: &Tls, address: &HostAddress) -> Result<HostPlace> {
         let options = base.clone().port(address.port);
         let (options, modes) = match &address.socket {
             Some(folder) => (options.socket(folder), vec![PgSslMode::Disable]),
@@ -188,7 +188,7 @@ impl Conninfo {
 }
 
 /// One element of the lists of hosts, addresses and ports.
-struct Address {
+struct HostAddress {
     /// The name of the host, if it has one.
     name: Option<String>,
     /// The address to connect to.
@@ -197,7 +197,7 @@ struct Address {
     port: u16,
 }
 
-impl Address {
+impl HostAddress {
     /// Its names in password files.
     fn names_in_files(&self) -> impl Iterator<Item = &str> {
         let folder = self.socket.as_deref().and_then(Path::to_str);
@@ -208,7 +208,7 @@ impl Address {
 }
 
 impl Conninfo {
-    fn addresses(&self) -> Result<Vec<Address>> {
+    fn addresses(&self) -> Result<Vec<HostAddress>> {
         let list = |keyword: &str| -> Vec<&str> {
             self.some(keyword).map(|list| list.split(',').map(str::trim).collect()).unwrap_or_default()
         };
@@ -229,14 +229,14 @@ impl Conninfo {
         all.collect()
     }
 
-    fn address(&self, host: &str, number: &str, port: u16) -> Result<Address> {
+    fn address(&self, host: &str, number: &str, port: u16) -> Result<HostAddress> {
         let name = Some(host).filter(|host| !host.is_empty()).map(str::to_owned);
         if !number.is_empty() {
             let is_address = number.split('%').next().is_some_and(|number| number.parse::<IpAddr>().is_ok());
             if !is_address {
                 return Err(self.wrong_value("hostaddr", "a numeric address; names go into `host`"));
             }
-            return Ok(Address { name, at: number.to_owned(), socket: None, port });
+            return Ok(HostAddress { name, at: number.to_owned(), socket: None, port });
         }
         if host.starts_with('@') {
             return Err(
@@ -248,7 +248,7 @@ impl Conninfo {
             path if path.starts_with('/') => Some(PathBuf::from(path)),
             _ => None,
         };
-        Ok(Address { at: host.to_owned(), name, socket, port })
+        Ok(HostAddress { at: host.to_owned(), name, socket, port })
     }
 
     fn port(&self, port: &str) -> Result<u16> {

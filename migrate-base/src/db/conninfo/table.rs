@@ -6,7 +6,7 @@
 
 /// What to do with a parameter.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Decision {
+pub(super) enum ParameterDecision {
     /// It takes effect; with a note for the documentation.
     Honoured(#[cfg_attr(not(test), expect(dead_code, reason = "only used to write docs/FORMATS.md"))] &'static str),
     /// These values request what happens here anyway; any other value is refused.
@@ -22,17 +22,19 @@ pub(super) struct Parameter {
     pub(super) keyword: &'static str,
     /// Its environment variable; empty if there is none.
     pub(super) variable: &'static str,
-    pub(super) decision: Decision,
+    pub(super) decision: ParameterDecision,
 }
 
 impl Parameter {
     /// Whether this value is refused. An empty value requests nothing.
     pub(super) fn refuses(&self, value: &str) -> Option<(&'static str, &'static str)> {
         match self.decision {
-            Decision::Honoured(_) => None,
+            ParameterDecision::Honoured(_) => None,
             _ if value.is_empty() => None,
-            Decision::Only { values, .. } if values.iter().any(|one| one.eq_ignore_ascii_case(value)) => None,
-            Decision::Only { why, instead, .. } | Decision::Refused { why, instead } => Some((why, instead)),
+            ParameterDecision::Only { values, .. } if values.iter().any(|one| one.eq_ignore_ascii_case(value)) => None,
+            ParameterDecision::Only { why, instead, .. } | ParameterDecision::Refused { why, instead } => {
+                Some((why, instead))
+            }
         }
     }
 }
@@ -43,7 +45,7 @@ pub(super) fn find(keyword: &str) -> Option<&'static Parameter> {
 }
 
 const fn honoured(keyword: &'static str, variable: &'static str, note: &'static str) -> Parameter {
-    Parameter { keyword, variable, decision: Decision::Honoured(note) }
+    Parameter { keyword, variable, decision: ParameterDecision::Honoured(note) }
 }
 
 const fn only(
@@ -53,7 +55,7 @@ const fn only(
     why: &'static str,
     instead: &'static str,
 ) -> Parameter {
-    Parameter { keyword, variable, decision: Decision::Only { values, why, instead } }
+    Parameter { keyword, variable, decision: ParameterDecision::Only { values, why, instead } }
 }
 
 pub(super) const fn refused(
@@ -62,7 +64,7 @@ pub(super) const fn refused(
     why: &'static str,
     instead: &'static str,
 ) -> Parameter {
-    Parameter { keyword, variable, decision: Decision::Refused { why, instead } }
+    Parameter { keyword, variable, decision: ParameterDecision::Refused { why, instead } }
 }
 
 const NO_GSS: &str = "GSSAPI is not supported";
@@ -247,12 +249,12 @@ mod tests {
             let listed =
                 |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
             let decision = match parameter.decision {
-                Decision::Honoured("") => "honoured".to_owned(),
-                Decision::Honoured(note) => format!("honoured: {note}"),
-                Decision::Only { values: [], why, instead } | Decision::Refused { why, instead } => {
+                ParameterDecision::Honoured("") => "honoured".to_owned(),
+                ParameterDecision::Honoured(note) => format!("honoured: {note}"),
+                ParameterDecision::Only { values: [], why, instead } | ParameterDecision::Refused { why, instead } => {
                     format!("**refused**: {why}; {instead}")
                 }
-                Decision::Only { values, why, instead } => {
+                ParameterDecision::Only { values, why, instead } => {
                     format!("{}; others are **refused**: {why}; {instead}", listed(values))
                 }
             };

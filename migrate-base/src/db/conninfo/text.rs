@@ -9,7 +9,7 @@ use crate::suggest;
 
 /// A parsed connection string.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Written {
+pub(super) struct ConnectionString {
     /// The parameters, in order; the last one of a name counts.
     pub(super) pairs: Vec<(&'static str, String)>,
     /// The places of passwords and other secrets in the text.
@@ -20,7 +20,7 @@ pub(super) struct Written {
 
 /// Why a text is not a connection string, without repeating any of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unreadable {
+pub(super) enum ConnectionStringError {
     /// It has an `@`, `/`, `?` or `#` that may be part of a password.
     Doubtful,
     /// It does not start like a connection string.
@@ -37,10 +37,10 @@ pub(super) fn after_scheme(text: &str) -> Option<usize> {
 }
 
 /// Reads a connection string.
-pub(super) fn read(text: &str) -> Result<Written, Unreadable> {
+pub(super) fn read(text: &str) -> Result<ConnectionString, ConnectionStringError> {
     match after_scheme(text) {
         Some(at) => url(text, at),
-        None if is_foreign(text) => Err(Unreadable::Foreign),
+        None if is_foreign(text) => Err(ConnectionStringError::Foreign),
         None => pairs(text),
     }
 }
@@ -55,11 +55,11 @@ fn is_foreign(text: &str) -> bool {
 /// `postgres://user:password@host:port,host:port/dbname?name=value&…`.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>.
-fn url(text: &str, start: usize) -> Result<Written, Unreadable> {
+fn url(text: &str, start: usize) -> Result<ConnectionString, ConnectionStringError> {
     if is_doubtful(&text[start..]) {
-        return Err(Unreadable::Doubtful);
+        return Err(ConnectionStringError::Doubtful);
     }
-    let mut written = Written::default();
+    let mut written = ConnectionString::default();
     let mut at = start;
     if let Some(end) = text[at..].find('@').map(|n| at + n) {
         let colon = text[at..end].find(':').map(|n| at + n);
@@ -91,7 +91,7 @@ fn is_doubtful(rest: &str) -> bool {
 }
 
 /// `host:port,[::1]:port`.
-fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
+fn hosts(written: &mut ConnectionString, authority: &str) -> Result<(), ConnectionStringError> {
     let (mut names, mut ports) = (Vec::new(), Vec::new());
     for one in authority.split(',') {
         let (name, rest) = match one.strip_prefix('[') {
@@ -124,7 +124,7 @@ fn hosts(written: &mut Written, authority: &str) -> Result<(), Unreadable> {
 }
 
 /// `name=value&name=value`, from this position to the end of the text.
-fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unreadable> {
+fn parameters(written: &mut ConnectionString, text: &str, start: usize) -> Result<(), ConnectionStringError> {
     let mut at = start;
     for (n, pair) in text[start..].split('&').enumerate() {
         let range = at..at + pair.len();
@@ -165,8 +165,8 @@ fn parameters(written: &mut Written, text: &str, start: usize) -> Result<(), Unr
 /// `name = value name = 'value'`.
 ///
 /// See <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-KEYWORD-VALUE>.
-fn pairs(text: &str) -> Result<Written, Unreadable> {
-    let mut written = Written::default();
+fn pairs(text: &str) -> Result<ConnectionString, ConnectionStringError> {
+    let mut written = ConnectionString::default();
     let mut rest = text.trim_start();
     let broken = || because("a name has no = and value", "write host=HOST dbname=NAME, and values with spaces in '…'");
     for n in 0.. {
@@ -212,7 +212,7 @@ fn value(text: &str) -> Option<(String, usize)> {
     if quoted { None } else { Some((value, text.len())) }
 }
 
-impl Written {
+impl ConnectionString {
     /// Adds a parameter unless it is empty; empty parts before the query of a URL count as not given.
     fn give_some(&mut self, keyword: &'static str, value: String) {
         if !value.is_empty() {
@@ -236,7 +236,7 @@ fn is_secret(keyword: &str) -> bool {
 
 /// The parameter with this name. An unknown name is not repeated: it may be what follows an unescaped `&` in a
 /// password.
-pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
+pub(super) fn known(name: &str, n: usize) -> Result<&'static str, ConnectionStringError> {
     if let Some(parameter) = table::find(name) {
         return Ok(parameter.keyword);
     }
@@ -254,12 +254,12 @@ pub(super) fn known(name: &str, n: usize) -> Result<&'static str, Unreadable> {
     Err(because(format!("libpq does not know parameter {}", n + 1), help))
 }
 
-pub(super) fn because(why: impl Into<String>, help: impl Into<String>) -> Unreadable {
-    Unreadable::Because(why.into(), help.into())
+pub(super) fn because(why: impl Into<String>, help: impl Into<String>) -> ConnectionStringError {
+    ConnectionStringError::Because(why.into(), help.into())
 }
 
 /// Percent-decodes a text as libpq 17 and newer do: spaces at both ends are ignored, others are an error.
-pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
+pub(super) fn decode(text: &str) -> Result<String, ConnectionStringError> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
     if text.contains(|c: char| c.is_ascii_whitespace()) {
         return Err(because("it contains a space", "write a space as %20"));

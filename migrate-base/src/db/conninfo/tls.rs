@@ -17,12 +17,12 @@ use crate::finding::Finding;
 pub(super) struct Tls {
     /// The ways in which a host is tried, in order.
     pub(super) modes: Vec<PgSslMode>,
-    root: Option<Root>,
+    root: Option<RootStore>,
     /// Our certificate and its key.
     own: Option<(PathBuf, PathBuf)>,
 }
 
-enum Root {
+enum RootStore {
     System,
     File(PathBuf),
 }
@@ -93,9 +93,9 @@ impl Tls {
     /// Passes the certificates to the driver.
     pub(super) fn certify(&self, options: PgConnectOptions) -> PgConnectOptions {
         let options = match &self.root {
-            Some(Root::File(file)) => options.ssl_root_cert(file),
+            Some(RootStore::File(file)) => options.ssl_root_cert(file),
             // Use only what the system trusts, and nothing that the driver reads from the environment.
-            Some(Root::System) => options.ssl_root_cert_from_pem(Vec::new()),
+            Some(RootStore::System) => options.ssl_root_cert_from_pem(Vec::new()),
             None => options,
         };
         match &self.own {
@@ -106,15 +106,15 @@ impl Tls {
 }
 
 /// The root certificates: the configured ones, or those in the usual place, if they exist.
-fn find_root(named: Option<&str>, mode: &str) -> Result<Option<Root>> {
+fn find_root(named: Option<&str>, mode: &str) -> Result<Option<RootStore>> {
     let is_strict = matches!(mode, "require" | "verify-ca" | "verify-full");
     let file = match named {
-        Some("system") => return Ok(Some(Root::System)),
+        Some("system") => return Ok(Some(RootStore::System)),
         Some(file) => Some(PathBuf::from(file)),
         None => files::home().map(|home| home.join(".postgresql/root.crt")),
     };
     match file {
-        Some(file) if file.is_file() => Ok(Some(Root::File(file))),
+        Some(file) if file.is_file() => Ok(Some(RootStore::File(file))),
         Some(file) if named.is_some() && is_strict => Err(missing("the root certificate", &file).help(
             "correct `sslrootcert` (or PGSSLROOTCERT); `sslrootcert=system` uses the certificates that the system \
              trusts",

@@ -6,8 +6,8 @@ use migrate_base::finding::Place;
 use migrate_base::ident::literal;
 use migrate_base::sql;
 use migrate_core::source::Migration;
-use migrate_review::lint::{self, Part};
-use migrate_schema::{Change, Id, Kind, Object};
+use migrate_review::lint::{self, PlacedStatement};
+use migrate_schema::{Id, Kind, Object, SchemaChange};
 
 /// The statement of a migration that causes a fault.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub(super) struct Culprit {
 }
 
 /// The criteria for the statement to find.
-pub(super) struct Sought<'a> {
+pub(super) struct CulpritCriteria<'a> {
     /// The text of the query.
     pub(super) query: &'a str,
     /// The objects that the fault is about.
@@ -35,7 +35,7 @@ pub(super) struct Sought<'a> {
 impl Culprit {
     /// The statement that removed a label; else the first one that names most of what changed and occurs in the query,
     /// if possible among the objects that `about` accepts. A statement inside a block counts as a statement of its own.
-    pub(super) fn find(migration: &Migration, change: &Change, sought: &Sought<'_>) -> Self {
+    pub(super) fn find(migration: &Migration, change: &SchemaChange, sought: &CulpritCriteria<'_>) -> Self {
         let script = migration.up_script();
         let statements = script.map(|script| lint::statements(script)).unwrap_or_default();
         let label = sought.label.and_then(|label| without_label(&statements, change, sought.about, label));
@@ -57,11 +57,11 @@ impl Culprit {
 
 /// The statement that renames the label, or creates the type without it; else one that renames or drops the type.
 fn without_label<'a>(
-    statements: &'a [Part],
-    change: &Change,
+    statements: &'a [PlacedStatement],
+    change: &SchemaChange,
     about: &dyn Fn(&Id) -> bool,
     label: &str,
-) -> Option<&'a Part> {
+) -> Option<&'a PlacedStatement> {
     let quoted = literal(label);
     let types: Vec<&str> = change.objects().map(|(id, ..)| id).filter(|id| about(id)).map(|id| &*id.name).collect();
     let weight = |text: &str| {
@@ -88,11 +88,11 @@ fn without_label<'a>(
 /// Of the statements about the table of a constraint, the one that shares most terms with its definition; one with the
 /// name of the constraint wins. A constraint of a column needs a statement with the name of the column.
 fn asking<'a>(
-    statements: &'a [Part],
-    change: &Change,
+    statements: &'a [PlacedStatement],
+    change: &SchemaChange,
     about: &dyn Fn(&Id) -> bool,
     definition: &str,
-) -> Option<&'a Part> {
+) -> Option<&'a PlacedStatement> {
     let id = change.objects().map(|(id, ..)| id).find(|id| about(id))?;
     let (asked, is) = (terms(definition), |text: &str, word: &str| words(text).contains(word));
     let weight = |text: &str| {
@@ -122,7 +122,7 @@ fn terms(text: &str) -> BTreeSet<String> {
 }
 
 /// An object that changed.
-struct Changed<'a> {
+struct ChangedObject<'a> {
     id: &'a Id,
     /// How many of its names occur in the query and in the message.
     shared: u32,
@@ -130,7 +130,7 @@ struct Changed<'a> {
     by: &'static [&'static str],
 }
 
-impl<'a> Changed<'a> {
+impl<'a> ChangedObject<'a> {
     fn new(
         query: &BTreeSet<String>,
         message: &BTreeSet<String>,
@@ -166,14 +166,14 @@ impl<'a> Changed<'a> {
 
 /// The first statement that names most of the changed objects that occur in the query or the message.
 fn among<'a>(
-    statements: &'a [Part],
-    change: &Change,
-    sought: &Sought<'_>,
+    statements: &'a [PlacedStatement],
+    change: &SchemaChange,
+    sought: &CulpritCriteria<'_>,
     about: &dyn Fn(&Id) -> bool,
-) -> Option<&'a Part> {
+) -> Option<&'a PlacedStatement> {
     let (query, message) = (names(sought.query), words(sought.message));
-    let changed = change.objects().filter(|(id, ..)| about(id)).map(|one| Changed::new(&query, &message, one));
-    let changed: Vec<Changed<'_>> = changed.collect();
+    let changed = change.objects().filter(|(id, ..)| about(id)).map(|one| ChangedObject::new(&query, &message, one));
+    let changed: Vec<ChangedObject<'_>> = changed.collect();
     best(statements, |text| {
         let own = names(text);
         let weights = changed.iter().filter(|_| !changes_rows(text)).map(|one| one.weight(&own));
@@ -191,7 +191,7 @@ fn changes_rows(statement: &str) -> bool {
 }
 
 /// The first of the statements with the highest weight.
-fn best(statements: &[Part], weight: impl Fn(&str) -> u32) -> Option<&Part> {
+fn best(statements: &[PlacedStatement], weight: impl Fn(&str) -> u32) -> Option<&PlacedStatement> {
     let weighed = statements.iter().map(|part| (part, weight(&part.text)));
     let best = weighed.rev().max_by_key(|(_, weight)| *weight).filter(|(_, weight)| *weight > 0);
     best.map(|(part, _)| part)

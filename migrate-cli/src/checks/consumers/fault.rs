@@ -3,15 +3,17 @@
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::Severity;
 use migrate_base::ident::{QualifiedName, plain};
-use migrate_review::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value, table_of};
-use migrate_schema::{Change, Id, Kind, Object};
-use migrate_test::consume::{RefusedConstant, Step};
+use migrate_review::consumer::{
+    AssignedValue, ChangeImpact, DeclaredUse, PrepareRefusal, QueryDifference, TableAccess, needs_value, table_of,
+};
+use migrate_schema::{Id, Kind, Object, SchemaChange};
+use migrate_test::consume::{QueryEffects, RefusedConstant};
 
 use super::stricter::{constant, referred, stricter};
 
 /// Something that is wrong with a query after a step.
 #[derive(Debug, Clone)]
-pub(super) struct Fault {
+pub(super) struct QueryFault {
     pub(super) code: Code,
     pub(super) severity: Severity,
     /// What is wrong, to follow the name of the query: `can no longer be prepared: …`.
@@ -30,7 +32,7 @@ pub(super) struct Fault {
     pub(super) is_mendable: bool,
 }
 
-impl Fault {
+impl QueryFault {
     pub(super) fn new(code: Code, severity: Severity, message: String) -> Self {
         let (notes, help) = (Vec::new(), Vec::new());
         let (about, label, definition) = (None, None, None);
@@ -59,15 +61,15 @@ impl Fault {
 
 /// All faults that a step causes in the text with this number; `expands` is whether its `*` was expanded when it was
 /// built.
-pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> Vec<Fault> {
+pub(super) fn faults(step: &QueryEffects, number: usize, text: &str, expands: bool) -> Vec<QueryFault> {
     let mut all = Vec::new();
     let differences = step.differences.get(&number).map(Vec::as_slice).unwrap_or_default();
     for difference in differences {
         match difference {
-            Difference::Refused(why) => all.push(refused(step, why, text)),
-            Difference::Parameter(at, was, is) => all.push(parameter(*at, was, is)),
-            Difference::Meaning(was, is) => all.push(meaning(was, is)),
-            Difference::Result(..) | Difference::Came(..) => {}
+            QueryDifference::Refused(why) => all.push(refused(step, why, text)),
+            QueryDifference::Parameter(at, was, is) => all.push(parameter(*at, was, is)),
+            QueryDifference::Meaning(was, is) => all.push(meaning(was, is)),
+            QueryDifference::Result(..) | QueryDifference::Came(..) => {}
         }
     }
     all.extend(result(differences, expands));
@@ -75,7 +77,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     for touch in step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables) {
         let of_touch =
             [unfilled(step, touch), filled_with_null(step, touch), stricter(step, touch), referred(step, touch)];
-        let through = |fault: Fault| match &touch.via {
+        let through = |fault: QueryFault| match &touch.via {
             Some(view) => fault.note(format!("it writes through the view {}", view.name())),
             None => fault,
         };
@@ -83,7 +85,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
     }
     let refused = step.refused.get(&number).map(Vec::as_slice).unwrap_or_default();
     // A fault that is certain replaces a possible one.
-    let is_known = |fault: &Fault| {
+    let is_known = |fault: &QueryFault| {
         let is_it = |one: &RefusedConstant| fault.about == Some((one.by.parent.to_string(), one.by.name.to_string()));
         fault.code == "consumer-stricter" && refused.iter().any(is_it)
     };
@@ -94,7 +96,7 @@ pub(super) fn faults(step: &Step, number: usize, text: &str, expands: bool) -> V
 }
 
 /// Privileges that a query needs and that its role lost.
-pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
+pub(super) fn rights(step: &QueryEffects, number: usize, role: &str) -> Vec<QueryFault> {
     let touches = step.reach.get(&number).into_iter().flat_map(|reach| &reach.tables);
     let lost = touches.filter(|touch| touch.as_caller).flat_map(|touch| {
         let of = |right: &&&str| {
@@ -103,11 +105,11 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
         };
         touch.rights.iter().filter(of).map(move |right| (right, touch))
     });
-    let fault = |(right, touch): (&&str, &Touch)| {
+    let fault = |(right, touch): (&&str, &TableAccess)| {
         let table = touch.table.name();
         let message = format!("needs {right} on {table}, which the role {role} no longer has");
-        let fault = Fault::new(codes::CONSUMER_RIGHT, Severity::Error, message);
-        let fault = Fault { about: Some((String::new(), table.to_owned())), ..fault };
+        let fault = QueryFault::new(codes::CONSUMER_RIGHT, Severity::Error, message);
+        let fault = QueryFault { about: Some((String::new(), table.to_owned())), ..fault };
         let through = |view: &QualifiedName| {
             format!("the view {} has security_invoker: it checks the privileges of its caller", view.name())
         };
@@ -118,7 +120,7 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
 }
 
 /// What a step does to a table or column that a consumer declares to use.
-pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
+pub(super) fn declared(change: &SchemaChange, used: &DeclaredUse) -> Option<QueryFault> {
     let is_table = |id: &Id| {
         matches!(id.kind, Kind::Table | Kind::ForeignTable | Kind::View | Kind::MaterializedView)
             && (&*id.schema, &*id.name) == (used.table.schema(), used.table.name())
@@ -130,13 +132,13 @@ pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
     };
     let error = Severity::Error;
     let of = |(id, before, after): (&Id, Option<&Object>, Option<&Object>)| match (before, after) {
-        (Some(_), None) if is_table(id) || is_column(id) => {
-            Some(Fault::new(codes::CONSUMER_BROKEN, error, "is used, but was dropped or renamed".to_owned()).about(id))
-        }
+        (Some(_), None) if is_table(id) || is_column(id) => Some(
+            QueryFault::new(codes::CONSUMER_BROKEN, error, "is used, but was dropped or renamed".to_owned()).about(id),
+        ),
         (Some(old), Some(new)) if is_column(id) && old.fact("type") != new.fact("type") => {
             let [was, is] = [old, new].map(|one| one.fact("type").unwrap_or_default());
             Some(
-                Fault::new(codes::CONSUMER_RESULT, error, format!("is used; its type was {was} and is now {is}"))
+                QueryFault::new(codes::CONSUMER_RESULT, error, format!("is used; its type was {was} and is now {is}"))
                     .about(id),
             )
         }
@@ -146,7 +148,7 @@ pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
 }
 
 /// A declared use, as people write it.
-pub(super) fn named(used: &Use) -> String {
+pub(super) fn named(used: &DeclaredUse) -> String {
     let table = match used.table.schema() {
         "public" => used.table.name().to_owned(),
         schema => format!("{schema}.{}", used.table.name()),
@@ -162,9 +164,9 @@ fn enum_label(message: &str) -> Option<(&str, &str)> {
 }
 
 /// A label that a query uses but the enum does not have: the enum lost it, or the column now has another enum type.
-fn without_label(step: &Step, why: &Refusal) -> Fault {
+fn without_label(step: &QueryEffects, why: &PrepareRefusal) -> QueryFault {
     let message = format!("uses a label that the enum no longer has: {}", why.message);
-    let fault = Fault::new(codes::CONSUMER_LABEL, Severity::Error, message);
+    let fault = QueryFault::new(codes::CONSUMER_LABEL, Severity::Error, message);
     let Some((of, label)) = enum_label(&why.message) else { return fault };
     let is_of = |one: &Object| one.fact("type").is_some_and(|text| text.trim_end_matches("[]").ends_with(of));
     let came = |(id, _, _): &(&Id, Option<&Object>, Option<&Object>)| id.kind == Kind::Type && *id.name == *of;
@@ -175,60 +177,61 @@ fn without_label(step: &Step, why: &Refusal) -> Fault {
         before.is_some() && after.is_some() && before != after
     };
     if let Some((id, ..)) = step.change.objects().filter(came).find(lost) {
-        return Fault { label: Some(label.to_owned()), ..fault.about(id) };
+        return QueryFault { label: Some(label.to_owned()), ..fault.about(id) };
     }
     match step.change.objects().find(retyped) {
         Some((id, ..)) => fault.about(id),
-        None => Fault { label: Some(label.to_owned()), ..fault },
+        None => QueryFault { label: Some(label.to_owned()), ..fault },
     }
 }
 
-fn refused(step: &Step, why: &Refusal, text: &str) -> Fault {
+fn refused(step: &QueryEffects, why: &PrepareRefusal, text: &str) -> QueryFault {
     let of_constraint = || text.to_lowercase().contains("on constraint") && why.message.contains("constraint");
     let error = Severity::Error;
     let fault = match why.sqlstate.as_str() {
         "22P02" if why.message.contains("enum") => without_label(step, why),
         "42704" if of_constraint() => {
             let message = format!("names a constraint in ON CONFLICT that no longer exists: {}", why.message);
-            Fault::new(codes::CONSUMER_CONFLICT, error, message)
+            QueryFault::new(codes::CONSUMER_CONFLICT, error, message)
         }
-        _ => Fault::new(codes::CONSUMER_BROKEN, error, format!("can no longer be prepared: {}", why.message)),
+        _ => QueryFault::new(codes::CONSUMER_BROKEN, error, format!("can no longer be prepared: {}", why.message)),
     };
-    told(Fault { at: why.at, is_mendable: true, ..fault }, why)
+    told(QueryFault { at: why.at, is_mendable: true, ..fault }, why)
 }
 
-fn told(fault: Fault, why: &Refusal) -> Fault {
+fn told(fault: QueryFault, why: &PrepareRefusal) -> QueryFault {
     let fault = why.detail.iter().fold(fault, |fault, detail| fault.note(detail));
     let fault = fault.note(format!("SQLSTATE {}", why.sqlstate));
     why.hint.iter().fold(fault, |fault, hint| fault.help(hint))
 }
 
 /// All differences in a result are one fault, with the weight of the heaviest one.
-fn result(differences: &[Difference], expands: bool) -> Option<Fault> {
-    let of = |difference: &Difference| match difference {
-        Difference::Came(..) if expands => None,
-        Difference::Result(weight, column, text) | Difference::Came(weight, column, text) => {
+fn result(differences: &[QueryDifference], expands: bool) -> Option<QueryFault> {
+    let of = |difference: &QueryDifference| match difference {
+        QueryDifference::Came(..) if expands => None,
+        QueryDifference::Result(weight, column, text) | QueryDifference::Came(weight, column, text) => {
             Some((*weight, column.clone(), text.clone()))
         }
         _ => None,
     };
-    let mut all: Vec<(Weight, String, String)> = differences.iter().filter_map(of).collect();
+    let mut all: Vec<(ChangeImpact, String, String)> = differences.iter().filter_map(of).collect();
     all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
     let (weight, column, first) = all.first()?;
-    let severity = if *weight == Weight::Breaking { Severity::Error } else { Severity::Warning };
-    let fault = Fault::new(codes::CONSUMER_RESULT, severity, format!("returns a different result: {first}"));
+    let severity = if *weight == ChangeImpact::Breaking { Severity::Error } else { Severity::Warning };
+    let fault = QueryFault::new(codes::CONSUMER_RESULT, severity, format!("returns a different result: {first}"));
     let fault = all[1..].iter().fold(fault, |fault, (.., text)| fault.note(text));
-    Some(Fault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
+    Some(QueryFault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
 }
 
-fn parameter(at: usize, was: &str, is: &str) -> Fault {
+fn parameter(at: usize, was: &str, is: &str) -> QueryFault {
     let message = format!("takes a different parameter: ${at} was {was} and is now {is}");
-    let fault = Fault::new(codes::CONSUMER_PARAMETER, Severity::Error, message);
-    Fault { is_mendable: true, ..fault }.note("a driver that sends values in binary form sends those of the old type")
+    let fault = QueryFault::new(codes::CONSUMER_PARAMETER, Severity::Error, message);
+    QueryFault { is_mendable: true, ..fault }
+        .note("a driver that sends values in binary form sends those of the old type")
 }
 
-fn meaning(was: &str, is: &str) -> Fault {
-    Fault::new(
+fn meaning(was: &str, is: &str) -> QueryFault {
+    QueryFault::new(
         codes::CONSUMER_OVERLOAD,
         Severity::Error,
         format!("has a different meaning: it now calls {is} instead of {was}"),
@@ -236,23 +239,27 @@ fn meaning(was: &str, is: &str) -> Fault {
     .help("select the right one with a cast in the query, such as `$1::text`")
 }
 
-fn unplanned(why: &Refusal, step: &Step) -> Fault {
+fn unplanned(why: &PrepareRefusal, step: &QueryEffects) -> QueryFault {
     let fault = match why.sqlstate.as_str() {
         "42P10" => {
             let message = "has an ON CONFLICT that no longer has a matching unique index".to_owned();
             let gone = |kind: Kind| matches!(kind, Kind::Index | Kind::Constraint);
             let index =
                 step.change.objects().find(|(id, before, after)| gone(id.kind) && before.is_some() && after.is_none());
-            let fault = Fault::new(codes::CONSUMER_CONFLICT, Severity::Error, message);
+            let fault = QueryFault::new(codes::CONSUMER_CONFLICT, Severity::Error, message);
             index.map_or(fault.clone(), |(id, ..)| fault.about(id))
         }
-        _ => Fault::new(codes::CONSUMER_BROKEN, Severity::Error, format!("can no longer be planned: {}", why.message)),
+        _ => QueryFault::new(
+            codes::CONSUMER_BROKEN,
+            Severity::Error,
+            format!("can no longer be planned: {}", why.message),
+        ),
     };
     told(fault, why).note("preparing the query does not show this; running it does")
 }
 
 /// Columns that every new row now needs and that this query does not fill.
-fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
+fn unfilled(step: &QueryEffects, touch: &TableAccess) -> Vec<QueryFault> {
     if !touch.adds() {
         return Vec::new();
     }
@@ -264,7 +271,7 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
     });
     let fault = |(id, asked): (&Id, &str)| {
         let message = format!("gives no value to {} of {}, which every new row now needs", id.name, id.parent);
-        Fault::new(codes::CONSUMER_INSERT, Severity::Error, message)
+        QueryFault::new(codes::CONSUMER_INSERT, Severity::Error, message)
             .asked(id, asked)
             .note("preparing the query does not show this; running it does, unless a trigger fills the column")
             .help(give_default(id))
@@ -284,7 +291,7 @@ fn give_default(column: &Id) -> String {
 }
 
 /// Columns that can no longer be NULL and that this query sets to NULL, or to a value that may be NULL.
-fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
+fn filled_with_null(step: &QueryEffects, touch: &TableAccess) -> Vec<QueryFault> {
     let is_filled = |one: &Object| one.fact("not null").is_some();
     let mut all = Vec::new();
     for (id, before, after) in step.change.objects().filter(|(id, ..)| id.kind == Kind::Column) {
@@ -294,19 +301,19 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
         let lost_default = needs_value(after) && !before.is_some_and(needs_value);
         let (column, table) = (&id.name, &id.parent);
         let fault = match value {
-            Written::Null if was_open => {
+            AssignedValue::Null if was_open => {
                 let message = format!("writes NULL to {column} of {table}, which can no longer be NULL");
-                Fault::new(codes::CONSUMER_INSERT, Severity::Error, message)
+                QueryFault::new(codes::CONSUMER_INSERT, Severity::Error, message)
                     .help("give the column a value in the query, deploy that, and set NOT NULL afterwards")
             }
-            Written::Default if lost_default => {
+            AssignedValue::Default if lost_default => {
                 let message =
                     format!("writes the default to {column} of {table}, which has no default and cannot be NULL");
-                Fault::new(codes::CONSUMER_INSERT, Severity::Error, message).help(give_default(id))
+                QueryFault::new(codes::CONSUMER_INSERT, Severity::Error, message).help(give_default(id))
             }
-            Written::Unknown if was_open => {
+            AssignedValue::Unknown if was_open => {
                 let message = format!("writes to {table}, where {column} can no longer be NULL");
-                Fault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
+                QueryFault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
                     .help("make sure that it never writes NULL there")
             }
             _ => continue,
@@ -319,9 +326,9 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
     all
 }
 
-fn without(index: &str, step: &Step) -> Fault {
+fn without(index: &str, step: &QueryEffects) -> QueryFault {
     let id = step.change.objects().map(|(id, ..)| id).find(|id| *id.name == *index);
-    let fault = Fault::new(
+    let fault = QueryFault::new(
         codes::CONSUMER_INDEX,
         Severity::Note,
         format!("had a plan with the index {index}, which no longer exists"),
@@ -352,8 +359,8 @@ mod tests {
         let before = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "integer")]);
         let told = |after: Schema, column: Option<&str>| {
             let table = QualifiedName::new("public", "t");
-            let used = Use { table, column: column.map(str::to_owned), writes: false, place: Place::file("a") };
-            declared(&Change::between(&before, &after), &used)
+            let used = DeclaredUse { table, column: column.map(str::to_owned), writes: false, place: Place::file("a") };
+            declared(&SchemaChange::between(&before, &after), &used)
                 .map(|fault| format!("{} {}", fault.code.as_str(), fault.message))
         };
         let wider = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "bigint")]);

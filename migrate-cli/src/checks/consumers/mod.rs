@@ -10,23 +10,23 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use culprit::{Culprit, Sought};
-use fault::Fault;
+use culprit::{Culprit, CulpritCriteria};
+use fault::QueryFault;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::suggest;
 use migrate_core::ErrorKind;
 use migrate_core::source::Migration;
-use migrate_review::consumer::{Answer, Order, Query, Use, differences};
+use migrate_review::consumer::{DeclaredUse, PrepareAnswer, Query, SafeOrder, differences};
 use migrate_schema::{Kind, Object, Schema};
-use migrate_test::consume::{Course, Step, follow};
+use migrate_test::consume::{ChainAnswers, QueryEffects, follow};
 use migrate_test::proof::ProofError;
-use sides::Sides;
+use sides::ConsumerSides;
 
-use super::{Clock, Ground};
+use super::{CheckInput, Clock};
 use crate::exit::Result;
 use crate::output::style;
-use crate::report::{Check, Ordered};
+use crate::report::{CheckResult, MigrationOrder};
 
 pub(crate) use sides::{here, told};
 
@@ -38,10 +38,10 @@ const ALLOW: &str = "consumer:";
 /// # Errors
 ///
 /// The connection to the server is lost.
-pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered>)> {
+pub(crate) async fn consumers(ground: &CheckInput<'_>) -> Result<(CheckResult, Vec<MigrationOrder>)> {
     let clock = Clock::start("consumers");
     let Ok(set) = &ground.set else { return Ok((clock.skipped("the files cannot be read as migrations"), Vec::new())) };
-    let sides = Sides::find(ground);
+    let sides = ConsumerSides::find(ground);
     if sides.here.consumers.is_empty() && sides.here.problems.is_empty() {
         return Ok((clock.skipped("there are no consumers"), Vec::new()));
     }
@@ -57,7 +57,7 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered
         }
         Err(error) => return Err(error.into()),
     };
-    let judge = Judge { ground, sides: &sides, texts: &asked.texts, course: &course };
+    let judge = ConsumerJudge { ground, sides: &sides, texts: &asked.texts, course: &course };
     let mut findings = sides.here.problems.clone();
     findings.extend(judge.base());
     if sides.here.consumers.iter().any(|one| !one.uses.is_empty())
@@ -70,11 +70,11 @@ pub(crate) async fn consumers(ground: &Ground<'_>) -> Result<(Check, Vec<Ordered
         let (found, order) = judge.step(at);
         findings.extend(found);
         let (version, name) = (step.migration.version().clone(), step.migration.name().to_owned());
-        orders.push(Ordered { version, name, order });
+        orders.push(MigrationOrder { version, name, order });
     }
     let queries = sides.here.consumers.iter().map(|one| one.queries.len()).sum();
     let (queries, consumers) = (count(queries, "query"), style::count(sides.here.consumers.len(), "consumer"));
-    let what = orders.iter().map(|one| one.order).max().map_or("no new migrations", Order::as_str);
+    let what = orders.iter().map(|one| one.order).max().map_or("no new migrations", SafeOrder::as_str);
     Ok((clock.done(format!("{queries} of {consumers}, {what}"), findings), orders))
 }
 
@@ -82,15 +82,15 @@ fn count(number: usize, noun: &str) -> String {
     if noun == "query" && number != 1 { format!("{number} queries") } else { style::count(number, noun) }
 }
 
-struct Judge<'a> {
-    ground: &'a Ground<'a>,
-    sides: &'a Sides,
+struct ConsumerJudge<'a> {
+    ground: &'a CheckInput<'a>,
+    sides: &'a ConsumerSides,
     texts: &'a [Arc<str>],
-    course: &'a Course,
+    course: &'a ChainAnswers,
 }
 
 /// A query of this branch, or a declared use, and what a step does to it.
-struct Hit<'a> {
+struct AffectedQuery<'a> {
     consumer: &'a str,
     /// The name of the query: `monthly`.
     name: String,
@@ -100,12 +100,12 @@ struct Hit<'a> {
     calls: Option<u64>,
     /// Whether the base branch has it.
     is_old: bool,
-    fault: Fault,
+    fault: QueryFault,
     /// The reason why the migration allows it, if it does.
     allowed: Option<&'a str>,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> ConsumerJudge<'a> {
     /// The queries of this branch, each with its consumer, the role of the consumer, and the number of its text.
     fn queries(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>, &'a Query, usize)> {
         let sides = self.sides;
@@ -116,7 +116,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The server's description of a text before a step.
-    fn before(&self, at: usize, number: usize) -> &'a Answer {
+    fn before(&self, at: usize, number: usize) -> &'a PrepareAnswer {
         match at.checked_sub(1).and_then(|at| self.course.steps.get(at)) {
             Some(step) => &step.answers[number],
             None => &self.course.base[number],
@@ -124,7 +124,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The server's description of a text after the last step.
-    fn last(&self, number: usize) -> &'a Answer {
+    fn last(&self, number: usize) -> &'a PrepareAnswer {
         self.before(self.course.steps.len(), number)
     }
 
@@ -132,8 +132,8 @@ impl<'a> Judge<'a> {
     fn base(&self) -> Vec<Finding> {
         let base = self.ground.released.as_ref().map_or("the migrations", |released| &released.base.name);
         let finding = |(consumer, _, query, number): (&str, Option<&str>, &Query, usize)| {
-            let Answer::Refused(why) = self.before(0, number) else { return None };
-            let works_now = matches!(self.last(number), Answer::Described(_));
+            let PrepareAnswer::Refused(why) = self.before(0, number) else { return None };
+            let works_now = matches!(self.last(number), PrepareAnswer::Described(_));
             if works_now && !self.sides.is_old(consumer, &query.text) {
                 return None;
             }
@@ -151,7 +151,7 @@ impl<'a> Judge<'a> {
 
     /// Declared uses of objects that do not exist on the base branch.
     fn missing(&self, schema: &Schema) -> Vec<Finding> {
-        let is_meant = |one: &Object, used: &Use| {
+        let is_meant = |one: &Object, used: &DeclaredUse| {
             let (of, table) = (used.table.schema(), used.table.name());
             match &used.column {
                 Some(column) => {
@@ -163,7 +163,7 @@ impl<'a> Judge<'a> {
         let consumers = self.sides.here.consumers.iter();
         let uses = consumers.flat_map(|one| one.uses.iter().map(|used| (one.name.as_str(), used)));
         let missing = uses.filter(|(_, used)| !schema.objects().any(|one| is_meant(one, used)));
-        let finding = |(consumer, used): (&str, &Use)| {
+        let finding = |(consumer, used): (&str, &DeclaredUse)| {
             let message =
                 format!("{consumer}: `{}` is used, but does not exist on the base branch", fault::named(used));
             Finding::new(codes::CONSUMER_BASE, message).at(used.place.clone())
@@ -172,7 +172,7 @@ impl<'a> Judge<'a> {
     }
 
     /// The findings on a step, and the order in which to deploy it.
-    fn step(&self, at: usize) -> (Vec<Finding>, Order) {
+    fn step(&self, at: usize) -> (Vec<Finding>, SafeOrder) {
         let step = &self.course.steps[at];
         let hits = self.hits(at);
         let mut findings: Vec<Finding> = hits.iter().map(|hit| self.finding(step, hit)).collect();
@@ -183,17 +183,17 @@ impl<'a> Judge<'a> {
         (findings, order)
     }
 
-    fn hits(&self, at: usize) -> Vec<Hit<'a>> {
+    fn hits(&self, at: usize) -> Vec<AffectedQuery<'a>> {
         let step = &self.course.steps[at];
         let mut hits = Vec::new();
         for (consumer, role, query, number) in self.queries() {
             // A query that could not run before cannot break.
-            if matches!(self.before(at, number), Answer::Refused(_)) {
+            if matches!(self.before(at, number), PrepareAnswer::Refused(_)) {
                 continue;
             }
             let mut all = fault::faults(step, number, &query.text, query.expands);
             all.extend(role.into_iter().flat_map(|role| fault::rights(step, number, role)));
-            hits.extend(all.into_iter().map(|fault| Hit {
+            hits.extend(all.into_iter().map(|fault| AffectedQuery {
                 consumer,
                 name: query.name.clone(),
                 place: part(query, fault.at),
@@ -206,7 +206,7 @@ impl<'a> Judge<'a> {
         }
         for consumer in &self.sides.here.consumers {
             let faults = consumer.uses.iter().flat_map(|used| Some((used, fault::declared(&step.change, used)?)));
-            hits.extend(faults.map(|(used, fault)| Hit {
+            hits.extend(faults.map(|(used, fault)| AffectedQuery {
                 consumer: &consumer.name,
                 name: fault::named(used),
                 place: used.place.clone(),
@@ -221,14 +221,14 @@ impl<'a> Judge<'a> {
     }
 
     /// A fault that a later new migration fixes is only a warning: the query fails until that migration is applied.
-    fn mended(&self, fault: Fault, number: usize) -> Fault {
+    fn mended(&self, fault: QueryFault, number: usize) -> QueryFault {
         let left = differences(self.before(0, number), self.last(number));
-        if !fault.is_mendable || left.iter().any(migrate_review::consumer::Difference::is_breaking) {
+        if !fault.is_mendable || left.iter().any(migrate_review::consumer::QueryDifference::is_breaking) {
             return fault;
         }
         match fault.severity {
             Severity::Error => {
-                let mut fault = Fault { severity: Severity::Warning, ..fault };
+                let mut fault = QueryFault { severity: Severity::Warning, ..fault };
                 fault.notes.push("a later new migration fixes it; between the two, the query fails".to_owned());
                 fault
             }
@@ -236,8 +236,8 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn finding(&self, step: &Step, hit: &Hit<'_>) -> Finding {
-        let Hit { consumer, name, fault, allowed, .. } = hit;
+    fn finding(&self, step: &QueryEffects, hit: &AffectedQuery<'_>) -> Finding {
+        let AffectedQuery { consumer, name, fault, allowed, .. } = hit;
         let culprit = blamed(step, &hit.text, fault);
         let message = format!("{consumer}: `{name}` {}", fault.message);
         let finding = Finding::new(fault.code, message).with_severity(fault.severity);
@@ -276,14 +276,14 @@ impl<'a> Judge<'a> {
 }
 
 /// The statement that causes a fault.
-fn blamed(step: &Step, text: &str, fault: &Fault) -> Culprit {
+fn blamed(step: &QueryEffects, text: &str, fault: &QueryFault) -> Culprit {
     let about = |id: &migrate_schema::Id| {
         let meant =
             |(parent, name): &(String, String)| *id.name == **name && (parent.is_empty() || *id.parent == **parent);
         fault.about.as_ref().is_none_or(meant)
     };
     let (label, definition) = (fault.label.as_deref(), fault.definition.as_deref());
-    let sought = Sought { query: text, about: &about, label, definition, message: &fault.message };
+    let sought = CulpritCriteria { query: text, about: &about, label, definition, message: &fault.message };
     Culprit::find(&step.migration, &step.change, &sought)
 }
 

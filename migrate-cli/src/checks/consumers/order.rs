@@ -5,61 +5,62 @@ use std::collections::BTreeSet;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::source::Migration;
-use migrate_review::consumer::{Answer, Columns, Difference, Order, way};
+use migrate_review::consumer::{ColumnChanges, PrepareAnswer, QueryDifference, SafeOrder, way};
 use migrate_review::lint;
 use migrate_schema::Id;
 
-use super::culprit::{Culprit, Sought};
+use super::culprit::{Culprit, CulpritCriteria};
 use super::sides::placed;
-use super::{Hit, Judge, allowance, blamed, fault, told};
+use super::{AffectedQuery, ConsumerJudge, allowance, blamed, fault, told};
 
 /// A query that does not run on one of the two schemas: its consumer, its name, the reason, and its text.
-struct Broken<'a> {
+struct BrokenQuery<'a> {
     consumer: &'a str,
     told: String,
     why: String,
     text: &'a str,
     /// The fault after the step, if that is the reason.
-    fault: Option<fault::Fault>,
+    fault: Option<fault::QueryFault>,
 }
 
 /// The queries that do not run on one of the two schemas.
-struct Cases<'a> {
+struct BrokenQueries<'a> {
     /// Queries that this branch does not change.
-    unchanged: Vec<Broken<'a>>,
+    unchanged: Vec<BrokenQuery<'a>>,
     /// Queries that this branch no longer has; they run until the new code is deployed.
-    replaced: Vec<Broken<'a>>,
+    replaced: Vec<BrokenQuery<'a>>,
     /// Queries of this branch that do not run before the step.
-    early: Vec<Broken<'a>>,
+    early: Vec<BrokenQuery<'a>>,
 }
 
-impl<'a> Cases<'a> {
-    fn order(&self) -> Order {
+impl<'a> BrokenQueries<'a> {
+    fn order(&self) -> SafeOrder {
         match self.unchanged.is_empty() {
             // Deploying unchanged code first does not help.
-            false => Order::None,
-            true => Order::of(self.replaced.is_empty(), self.early.is_empty()),
+            false => SafeOrder::None,
+            true => SafeOrder::of(self.replaced.is_empty(), self.early.is_empty()),
         }
     }
 
-    fn all(&self) -> Vec<&Broken<'a>> {
+    fn all(&self) -> Vec<&BrokenQuery<'a>> {
         self.unchanged.iter().chain(&self.replaced).chain(&self.early).collect()
     }
 
     /// Separates the queries that count from those that the migration allows to break.
     fn parted(self, migration: &Migration) -> (Self, Self) {
-        let part = |all: Vec<Broken<'a>>| all.into_iter().partition(|one| allowance(migration, one.consumer).is_none());
+        let part =
+            |all: Vec<BrokenQuery<'a>>| all.into_iter().partition(|one| allowance(migration, one.consumer).is_none());
         let ((unchanged, a), (replaced, b), (early, c)) = (part(self.unchanged), part(self.replaced), part(self.early));
         (Self { unchanged, replaced, early }, Self { unchanged: a, replaced: b, early: c })
     }
 }
 
-impl Judge<'_> {
+impl ConsumerJudge<'_> {
     /// The verdict on a step, at the statement that causes it; none if any order is safe. What the migration allows
     /// does not count, but is reported. Also returns the consumers that the migration allows to break.
-    pub(super) fn order(&self, at: usize, hits: &[Hit<'_>]) -> (Vec<Finding>, Order, BTreeSet<String>) {
+    pub(super) fn order(&self, at: usize, hits: &[AffectedQuery<'_>]) -> (Vec<Finding>, SafeOrder, BTreeSet<String>) {
         let migration = &self.course.steps[at].migration;
-        let cases = Cases { unchanged: unchanged(hits), replaced: self.replaced(at), early: self.early(at) };
+        let cases = BrokenQueries { unchanged: unchanged(hits), replaced: self.replaced(at), early: self.early(at) };
         let (open, allowed) = cases.parted(migration);
         let names: BTreeSet<String> = allowed.all().iter().map(|one| one.consumer.to_owned()).collect();
         let verdict = self.verdict(at, &open).map(|(finding, texts)| self.helped(finding, open.order(), at, &texts));
@@ -72,9 +73,9 @@ impl Judge<'_> {
     }
 
     /// The finding on the broken queries, and their texts.
-    fn verdict(&self, at: usize, cases: &Cases<'_>) -> Option<(Finding, String)> {
+    fn verdict(&self, at: usize, cases: &BrokenQueries<'_>) -> Option<(Finding, String)> {
         let (step, order, all) = (&self.course.steps[at], cases.order(), cases.all());
-        if order == Order::Any {
+        if order == SafeOrder::Any {
             return None;
         }
         let texts = all.iter().map(|one| one.text).collect::<Vec<_>>().join("\n");
@@ -83,12 +84,12 @@ impl Judge<'_> {
             None => {
                 let message = all.iter().map(|one| one.why.as_str()).collect::<Vec<_>>().join("\n");
                 let (about, label, definition) = (&|_: &Id| true, None, None);
-                let sought = Sought { query: &texts, about, label, definition, message: &message };
+                let sought = CulpritCriteria { query: &texts, about, label, definition, message: &message };
                 Culprit::find(&step.migration, &step.change, &sought)
             }
         };
         let finding = Finding::new(codes::CONSUMER_ORDER, message(order, cases)).with_severity(severity(order));
-        let note = |one: &&Broken<'_>| format!("{}: {} {}", one.consumer, one.told, one.why);
+        let note = |one: &&BrokenQuery<'_>| format!("{}: {} {}", one.consumer, one.told, one.why);
         let finding = all.iter().take(8).map(note).fold(finding.at(culprit.place), Finding::note);
         let finding = if all.len() > 8 { finding.note(format!("and {} more", all.len() - 8)) } else { finding };
         Some((finding, texts))
@@ -96,7 +97,7 @@ impl Judge<'_> {
 
     /// Queries of the base branch that this branch no longer has and that break; they run until the new code is
     /// deployed.
-    fn replaced(&self, at: usize) -> Vec<Broken<'_>> {
+    fn replaced(&self, at: usize) -> Vec<BrokenQuery<'_>> {
         let step = &self.course.steps[at];
         let broken = self.sides.gone().into_iter().filter_map(|(consumer, number, (told, expands))| {
             let text = &self.texts[number];
@@ -104,27 +105,27 @@ impl Judge<'_> {
                 fault::faults(step, number, text, *expands).into_iter().map(|fault| self.mended(fault, number));
             let worst = faults.into_iter().find(|fault| fault.severity == Severity::Error)?;
             let (told, why) = (format!("{told}, as released,"), worst.message.clone());
-            Some(Broken { consumer, told, why, text, fault: Some(worst) })
+            Some(BrokenQuery { consumer, told, why, text, fault: Some(worst) })
         });
         broken.collect()
     }
 
     /// Queries of this branch that do not run on the schema before the step, which is also the schema after a rollback.
-    fn early(&self, at: usize) -> Vec<Broken<'_>> {
+    fn early(&self, at: usize) -> Vec<BrokenQuery<'_>> {
         let step = &self.course.steps[at];
         let wants =
             self.queries().filter(|(_, _, query, _)| query.expands).filter_map(|(consumer, _, query, number)| {
                 let came = step.differences.get(&number)?.iter().find_map(|difference| match difference {
-                    Difference::Came(_, column, _) => Some(column),
+                    QueryDifference::Came(_, column, _) => Some(column),
                     _ => None,
                 })?;
                 let why = format!("is built with `{came}` in its `*`, which does not exist before the migration");
-                Some(Broken { consumer, told: told(query), why, text: &query.text, fault: None })
+                Some(BrokenQuery { consumer, told: told(query), why, text: &query.text, fault: None })
             });
         let new = self.queries().filter(|(consumer, _, query, _)| !self.sides.is_old(consumer, &query.text));
         let broken = new.filter_map(|(consumer, _, query, number)| {
-            let Answer::Refused(why) = self.before(at, number) else { return None };
-            matches!(&*step.answers[number], Answer::Described(_)).then(|| Broken {
+            let PrepareAnswer::Refused(why) = self.before(at, number) else { return None };
+            matches!(&*step.answers[number], PrepareAnswer::Described(_)).then(|| BrokenQuery {
                 consumer,
                 told: told(query),
                 why: format!("needs the new schema: before it, {}", why.message),
@@ -135,14 +136,14 @@ impl Judge<'_> {
         broken.chain(wants).collect()
     }
 
-    fn helped(&self, finding: Finding, order: Order, at: usize, texts: &str) -> Finding {
+    fn helped(&self, finding: Finding, order: SafeOrder, at: usize, texts: &str) -> Finding {
         let step = &self.course.steps[at];
         let title = format!("{}_{}", step.migration.version(), step.migration.name());
         match order {
-            Order::MigrateFirst => {
+            SafeOrder::MigrateFirst => {
                 return finding.help(format!("apply {title}, then deploy; to go back, roll back the code first"));
             }
-            Order::DeployFirst => {
+            SafeOrder::DeployFirst => {
                 let help = format!("deploy, then apply {title} when no server runs the old code any more");
                 return finding.help(help).help("or merge the migration later, when the code is deployed everywhere");
             }
@@ -155,7 +156,7 @@ impl Judge<'_> {
         };
         let mut finding = finding;
         let using = step.migration.up_script().map(|script| lint::conversions(script)).unwrap_or_default();
-        let ways = way(&step.change, Columns { renamed: &step.renamed, using: &using }, &meant);
+        let ways = way(&step.change, ColumnChanges { renamed: &step.renamed, using: &using }, &meant);
         if ways.is_empty() {
             finding = finding.help("first deploy queries that run on both schemas, and merge the migration later");
         }
@@ -181,9 +182,9 @@ impl Judge<'_> {
 }
 
 /// Queries that this branch does not change and that break.
-fn unchanged<'a>(hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
-    let breaks = |hit: &&Hit<'_>| hit.fault.severity == Severity::Error && hit.is_old;
-    let broken = |hit: &'a Hit<'_>| Broken {
+fn unchanged<'a>(hits: &'a [AffectedQuery<'_>]) -> Vec<BrokenQuery<'a>> {
+    let breaks = |hit: &&AffectedQuery<'_>| hit.fault.severity == Severity::Error && hit.is_old;
+    let broken = |hit: &'a AffectedQuery<'_>| BrokenQuery {
         consumer: hit.consumer,
         told: placed(&hit.name, &hit.place),
         why: hit.fault.message.clone(),
@@ -193,30 +194,32 @@ fn unchanged<'a>(hits: &'a [Hit<'_>]) -> Vec<Broken<'a>> {
     hits.iter().filter(breaks).map(broken).collect()
 }
 
-fn severity(order: Order) -> Severity {
+fn severity(order: SafeOrder) -> Severity {
     match order {
-        Order::None => Severity::Error,
-        Order::DeployFirst => Severity::Warning,
-        Order::MigrateFirst | Order::Any => Severity::Note,
+        SafeOrder::None => Severity::Error,
+        SafeOrder::DeployFirst => Severity::Warning,
+        SafeOrder::MigrateFirst | SafeOrder::Any => Severity::Note,
     }
 }
 
-fn message(order: Order, Cases { unchanged, replaced, early }: &Cases<'_>) -> String {
-    let names = |all: &[Broken<'_>]| {
+fn message(order: SafeOrder, BrokenQueries { unchanged, replaced, early }: &BrokenQueries<'_>) -> String {
+    let names = |all: &[BrokenQuery<'_>]| {
         let all: BTreeSet<&str> = all.iter().map(|one| one.consumer).collect();
         all.into_iter().collect::<Vec<_>>().join(", ")
     };
     let why = match order {
-        Order::None if !unchanged.is_empty() => {
+        SafeOrder::None if !unchanged.is_empty() => {
             format!("this breaks {}, whose code does not change", names(unchanged))
         }
-        Order::None => format!(
+        SafeOrder::None => format!(
             "the released code of {} does not run on the new schema, and the new code of {} does not run on the old one",
             names(replaced),
             names(early)
         ),
-        Order::DeployFirst => format!("the released code of {} does not run on the new schema", names(replaced)),
-        Order::MigrateFirst | Order::Any => format!("the new code of {} does not run on the old schema", names(early)),
+        SafeOrder::DeployFirst => format!("the released code of {} does not run on the new schema", names(replaced)),
+        SafeOrder::MigrateFirst | SafeOrder::Any => {
+            format!("the new code of {} does not run on the old schema", names(early))
+        }
     };
     format!("{}: {why}", order.as_str())
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use migrate_base::finding::Place;
 use migrate_review::config::{Config, FILE_NAME};
 use migrate_review::consumer::{self, Consumer, Consumers, Query};
-use migrate_test::consume::Asked;
+use migrate_test::consume::ConsumerQueries;
 
-use crate::checks::Ground;
+use crate::checks::CheckInput;
 use crate::context::Context;
 use crate::git;
 
@@ -17,14 +17,14 @@ use crate::git;
 const FOLDER: &str = "consumers/";
 
 /// The name of a query, and whether its `*` is expanded when the service is built.
-type Told = (String, bool);
+type BaseQuery = (String, bool);
 
 /// The consumers of both branches, and the texts of all their queries.
-pub(crate) struct Sides {
+pub(crate) struct ConsumerSides {
     /// The consumers of this branch.
     pub(crate) here: Consumers,
     /// The texts on the base branch, by consumer; `None` if there is no base branch, or if it has the same files.
-    there: Option<BTreeMap<String, BTreeMap<Arc<str>, Told>>>,
+    there: Option<BTreeMap<String, BTreeMap<Arc<str>, BaseQuery>>>,
     /// The number of each text.
     numbers: BTreeMap<Arc<str>, usize>,
 }
@@ -41,8 +41,8 @@ fn project(context: &Context<'_>) -> PathBuf {
     project.strip_prefix(folder).map(Path::to_owned).unwrap_or_else(|_| project.clone())
 }
 
-impl Sides {
-    pub(crate) fn find(ground: &Ground<'_>) -> Self {
+impl ConsumerSides {
+    pub(crate) fn find(ground: &CheckInput<'_>) -> Self {
         let here = here(ground.context);
         let there = there(ground, &here).map(|there| {
             let texts = |one: Consumer| {
@@ -62,9 +62,9 @@ impl Sides {
     }
 
     /// What to ask the server.
-    pub(crate) fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> ConsumerQueries {
         let roles = self.here.consumers.iter().filter_map(|one| one.role.clone()).collect();
-        Asked { texts: self.numbers.keys().cloned().collect(), roles }
+        ConsumerQueries { texts: self.numbers.keys().cloned().collect(), roles }
     }
 
     /// The number of a text.
@@ -79,7 +79,7 @@ impl Sides {
 
     /// The queries on the base branch that this branch no longer has: the consumer, the number of the text, and the
     /// name.
-    pub(crate) fn gone(&self) -> Vec<(&str, usize, &Told)> {
+    pub(crate) fn gone(&self) -> Vec<(&str, usize, &BaseQuery)> {
         let mut gone = Vec::new();
         for (name, texts) in self.there.iter().flatten() {
             let own = self.here.consumers.iter().find(|one| one.name == *name);
@@ -106,7 +106,7 @@ pub(super) fn placed(name: &str, place: &Place) -> String {
 }
 
 /// The consumers at the commit where this branch began. Their files are expected where those of this branch are.
-fn there(ground: &Ground<'_>, here: &Consumers) -> Option<Consumers> {
+fn there(ground: &CheckInput<'_>, here: &Consumers) -> Option<Consumers> {
     let base = &ground.released.as_ref().ok()?.base;
     let project = project(ground.context);
     let root = if project.as_os_str().is_empty() { Path::new(".") } else { &project };

@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_base::ident::plain;
-use migrate_review::consumer::Touch;
+use migrate_review::consumer::TableAccess;
 use migrate_schema::{Id, Kind};
-use migrate_test::consume::{RefusedConstant, RefusedWhen, Step, rules};
+use migrate_test::consume::{QueryEffects, RefusedConstant, RefusedWhen, rules};
 
-use super::fault::Fault;
+use super::fault::QueryFault;
 
 /// New or changed checks and foreign keys that the written rows have to satisfy.
-pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
+pub(super) fn stricter(step: &QueryEffects, touch: &TableAccess) -> Vec<QueryFault> {
     let written: BTreeSet<&String> = touch.inserts.iter().chain(&touch.updates).collect();
     if written.is_empty() && !touch.adds() {
         return Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
     });
     let fault = |(id, definition): (&Id, String)| {
         let message = format!("writes to {}, where {} is now stricter", id.parent, id.name);
-        Fault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
+        QueryFault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
             .asked(id, &definition)
             .note(format!("{} {definition}", id.name))
             .help("make sure that every value that it writes satisfies it")
@@ -42,25 +42,25 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
 }
 
 /// Constants in a query that a new constraint refuses.
-pub(super) fn constant(refused: &RefusedConstant) -> Fault {
+pub(super) fn constant(refused: &RefusedConstant) -> QueryFault {
     let RefusedConstant { by, definition, table, values, when } = refused;
     let code = if *when == RefusedWhen::Always { codes::CONSUMER_REFUSED } else { codes::CONSUMER_STRICTER };
     let fault = match when {
         RefusedWhen::Again => {
             let message =
                 format!("writes the same values to {table} each time, but {} allows them only once: {values}", by.name);
-            Fault::new(code, Severity::Warning, message)
+            QueryFault::new(code, Severity::Warning, message)
                 .help("say in the query what to do with an existing row: ON CONFLICT …")
         }
         RefusedWhen::Unchanged => {
             let message = format!("writes values to {table} that {} refuses as they are: {values}", by.name);
-            Fault::new(code, Severity::Warning, message)
+            QueryFault::new(code, Severity::Warning, message)
                 .note("a trigger or rule may change the row")
                 .help("make sure that the changed row is accepted")
         }
         RefusedWhen::Always => {
             let message = format!("writes values to {table} that {} refuses: {values}", by.name);
-            Fault::new(code, Severity::Error, message)
+            QueryFault::new(code, Severity::Error, message)
                 .help("use another value in the query, deploy that, and make this change afterwards")
         }
     };
@@ -69,7 +69,7 @@ pub(super) fn constant(refused: &RefusedConstant) -> Fault {
 }
 
 /// New foreign keys that reference the rows which the query deletes.
-pub(super) fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
+pub(super) fn referred(step: &QueryEffects, touch: &TableAccess) -> Vec<QueryFault> {
     if !touch.rights.contains(&"DELETE") {
         return Vec::new();
     }
@@ -83,7 +83,7 @@ pub(super) fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
     });
     let fault = |(id, definition): (&Id, &str)| {
         let message = format!("deletes from {}, which {} now references", touch.table.name(), id.parent);
-        Fault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
+        QueryFault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
             .about(id)
             .note(format!("{} {definition}", id.name))
             .help(format!(

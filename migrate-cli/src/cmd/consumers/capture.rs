@@ -1,20 +1,20 @@
 //! `consumers capture`: the queries that pg_stat_statements has recorded.
 
 use migrate_base::codes;
-use migrate_base::db::Reader;
-use migrate_review::consumer::{self, Captured, Consumer, Exported, FOLDER};
+use migrate_base::db::ReadOnlySession;
+use migrate_review::consumer::{self, CapturedQueries, Consumer, ExportedConsumer, FOLDER};
 use serde::Serialize;
 
 use super::export::queries;
 use super::{ChangesJson, TOOL, found, now, project, show, write};
-use crate::cli::Capture;
+use crate::cli::ConsumersCaptureArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::BOLD;
-use crate::output::{Document, FindingJson};
+use crate::output::{DocumentJson, FindingJson};
 
 #[derive(Serialize)]
-struct CaptureJson {
+struct ConsumersCaptureJson {
     consumer: String,
     file: String,
     role: Option<String>,
@@ -25,7 +25,7 @@ struct CaptureJson {
     problems: Vec<FindingJson>,
 }
 
-pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, options: &ConsumersCaptureArgs) -> Result<Exit> {
     let name = &options.name;
     if !consumer::is_name(name) {
         return Err(Failure::usage(codes::CONSUMER_NAME, format!("`{name}` cannot be the name of a consumer"))
@@ -37,16 +37,19 @@ pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit
         .find(|one| one.name == *name);
     let role = options.role.clone().or(known.and_then(|known| known.role));
     let path = project(context).join(FOLDER).join(name).join(format!("{name}.captured.consumer.json"));
-    let before =
-        if path.exists() { Some(Exported::open(&path).map_err(|finding| found(vec![*finding]))?) } else { None };
+    let before = if path.exists() {
+        Some(ExportedConsumer::open(&path).map_err(|finding| found(vec![*finding]))?)
+    } else {
+        None
+    };
 
-    let mut reader = Reader::open(&context.reach().await?).await?;
+    let mut reader = ReadOnlySession::open(&context.reach().await?).await?;
     let captured = consumer::capture(&mut reader, role.as_deref()).await;
     reader.close().await;
-    let Captured { queries: seen, left_out, problems } = captured?;
+    let CapturedQueries { queries: seen, left_out, problems } = captured?;
 
     let consumer = Consumer { name: name.clone(), role: role.clone(), ..Consumer::default() };
-    let empty = Exported::of(&consumer, now(), None, TOOL.to_owned());
+    let empty = ExportedConsumer::of(&consumer, now(), None, TOOL.to_owned());
     let before = before.unwrap_or_else(|| empty.clone());
     let mut exported = empty;
     exported.queries = seen;
@@ -71,7 +74,7 @@ pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit
     ));
     show(context, &changes);
     output.next("review the file and commit it; `cargo xtask consumers list` lists all consumers");
-    let document = CaptureJson {
+    let document = ConsumersCaptureJson {
         consumer: name.clone(),
         file: path.display().to_string(),
         role,
@@ -80,6 +83,6 @@ pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit
         changes: changes.into(),
         problems: problems.iter().map(FindingJson::from).collect(),
     };
-    output.document(&Document::new("consumers capture", &context.name, document));
+    output.document(&DocumentJson::new("consumers capture", &context.name, document));
     Ok(Exit::Done)
 }

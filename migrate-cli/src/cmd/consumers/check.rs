@@ -4,29 +4,29 @@ use std::time::Instant;
 
 use migrate_core::CodeMigrations;
 
-use crate::checks::{self, Ground};
-use crate::cli::ConsumersCheck;
+use crate::checks::{self, CheckInput};
+use crate::cli::ConsumersCheckArgs;
 use crate::cmd::ci;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::report::Report;
+use crate::report::CiReport;
 use crate::shadow;
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &ConsumersCheck) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &ConsumersCheckArgs) -> Result<Exit> {
     let begin = Instant::now();
-    let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
+    let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
     if let Err(error) = &ground.set {
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }
     shadow::server(context, true, false).await?;
     let (check, orders) = checks::consumers(&ground).await?;
-    let report = Report {
+    let report = CiReport {
         base: ground.base(),
         new: ground.new.len(),
         checks: vec![check],
         orders,
         elapsed: begin.elapsed(),
-        ..Report::default()
+        ..CiReport::default()
     };
     Ok(ci::conclude(context, "consumers check", &report))
 }

@@ -4,21 +4,21 @@ use std::path::Path;
 
 use migrate_base::codes;
 use migrate_base::finding::Severity;
-use migrate_review::consumer::{self, Consumer, Exported};
-use migrate_review::consumer::{Declared, Said};
+use migrate_review::consumer::{self, Consumer, ExportedConsumer};
+use migrate_review::consumer::{ConsumerDeclaration, PlacedText};
 use serde::Serialize;
 
 use super::{TOOL, find, found, now, project, write};
-use crate::cli::Export;
+use crate::cli::ConsumersExportArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
 use crate::invocation::quote;
 use crate::output::style::BOLD;
-use crate::output::{Document, FindingJson};
+use crate::output::{DocumentJson, FindingJson};
 
 #[derive(Serialize)]
-struct ExportJson {
+struct ConsumersExportJson {
     consumer: String,
     file: String,
     queries: usize,
@@ -26,7 +26,7 @@ struct ExportJson {
     problems: Vec<FindingJson>,
 }
 
-pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
+pub(crate) fn run(context: &Context<'_>, options: &ConsumersExportArgs) -> Result<Exit> {
     let mut consumer = read(context, options)?;
     if consumer.problems.iter().any(|problem| problem.severity == Severity::Error) {
         // A file without the unreadable query would claim that the service does not run it.
@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
         consumer.role = Some(role.clone());
     }
     let commit = git::commit(&project(context));
-    let exported = Exported::of(&consumer, now(), commit, TOOL.to_owned());
+    let exported = ExportedConsumer::of(&consumer, now(), commit, TOOL.to_owned());
     let output = context.output;
     output.findings(&consumer.problems);
     let Some(file) = &options.output else {
@@ -54,31 +54,31 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
         "in the repository with the migrations, run `cargo xtask consumers add {}`",
         quote(&file.to_string_lossy())
     ));
-    let document = ExportJson {
+    let document = ConsumersExportJson {
         consumer: exported.name,
         file: file.display().to_string(),
         queries: exported.queries.len(),
         uses: exported.uses.len(),
         problems: consumer.problems.iter().map(FindingJson::from).collect(),
     };
-    output.document(&Document::new("consumers export", &context.name, document));
+    output.document(&DocumentJson::new("consumers export", &context.name, document));
     Ok(Exit::Done)
 }
 
 /// The consumer: from the command line, or from the project.
-fn read(context: &Context<'_>, options: &Export) -> Result<Consumer> {
+fn read(context: &Context<'_>, options: &ConsumersExportArgs) -> Result<Consumer> {
     let name = &options.name;
     if !consumer::is_name(name) {
         return Err(Failure::usage(codes::CONSUMER_NAME, format!("`{name}` cannot be the name of a consumer"))
             .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
     }
-    let said = |texts: &[String]| texts.iter().map(|text| Said::from(text.as_str())).collect();
-    let declared = Declared {
+    let said = |texts: &[String]| texts.iter().map(|text| PlacedText::from(text.as_str())).collect();
+    let declared = ConsumerDeclaration {
         sql: said(&options.sql),
-        sqlx: options.sqlx.as_deref().map(Said::from),
+        sqlx: options.sqlx.as_deref().map(PlacedText::from),
         reads: said(&options.reads),
         writes: said(&options.writes),
-        ..Declared::default()
+        ..ConsumerDeclaration::default()
     };
     let is_typed = !declared.sql.is_empty() || declared.sqlx.is_some();
     let consumers = if is_typed || !declared.reads.is_empty() || !declared.writes.is_empty() {

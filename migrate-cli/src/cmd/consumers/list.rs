@@ -16,10 +16,10 @@ use crate::context::Context;
 use crate::exit::{Exit, Result};
 use crate::git;
 use crate::output::style::{self, BAD, BOLD, DIM, WARN};
-use crate::output::{Document, FindingJson, Table};
+use crate::output::{DocumentJson, FindingJson, TextTable};
 
 #[derive(Serialize)]
-struct ListJson {
+struct ConsumersListJson {
     consumers: Vec<ConsumerJson>,
     problems: Vec<FindingJson>,
 }
@@ -48,7 +48,7 @@ struct SourceJson {
 }
 
 /// How recent the data of a consumer is, and the source of that time.
-struct Fresh {
+struct ConsumerFreshness {
     at: String,
     by: &'static str,
 }
@@ -59,7 +59,8 @@ const STALE: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
     let loaded = consumer::load(&project(context), &context.config.consumers);
     let output = context.output;
-    let all: Vec<(&Consumer, Option<Fresh>)> = loaded.consumers.iter().map(|one| (one, fresh(one))).collect();
+    let all: Vec<(&Consumer, Option<ConsumerFreshness>)> =
+        loaded.consumers.iter().map(|one| (one, fresh(one))).collect();
     output.findings(&loaded.problems);
     if all.is_empty() {
         output.line("there are no consumers");
@@ -74,16 +75,16 @@ pub(crate) fn run(context: &Context<'_>) -> Result<Exit> {
              refreshes it",
         );
     }
-    let document = ListJson {
+    let document = ConsumersListJson {
         consumers: all.into_iter().map(json).collect(),
         problems: loaded.problems.iter().map(FindingJson::from).collect(),
     };
-    output.document(&Document::new("consumers list", &context.name, document));
+    output.document(&DocumentJson::new("consumers list", &context.name, document));
     let is_wrong = loaded.problems.iter().any(|problem| problem.severity == Severity::Error);
     Ok(if is_wrong { Exit::Found } else { Exit::Done })
 }
 
-fn json((consumer, fresh): (&Consumer, Option<Fresh>)) -> ConsumerJson {
+fn json((consumer, fresh): (&Consumer, Option<ConsumerFreshness>)) -> ConsumerJson {
     let sources = consumer.sources.iter().map(|source| SourceJson {
         kind: source.kind.as_str(),
         name: source.name.clone(),
@@ -102,9 +103,9 @@ fn json((consumer, fresh): (&Consumer, Option<Fresh>)) -> ConsumerJson {
     }
 }
 
-fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
+fn table(all: &[(&Consumer, Option<ConsumerFreshness>)]) -> TextTable {
     let plain = style::PLAIN;
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for (consumer, fresh) in all {
         let files =
             |kind| consumer.sources.iter().filter(|one| one.kind == kind).map(|one| one.files.len()).sum::<usize>();
@@ -114,7 +115,7 @@ fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
         if sources.is_empty() {
             sources.push("no files".to_owned());
         }
-        let (age, is_stale) = fresh.as_ref().map_or((String::new(), false), Fresh::told);
+        let (age, is_stale) = fresh.as_ref().map_or((String::new(), false), ConsumerFreshness::told);
         let worst = consumer.problems.iter().map(|problem| problem.severity).max();
         let mut cells = vec![
             (BOLD, consumer.name.clone()),
@@ -135,9 +136,9 @@ fn table(all: &[(&Consumer, Option<Fresh>)]) -> Table {
 
 /// The age of the data of a consumer: that of its export, else of the newest commit that touched its files, else of the
 /// files.
-fn fresh(consumer: &Consumer) -> Option<Fresh> {
+fn fresh(consumer: &Consumer) -> Option<ConsumerFreshness> {
     if let Some(taken) = &consumer.taken {
-        return Some(Fresh { at: taken.clone(), by: "taken" });
+        return Some(ConsumerFreshness { at: taken.clone(), by: "taken" });
     }
     let files: Vec<&PathBuf> = consumer.sources.iter().flat_map(|source| &source.files).collect();
     let folders: BTreeSet<PathBuf> =
@@ -145,10 +146,10 @@ fn fresh(consumer: &Consumer) -> Option<Fresh> {
     let folders: Vec<PathBuf> = folders.into_iter().collect();
     if let Some(seconds) = folders.first().and_then(|first| git::touched(first, &folders)) {
         let at = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-        return Some(Fresh { at: moment(at)?, by: "committed" });
+        return Some(ConsumerFreshness { at: moment(at)?, by: "committed" });
     }
     let changed = files.iter().filter_map(|file| fs::metadata(file).ok()?.modified().ok()).max()?;
-    Some(Fresh { at: moment(changed)?, by: "changed" })
+    Some(ConsumerFreshness { at: moment(changed)?, by: "changed" })
 }
 
 /// A time as text; `None` for an implausible one, as a broken file system may report.
@@ -157,7 +158,7 @@ fn moment(at: SystemTime) -> Option<String> {
     (seconds < 253_402_300_800).then(|| format_rfc3339_seconds(at).to_string())
 }
 
-impl Fresh {
+impl ConsumerFreshness {
     /// The day with its age, and whether it is stale.
     fn told(&self) -> (String, bool) {
         let day = self.at.chars().take(10).collect::<String>();

@@ -16,7 +16,7 @@ use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::suggest;
 use migrate_core::{CodeMigrations, Error, ErrorKind};
-use migrate_review::consumer::{Changes, Consumer, Consumers, FOLDER};
+use migrate_review::consumer::{Consumer, Consumers, ExportChanges, FOLDER};
 use serde::Serialize;
 
 use crate::cli;
@@ -27,14 +27,14 @@ use crate::files;
 /// The name and version of this tool, recorded in the files that it writes.
 const TOOL: &str = concat!("roundtrip ", env!("CARGO_PKG_VERSION"));
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: &cli::Consumers) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, command: &cli::ConsumersCommand) -> Result<Exit> {
     match command {
-        cli::Consumers::List => list::run(context),
-        cli::Consumers::Export(options) => export::run(context, options),
-        cli::Consumers::Add { file } => add::run(context, file),
-        cli::Consumers::Capture(options) => capture::run(context, options).await,
-        cli::Consumers::Check(options) => check::run(context, code, options).await,
-        cli::Consumers::Uses(options) => uses::run(context, code, options).await,
+        cli::ConsumersCommand::List => list::run(context),
+        cli::ConsumersCommand::Export(options) => export::run(context, options),
+        cli::ConsumersCommand::Add { file } => add::run(context, file),
+        cli::ConsumersCommand::Capture(options) => capture::run(context, options).await,
+        cli::ConsumersCommand::Check(options) => check::run(context, code, options).await,
+        cli::ConsumersCommand::Uses(options) => uses::run(context, code, options).await,
     }
 }
 
@@ -90,8 +90,8 @@ struct ChangesJson {
     same: usize,
 }
 
-impl From<Changes> for ChangesJson {
-    fn from(Changes { new, gone, same }: Changes) -> Self {
+impl From<ExportChanges> for ChangesJson {
+    fn from(ExportChanges { new, gone, same }: ExportChanges) -> Self {
         Self { new, gone, same }
     }
 }
@@ -100,7 +100,7 @@ impl From<Changes> for ChangesJson {
 const SHOWN: usize = 10;
 
 /// Shows the changes in a file.
-fn show(context: &Context<'_>, changes: &Changes) {
+fn show(context: &Context<'_>, changes: &ExportChanges) {
     context.output.line(format!("{} new, {} gone, {} same", changes.new.len(), changes.gone.len(), changes.same));
     for (sign, names) in [('+', &changes.new), ('-', &changes.gone)] {
         for name in names.iter().take(SHOWN) {

@@ -8,21 +8,21 @@ use migrate_base::ident::QualifiedName;
 use migrate_base::suggest;
 use migrate_core::CodeMigrations;
 use migrate_core::source::Migration;
-use migrate_review::consumer::{Consumer, Reach};
+use migrate_review::consumer::{Consumer, QueryDependencies};
 use migrate_schema::{Id, Kind, Object, Schema};
-use migrate_test::consume::{self, Standing};
+use migrate_test::consume::{self, DependentObject};
 use serde::Serialize;
 
 use crate::checks::consumers;
-use crate::cli::ConsumersUses;
+use crate::cli::ConsumersUsesArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BOLD, DIM, WARN};
-use crate::output::{Document, Table};
+use crate::output::{DocumentJson, TextTable};
 use crate::shadow;
 
 /// The table or column in question.
-struct Subject {
+struct UsesSubject {
     table: QualifiedName,
     column: Option<String>,
 }
@@ -31,7 +31,7 @@ struct Subject {
 struct UsesJson {
     name: String,
     uses: Vec<UseJson>,
-    unread: Vec<UnreadJson>,
+    unread: Vec<UnreadQueryJson>,
 }
 
 #[derive(Serialize)]
@@ -46,23 +46,24 @@ struct UseJson {
 }
 
 #[derive(Serialize)]
-struct UnreadJson {
+struct UnreadQueryJson {
     consumer: String,
     query: String,
 }
 
-pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &ConsumersUses) -> Result<Exit> {
+pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &ConsumersUsesArgs) -> Result<Exit> {
     let set = context.chain()?;
     let consumers = consumers::here(context).consumers;
     shadow::server(context, true, false).await?;
     let described = shadow::migrations(&set, &code, None).await?;
     let schema = &described.schema;
-    let subject = Subject::find(schema, &options.name)?;
+    let subject = UsesSubject::find(schema, &options.name)?;
     let queries = consumers.iter().flat_map(|one| &one.queries).map(|query| query.text.clone());
     let texts: Vec<Arc<str>> = queries.collect::<BTreeSet<_>>().into_iter().collect();
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     let found = consume::uses(&chain, &code, &texts, &subject.table, subject.column.as_deref()).await?;
-    let reach: BTreeMap<&Arc<str>, Option<&Reach>> = texts.iter().zip(found.reach.iter().map(Option::as_ref)).collect();
+    let reach: BTreeMap<&Arc<str>, Option<&QueryDependencies>> =
+        texts.iter().zip(found.reach.iter().map(Option::as_ref)).collect();
     let (mut uses, mut unread) = (Vec::new(), Vec::new());
     for consumer in &consumers {
         uses.extend(subject.declared(consumer));
@@ -75,7 +76,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
                     let file = place.path().display().to_string();
                     UseJson { consumer, query, file, line, reads, writes, through }
                 })),
-                None => unread.push(UnreadJson { consumer: name.0, query: name.1 }),
+                None => unread.push(UnreadQueryJson { consumer: name.0, query: name.1 }),
             }
         }
     }
@@ -83,9 +84,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     Ok(Exit::Done)
 }
 
-fn show(context: &Context<'_>, subject: &Subject, uses: Vec<UseJson>, unread: Vec<UnreadJson>) {
+fn show(context: &Context<'_>, subject: &UsesSubject, uses: Vec<UseJson>, unread: Vec<UnreadQueryJson>) {
     let (output, plain, name) = (context.output, style::PLAIN, subject.to_string());
-    let mut table = Table::default();
+    let mut table = TextTable::default();
     for one in &uses {
         let does = match (one.reads, one.writes) {
             (true, true) => (WARN, "reads, writes"),
@@ -114,10 +115,10 @@ fn show(context: &Context<'_>, subject: &Subject, uses: Vec<UseJson>, unread: Ve
         });
         output.next("`cargo xtask consumers check` shows why");
     }
-    output.document(&Document::new("consumers uses", &context.name, UsesJson { name, uses, unread }));
+    output.document(&DocumentJson::new("consumers uses", &context.name, UsesJson { name, uses, unread }));
 }
 
-impl Subject {
+impl UsesSubject {
     /// Resolves a name in a schema.
     fn find(schema: &Schema, name: &str) -> Result<Self> {
         let parts: Vec<String> = parts(name);
@@ -144,7 +145,7 @@ impl Subject {
     }
 
     /// Whether a query reads or writes it, and through which views and functions.
-    fn used(&self, reach: &Reach, standing: &[Standing]) -> Option<(bool, bool, Vec<String>)> {
+    fn used(&self, reach: &QueryDependencies, standing: &[DependentObject]) -> Option<(bool, bool, Vec<String>)> {
         let (mut reads, mut writes, mut through) = (false, false, Vec::new());
         for touch in &reach.tables {
             let has = |set: &BTreeSet<String>| self.column.as_ref().is_none_or(|column| set.contains(column));
@@ -160,7 +161,7 @@ impl Subject {
                 through.push(view.to_string());
             }
         }
-        let called = |one: &&Standing| {
+        let called = |one: &&DependentObject| {
             !one.kind.ends_with("view") && reach.routines.iter().any(|(name, ..)| *name == *one.name.name())
         };
         for routine in standing.iter().filter(called) {
@@ -176,7 +177,7 @@ impl Subject {
         let meant = consumer.uses.iter().filter(|one| {
             one.table == self.table && (self.column.is_none() || one.column.is_none() || one.column == self.column)
         });
-        let json = |one: &migrate_review::consumer::Use| UseJson {
+        let json = |one: &migrate_review::consumer::DeclaredUse| UseJson {
             consumer: consumer.name.clone(),
             query: "declared".to_owned(),
             file: one.place.path().display().to_string(),
@@ -189,7 +190,7 @@ impl Subject {
     }
 }
 
-impl std::fmt::Display for Subject {
+impl std::fmt::Display for UsesSubject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}", self.table.schema(), self.table.name())?;
         self.column.as_ref().map_or(Ok(()), |column| write!(f, ".{column}"))

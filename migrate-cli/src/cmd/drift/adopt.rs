@@ -1,15 +1,15 @@
 //! `drift --adopt`: write changes that were made by hand as a migration.
 
 use migrate_core::CodeMigrations;
-use migrate_schema::ddl::{Statement, Style, roles};
+use migrate_schema::ddl::{DdlStatement, DdlStyle, roles};
 use migrate_test::shape;
 
 use super::{show, way_on};
 use crate::cmd::diff;
 use crate::context::Context;
-use crate::drift::{Chain, DriftJson, Look, Partly, PendingJson};
+use crate::drift::{DriftChain, DriftComparison, DriftJson, PendingParts, PendingPartsJson};
 use crate::exit::{Exit, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{BOLD, GOOD, WARN, paint};
 use crate::shared_json::sql_json;
 
@@ -18,8 +18,8 @@ use crate::shared_json::sql_json;
 pub(super) async fn adopt(
     context: &Context<'_>,
     code: &CodeMigrations,
-    chain: &Chain,
-    look: Look,
+    chain: &DriftChain,
+    look: DriftComparison,
     name: &str,
 ) -> Result<Exit> {
     let output = context.output;
@@ -27,14 +27,14 @@ pub(super) async fn adopt(
     show(context, chain, &look);
     if look.found.is_empty() {
         let exit = if look.is_clean() { Exit::Done } else { Exit::Found };
-        output.document(&Document::new("drift", &context.name, document));
+        output.document(&DocumentJson::new("drift", &context.name, document));
         return Ok(exit);
     }
     let partly = match chain.pending.is_empty() {
         true => None,
-        false => Partly::of(context, code, (&chain.with_applied(|_| true), &look.there), &chain.pending).await?,
+        false => PendingParts::of(context, code, (&chain.with_applied(|_| true), &look.there), &chain.pending).await?,
     };
-    document.pending = partly.as_ref().map(PendingJson::from);
+    document.pending = partly.as_ref().map(PendingPartsJson::from);
     match &partly {
         Some(partly) => partly.lines().iter().for_each(|line| output.line(line)),
         None => tell_pending(context, chain),
@@ -45,17 +45,17 @@ pub(super) async fn adopt(
             false => "nothing was written: the pending migrations rename objects in it, and have to be finished first",
         });
         output.next(way_on(context, partly, &[]));
-        output.document(&Document::new("drift", &context.name, document));
+        output.document(&DocumentJson::new("drift", &context.name, document));
         return Ok(Exit::Found);
     }
-    let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there.described), Partly::beyond);
+    let (from, to) = partly.as_ref().map_or_else(|| (look.expected, look.there.described), PendingParts::beyond);
     let known = roles(&from.schema);
     let new = roles(&to.schema).difference(&known).cloned().collect();
-    let mut difference = diff::proven(context, from, to, Style::Online).await?;
+    let mut difference = diff::proven(context, from, to, DdlStyle::Online).await?;
     // Granting privileges to a role would fail on a server that does not have the role.
     let guard = shape::role_guard(&new);
     if !guard.is_empty() {
-        difference.ddl.statements.insert(0, Statement::of(guard.trim_end().trim_end_matches(';')));
+        difference.ddl.statements.insert(0, DdlStatement::of(guard.trim_end().trim_end_matches(';')));
     }
     document.sql = Some(sql_json(&difference));
     diff::show_sql(context, &difference, false);
@@ -79,11 +79,11 @@ pub(super) async fn adopt(
             output.remark("nothing was written: these statements alone do not produce the schema of the database")
         }
     }
-    output.document(&Document::new("drift", &context.name, document));
+    output.document(&DocumentJson::new("drift", &context.name, document));
     Ok(if written.is_empty() { Exit::Found } else { Exit::Done })
 }
 
-fn tell_pending(context: &Context<'_>, chain: &Chain) {
+fn tell_pending(context: &Context<'_>, chain: &DriftChain) {
     if let Some(first) = chain.pending.first() {
         let what =
             format!("{} is pending in {}, and is older than the new migration", first.version(), context.title());

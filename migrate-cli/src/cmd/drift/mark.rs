@@ -6,23 +6,25 @@ use std::sync::Arc;
 
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Version};
-use migrate_schema::ddl::Style;
+use migrate_schema::ddl::DdlStyle;
 
 use super::{show, show_left_out, way_on};
-use crate::cli::Drift;
+use crate::cli::DriftArgs;
 use crate::cmd::diff;
-use crate::cmd::run::{Runner, Wish};
+use crate::cmd::run::{RunOptions, Runner};
 use crate::context::{Context, confirm, confirm_unseen};
-use crate::drift::{self, Chain, DriftJson, Look, Partly, PendingJson, not_compared, warnings};
+use crate::drift::{
+    self, DriftChain, DriftComparison, DriftJson, PendingParts, PendingPartsJson, not_compared, warnings,
+};
 use crate::exit::{Exit, Failure, Result};
-use crate::output::Document;
+use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, GOOD, paint};
 use crate::shadow;
 use crate::shared_json::sql_json;
 
 /// Records pending migrations as applied, if the database is exactly what the chain makes with them.
-pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Drift) -> Result<Exit> {
-    let chain = Chain::read(context, &code).await?;
+pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &DriftArgs) -> Result<Exit> {
+    let chain = DriftChain::read(context, &code).await?;
     refuse_order(context, &chain, &options.mark)?;
     let is_meant = |version: &Version| options.mark.contains(version);
     let with = chain.with_applied(is_meant);
@@ -39,7 +41,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             warnings(&document.not_compared).for_each(|line| context.output.line(format!("  {line}")));
             show_left_out(context, &look);
             confirm_mark(context, options.yes, document.not_compared.len(), look.left_out.len())?;
-            let mut runner = Runner::new(context, code, Wish::default()).await?;
+            let mut runner = Runner::new(context, code, RunOptions::default()).await?;
             context.name_commit(&mut runner.migrator).await;
             let count = runner.migrator.mark(&options.mark, "adopted: it was there already").await?;
             runner.close().await;
@@ -51,9 +53,9 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             ));
         }
         (false, sql) => {
-            let partly = Partly::of(context, &code, (&with, &look.there), &meant).await?;
+            let partly = PendingParts::of(context, &code, (&with, &look.there), &meant).await?;
             refuse_gap(context, partly.as_ref())?;
-            document.pending = partly.as_ref().map(PendingJson::from);
+            document.pending = partly.as_ref().map(PendingPartsJson::from);
             if !sql {
                 refuse(context, &with, &look, partly.as_ref());
             } else if let Some(partly) = partly {
@@ -61,7 +63,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
                     Some(rest) => rest,
                     None => {
                         let (there, goal, finish) = partly.missing();
-                        diff::finished(context, there, goal, Style::Online, finish).await?
+                        diff::finished(context, there, goal, DdlStyle::Online, finish).await?
                     }
                 };
                 warnings(&partly.not_compared).for_each(|line| context.output.line(format!("-- {line}")));
@@ -72,7 +74,7 @@ pub(super) async fn mark(context: &Context<'_>, code: CodeMigrations, options: &
             }
         }
     }
-    context.output.document(&Document::new("drift", &context.name, document));
+    context.output.document(&DocumentJson::new("drift", &context.name, document));
     Ok(if look.found.is_empty() { Exit::Done } else { Exit::Found })
 }
 
@@ -89,7 +91,7 @@ fn confirm_mark(context: &Context<'_>, yes: bool, statements: usize, objects: us
 }
 
 /// Refuses to mark a migration that is not pending, or one with older pending migrations.
-fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Result<()> {
+fn refuse_order(context: &Context<'_>, chain: &DriftChain, marks: &[Version]) -> Result<()> {
     if let Some(unknown) = marks.iter().find(|one| !chain.pending.iter().any(|pending| pending.version() == *one)) {
         return Err(Failure::usage(
             codes::NOT_PENDING,
@@ -110,7 +112,7 @@ fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Resu
 }
 
 /// A migration that is halfway through its renames can be finished only if the migrations before it are there.
-fn refuse_gap(context: &Context<'_>, partly: Option<&Partly>) -> Result<()> {
+fn refuse_gap(context: &Context<'_>, partly: Option<&PendingParts>) -> Result<()> {
     let Some((last, begun)) = partly.and_then(|partly| Some((partly.waits_for.as_ref()?, partly.begun.first()?)))
     else {
         return Ok(());
@@ -120,7 +122,7 @@ fn refuse_gap(context: &Context<'_>, partly: Option<&Partly>) -> Result<()> {
 }
 
 /// Says why nothing was marked, and what to do next.
-fn refuse(context: &Context<'_>, with: &Chain, look: &Look, partly: Option<&Partly>) {
+fn refuse(context: &Context<'_>, with: &DriftChain, look: &DriftComparison, partly: Option<&PendingParts>) {
     let output = context.output;
     show(context, with, look);
     output.line(format!(

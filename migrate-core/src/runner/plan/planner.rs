@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
-use migrate_base::sql::Class;
+use migrate_base::sql::StatementClass;
 
-use super::{DownFrom, Plan, Policy, Step, Target, Work};
+use super::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target};
 use crate::ledger::Direction;
 use crate::runner::obstacle;
-use crate::runner::state::{Applied, State, Unfinished};
-use crate::source::{Body, Migration, MigrationSet, Script, Version};
+use crate::runner::state::{AppliedMigration, LedgerState, UnfinishedMigration};
+use crate::source::{Migration, MigrationBody, MigrationSet, Script, Version};
 
 /// Makes the plan, or returns every obstacle.
 ///
@@ -23,10 +23,10 @@ use crate::source::{Body, Migration, MigrationSet, Script, Version};
 /// [`ErrorKind::Plan`] with a finding for each obstacle.
 pub(crate) fn plan(
     set: &MigrationSet,
-    state: &State,
+    state: &LedgerState,
     stored: &BTreeMap<Version, Arc<str>>,
     target: &Target,
-    policy: Policy,
+    policy: RunPolicy,
     has_code: &dyn Fn(&Version) -> bool,
 ) -> Result<Plan> {
     let mut planner = Planner {
@@ -53,25 +53,25 @@ pub(crate) fn plan(
             planner.not_beyond(version);
         }
         Target::Up(count) => planner.up(&|_| true, *count),
-        Target::Down(count) => planner.down(&|_| true, *count, Named::No),
+        Target::Down(count) => planner.down(&|_| true, *count, ExplicitTarget::No),
         Target::DownTo(version) => {
             if state.get(version).is_none() {
                 planner.obstacles.push(obstacle::not_applied(state, version));
             }
-            planner.down(&|applied| applied.version > *version, usize::MAX, Named::Yes);
+            planner.down(&|applied| applied.version > *version, usize::MAX, ExplicitTarget::Yes);
         }
-        Target::Zero => planner.down(&|_| true, usize::MAX, Named::Yes),
+        Target::Zero => planner.down(&|_| true, usize::MAX, ExplicitTarget::Yes),
     }
     planner.finish()
 }
 
 struct Planner<'a> {
     set: &'a MigrationSet,
-    state: &'a State,
+    state: &'a LedgerState,
     stored: &'a BTreeMap<Version, Arc<str>>,
-    policy: Policy,
+    policy: RunPolicy,
     has_code: &'a dyn Fn(&Version) -> bool,
-    steps: Vec<Step>,
+    steps: Vec<PlanStep>,
     warnings: Vec<Finding>,
     never_run: Vec<Version>,
     obstacles: Vec<Finding>,
@@ -79,7 +79,7 @@ struct Planner<'a> {
 
 /// Whether a rollback target is given by a version or by `--all`, and not by a number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Named {
+enum ExplicitTarget {
     Yes,
     No,
 }
@@ -113,8 +113,8 @@ impl Planner<'_> {
                 continue;
             }
             let work = match migration.body() {
-                Body::Sql { up, .. } => Work::Sql(up.clone()),
-                Body::Code { .. } => Work::Code,
+                MigrationBody::Sql { up, .. } => StepWork::Sql(up.clone()),
+                MigrationBody::Code { .. } => StepWork::Code,
             };
             self.code_is_here(migration.version(), &work);
             self.push(Direction::Up, migration.version(), migration.name(), work, None);
@@ -124,25 +124,26 @@ impl Planner<'_> {
     /// `migrate` never rolls back: if newer migrations of the folder are applied, doing nothing was not what the user
     /// wanted.
     fn not_beyond(&mut self, version: &Version) {
-        let is_beyond = |applied: &&Applied| applied.version > *version && self.set.get(&applied.version).is_some();
+        let is_beyond =
+            |applied: &&AppliedMigration| applied.version > *version && self.set.get(&applied.version).is_some();
         let beyond = self.state.applied().rfind(is_beyond);
         if let Some(beyond) = beyond.filter(|_| self.steps.is_empty() && self.obstacles.is_empty()) {
             self.obstacles.push(obstacle::beyond_target(beyond, version));
         }
     }
 
-    fn down(&mut self, wanted: &dyn Fn(&Applied) -> bool, count: usize, named: Named) {
+    fn down(&mut self, wanted: &dyn Fn(&AppliedMigration) -> bool, count: usize, named: ExplicitTarget) {
         self.resume(Some(Direction::Down));
         let started = self.steps.first().map(|step| step.version.clone());
         let left = count.saturating_sub(usize::from(started.is_some()));
-        let mut applied: Vec<&Applied> = self
+        let mut applied: Vec<&AppliedMigration> = self
             .state
             .applied()
             .filter(|applied| wanted(applied) && started.as_ref() != Some(&applied.version))
             .collect();
         applied.sort_by_key(|applied| std::cmp::Reverse(applied.id));
         for applied in applied.into_iter().take(left) {
-            if applied.was_never_run() && named == Named::No {
+            if applied.was_never_run() && named == ExplicitTarget::No {
                 self.obstacles.push(obstacle::never_run(self.state, applied, self.steps.len()));
                 break;
             }
@@ -161,25 +162,25 @@ impl Planner<'_> {
     }
 
     /// What rolls back an applied migration: the stored script, or the one in the folder.
-    fn way_down(&mut self, applied: &Applied) -> std::result::Result<Work, Box<Finding>> {
+    fn way_down(&mut self, applied: &AppliedMigration) -> std::result::Result<StepWork, Box<Finding>> {
         // A migration from before a squash is rolled back by its own down script, whatever replaces it now.
         let is_squashed = obstacle::squashed(self.set, self.state, applied).is_some();
         let migration = self.set.get(&applied.version).filter(|_| !is_squashed);
-        if matches!(migration.map(|m| m.body()), Some(Body::Code { .. })) {
-            return Ok(Work::Code);
+        if matches!(migration.map(|m| m.body()), Some(MigrationBody::Code { .. })) {
+            return Ok(StepWork::Code);
         }
         let file = migration.and_then(|m| m.down_script());
         let stored = self.stored.get(&applied.version);
         match (file, stored) {
             (Some(file), Some(stored)) if file.text() != stored => {
                 self.warnings.push(obstacle::two_downs(file, applied, self.policy.down_from));
-                Ok(Work::Sql(match self.policy.down_from {
+                Ok(StepWork::Sql(match self.policy.down_from {
                     DownFrom::Files => file.clone(),
                     DownFrom::Ledger => recorded(applied, stored),
                 }))
             }
-            (Some(file), _) => Ok(Work::Sql(file.clone())),
-            (None, Some(stored)) => Ok(Work::Sql(recorded(applied, stored))),
+            (Some(file), _) => Ok(StepWork::Sql(file.clone())),
+            (None, Some(stored)) => Ok(StepWork::Sql(recorded(applied, stored))),
             (None, None) => Err(Box::new(obstacle::no_way_down(migration.map(|m| &**m), applied))),
         }
     }
@@ -193,7 +194,7 @@ impl Planner<'_> {
         let takes_up = |script: &Arc<Script>| certain && (is_running || is_certain(script, unfinished.done));
         match self.script_of(unfinished).filter(takes_up) {
             Some(script) => {
-                let work = Work::Sql(script);
+                let work = StepWork::Sql(script);
                 let (version, name) = (&unfinished.version, &unfinished.name);
                 self.push(unfinished.direction, version, name, work, Some(unfinished.clone()));
                 if unfinished.direction == Direction::Down && only.is_none() {
@@ -206,46 +207,56 @@ impl Planner<'_> {
 
     /// A migration whose interrupted rollback is finished first is pending after that.
     fn again(&mut self, version: &Version) {
-        if let Some(Body::Sql { up, .. }) = self.set.get(version).map(|m| m.body()) {
+        if let Some(MigrationBody::Sql { up, .. }) = self.set.get(version).map(|m| m.body()) {
             let name = self.set.get(version).map_or("", |m| m.name());
-            self.push(Direction::Up, version, name, Work::Sql(up.clone()), None);
+            self.push(Direction::Up, version, name, StepWork::Sql(up.clone()), None);
         }
     }
 
     /// The script that an unfinished migration was running, if it is unchanged.
-    fn script_of(&self, unfinished: &Unfinished) -> Option<Arc<Script>> {
+    fn script_of(&self, unfinished: &UnfinishedMigration) -> Option<Arc<Script>> {
         script_of(self.set, self.stored, unfinished)
     }
 
-    fn code_is_here(&mut self, version: &Version, work: &Work) {
-        if matches!(work, Work::Code) && !(self.has_code)(version) {
+    fn code_is_here(&mut self, version: &Version, work: &StepWork) {
+        if matches!(work, StepWork::Code) && !(self.has_code)(version) {
             self.obstacles.push(obstacle::no_code(self.set, version));
         }
     }
 
-    fn push(&mut self, direction: Direction, version: &Version, name: &str, work: Work, resume: Option<Unfinished>) {
+    fn push(
+        &mut self,
+        direction: Direction,
+        version: &Version,
+        name: &str,
+        work: StepWork,
+        resume: Option<UnfinishedMigration>,
+    ) {
         let migration = self.set.get(version).cloned();
-        let step = Step::new(direction, (version.clone(), name.to_owned()), work, migration);
-        self.steps.push(Step { resume, ..step });
+        let step = PlanStep::new(direction, (version.clone(), name.to_owned()), work, migration);
+        self.steps.push(PlanStep { resume, ..step });
     }
 }
 
 /// Whether it can be determined if the first statement that is not recorded was done nevertheless.
 fn is_certain(script: &Script, done: usize) -> bool {
     let next = script.statements().get(done).map(|statement| statement.class);
-    !matches!(next, Some(Class::MayCommit | Class::OutsideTransaction | Class::OfSubscription))
+    !matches!(
+        next,
+        Some(StatementClass::MayCommit | StatementClass::OutsideTransaction | StatementClass::OfSubscription)
+    )
 }
 
 /// The script that an unfinished migration was running, if it is unchanged.
 pub(in crate::runner) fn script_of(
     set: &MigrationSet,
     stored: &BTreeMap<Version, Arc<str>>,
-    unfinished: &Unfinished,
+    unfinished: &UnfinishedMigration,
 ) -> Option<Arc<Script>> {
     let migration = set.get(&unfinished.version);
     let (file, checksum) = match (unfinished.direction, migration.map(|m| m.body())) {
-        (Direction::Up, Some(Body::Sql { up, .. })) => (Some(up), &unfinished.up_checksum),
-        (Direction::Down, Some(Body::Sql { down, .. })) => (down.as_ref(), &unfinished.down_checksum),
+        (Direction::Up, Some(MigrationBody::Sql { up, .. })) => (Some(up), &unfinished.up_checksum),
+        (Direction::Down, Some(MigrationBody::Sql { down, .. })) => (down.as_ref(), &unfinished.down_checksum),
         (direction, _) => {
             (None, if direction == Direction::Up { &unfinished.up_checksum } else { &unfinished.down_checksum })
         }
@@ -258,7 +269,7 @@ pub(in crate::runner) fn script_of(
         .filter(|script| checksum.as_ref() == Some(script.checksum()))
 }
 
-fn recorded(applied: &Applied, text: &Arc<str>) -> Arc<Script> {
+fn recorded(applied: &AppliedMigration, text: &Arc<str>) -> Arc<Script> {
     recorded_script(&applied.version, &applied.name, text)
 }
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use migrate_base::db::Holder;
+use migrate_base::db::LockHolder;
 use migrate_base::error::{Error, ErrorKind};
 
 use super::*;
-use crate::ledger::{Event, LedgerEntry};
+use crate::ledger::{LedgerEntry, LedgerEvent};
 use crate::runner::obstacle;
 use crate::runner::state::tests::entry;
 use crate::source::{Checksum, MigrationSet};
@@ -42,7 +42,7 @@ fn planned(case: &str) -> String {
     let set = folder(&files);
     let state = state(&ledger, &files, given.contains(&"no ledger"), value("running"));
     let stored = stored(&state, value("not stored"));
-    let policy = Policy {
+    let policy = RunPolicy {
         allow_out_of_order: value("policy").contains("out-of-order"),
         allow_newer: value("policy").contains("newer"),
         allow_empty: value("policy").contains("empty"),
@@ -130,7 +130,7 @@ fn folder(files: &[String]) -> MigrationSet {
 
 /// The rows of a ledger: `applied 1`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the unedited
 /// files.
-fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> State {
+fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> LedgerState {
     let entries = rows.iter().zip(1..).map(|(row, id)| {
         let plain = entry(row, id);
         let number = plain.version.to_string();
@@ -143,21 +143,21 @@ fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> 
             down_checksum: checksum(1),
             at: "noon".to_owned(),
             by: "ann".to_owned(),
-            note: (plain.event == Event::Failed).then(|| "division by zero".to_owned()),
+            note: (plain.event == LedgerEvent::Failed).then(|| "division by zero".to_owned()),
             ..plain
         }
     });
-    let mut state = State::derive((!is_missing).then(|| (entries.collect(), rows.len() as i64)));
+    let mut state = LedgerState::derive((!is_missing).then(|| (entries.collect(), rows.len() as i64)));
     if !running.is_empty() {
         let query = Some(running.to_owned());
-        state.set_running(Holder { pid: 4711, application: None, role: None, client: None, since: None, query });
+        state.set_running(LockHolder { pid: 4711, application: None, role: None, client: None, since: None, query });
     }
     state
 }
 
 /// The down scripts in the ledger, as they were when the migrations were applied; the script of the number `without` is
 /// missing.
-fn stored(state: &State, without: &str) -> BTreeMap<Version, Arc<str>> {
+fn stored(state: &LedgerState, without: &str) -> BTreeMap<Version, Arc<str>> {
     let known = state.applied().map(|applied| (&applied.version, &applied.down_checksum));
     let known = known.chain(state.unfinished().map(|one| (&one.version, &one.down_checksum)));
     let has_down = known.filter(|(_, down)| down.is_some()).map(|(version, _)| version);
@@ -172,11 +172,11 @@ fn stored(state: &State, without: &str) -> BTreeMap<Version, Arc<str>> {
 
 /// The steps of a plan, its warnings, and its other facts.
 fn shown(plan: &Plan) -> String {
-    let step = |step: &Step| {
+    let step = |step: &PlanStep| {
         let work = match &step.work {
-            Work::Code => " in Rust".to_owned(),
-            Work::Sql(script) if script.path().starts_with("migrations") => String::new(),
-            Work::Sql(script) => format!(" by {}", script.path().display()),
+            StepWork::Code => " in Rust".to_owned(),
+            StepWork::Sql(script) if script.path().starts_with("migrations") => String::new(),
+            StepWork::Sql(script) => format!(" by {}", script.path().display()),
         };
         let edited = step.script().is_some_and(|script| script.text().contains("edited"));
         let edited = if edited { " as edited" } else { "" };
@@ -205,18 +205,18 @@ fn findings(kind: &str, findings: &[Finding]) -> String {
 /// done.
 #[test]
 fn a_plan_is_made_again_while_the_ledger_goes_on() {
-    use super::super::{Again, Done, RunReport};
-    let at = |newest| Plan { newest, ..Plan::of(Vec::new(), &State::default()) };
+    use super::super::{CommittedStep, RunReport, StaleRetry};
+    let at = |newest| Plan { newest, ..Plan::of(Vec::new(), &LedgerState::default()) };
     let error = |kind| Error::new(kind, obstacle::stale());
-    let mut again = Again::default();
+    let mut again = StaleRetry::default();
     assert!((0..99).all(|newest| again.may(&at(newest), &error(ErrorKind::Stale))));
     assert!(!again.may(&at(99), &error(ErrorKind::Stale)), "a hundred times is enough");
-    let mut again = Again::default();
+    let mut again = StaleRetry::default();
     let tries: Vec<bool> = (0..4).map(|_| again.may(&at(7), &error(ErrorKind::Stale))).collect();
     assert_eq!(tries, [true, true, false, false], "nobody was faster");
-    assert!(!Again::default().may(&at(1), &error(ErrorKind::Lock)));
+    assert!(!StaleRetry::default().may(&at(1), &error(ErrorKind::Lock)));
     let (version, name, elapsed) = ("1".to_owned(), "m1".to_owned(), std::time::Duration::ZERO);
-    let done = vec![Done { direction: Direction::Up, version, name, elapsed }];
+    let done = vec![CommittedStep { direction: Direction::Up, version, name, elapsed }];
     let done = RunReport { done, ..RunReport::default() };
-    assert!(!Again::default().may(&at(1), &error(ErrorKind::Stale).carrying(done)));
+    assert!(!StaleRetry::default().may(&at(1), &error(ErrorKind::Stale).carrying(done)));
 }

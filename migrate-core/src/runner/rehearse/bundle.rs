@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use migrate_base::db::Answer;
+use migrate_base::db::StatementAnswer;
 use migrate_base::error::{Error, Result};
 use migrate_base::finding::Place;
 
 use super::{Rehearsal, broken, step};
-use crate::kept::Aside;
+use crate::kept::SurroundingSql;
 use crate::ledger::Direction;
 use crate::runner::execute::needs_fresh_session;
-use crate::runner::locate::Where;
+use crate::runner::locate::FailurePart;
 use crate::runner::message::Message;
-use crate::runner::plan::{Step, Work};
+use crate::runner::plan::{PlanStep, StepWork};
 use crate::runner::{explain, guard, limit, locate};
 use crate::source::{Migration, Script};
 
@@ -41,7 +41,7 @@ impl Rehearsal {
         direction: Direction,
     ) -> std::result::Result<(), (usize, Error)> {
         let mut done = 0;
-        let mut bundle: Vec<(Step, Arc<Script>)> = Vec::new();
+        let mut bundle: Vec<(PlanStep, Arc<Script>)> = Vec::new();
         for migration in migrations {
             let step = match step(migration, direction) {
                 Ok(step) => step,
@@ -51,7 +51,7 @@ impl Rehearsal {
                 }
             };
             match step.work.clone() {
-                Work::Sql(script)
+                StepWork::Sql(script)
                     if !step.no_transaction() && !needs_fresh_session(&step) && !limit::is_lifted_by(&script) =>
                 {
                     bundle.push((step, script));
@@ -73,10 +73,10 @@ impl Rehearsal {
     /// error before it runs any of it. The rest is then sent script by script, which shows the failing one.
     async fn bundled(
         &mut self,
-        bundle: &mut Vec<(Step, Arc<Script>)>,
+        bundle: &mut Vec<(PlanStep, Arc<Script>)>,
         before: usize,
     ) -> std::result::Result<usize, (usize, Error)> {
-        let steps: Vec<(&Step, &Arc<Script>)> = bundle.iter().map(|(step, script)| (step, script)).collect();
+        let steps: Vec<(&PlanStep, &Arc<Script>)> = bundle.iter().map(|(step, script)| (step, script)).collect();
         if let Err((running, _)) = self.bundle(&steps, &self.guard()).await {
             self.renew().await.map_err(|error| (before + running, error))?;
             for (at, step) in steps.iter().enumerate().skip(running) {
@@ -92,9 +92,9 @@ impl Rehearsal {
     /// Sends scripts in one message, each in its own transaction that ends with `last`; an error says which one failed.
     pub(super) async fn bundle(
         &mut self,
-        steps: &[(&Step, &Arc<Script>)],
+        steps: &[(&PlanStep, &Arc<Script>)],
         last: &str,
-    ) -> std::result::Result<Vec<Answer>, (usize, Error)> {
+    ) -> std::result::Result<Vec<StatementAnswer>, (usize, Error)> {
         if steps.is_empty() {
             return Ok(Vec::new());
         }
@@ -102,7 +102,7 @@ impl Rehearsal {
         let mut message = Message::default();
         let mut ends = Vec::new();
         for (_, script) in steps {
-            message.push(script, &Aside::default(), &isolate, last);
+            message.push(script, &SurroundingSql::default(), &isolate, last);
             let ours = message.parts.last().map_or(0, |part| part.head) + isolate.matches(';').count() + 1;
             let before = ends.last().copied().unwrap_or(0);
             ends.push(before + ours + script.statements().len() + last.matches(';').count());
@@ -115,7 +115,7 @@ impl Rehearsal {
         let before = if running == 0 { 0 } else { ends[running - 1] };
         let scripts: Vec<&Script> = steps.iter().map(|(_, script)| &***script).collect();
         let located = locate::in_message(&failure, &message, &scripts, running, answers.len() - before);
-        let (part, at) = located.unwrap_or((running, Where::Unknown.into()));
+        let (part, at) = located.unwrap_or((running, FailurePart::Unknown.into()));
         // If this fails too, the session is lost and the next one is new.
         let _ = self.session.send(&format!("ROLLBACK; {isolate}")).await;
         if let Some(error) = guard::of_server(&failure) {

@@ -12,22 +12,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use migrate_base::codes;
-use migrate_base::db::{Failure, LockKeys};
+use migrate_base::db::{LockKeys, SessionFailure};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 
-use super::message::Settings;
-use super::plan::{Plan, Step, Work};
+use super::message::SessionSettings;
+use super::plan::{Plan, PlanStep, StepWork};
 use super::prepare::schema_exists;
-use super::state::State;
+use super::state::LedgerState;
 use super::{Migrator, aside, explain};
 use crate::kept;
 use crate::ledger::{Actor, Direction};
 use crate::source::Version;
 
 pub use page::{Contact, page};
-use parts::Parts;
+use parts::RunbookParts;
 
 /// A script for `psql` that does exactly what a plan says.
 #[derive(Debug, Clone)]
@@ -45,11 +45,11 @@ pub struct Runbook {
     losses: Vec<String>,
     reason: Option<String>,
     tool: String,
-    parts: Parts,
+    parts: RunbookParts,
 }
 
 /// Facts that only the database knows.
-struct There {
+struct RunbookContext {
     database: String,
     role: String,
     on_linux: bool,
@@ -103,7 +103,7 @@ impl Migrator {
         let state = self.state().await?;
         let there = self.look_there().await?;
         let options = &self.options;
-        let settings = Settings {
+        let settings = SessionSettings {
             lock_timeout: options.lock_timeout,
             statement_timeout: options.statement_timeout,
             notices_lost_client: there.on_linux,
@@ -115,7 +115,7 @@ impl Migrator {
         };
         let note = options.reason.as_ref().map_or("runbook".to_owned(), |why| format!("runbook: {why}"));
         let noted = super::Options { reason: Some(note), actor, ..options.clone() };
-        let parts = Parts::of(plan, &noted, &settings, &there);
+        let parts = RunbookParts::of(plan, &noted, &settings, &there);
         Ok(Runbook {
             database: there.database,
             role: there.role,
@@ -134,10 +134,11 @@ impl Migrator {
     }
 
     /// Reads facts that only the database knows, in a read-only transaction.
-    async fn look_there(&mut self) -> Result<There> {
+    async fn look_there(&mut self) -> Result<RunbookContext> {
         let (ledger, restores) = (self.options.ledger.clone(), self.options.restore_kept);
         let registry = kept::registry(&ledger).to_string();
-        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, codes::SESSION, "query the database");
+        let cannot =
+            |failure: SessionFailure| failure.explain(ErrorKind::Connection, codes::SESSION, "query the database");
         let session = self.session().await?;
         let question = format!(
             "BEGIN READ ONLY; {} SELECT pg_catalog.current_database(), SESSION_USER, \
@@ -154,12 +155,12 @@ impl Migrator {
         };
         session.send("COMMIT").await.map_err(cannot)?;
         let (on_linux, has_schema) = (cell(2) == "t", cell(3) == "t");
-        Ok(There { database: cell(0), role: cell(1), on_linux, has_schema, kept })
+        Ok(RunbookContext { database: cell(0), role: cell(1), on_linux, has_schema, kept })
     }
 }
 
 /// Why a step cannot be in a script, if so.
-fn cannot_write(step: &Step) -> Option<Finding> {
+fn cannot_write(step: &PlanStep) -> Option<Finding> {
     let title = explain::title(step);
     if step.resume.is_some() {
         let finding = Finding::new(codes::RUNBOOK_UNFINISHED, format!("{title} started but did not finish"))
@@ -169,8 +170,8 @@ fn cannot_write(step: &Step) -> Option<Finding> {
         return Some(finding);
     }
     match &step.work {
-        Work::Sql(_) => None,
-        Work::Code => Some(
+        StepWork::Sql(_) => None,
+        StepWork::Code => Some(
             Finding::new(codes::RUNBOOK_CODE, format!("{title} is written in Rust, which psql cannot run"))
                 .at(step.migration.as_ref().map(|migration| Place::file(migration.path())))
                 .help("run it with the command: `cargo xtask rollback` or `cargo xtask migrate`")
@@ -180,13 +181,13 @@ fn cannot_write(step: &Step) -> Option<Finding> {
 }
 
 /// The data that a step removes permanently, if declared.
-fn loss(step: &Step) -> Option<String> {
+fn loss(step: &PlanStep) -> Option<String> {
     let migration = step.migration.as_ref().filter(|_| step.direction == Direction::Down)?;
     Some(format!("{}: {}", explain::title(step), migration.lossy()?))
 }
 
 /// The newest applied version after a plan has run.
-fn version_after(state: &State, plan: &Plan) -> Option<Version> {
+fn version_after(state: &LedgerState, plan: &Plan) -> Option<Version> {
     let mut applied: BTreeSet<Version> = state.applied().map(|one| one.version.clone()).collect();
     for step in plan.steps() {
         match step.direction {

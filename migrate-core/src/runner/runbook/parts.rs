@@ -3,24 +3,24 @@
 use std::collections::BTreeSet;
 
 use migrate_base::ident::QualifiedName;
-use migrate_base::sql::{Class, IndexName};
+use migrate_base::sql::{IndexName, StatementClass};
 
-use super::{There, names};
-use crate::ledger::{Actor, Direction, Event, Writer};
+use super::{RunbookContext, names};
+use crate::ledger::{Actor, Direction, LedgerEvent, LedgerWriter};
 use crate::runner::execute::{needs_fresh_session, outcome};
-use crate::runner::message::{Message, Settings};
+use crate::runner::message::{Message, SessionSettings};
 use crate::runner::options::Options;
-use crate::runner::plan::{Plan, Step, Work};
+use crate::runner::plan::{Plan, PlanStep, StepWork};
 use crate::runner::prepare::creation;
 use crate::runner::{aside, singly};
 use crate::source::Script;
 
 /// Everything that is sent, in order.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Parts {
-    pub(super) items: Vec<Item>,
+pub(super) struct RunbookParts {
+    pub(super) items: Vec<RunbookItem>,
     /// The rows that are written, in the order of the parts.
-    pub(super) rows: Vec<Row>,
+    pub(super) rows: Vec<PartRow>,
     pub(super) count: usize,
     /// The number of the newest row at the end.
     pub(super) newest: i64,
@@ -34,16 +34,16 @@ pub(super) struct Parts {
 
 /// A row that a part writes.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct PartRow {
     pub(super) part: usize,
     pub(super) id: i64,
-    pub(super) event: Event,
+    pub(super) event: LedgerEvent,
     pub(super) version: String,
 }
 
 /// Messages that run unless the script was started at a part after `until`; `None` means that they always run.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
+pub(super) struct RunbookItem {
     pub(super) until: Option<usize>,
     /// What it does; empty if it only prepares the session.
     pub(super) title: String,
@@ -52,47 +52,47 @@ pub(super) struct Item {
     /// An index that must be valid after it.
     pub(super) index: Option<IndexName>,
     /// What is saved before it, if the user wants that.
-    pub(super) save: Option<Save>,
+    pub(super) save: Option<RollbackSave>,
     /// Whether it opens a new session, with the current default settings.
     pub(super) reconnects: bool,
 }
 
 /// The tables of a rollback that may lose data.
 #[derive(Debug, Clone)]
-pub(super) struct Save {
+pub(super) struct RollbackSave {
     pub(super) version: String,
     pub(super) names: BTreeSet<String>,
     /// Whether it is committed before the rollback starts, because the rollback has no transaction of its own.
     pub(super) commits: bool,
 }
 
-struct Builder<'a> {
-    parts: Parts,
-    writer: Writer,
+struct RunbookBuilder<'a> {
+    parts: RunbookParts,
+    writer: LedgerWriter,
     options: &'a Options,
-    settings: &'a Settings,
-    there: &'a There,
+    settings: &'a SessionSettings,
+    there: &'a RunbookContext,
 }
 
-impl Parts {
+impl RunbookParts {
     /// The parts of a plan whose steps are all SQL.
-    pub(super) fn of(plan: &Plan, options: &Options, settings: &Settings, there: &There) -> Self {
+    pub(super) fn of(plan: &Plan, options: &Options, settings: &SessionSettings, there: &RunbookContext) -> Self {
         let who = unused("who", plan, options);
-        let writer = Writer::with_who(options.ledger.clone(), plan.newest(), &who, &options.actor);
+        let writer = LedgerWriter::with_who(options.ledger.clone(), plan.newest(), &who, &options.actor);
         let parts = Self { who, settings: settings.sql(), ..Self::default() };
-        let mut builder = Builder { parts, writer, options, settings, there };
+        let mut builder = RunbookBuilder { parts, writer, options, settings, there };
         if !plan.has_ledger() {
             builder.create();
         }
         for (at, step) in plan.steps().iter().enumerate() {
-            let Work::Sql(script) = &step.work else { continue };
+            let StepWork::Sql(script) = &step.work else { continue };
             builder.parts.names.extend(names::of(script.text()));
             match step.no_transaction() {
                 true => builder.singly(step, script),
                 false => builder.together(step, script),
             }
             if needs_fresh_session(step) && at + 1 < plan.steps().len() {
-                builder.parts.items.push(Item { reconnects: true, ..Item::of(None, "", Vec::new()) });
+                builder.parts.items.push(RunbookItem { reconnects: true, ..RunbookItem::of(None, "", Vec::new()) });
             }
         }
         builder.parts.newest = builder.writer.next_id() - 1;
@@ -100,7 +100,7 @@ impl Parts {
     }
 }
 
-impl Item {
+impl RunbookItem {
     fn of(until: impl Into<Option<usize>>, title: impl Into<String>, messages: Vec<String>) -> Self {
         Self {
             until: until.into(),
@@ -121,17 +121,17 @@ impl Item {
 
 const WHOLE: [&str; 1] = ["If it fails, nothing of this part is kept, and nothing needs to be cleaned up."];
 
-impl Builder<'_> {
+impl RunbookBuilder<'_> {
     /// A part that creates the ledger.
     fn create(&mut self) {
         let ledger: &QualifiedName = &self.options.ledger;
         let message = creation(ledger, &self.writer, self.there.has_schema);
         self.parts.count += 1;
-        self.parts.items.push(Item::of(self.parts.count, "create the ledger", vec![message]).advice(&WHOLE));
+        self.parts.items.push(RunbookItem::of(self.parts.count, "create the ledger", vec![message]).advice(&WHOLE));
     }
 
     /// A part for a migration with its row in one transaction.
-    fn together(&mut self, step: &Step, script: &Script) {
+    fn together(&mut self, step: &PlanStep, script: &Script) {
         let record = outcome(step, script, self.options);
         let event = record.event;
         let record = self.writer.insert(&record);
@@ -139,57 +139,57 @@ impl Builder<'_> {
         let mut message = Message::default();
         message.push(script, &around, &self.settings.isolate(), &record);
         self.row(step, event);
-        let item = Item::of(self.parts.count, title(step), vec![message.sql]).advice(&WHOLE);
-        self.parts.items.push(Item { save: self.save(step, script, false), ..item });
+        let item = RunbookItem::of(self.parts.count, title(step), vec![message.sql]).advice(&WHOLE);
+        self.parts.items.push(RunbookItem { save: self.save(step, script, false), ..item });
     }
 
     /// What can be saved before a step. With `--keep-data`, the data that it destroys is copied in any case.
-    fn save(&self, step: &Step, script: &Script, commits: bool) -> Option<Save> {
+    fn save(&self, step: &PlanStep, script: &Script, commits: bool) -> Option<RollbackSave> {
         let is_wanted = step.direction == Direction::Down && !self.options.keep_data;
         let (version, names) = (step.version.to_string(), names::of(script.text()));
-        is_wanted.then_some(Save { version, names, commits })
+        is_wanted.then_some(RollbackSave { version, names, commits })
     }
 
     /// Parts for a migration whose statements commit one by one.
-    fn singly(&mut self, step: &Step, script: &Script) {
+    fn singly(&mut self, step: &PlanStep, script: &Script) {
         let statements = script.statements().len();
         let last = self.parts.count + statements + 2;
         let started = self.writer.next_id();
         let around = aside::around(self.options, &self.there.kept, step);
         let record = singly::started(&mut self.writer, step, script, self.options, &around);
-        self.row(step, Event::Started);
-        let begin = Item::of(self.parts.count, format!("{}: begin", title(step)), vec![record]);
+        self.row(step, LedgerEvent::Started);
+        let begin = RunbookItem::of(self.parts.count, format!("{}: begin", title(step)), vec![record]);
         let save = self.save(step, script, true);
-        let begin = Item { save, ..begin };
+        let begin = RunbookItem { save, ..begin };
         self.parts.items.push(begin.advice(&["It does not run in a transaction: its statements commit one by one."]));
         let prepare = singly::prepare(script, 0);
         if !prepare.is_empty() {
-            self.parts.items.push(Item::of(last, "", vec![prepare]));
+            self.parts.items.push(RunbookItem::of(last, "", vec![prepare]));
         }
         for at in 0..statements {
             self.statement(step, script, at, last);
         }
         let ended = singly::ended(&mut self.writer, step, script, self.options, self.settings, started, &around);
         self.row(step, outcome(step, script, self.options).event);
-        self.parts.items.push(Item::of(self.parts.count, format!("{}: end", title(step)), vec![ended]));
+        self.parts.items.push(RunbookItem::of(self.parts.count, format!("{}: end", title(step)), vec![ended]));
     }
 
-    fn statement(&mut self, step: &Step, script: &Script, at: usize, last: usize) {
+    fn statement(&mut self, step: &PlanStep, script: &Script, at: usize, last: usize) {
         let class = script.statements()[at].class;
         let (message, _) = singly::statement(&mut self.writer, step, script, at);
         let title = format!("{}: statement {} of {}", title(step), at + 1, script.statements().len());
-        if class == Class::Plain {
-            self.row(step, Event::Progress);
-            self.parts.items.push(Item::of(self.parts.count, title, vec![message]).advice(&WHOLE));
+        if class == StatementClass::Plain {
+            self.row(step, LedgerEvent::Progress);
+            self.parts.items.push(RunbookItem::of(self.parts.count, title, vec![message]).advice(&WHOLE));
             return;
         }
         let record = singly::progress(&mut self.writer, step, at);
-        self.row(step, Event::Progress);
-        if class == Class::Session {
+        self.row(step, LedgerEvent::Progress);
+        if class == StatementClass::Session {
             // A session setting does not outlive the session, so a script that is started further down needs it as
             // well.
-            self.parts.items.push(Item::of(last, "", vec![message]));
-            return self.parts.items.push(Item::of(self.parts.count, title, vec![record]));
+            self.parts.items.push(RunbookItem::of(last, "", vec![message]));
+            return self.parts.items.push(RunbookItem::of(self.parts.count, title, vec![record]));
         }
         let mut messages = vec![message];
         if singly::is_patient(script, at) {
@@ -197,39 +197,41 @@ impl Builder<'_> {
             messages.push(format!("{} {}", self.settings.sql(), singly::prepare(script, at + 1)));
         }
         let index = IndexName::of(&script.text()[script.statements()[at].span.clone()])
-            .filter(|_| class == Class::CreateIndexConcurrently);
+            .filter(|_| class == StatementClass::CreateIndexConcurrently);
         messages.push(record);
         let advice: &[&str] = match class {
-            Class::CreateIndexConcurrently => {
+            StatementClass::CreateIndexConcurrently => {
                 &["If it fails, the index may exist but not be valid: drop it with DROP INDEX CONCURRENTLY before you \
                    run this part again."]
             }
-            Class::DropIndexConcurrently => {
+            StatementClass::DropIndexConcurrently => {
                 &["If it fails, the index may exist but not be valid: you can run this part again."]
             }
-            Class::ReindexConcurrently => {
+            StatementClass::ReindexConcurrently => {
                 &["If it fails, indexes whose names end in _ccnew or _ccold may be left: drop them with DROP INDEX \
                    CONCURRENTLY before you run this part again."]
             }
-            Class::DetachConcurrently => {
+            StatementClass::DetachConcurrently => {
                 &["If it fails halfway, finish it with ALTER TABLE … DETACH PARTITION … FINALIZE; then continue with \
                    the next part."]
             }
             _ => &["If it fails, check what it has done before you run this part again: it did not run in a \
                     transaction."],
         };
-        self.parts.items.push(Item { index, ..Item::of(self.parts.count, title, messages).advice(advice) });
+        self.parts
+            .items
+            .push(RunbookItem { index, ..RunbookItem::of(self.parts.count, title, messages).advice(advice) });
     }
 
     /// Counts a part, with the last row that was written.
-    fn row(&mut self, step: &Step, event: Event) {
+    fn row(&mut self, step: &PlanStep, event: LedgerEvent) {
         self.parts.count += 1;
         let (part, id, version) = (self.parts.count, self.writer.next_id() - 1, step.version.to_string());
-        self.parts.rows.push(Row { part, id, event, version });
+        self.parts.rows.push(PartRow { part, id, event, version });
     }
 }
 
-fn title(step: &Step) -> String {
+fn title(step: &PlanStep) -> String {
     let verb = if step.direction == Direction::Up { "apply" } else { "roll back" };
     format!("{verb} {}_{}", step.version, step.name)
 }
@@ -245,7 +247,7 @@ fn unused(word: &str, plan: &Plan, options: &Options) -> String {
     texts.push(options.ledger.name());
     for step in plan.steps() {
         texts.push(&step.name);
-        if let Work::Sql(script) = &step.work {
+        if let StepWork::Sql(script) = &step.work {
             texts.push(script.text());
         }
         texts.extend(step.migration.as_ref().and_then(|one| one.down_script()).map(|down| &**down.text()));

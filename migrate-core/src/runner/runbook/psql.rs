@@ -11,7 +11,7 @@ use migrate_base::visible;
 
 use super::Runbook;
 use super::names;
-use super::parts::{Item, Save};
+use super::parts::{RollbackSave, RunbookItem};
 use crate::ledger::{self, USERS};
 
 /// The script of a runbook.
@@ -110,7 +110,7 @@ fn blockers(book: &Runbook) -> String {
 
 /// Copies the tables that a rollback names, if that is wanted. The rollback continues in the same transaction, so that
 /// no row comes between the two; the warning about that is suppressed.
-fn save(book: &Runbook, save: &Save) -> String {
+fn save(book: &Runbook, save: &RollbackSave) -> String {
     let schema = ident(&format!("saved_{}", save.version));
     let end = if save.commits { "COMMIT;" } else { "SET LOCAL client_min_messages TO error;" };
     let names = [
@@ -177,7 +177,7 @@ fn versions(book: &Runbook) -> String {
 }
 
 /// One item; it is skipped if the script is started further down.
-fn step(book: &Runbook, item: &Item, tag: &str) -> String {
+fn step(book: &Runbook, item: &RunbookItem, tag: &str) -> String {
     if item.reconnects {
         return reconnect(book, tag);
     }

@@ -7,10 +7,10 @@ use migrate_base::codes;
 use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
 
-use super::{Draft, Layout, Part, Version, entries, read};
+use super::{ForeignMigration, ForeignScript, Layout, Version, entries, read};
 
 /// The parts of a file name.
-pub(super) struct Name {
+pub(super) struct ForeignFileName {
     pub(super) version: Version,
     pub(super) name: String,
     pub(super) up: bool,
@@ -19,7 +19,7 @@ pub(super) struct Name {
 }
 
 /// `20240101_Add users.up.sql`: any number of digits, then anything.
-pub(super) fn pair(file: &str) -> Option<Name> {
+pub(super) fn pair(file: &str) -> Option<ForeignFileName> {
     let stem = file.strip_suffix(".sql")?;
     let (stem, up, alone) = match (stem.strip_suffix(".up"), stem.strip_suffix(".down")) {
         (Some(stem), _) => (stem, true, false),
@@ -27,13 +27,13 @@ pub(super) fn pair(file: &str) -> Option<Name> {
         (None, None) => (stem, true, true),
     };
     let (digits, name) = stem.split_once('_').unwrap_or((stem, ""));
-    Some(Name { version: digits.parse().ok()?, name: name.to_owned(), up, alone })
+    Some(ForeignFileName { version: digits.parse().ok()?, name: name.to_owned(), up, alone })
 }
 
 /// Which tool uses such names: sqlx counts with four digits or uses a timestamp; golang-migrate uses six digits or any
 /// number of digits, and always has a direction in the name.
 pub(super) fn pair_tool<'a>(names: impl Iterator<Item = &'a str>) -> Layout {
-    let pairs: Vec<(usize, Name)> =
+    let pairs: Vec<(usize, ForeignFileName)> =
         names.filter_map(|name| Some((name.find(|c: char| !c.is_ascii_digit())?, pair(name)?))).collect();
     match pairs.iter().all(|(digits, found)| found.alone || matches!(digits, 4 | 14)) {
         _ if pairs.is_empty() => Layout::Roundtrip,
@@ -43,7 +43,7 @@ pub(super) fn pair_tool<'a>(names: impl Iterator<Item = &'a str>) -> Layout {
 }
 
 /// `V1.2__Add_users.sql`, `U1.2__Add_users.sql`; an underscore in the version is a dot.
-pub(super) fn flyway(file: &str) -> Option<Name> {
+pub(super) fn flyway(file: &str) -> Option<ForeignFileName> {
     let stem = file.strip_suffix(".sql")?;
     let up = match stem.chars().next()? {
         'V' => true,
@@ -51,17 +51,17 @@ pub(super) fn flyway(file: &str) -> Option<Name> {
         _ => return None,
     };
     let (version, name) = stem[1..].split_once("__")?;
-    Some(Name { version: version.replace('_', ".").parse().ok()?, name: name.to_owned(), up, alone: false })
+    Some(ForeignFileName { version: version.replace('_', ".").parse().ok()?, name: name.to_owned(), up, alone: false })
 }
 
 /// The migrations of sqlx and golang-migrate. Files that are not SQL are ignored.
-pub(super) fn pairs(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+pub(super) fn pairs(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<ForeignMigration>> {
     let form = "name it `<digits>_<anything>.up.sql` or `.down.sql`";
     together(folder, findings, pair, form, |_| false)
 }
 
 /// The migrations of Flyway. Repeatable migrations (`R__…`) and callbacks are not part of the chain.
-pub(super) fn versioned(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+pub(super) fn versioned(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<ForeignMigration>> {
     let form = "name it `V<version>__<anything>.sql` or `U<version>__<anything>.sql`";
     let aside = |name: &str| name.starts_with("R__") || name.starts_with("before") || name.starts_with("after");
     together(folder, findings, flyway, form, aside)
@@ -70,12 +70,12 @@ pub(super) fn versioned(folder: &Path, findings: &mut Vec<Finding>) -> Result<Ve
 fn together(
     folder: &Path,
     findings: &mut Vec<Finding>,
-    parse: impl Fn(&str) -> Option<Name>,
+    parse: impl Fn(&str) -> Option<ForeignFileName>,
     form: &str,
     aside: impl Fn(&str) -> bool,
-) -> Result<Vec<Draft>> {
-    let mut ups: Vec<Draft> = Vec::new();
-    let mut downs: BTreeMap<Version, Part> = BTreeMap::new();
+) -> Result<Vec<ForeignMigration>> {
+    let mut ups: Vec<ForeignMigration> = Vec::new();
+    let mut downs: BTreeMap<Version, ForeignScript> = BTreeMap::new();
     for (file, path) in entries(folder, findings)? {
         if !file.ends_with(".sql") || aside(&file) {
             continue;
@@ -85,11 +85,11 @@ fn together(
             findings.push(finding.at(Place::file(&path)).help(form));
             continue;
         };
-        let Some(mut part) = Part::whole(&path, findings) else { continue };
+        let Some(mut part) = ForeignScript::whole(&path, findings) else { continue };
         // sqlx's own directive, on the first line.
         part.no_transaction = part.text.starts_with("-- no-transaction");
         match (name.up, name.alone) {
-            (true, _) => ups.push(Draft { version: name.version, name: name.name, up: part, down: None }),
+            (true, _) => ups.push(ForeignMigration { version: name.version, name: name.name, up: part, down: None }),
             (false, _) => drop(downs.insert(name.version, part)),
         }
     }
@@ -104,7 +104,7 @@ fn together(
 }
 
 /// The migrations of diesel: one folder each.
-pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<ForeignMigration>> {
     let mut drafts = Vec::new();
     for (name, path) in entries(folder, findings)?.into_iter().filter(|(_, path)| path.is_dir()) {
         let (time, words) = name.split_once('_').unwrap_or((&name, ""));
@@ -116,11 +116,11 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
         let options = path.join("metadata.toml");
         let alone = options.is_file() && read(&options, findings).is_some_and(|text| outside(&text));
         let part = |file: &str, findings: &mut Vec<Finding>| {
-            Some(Part { no_transaction: alone, ..Part::whole(&path.join(file), findings)? })
+            Some(ForeignScript { no_transaction: alone, ..ForeignScript::whole(&path.join(file), findings)? })
         };
         let down = if path.join("down.sql").is_file() { part("down.sql", findings) } else { None };
         let Some(up) = part("up.sql", findings) else { continue };
-        drafts.push(Draft { version, name: words.to_owned(), up, down });
+        drafts.push(ForeignMigration { version, name: words.to_owned(), up, down });
     }
     Ok(drafts)
 }
@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn names_of_other_tools_are_read() {
-        let shown = |name: Option<Name>| name.map(|n| format!("{} {} {} {}", n.version, n.name, n.up, n.alone));
+        let shown =
+            |name: Option<ForeignFileName>| name.map(|n| format!("{} {} {} {}", n.version, n.name, n.up, n.alone));
         assert_eq!(shown(pair("1_Add users.up.sql")).as_deref(), Some("1 Add users true false"));
         assert_eq!(shown(pair("0002_x.down.sql")).as_deref(), Some("0002 x false false"));
         assert_eq!(shown(pair("3_alone.sql")).as_deref(), Some("3 alone true true"));

@@ -7,10 +7,10 @@ use migrate_base::codes;
 use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
 
-use super::{Draft, Layout, Part, Version, entries, read};
+use super::{ForeignMigration, ForeignScript, Layout, Version, entries, read};
 
 /// The meaning of a marker line.
-enum Mark {
+enum MarkerKind {
     Up {
         outside: bool,
     },
@@ -44,23 +44,23 @@ fn body(line: &str) -> Option<(Layout, &str)> {
     (rest.starts_with("up") || rest.starts_with("down")).then_some((Layout::Dbmate, rest.trim()))
 }
 
-fn mark(layout: Layout, line: &str) -> Option<Mark> {
+fn mark(layout: Layout, line: &str) -> Option<MarkerKind> {
     let (_, words) = body(line).filter(|(tool, _)| *tool == layout)?;
     let lower = words.to_ascii_lowercase();
     let outside = lower.contains("transaction:false") || lower.contains("notransaction");
     Some(match lower.split_whitespace().next().unwrap_or_default() {
-        "up" => Mark::Up { outside },
-        "down" => Mark::Down { outside },
-        "no" if lower.contains("transaction") => Mark::Outside,
-        _ => Mark::Other,
+        "up" => MarkerKind::Up { outside },
+        "down" => MarkerKind::Down { outside },
+        "no" if lower.contains("transaction") => MarkerKind::Outside,
+        _ => MarkerKind::Other,
     })
 }
 
-pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Draft>> {
+pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<ForeignMigration>> {
     let mut drafts = Vec::new();
     let mut files = entries(folder, findings)?;
     files.retain(|(name, _)| name.ends_with(".sql"));
-    let mut numbers = Numbers::of(files.iter().map(|(name, _)| name.as_str()));
+    let mut numbers = FileNumbers::of(files.iter().map(|(name, _)| name.as_str()));
     for (file, path) in files {
         let Some(text) = read(&path, findings) else { continue };
         let stem = file.trim_end_matches(".sql");
@@ -76,7 +76,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
         };
         let name = stem[digits.len()..].trim_start_matches(['_', '-']).to_owned();
         match split(layout, &path, &text) {
-            Some((up, down)) => drafts.push(Draft { version, name, up, down }),
+            Some((up, down)) => drafts.push(ForeignMigration { version, name, up, down }),
             None => {
                 let finding =
                     Finding::new(codes::NO_MARKER, format!("this file has no {layout} marker for the up script"));
@@ -95,14 +95,14 @@ fn digits(name: &str) -> &str {
 
 /// The versions of the files of sql-migrate, which identifies a file by its whole name. It runs files in the order of
 /// their numbers, files with the same number in the order of their names, and files without a number last.
-struct Numbers {
+struct FileNumbers {
     /// Whether any file has a number.
     any: bool,
     /// How many files of each number were counted.
     taken: BTreeMap<Version, usize>,
 }
 
-impl Numbers {
+impl FileNumbers {
     fn of<'a>(mut names: impl Iterator<Item = &'a str>) -> Self {
         Self { any: names.any(|name| !digits(name).is_empty()), taken: BTreeMap::new() }
     }
@@ -122,24 +122,25 @@ impl Numbers {
 }
 
 /// The two parts of a file, each with the rest replaced by blanks.
-fn split(layout: Layout, path: &Path, text: &str) -> Option<(Part, Option<Part>)> {
-    let part = || Part { path: path.to_owned(), text: String::with_capacity(text.len()), no_transaction: false };
+fn split(layout: Layout, path: &Path, text: &str) -> Option<(ForeignScript, Option<ForeignScript>)> {
+    let part =
+        || ForeignScript { path: path.to_owned(), text: String::with_capacity(text.len()), no_transaction: false };
     let (mut up, mut down) = (part(), part());
     let mut inside: Option<bool> = None;
     let (mut has_up, mut has_down, mut all_outside) = (false, false, false);
     for line in text.split_inclusive('\n') {
         let blank = blank(line);
         match mark(layout, line) {
-            Some(Mark::Up { outside }) => {
+            Some(MarkerKind::Up { outside }) => {
                 (inside, has_up) = (Some(true), true);
                 up.no_transaction |= outside;
             }
-            Some(Mark::Down { outside }) => {
+            Some(MarkerKind::Down { outside }) => {
                 (inside, has_down) = (Some(false), true);
                 down.no_transaction |= outside;
             }
-            Some(Mark::Outside) => all_outside = true,
-            Some(Mark::Other) => {}
+            Some(MarkerKind::Outside) => all_outside = true,
+            Some(MarkerKind::Other) => {}
             None => {
                 up.text.push_str(if inside == Some(true) { line } else { &blank });
                 down.text.push_str(if inside == Some(false) { line } else { &blank });
@@ -176,7 +177,7 @@ mod tests {
 
     #[test]
     fn each_tool_has_its_markers() {
-        let up = |layout, line| matches!(mark(layout, line), Some(Mark::Up { outside: true }));
+        let up = |layout, line| matches!(mark(layout, line), Some(MarkerKind::Up { outside: true }));
         assert!(up(Layout::Dbmate, "-- migrate:up transaction:false"));
         assert!(up(Layout::SqlMigrate, "-- +migrate Up notransaction"));
         assert_eq!(mark_of("-- a\n-- +migrate Up\n"), Some(Layout::SqlMigrate));

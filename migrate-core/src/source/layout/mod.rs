@@ -19,7 +19,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 
 use super::load::{self, decode};
-use super::{Body, Migration, MigrationSet, Script, Version, assemble, odd};
+use super::{Migration, MigrationBody, MigrationSet, Script, Version, assemble, odd};
 
 /// The tool whose files a folder contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,7 +138,7 @@ impl Layout {
         }
     }
 
-    fn finish(self, draft: Draft, findings: &mut Vec<Finding>) -> Migration {
+    fn finish(self, draft: ForeignMigration, findings: &mut Vec<Finding>) -> Migration {
         let wraps = !matches!(self, Self::GolangMigrate);
         let mut up = Script::foreign(draft.up, wraps, findings);
         let down = draft.down.map(|part| Arc::new(Script::foreign(part, wraps, findings)));
@@ -146,7 +146,7 @@ impl Layout {
         if is_up_only {
             up.directives.irreversible = Some(format!("there is no down script in the {self} files"));
         }
-        let body = Body::Sql { up: Arc::new(up), down };
+        let body = MigrationBody::Sql { up: Arc::new(up), down };
         Migration { version: draft.version, name: draft.name.into(), body, is_up_only, fixture: None, verify: None }
     }
 }
@@ -175,21 +175,21 @@ impl FromStr for Layout {
 }
 
 /// A migration as found by a layout.
-struct Draft {
+struct ForeignMigration {
     version: Version,
     name: String,
-    up: Part,
-    down: Option<Part>,
+    up: ForeignScript,
+    down: Option<ForeignScript>,
 }
 
 /// One direction of it: the text that is sent, at the same positions as in the file.
-pub(super) struct Part {
+pub(super) struct ForeignScript {
     pub(super) path: PathBuf,
     pub(super) text: String,
     pub(super) no_transaction: bool,
 }
 
-impl Part {
+impl ForeignScript {
     fn whole(path: &Path, findings: &mut Vec<Finding>) -> Option<Self> {
         let text = read(path, findings)?;
         Some(Self { path: path.to_owned(), text, no_transaction: false })

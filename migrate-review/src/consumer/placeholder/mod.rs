@@ -8,17 +8,17 @@ mod find;
 
 use std::ops::Range;
 
-use find::{Found, Means, Reader};
+use find::{PlaceholderMatch, PlaceholderMeaning, PlaceholderReader};
 use migrate_base::sql::lex;
 use squawk_lexer::TokenKind;
 
-use crate::consumer::Style;
+use crate::consumer::ParameterStyle;
 
 /// A text with `$1`, `$2`, …, and the mapping back to the original.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rewritten {
+pub(super) struct RewrittenText {
     pub(super) text: String,
-    /// As in [`super::Origin::pieces`], from the start of the given text.
+    /// As in [`super::QueryOrigin::pieces`], from the start of the given text.
     pub(super) pieces: Vec<(usize, usize)>,
 }
 
@@ -26,30 +26,32 @@ pub(super) struct Rewritten {
 pub(super) type Word = (TokenKind, Range<usize>);
 
 /// Rewrites the parameters of a statement for the server.
-pub(super) fn rewrite(text: &str, style: Option<Style>) -> Rewritten {
-    let reader = Reader::new(text, style);
-    let mut builder = Builder { text, out: String::with_capacity(text.len()), pieces: Vec::new(), at: 0 };
+pub(super) fn rewrite(text: &str, style: Option<ParameterStyle>) -> RewrittenText {
+    let reader = PlaceholderReader::new(text, style);
+    let mut builder = TextRewriter { text, out: String::with_capacity(text.len()), pieces: Vec::new(), at: 0 };
     let found = reader.all();
-    let has = |style: Style| found.iter().any(|f| f.style == Some(style) && !matches!(f.means, Means::Doubled(_)));
+    let has = |style: ParameterStyle| {
+        found.iter().any(|f| f.style == Some(style) && !matches!(f.means, PlaceholderMeaning::Doubled(_)))
+    };
     let mut parameters: Vec<Option<&str>> = Vec::new();
-    for Found { span, style, means, .. } in &found {
+    for PlaceholderMatch { span, style, means, .. } in &found {
         let number = match means {
-            Means::Next => {
+            PlaceholderMeaning::Next => {
                 parameters.push(None);
                 parameters.len()
             }
-            Means::Named(name) => match parameters.iter().position(|known| *known == Some(name)) {
+            PlaceholderMeaning::Named(name) => match parameters.iter().position(|known| *known == Some(name)) {
                 Some(at) => at + 1,
                 None => {
                     parameters.push(Some(name));
                     parameters.len()
                 }
             },
-            Means::Text(other) => {
+            PlaceholderMeaning::Text(other) => {
                 builder.replace(span, other);
                 continue;
             }
-            Means::Doubled(once) => {
+            PlaceholderMeaning::Doubled(once) => {
                 if reader.style.is_some() || style.is_some_and(has) {
                     builder.replace(span, once);
                 }
@@ -66,14 +68,14 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = Word> {
     lex::words(text)
 }
 
-struct Builder<'a> {
+struct TextRewriter<'a> {
     text: &'a str,
     out: String,
     pieces: Vec<(usize, usize)>,
     at: usize,
 }
 
-impl Builder<'_> {
+impl TextRewriter<'_> {
     fn copy(&mut self, to: usize) {
         if self.at < to || self.pieces.is_empty() {
             self.pieces.push((self.out.len(), self.at));
@@ -92,12 +94,12 @@ impl Builder<'_> {
         self.at = span.end;
     }
 
-    fn end(mut self) -> Rewritten {
+    fn end(mut self) -> RewrittenText {
         self.copy(self.text.len());
         if self.at == self.text.len() && self.pieces.last().is_some_and(|(own, _)| *own < self.out.len()) {
             self.pieces.push((self.out.len(), self.at));
         }
-        Rewritten { text: self.out, pieces: self.pieces }
+        RewrittenText { text: self.out, pieces: self.pieces }
     }
 }
 
@@ -151,13 +153,13 @@ mod tests {
     fn a_style_that_is_named_is_the_only_one() {
         let text = "SELECT :a, @b, ?";
         let only = |style| rewrite(text, Some(style)).text;
-        assert_eq!(only(Style::Dollar), text);
-        assert_eq!([only(Style::Colon), only(Style::At)], ["SELECT $1, @b, ?", "SELECT :a, $1, ?"]);
-        assert_eq!(only(Style::Question), "SELECT :a, @b, $1");
+        assert_eq!(only(ParameterStyle::Dollar), text);
+        assert_eq!([only(ParameterStyle::Colon), only(ParameterStyle::At)], ["SELECT $1, @b, ?", "SELECT :a, $1, ?"]);
+        assert_eq!(only(ParameterStyle::Question), "SELECT :a, @b, $1");
     }
 
     /// The place in the original of a byte of the rewritten text.
-    fn back(made: &Rewritten, byte: usize) -> usize {
+    fn back(made: &RewrittenText, byte: usize) -> usize {
         let (own, there) = made.pieces.iter().rev().find(|(own, _)| *own <= byte).unwrap();
         there + (byte - own)
     }

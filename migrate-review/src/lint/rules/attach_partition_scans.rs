@@ -2,19 +2,19 @@
 
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::locks::Work;
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
+use crate::locks::RowWork;
 use crate::tree::span;
 
-pub(super) const RULE: Rule = rule(
+pub(super) const RULE: LintRule = rule(
     "attach-partition-scans",
-    Class::Locks,
+    RuleClass::Locks,
     Severity::Warning,
     include_str!("../pages/attach-partition-scans.md"),
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let mut hits = Vec::new();
     for (place, stmt) in &parsed.statements {
         let place = match stmt {
@@ -27,11 +27,11 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             _ => continue,
         };
         let wanted = subject.wanted(parsed, stmt);
-        let read = wanted.iter().filter(|one| one.work > Work::Nothing).map(|one| one.table.to_string());
+        let read = wanted.iter().filter(|one| one.work > RowWork::Nothing).map(|one| one.table.to_string());
         let names: Vec<String> = read.collect();
         if !names.is_empty() {
             let (names, is) = (names.join(" and of "), if names.len() == 1 { "it is" } else { "they are" });
-            let hit = Hit::new(place, format!("this scans every row of {names} while {is} locked"))
+            let hit = RuleHit::new(place, format!("this scans every row of {names} while {is} locked"))
                 .help("first add a CHECK with the same condition as the bound, as NOT VALID, and validate it")
                 .help("a default partition needs a CHECK that says the opposite; build the indexes of the table first");
             hits.push(hit);

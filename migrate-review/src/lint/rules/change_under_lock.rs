@@ -5,14 +5,14 @@ use migrate_base::lock_mode::LockMode;
 use migrate_base::sql::tokens;
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::tree::Savepoints;
 use crate::tree::{named, span, targets};
 
-pub(super) const RULE: Rule =
-    rule("change-under-lock", Class::Locks, Severity::Error, include_str!("../pages/change-under-lock.md"), check);
+pub(super) const RULE: LintRule =
+    rule("change-under-lock", RuleClass::Locks, Severity::Error, include_str!("../pages/change-under-lock.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let mut hits = Vec::new();
     let (mut locked, mut savepoints) = (None::<(usize, usize, String)>, Savepoints::default());
     if !parsed.transaction {
@@ -31,7 +31,9 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
                 let message = format!("rows are changed while the lock of {what} in line {line} is held");
                 let note =
                     "the lock is held until the transaction ends, so other sessions wait as long as the change takes";
-                hits.push(Hit::new(span.clone(), message).note(note).help("change the rows in a separate migration"));
+                hits.push(
+                    RuleHit::new(span.clone(), message).note(note).help("change the rows in a separate migration"),
+                );
             }
             None => {
                 let line = || line_column(&parsed.text, span.start).0;
@@ -44,7 +46,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 }
 
 /// The first words of a statement that takes a lock that blocks writers, or everybody.
-fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> {
+fn locks(subject: &LintSubject<'_>, parsed: &ParsedScript, stmt: &Stmt) -> Option<String> {
     let is_heavy = subject.wanted(parsed, stmt).iter().any(|one| one.mode >= LockMode::Share);
     let text = stmt.syntax().text().to_string();
     let words = tokens(&text).into_iter().take_while(|word| word.chars().all(|c| c.is_ascii_alphabetic()));
@@ -53,7 +55,7 @@ fn locks(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> Option<String> 
 }
 
 /// Whether a statement copies rows of a table that is in use, whatever the destination.
-fn fills(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
+fn fills(subject: &LintSubject<'_>, parsed: &ParsedScript, stmt: &Stmt) -> bool {
     let mut read = stmt.syntax().descendants().filter_map(ast::RelationNameRef::cast).filter_map(|name| named(&name));
     matches!(stmt, Stmt::Insert(_)) && read.any(|name| subject.uses(parsed, span(stmt).start, &name))
 }

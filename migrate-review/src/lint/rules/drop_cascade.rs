@@ -1,17 +1,17 @@
 //! `drop-cascade`: a statement drops dependent objects without naming them.
 
 use migrate_base::sql::tokens;
-use migrate_schema::{Described, Id, Kind};
+use migrate_schema::{Id, Kind, SchemaDescription};
 use squawk_syntax::ast::{self, AlterTableAction, AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::lint::script::relation;
-use crate::tree::{Named, Target, named, span, targets};
+use crate::tree::{ObjectName, StatementTarget, named, span, targets};
 
-pub(super) const RULE: Rule =
-    rule("drop-cascade", Class::Breaks, Severity::Error, include_str!("../pages/drop-cascade.md"), check);
+pub(super) const RULE: LintRule =
+    rule("drop-cascade", RuleClass::Breaks, Severity::Error, include_str!("../pages/drop-cascade.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
         // TRUNCATE has its own rule.
@@ -19,7 +19,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let known = subject.before.map(|before| dropped(before, stmt));
         let with =
             known.iter().flat_map(|objects| objects.iter().flat_map(|id| stands_on(subject, id))).collect::<Vec<_>>();
-        let hit = Hit::new(span(&word), "CASCADE also drops everything that depends on it at that time")
+        let hit = RuleHit::new(span(&word), "CASCADE also drops everything that depends on it at that time")
             .help("drop each object by its name, in an order that works without CASCADE");
         hits.push(match (known, with.is_empty()) {
             (Some(_), true) => hit.note("nothing depends on it in the schema of the migrations"),
@@ -50,11 +50,11 @@ fn cascade(stmt: &Stmt) -> Option<ast::Cascade> {
 }
 
 /// The objects that a statement drops by name.
-fn dropped(before: &Described, stmt: &Stmt) -> Vec<Id> {
+fn dropped(before: &SchemaDescription, stmt: &Stmt) -> Vec<Id> {
     if let Stmt::AlterTable(alter) = stmt {
-        let Some(Target::Relation(table)) = targets(stmt).into_iter().next() else { return Vec::new() };
+        let Some(StatementTarget::Relation(table)) = targets(stmt).into_iter().next() else { return Vec::new() };
         let Some(table) = relation(before, &table) else { return Vec::new() };
-        let part = |kind, name: Option<Named>| {
+        let part = |kind, name: Option<ObjectName>| {
             Some(Id { kind, parent: table.id.name.clone(), name: name?.name.into(), ..(*table.id).clone() })
         };
         let dropped = alter.actions().filter_map(|action| match action {
@@ -67,9 +67,9 @@ fn dropped(before: &Described, stmt: &Stmt) -> Vec<Id> {
         return dropped.collect();
     }
     let names = targets(stmt).into_iter().map(|target| match target {
-        Target::Relation(name) | Target::Index(name) | Target::Other(name) => name,
+        StatementTarget::Relation(name) | StatementTarget::Index(name) | StatementTarget::Other(name) => name,
     });
-    let find = |name: Named| {
+    let find = |name: ObjectName| {
         let is_it = |id: &Id| {
             *id.name == *name.name && id.parent.is_empty() && name.schema.as_ref().is_none_or(|s| **s == *id.schema)
         };
@@ -79,7 +79,7 @@ fn dropped(before: &Described, stmt: &Stmt) -> Vec<Id> {
 }
 
 /// The objects that depend on an object and are not part of it.
-fn stands_on(subject: &Subject<'_>, id: &Id) -> Vec<String> {
+fn stands_on(subject: &LintSubject<'_>, id: &Id) -> Vec<String> {
     let Some(before) = subject.before else { return Vec::new() };
     let of_it = |other: &Id| other.schema == id.schema && (other.parent == id.name || other == id);
     before.users(id).filter(|other| !of_it(other)).map(ToString::to_string).collect()

@@ -1,22 +1,22 @@
 //! `foreign-key-without-index`: deleting a row of the referenced table reads the whole referencing table.
 
 use migrate_base::ident::plain;
-use migrate_schema::{Described, Kind, Object};
+use migrate_schema::{Kind, Object, SchemaDescription};
 use squawk_syntax::ast::{self, AstNode};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::locks::columns;
-use crate::tree::{Named, span};
+use crate::tree::{ObjectName, span};
 
-pub(super) const RULE: Rule = rule(
+pub(super) const RULE: LintRule = rule(
     "foreign-key-without-index",
-    Class::Design,
+    RuleClass::Design,
     Severity::Warning,
     include_str!("../pages/foreign-key-without-index.md"),
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let (Some(before), Some(after)) = (subject.before, subject.after) else { return Vec::new() };
     let new = after
         .schema
@@ -25,12 +25,14 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     let bare = new.filter(|key| !has_index(after, key));
     let hit = |key: &std::sync::Arc<Object>| {
         let columns = columns(key.fact("definition").and_then(|text| text.strip_prefix("FOREIGN KEY ("))?);
-        let name = Named { schema: Some(key.id.schema.to_string()), name: key.id.parent.to_string() };
+        let name = ObjectName { schema: Some(key.id.schema.to_string()), name: key.id.parent.to_string() };
         let (table, how) = (name.to_string(), if subject.is_released(parsed, &name) { "CONCURRENTLY " } else { "" });
-        let hit =
-            Hit::new(place(parsed, key, &columns), format!("no index of {table} starts with {}", columns.join(", ")))
-                .note("to delete a row of the referenced table or change its key, the server reads this whole table")
-                .help(format!("CREATE INDEX {how}ON {table} ({})", columns.join(", ")));
+        let hit = RuleHit::new(
+            place(parsed, key, &columns),
+            format!("no index of {table} starts with {}", columns.join(", ")),
+        )
+        .note("to delete a row of the referenced table or change its key, the server reads this whole table")
+        .help(format!("CREATE INDEX {how}ON {table} ({})", columns.join(", ")));
         Some(hit)
     };
     bare.filter_map(hit).collect()
@@ -42,7 +44,7 @@ fn is_foreign_key(constraint: &Object) -> bool {
 }
 
 /// Whether an index or a key starts with the columns of a foreign key, in any order.
-fn has_index(after: &Described, key: &Object) -> bool {
+fn has_index(after: &SchemaDescription, key: &Object) -> bool {
     let wanted = columns(key.fact("definition").unwrap_or_default().trim_start_matches("FOREIGN KEY ("));
     let table =
         migrate_schema::Id { kind: Kind::Table, name: key.id.parent.clone(), parent: "".into(), ..(*key.id).clone() };
@@ -68,7 +70,7 @@ fn has_index(after: &Described, key: &Object) -> bool {
 }
 
 /// The place of the foreign key; the first statement if it cannot be found.
-fn place(parsed: &Parsed, key: &Object, columns: &[String]) -> std::ops::Range<usize> {
+fn place(parsed: &ParsedScript, key: &Object, columns: &[String]) -> std::ops::Range<usize> {
     let tree = parsed.file.tree();
     let nodes = tree.syntax().descendants().filter(|node| {
         ast::ForeignKeyConstraint::can_cast(node.kind()) || ast::ReferencesConstraint::can_cast(node.kind())

@@ -11,14 +11,14 @@ use migrate_schema::{Kind, Object};
 use squawk_lexer::TokenKind;
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::lint::script::relation;
-use crate::tree::{Named, named, relation_names, span};
+use crate::tree::{ObjectName, named, relation_names, span};
 
-pub(super) const RULE: Rule =
-    rule("function-reads-it", Class::Breaks, Severity::Error, include_str!("../pages/function-reads-it.md"), check);
+pub(super) const RULE: LintRule =
+    rule("function-reads-it", RuleClass::Breaks, Severity::Error, include_str!("../pages/function-reads-it.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let Some(before) = subject.before else { return Vec::new() };
     let mut hits = Vec::new();
     for (place, table, column) in parsed.statements.iter().flat_map(|(_, stmt)| gone(stmt)) {
@@ -30,7 +30,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let readers: Vec<String> = readers.map(|one| one.id.to_string()).collect();
         if !readers.is_empty() {
             let what = column.as_ref().map_or_else(|| table.to_string(), |column| format!("{table}.{}", column.name));
-            let hit = Hit::new(place, format!("the text of {} still mentions {what}", readers.join(", ")))
+            let hit = RuleHit::new(place, format!("the text of {} still mentions {what}", readers.join(", ")))
                 .note("the server does not check the text of a function until the function is called")
                 .help("CREATE OR REPLACE the function in the same migration, or before it");
             hits.push(hit);
@@ -40,7 +40,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 }
 
 /// What a statement drops or renames: a table or view, or a column of a table.
-fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
+fn gone(stmt: &Stmt) -> Vec<(Range<usize>, ObjectName, Option<ObjectName>)> {
     let tables = || relation_names(stmt);
     match stmt {
         Stmt::DropView(it) => tables().map(|name| (span(it), name, None)).collect(),
@@ -61,7 +61,7 @@ fn gone(stmt: &Stmt) -> Vec<(Range<usize>, Named, Option<Named>)> {
 }
 
 /// Whether something has this name afterwards: another object that took its place.
-fn is_back(subject: &Subject<'_>, table: &Named, column: Option<&Named>) -> bool {
+fn is_back(subject: &LintSubject<'_>, table: &ObjectName, column: Option<&ObjectName>) -> bool {
     let back = || {
         let table = relation(subject.after?, table)?;
         let Some(column) = column else { return Some(true) };
@@ -71,12 +71,12 @@ fn is_back(subject: &Subject<'_>, table: &Named, column: Option<&Named>) -> bool
 }
 
 /// Whether a function is the same afterwards; if that is not known, it is assumed to be.
-fn stays(subject: &Subject<'_>, function: &Arc<Object>) -> bool {
+fn stays(subject: &LintSubject<'_>, function: &Arc<Object>) -> bool {
     subject.after.is_none_or(|after| after.schema.get(&function.id) == Some(function))
 }
 
 /// Whether the text of a function contains the name of the table and, if one is given, that of the column.
-fn mentions(function: &Object, table: &Named, column: Option<&Named>) -> bool {
+fn mentions(function: &Object, table: &ObjectName, column: Option<&ObjectName>) -> bool {
     let body = function
         .fact("definition")
         .and_then(|text| text.split_once("\nAS ").or_else(|| text.split_once("\nBEGIN ATOMIC")));

@@ -2,13 +2,13 @@
 
 use squawk_syntax::ast::{AlterDefaultPrivilegesAction, AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::tree::span;
 
-pub(super) const RULE: Rule =
-    rule("grant-to-public", Class::Security, Severity::Warning, include_str!("../pages/grant-to-public.md"), check);
+pub(super) const RULE: LintRule =
+    rule("grant-to-public", RuleClass::Security, Severity::Warning, include_str!("../pages/grant-to-public.md"), check);
 
-fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(_: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let mut hits = Vec::new();
     for (_, stmt) in &parsed.statements {
         let roles = match stmt {
@@ -22,7 +22,7 @@ fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let roles = roles.into_iter().flat_map(|list| list.role_refs());
         let public = roles.filter(|role| role.syntax().text().to_string().trim().eq_ignore_ascii_case("public"));
         hits.extend(public.map(|role| {
-            Hit::new(span(&role), "every role of the server gets this privilege, including roles created later")
+            RuleHit::new(span(&role), "every role of the server gets this privilege, including roles created later")
                 .help("grant it to the roles that need it")
         }));
     }

@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::tree::span;
 
-pub(super) const RULE: Rule =
-    rule("key-runs-out", Class::Design, Severity::Warning, include_str!("../pages/key-runs-out.md"), check);
+pub(super) const RULE: LintRule =
+    rule("key-runs-out", RuleClass::Design, Severity::Warning, include_str!("../pages/key-runs-out.md"), check);
 
 /// The names of integer types that are too short to number rows forever.
 const SHORT: [&str; 10] =
     ["int", "integer", "int4", "serial", "serial4", "smallint", "int2", "smallserial", "serial2", "pg_catalog.int4"];
 
-fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(_: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let tables = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
         Stmt::CreateTable(it) => it.table_arg_list(),
         _ => None,
@@ -23,7 +23,7 @@ fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 }
 
 /// A column that numbers itself, is the whole primary key, and has a short type.
-fn counted(arguments: &ast::TableArgList) -> Option<Hit> {
+fn counted(arguments: &ast::TableArgList) -> Option<RuleHit> {
     let columns =
         arguments.args().filter_map(|one| if let ast::TableArg::Column(column) = one { Some(column) } else { None });
     let short = |column: &ast::Column| -> Option<(Range<usize>, String)> {
@@ -37,8 +37,9 @@ fn counted(arguments: &ast::TableArgList) -> Option<Hit> {
     };
     let (place, word) = columns.filter_map(|column| short(&column)).next()?;
     let most = if word.starts_with("small") || word.ends_with('2') { "32,767" } else { "2,147,483,647" };
-    let hit = Hit::new(place, format!("this key ends at {most}, and every attempt to insert a row uses up a number"))
-        .help("use bigint: it takes four bytes more and does not run out");
+    let hit =
+        RuleHit::new(place, format!("this key ends at {most}, and every attempt to insert a row uses up a number"))
+            .help("use bigint: it takes four bytes more and does not run out");
     Some(hit)
 }
 

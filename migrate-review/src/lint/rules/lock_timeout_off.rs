@@ -3,14 +3,14 @@
 use migrate_base::sql::tokens;
 use squawk_syntax::ast::{AstNode, ResetTarget, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 
-pub(super) const RULE: Rule =
-    rule("lock-timeout-off", Class::Locks, Severity::Error, include_str!("../pages/lock-timeout-off.md"), check);
+pub(super) const RULE: LintRule =
+    rule("lock-timeout-off", RuleClass::Locks, Severity::Error, include_str!("../pages/lock-timeout-off.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let hit = |span| {
-        Hit::new(span, "without a lock timeout this waits forever")
+        RuleHit::new(span, "without a lock timeout this waits forever")
             .note("meanwhile every other session that needs the table waits too")
             .help("remove it: the runner sets lock_timeout and retries")
     };

@@ -3,19 +3,19 @@
 use migrate_schema::Kind;
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::lint::script::relation;
-use crate::tree::{Named, named, span};
+use crate::tree::{ObjectName, named, span};
 
-pub(super) const RULE: Rule = rule(
+pub(super) const RULE: LintRule = rule(
     "missing-primary-key",
-    Class::Design,
+    RuleClass::Design,
     Severity::Warning,
     include_str!("../pages/missing-primary-key.md"),
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let made = parsed.statements.iter().filter_map(|(_, stmt)| match stmt {
         // A partition or a child table has the key of its parent, or cannot declare one here.
         Stmt::CreateTable(it) if it.partition_of().is_none() && it.inherits().is_none() => Some(it),
@@ -28,7 +28,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
             .persistence()
             .is_some_and(|how| how.syntax().text().to_string().to_ascii_lowercase().contains("temp"));
         (!is_temporary && !has_key(subject, create, &table)).then(|| {
-            Hit::new(span(&name), format!("table {table} has no primary key"))
+            RuleHit::new(span(&name), format!("table {table} has no primary key"))
                 .note("its rows cannot be told apart, and logical replication cannot replicate an UPDATE or DELETE")
                 .help("add id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
         })
@@ -37,7 +37,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 }
 
 /// Looks at the schema afterwards, if that is known: a later statement may add the key.
-fn has_key(subject: &Subject<'_>, create: &ast::CreateTable, table: &Named) -> bool {
+fn has_key(subject: &LintSubject<'_>, create: &ast::CreateTable, table: &ObjectName) -> bool {
     if let Some(after) = subject.after {
         let Some(table) = relation(after, table) else { return true };
         let mut keys = after.schema.children(&table.id, Kind::Constraint);

@@ -23,11 +23,11 @@ mod unread_statement;
 use migrate_base::codes::Code;
 use migrate_base::finding::Severity;
 
-use super::script::Parsed;
-use super::{Class, Hit, Origin, Rule, Subject};
+use super::script::ParsedScript;
+use super::{LintRule, LintSubject, RuleClass, RuleHit, RuleOrigin};
 
 /// All of them, in the order of the list.
-pub(super) static RULES: [Rule; 19] = [
+pub(super) static RULES: [LintRule; 19] = [
     change_under_lock::RULE,
     unbatched_change::RULE,
     rewriting_alter::RULE,
@@ -51,10 +51,10 @@ pub(super) static RULES: [Rule; 19] = [
 
 const fn rule(
     name: &'static str,
-    class: Class,
+    class: RuleClass,
     weight: Severity,
     page: &'static str,
-    check: fn(&Subject<'_>, &Parsed) -> Vec<Hit>,
-) -> Rule {
-    Rule { code: Code::new(name, weight), class, weight: Some(weight), page, origin: Origin::Own(check) }
+    check: fn(&LintSubject<'_>, &ParsedScript) -> Vec<RuleHit>,
+) -> LintRule {
+    LintRule { code: Code::new(name, weight), class, weight: Some(weight), page, origin: RuleOrigin::Own(check) }
 }

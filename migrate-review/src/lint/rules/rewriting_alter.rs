@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::lint::work::storage;
-use crate::locks::Work;
+use crate::locks::RowWork;
 
-pub(super) const RULE: Rule =
-    rule("rewriting-alter", Class::Locks, Severity::Error, include_str!("../pages/rewriting-alter.md"), check);
+pub(super) const RULE: LintRule =
+    rule("rewriting-alter", RuleClass::Locks, Severity::Error, include_str!("../pages/rewriting-alter.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let all = parsed.statements.iter().flat_map(|(_, stmt)| storage(subject, parsed, stmt));
     let moved = parsed.statements.iter().filter(|(_, stmt)| moves_all(subject, parsed, stmt));
     let moved = moved.map(|(place, _)| hit(place.clone(), "SET TABLESPACE"));
@@ -28,18 +28,18 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     all.map(one).chain(moved).collect()
 }
 
-fn hit(place: Range<usize>, what: &str) -> Hit {
-    Hit::new(place, format!("{what} rewrites the whole table"))
+fn hit(place: Range<usize>, what: &str) -> RuleHit {
+    RuleHit::new(place, format!("{what} rewrites the whole table"))
         .note("nobody can read or write the table meanwhile")
         .help("do it while the table is small or unused, or copy the rows to a new table")
 }
 
 /// `ALTER … ALL IN TABLESPACE`, if a table that is in use is there.
-fn moves_all(subject: &Subject<'_>, parsed: &Parsed, stmt: &Stmt) -> bool {
+fn moves_all(subject: &LintSubject<'_>, parsed: &ParsedScript, stmt: &Stmt) -> bool {
     let is_all = match stmt {
         Stmt::AlterTable(it) => it.all_in_tablespace().is_some(),
         Stmt::AlterMaterializedView(it) => it.all_in_tablespace().is_some(),
         _ => false,
     };
-    is_all && subject.wanted(parsed, stmt).iter().any(|one| one.work == Work::Rewrites)
+    is_all && subject.wanted(parsed, stmt).iter().any(|one| one.work == RowWork::Rewrites)
 }

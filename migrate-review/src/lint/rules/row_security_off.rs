@@ -2,13 +2,13 @@
 
 use squawk_syntax::ast::{AlterTableAction, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::tree::{span, targets};
 
-pub(super) const RULE: Rule =
-    rule("row-security-off", Class::Security, Severity::Error, include_str!("../pages/row-security-off.md"), check);
+pub(super) const RULE: LintRule =
+    rule("row-security-off", RuleClass::Security, Severity::Error, include_str!("../pages/row-security-off.md"), check);
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let mut hits = Vec::new();
     for (at, stmt) in &parsed.statements {
         let Stmt::AlterTable(alter) = stmt else { continue };
@@ -23,7 +23,7 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
                 }
                 _ => continue,
             };
-            hits.push(Hit::new(place, message).help("change the policy that is too strict, and keep the others"));
+            hits.push(RuleHit::new(place, message).help("change the policy that is too strict, and keep the others"));
         }
     }
     hits

@@ -2,18 +2,18 @@
 
 use squawk_syntax::ast::{self, AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
-use crate::tree::{Named, named};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
+use crate::tree::{ObjectName, named};
 
-pub(super) const RULE: Rule = rule(
+pub(super) const RULE: LintRule = rule(
     "rule-discards-writes",
-    Class::Breaks,
+    RuleClass::Breaks,
     Severity::Error,
     include_str!("../pages/rule-discards-writes.md"),
     check,
 );
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let mut hits = Vec::new();
     for (span, stmt) in &parsed.statements {
         let Stmt::CreateRule(create) = stmt else { continue };
@@ -25,14 +25,14 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
         let which = if has_condition { "that meets the condition " } else { "" };
         let message = format!("from here on every {event} of {} {which}is discarded without an error", table.name);
         hits.push(
-            Hit::new(span.clone(), message).help("revoke the privilege to write, or raise an error in a trigger"),
+            RuleHit::new(span.clone(), message).help("revoke the privilege to write, or raise an error in a trigger"),
         );
     }
     hits
 }
 
 /// The event and the table of a rule DO INSTEAD NOTHING.
-fn discarded(create: &ast::CreateRule) -> Option<(&'static str, Named)> {
+fn discarded(create: &ast::CreateRule) -> Option<(&'static str, ObjectName)> {
     let action = create.rule_do()?;
     action.instead_token()?;
     let Some(ast::RuleAction::Nothing(_)) = action.rule_action() else { return None };

@@ -3,18 +3,18 @@
 
 use squawk_syntax::ast::{AstNode, FuncOption, FuncOptionList, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::tree::span;
 
-pub(super) const RULE: Rule = rule(
+pub(super) const RULE: LintRule = rule(
     "security-definer-path",
-    Class::Security,
+    RuleClass::Security,
     Severity::Warning,
     include_str!("../pages/security-definer-path.md"),
     check,
 );
 
-fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn check(_: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let all = parsed.statements.iter().map(|(_, stmt)| stmt).chain(&parsed.routines);
     let options = all.filter_map(|stmt| match stmt {
         Stmt::CreateFunction(it) => it.option_list(),
@@ -24,7 +24,7 @@ fn check(_: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
     options.filter_map(|options| open(&options)).collect()
 }
 
-fn open(options: &FuncOptionList) -> Option<Hit> {
+fn open(options: &FuncOptionList) -> Option<RuleHit> {
     let definer = options.options().find_map(|one| match one {
         FuncOption::SecurityDefinerFuncOption(it) => Some(span(&it)),
         _ => None,
@@ -33,7 +33,7 @@ fn open(options: &FuncOptionList) -> Option<Hit> {
         matches!(&one, FuncOption::SetFuncOption(it) if it.syntax().text().to_string().to_ascii_lowercase().contains("search_path"))
     });
     (!sets_path).then(|| {
-        Hit::new(
+        RuleHit::new(
             definer,
             "this runs with the privileges of its owner, but finds names on the search_path of its caller",
         )

@@ -7,14 +7,14 @@ use migrate_base::sql::{quoted, tokens};
 use migrate_schema::Kind;
 use squawk_syntax::ast::{AstNode, Stmt};
 
-use super::{Class, Hit, Parsed, Rule, Severity, Subject, rule};
+use super::{LintRule, LintSubject, ParsedScript, RuleClass, RuleHit, Severity, rule};
 use crate::parse::parse;
-use crate::tree::Unread;
-use crate::tree::{Fired, called, writes};
-use crate::tree::{Named, named};
+use crate::tree::UnreadStatement;
+use crate::tree::{ObjectName, named};
+use crate::tree::{TriggerDefinition, called, writes};
 
-pub(super) const RULE: Rule =
-    rule("unread-statement", Class::Locks, Severity::Warning, include_str!("../pages/unread-statement.md"), check);
+pub(super) const RULE: LintRule =
+    rule("unread-statement", RuleClass::Locks, Severity::Warning, include_str!("../pages/unread-statement.md"), check);
 
 /// Words in a body that changes more than it adds, or that runs what it is given.
 const CHANGES: [&str; 13] = [
@@ -22,14 +22,14 @@ const CHANGES: [&str; 13] = [
     "merge", "call",
 ];
 
-fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
-    let hit = |one: &Unread| match one.is_deep {
-        true => Hit::new(
+fn check(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
+    let hit = |one: &UnreadStatement| match one.is_deep {
+        true => RuleHit::new(
             one.place.clone(),
             "this has too many terms or is nested too deeply to be parsed, so it was not checked",
         )
         .help("write a list, `id IN (1, 2, …)`, or several statements"),
-        false => Hit::new(one.place.clone(), "this is built at run time, so it was not checked")
+        false => RuleHit::new(one.place.clone(), "this is built at run time, so it was not checked")
             .note("what it locks, rewrites or removes is not visible in the text of the migration")
             .help("write the statement out, or run `cargo xtask ci`, which observes what it does"),
     };
@@ -37,16 +37,16 @@ fn check(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 }
 
 /// The calls of functions whose bodies change something and are not among the statements of the script.
-fn calls(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
+fn calls(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<RuleHit> {
     let of_statements = parsed.statements.iter().flat_map(|(_, stmt)| called(stmt));
-    let called: Vec<(Range<usize>, Named)> = of_statements.chain(parsed.called.iter().cloned()).collect();
+    let called: Vec<(Range<usize>, ObjectName)> = of_statements.chain(parsed.called.iter().cloned()).collect();
     let fired = fired(subject, parsed);
     if called.is_empty() && fired.is_empty() {
         return Vec::new();
     }
     let texts = texts(subject, parsed);
     let hit = |place: Range<usize>, what: String| {
-        Hit::new(place, format!("{what} changes something that was not checked"))
+        RuleHit::new(place, format!("{what} changes something that was not checked"))
             .note("the body of a function runs with the migration, but is not in its statements")
             .help("write its statements out, or run `cargo xtask ci`, which observes what they do")
     };
@@ -59,7 +59,7 @@ fn calls(subject: &Subject<'_>, parsed: &Parsed) -> Vec<Hit> {
 }
 
 /// The triggers of existing tables that the script fires, each with the function that it calls.
-fn fired(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Range<usize>, String, Named)> {
+fn fired(subject: &LintSubject<'_>, parsed: &ParsedScript) -> Vec<(Range<usize>, String, ObjectName)> {
     let Some(before) = subject.before else { return Vec::new() };
     let mut all = Vec::new();
     for (span, stmt) in &parsed.statements {
@@ -69,7 +69,7 @@ fn fired(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Range<usize>, String, N
             for one in before.schema.children(&table.id, Kind::Trigger) {
                 let tree = parse(one.fact("definition").unwrap_or_default()).tree();
                 let Some(Stmt::CreateTrigger(create)) = tree.stmts().next() else { continue };
-                let trigger = Fired::of(&create).filter(|trigger| trigger.is_fired_by(&write));
+                let trigger = TriggerDefinition::of(&create).filter(|trigger| trigger.is_fired_by(&write));
                 let is_off = one.fact("enabled") == Some("no");
                 all.extend(
                     trigger.filter(|_| !is_off).map(|found| (span.clone(), one.id.name.to_string(), found.function)),
@@ -82,7 +82,7 @@ fn fired(subject: &Subject<'_>, parsed: &Parsed) -> Vec<(Range<usize>, String, N
 }
 
 /// The texts of all known functions by name: those of the schema, and of the script.
-fn texts(subject: &Subject<'_>, parsed: &Parsed) -> BTreeMap<String, Vec<String>> {
+fn texts(subject: &LintSubject<'_>, parsed: &ParsedScript) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let is_code = |kind: Kind| matches!(kind, Kind::Function | Kind::Procedure);
     for one in subject.before.into_iter().flat_map(|at| at.schema.objects()).filter(|one| is_code(one.id.kind)) {

@@ -11,7 +11,7 @@ const BEGINS: [&str; 13] =
 
 /// The operators between the operands inside an open bracket.
 #[derive(Default)]
-struct Open {
+struct BracketOperators {
     place: usize,
     and: bool,
     or: bool,
@@ -19,11 +19,11 @@ struct Open {
 
 /// The casts that keep them separate.
 pub(super) fn casts(tokens: &Tokens<'_>) -> Vec<Insertion> {
-    let (mut open, mut found): (Vec<Open>, _) = (Vec::new(), Vec::new());
+    let (mut open, mut found): (Vec<BracketOperators>, _) = (Vec::new(), Vec::new());
     for place in 0..tokens.len() {
         let word = tokens.at(place);
         match word {
-            "(" => open.push(Open { place, ..Open::default() }),
+            "(" => open.push(BracketOperators { place, ..BracketOperators::default() }),
             ")" => {
                 let Some(closed) = open.pop() else { continue };
                 let is_nested =

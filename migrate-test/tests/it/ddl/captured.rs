@@ -1,7 +1,7 @@
 //! The result of creating a schema from nothing, beyond what its facts say.
 
-use migrate_schema::ddl::Style;
-use migrate_schema::{Change, Fact};
+use migrate_schema::ddl::DdlStyle;
+use migrate_schema::{Fact, SchemaChange};
 use migrate_test::{TestDatabase, shape};
 
 use super::{describe, leads};
@@ -21,7 +21,7 @@ async fn the_columns_of_partitions_keep_their_order() {
     execute(&mut connect(&source).await, sql).await;
     let (wanted, nothing) = (describe(&source).await, describe(&made).await);
     assert_eq!(leads(&made, &nothing, &wanted).await, None);
-    let notes = Change::between(&wanted.schema, &describe(&made).await.schema).order_notes();
+    let notes = SchemaChange::between(&wanted.schema, &describe(&made).await.schema).order_notes();
     assert!(notes.is_empty(), "{notes:?}");
     source.drop_now().await.unwrap();
     made.drop_now().await.unwrap();
@@ -62,7 +62,7 @@ async fn a_function_goes_before_a_transform_that_is_newer_than_it() {
              (FROM SQL WITH FUNCTION prsd_lextype(internal), TO SQL WITH FUNCTION int4recv(internal));";
     execute(&mut connect(&source).await, sql).await;
     let there = describe(&source).await;
-    let difference = shape::difference(there, nothing, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = shape::difference(there, nothing, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven() && difference.gaps() == 0, "{:?}", difference.failed);
     source.drop_now().await.unwrap();
 }
@@ -90,7 +90,7 @@ async fn what_only_looks_unusual_is_captured_as_a_whole() {
     let ours = |word: &str| baseline.up.statements.iter().any(|one| one.text.contains(word));
     assert!(ours("GRANT SELECT (ctid) ON TABLE public.parent") && ours("FOR TABLE ONLY public.parent (a)"));
     let empty = describe(&nothing).await;
-    let difference = shape::difference(there, empty, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = shape::difference(there, empty, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven() && difference.gaps() == 0, "{:?}", difference.failed);
     execute(&mut connect(&source).await, "DROP USER MAPPING FOR shape_mapped SERVER far; DROP ROLE shape_mapped").await;
     source.drop_now().await.unwrap();
@@ -133,7 +133,7 @@ async fn an_order_that_only_the_server_knows_is_found_on_the_shadow_server() {
     let there = describe(&source).await;
     let baseline = shape::baseline(there.clone()).await.unwrap();
     assert!(baseline.is_whole(), "{:?} {:?}", baseline.left_out, baseline.left_behind);
-    let difference = shape::difference(nothing, there, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = shape::difference(nothing, there, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven() && difference.gaps() == 0, "{:?} {:?}", difference.failed, difference.ddl.uncovered);
     source.drop_now().await.unwrap();
 }
@@ -145,7 +145,7 @@ async fn what_a_table_keeps_as_its_own_when_it_joins_a_parent_is_named_and_the_t
     execute(&mut connect(&before).await, &format!("{parent} CREATE TABLE t (a int NOT NULL, b int, x int);")).await;
     execute(&mut connect(&after).await, &format!("{parent} CREATE TABLE t () INHERITS (p);")).await;
     let (from, to) = (describe(&before).await, describe(&after).await);
-    let difference = shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = shape::difference(from, to, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven(), "{:?} {:?}", difference.failed, difference.remaining);
     let all = &difference.ddl.uncovered;
     assert!(!all.is_empty() && all.iter().all(|gap| gap.to_string().ends_with("inherited")), "{all:?}");

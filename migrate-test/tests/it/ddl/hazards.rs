@@ -1,6 +1,6 @@
 //! Hazards of a script are noted above the statement, and what it keeps is kept.
 
-use migrate_schema::ddl::{self, Stage, Style};
+use migrate_schema::ddl::{self, DdlStage, DdlStyle};
 use migrate_test::TestDatabase;
 
 use super::{apply, describe};
@@ -8,7 +8,7 @@ use crate::support::{column, connect, execute};
 
 /// From one schema with rows to another one: the hazards of the statements, and a query with its result
 /// afterwards.
-struct Case {
+struct HazardCase {
     from: &'static str,
     to: &'static str,
     hazards: &'static [&'static str],
@@ -16,8 +16,8 @@ struct Case {
     answer: &'static [&'static str],
 }
 
-const CASES: [Case; 13] = [
-    Case {
+const CASES: [HazardCase; 13] = [
+    HazardCase {
         from: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO t VALUES (3), (4)",
         to: "CREATE TABLE t (a int, b int)",
         hazards: &[],
@@ -25,21 +25,21 @@ const CASES: [Case; 13] = [
         answer: &["6", "8"],
     },
     // The columns that it was computed from are dropped, or change.
-    Case {
+    HazardCase {
         from: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO t VALUES (3), (4)",
         to: "CREATE TABLE t (b int)",
         hazards: &["data is lost: the values of column public.t.a"],
         query: "SELECT b FROM t ORDER BY b",
         answer: &["6", "8"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) STORED); INSERT INTO t VALUES (3), (4)",
         to: "CREATE TABLE t (a bigint, b bigint)",
         hazards: &["rewrite: table public.t is rewritten", "rewrite: table public.t is rewritten"],
         query: "SELECT b FROM t ORDER BY b",
         answer: &["6", "8"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE t (a numeric(10,4), b timestamp, c double precision, d bigint);
                INSERT INTO t VALUES (1.2345, '2020-01-02 03:04', 1.5, 7)",
         to: "CREATE TABLE t (a numeric(10,1), b date, c int, d int)",
@@ -56,7 +56,7 @@ const CASES: [Case; 13] = [
         answer: &["1.2 2020-01-02 2 7"],
     },
     // A domain over another numeric type, for the domain itself and as the type of a column.
-    Case {
+    HazardCase {
         from: "CREATE DOMAIN price AS numeric; CREATE TABLE t (a price, b price); INSERT INTO t VALUES (1.5, 2.5)",
         to: "CREATE DOMAIN price AS numeric; CREATE TABLE t (a int, b price)",
         hazards: &[
@@ -66,7 +66,7 @@ const CASES: [Case; 13] = [
         query: "SELECT concat_ws(' ', a, b) FROM t",
         answer: &["2 2.5"],
     },
-    Case {
+    HazardCase {
         from: "CREATE DOMAIN price AS numeric; CREATE TABLE t (a price); INSERT INTO t VALUES (1.5)",
         to: "CREATE DOMAIN price AS int; CREATE TABLE t (a price)",
         hazards: &[
@@ -77,7 +77,7 @@ const CASES: [Case; 13] = [
         answer: &["2"],
     },
     // The column is converted once.
-    Case {
+    HazardCase {
         from: "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (s e[]); INSERT INTO t VALUES ('{b,a}')",
         to: "CREATE TYPE e AS ENUM ('b'); CREATE TABLE t (s e)",
         hazards: &[
@@ -87,21 +87,21 @@ const CASES: [Case; 13] = [
         query: "SELECT s FROM t",
         answer: &["b"],
     },
-    Case {
+    HazardCase {
         from: "CREATE SEQUENCE s; SELECT setval('s', 70)",
         to: "CREATE SEQUENCE s INCREMENT -1",
         hazards: &["data is lost: the current value of sequence public.s"],
         query: "SELECT last_value FROM s",
         answer: &["-1"],
     },
-    Case {
+    HazardCase {
         from: "CREATE SEQUENCE s; SELECT setval('s', 70)",
         to: "CREATE SEQUENCE s INCREMENT 5",
         hazards: &[],
         query: "SELECT last_value FROM s",
         answer: &["70"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p_rest PARTITION OF p DEFAULT; CREATE TABLE was (a int)",
         to: "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p_rest PARTITION OF p DEFAULT;
              CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1); CREATE TABLE was PARTITION OF p FOR VALUES IN (2)",
@@ -113,7 +113,7 @@ const CASES: [Case; 13] = [
         query: "SELECT count(*)::text FROM pg_inherits",
         answer: &["3"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE p (a int) PARTITION BY LIST (a)",
         to: "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p_rest PARTITION OF p DEFAULT;
              CREATE TABLE p_1 PARTITION OF p FOR VALUES IN (1)",
@@ -122,7 +122,7 @@ const CASES: [Case; 13] = [
         answer: &["2"],
     },
     // The same publication: its oid stays.
-    Case {
+    HazardCase {
         from: "CREATE TABLE t (a int, b int); CREATE TABLE u (a int);
                CREATE PUBLICATION p FOR TABLE t (a) WHERE (a > 1) WITH (publish = 'insert');
                COMMENT ON PUBLICATION p IS 'the old one'",
@@ -133,7 +133,7 @@ const CASES: [Case; 13] = [
         query: "SELECT pubinsert::text || pubdelete || pubviaroot FROM pg_publication",
         answer: &["truetruetrue"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE t (a int); CREATE PUBLICATION p FOR ALL TABLES",
         to: "CREATE TABLE t (a int); CREATE PUBLICATION p FOR TABLE t",
         hazards: &["data is lost: subscribers may miss changes: publication p is dropped and created again"],
@@ -143,15 +143,15 @@ const CASES: [Case; 13] = [
 ];
 
 /// Cases for newer servers.
-const OF_18: [Case; 3] = [
-    Case {
+const OF_18: [HazardCase; 3] = [
+    HazardCase {
         from: "CREATE TABLE t (a int, b int GENERATED ALWAYS AS (a * 2) VIRTUAL); INSERT INTO t VALUES (3)",
         to: "CREATE TABLE t (a int, b int)",
         hazards: &["data is lost: the values of column public.t.b"],
         query: "SELECT b FROM t",
         answer: &["NULL"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE k (id int PRIMARY KEY); CREATE TABLE t (a int); INSERT INTO t VALUES (-3)",
         to: "CREATE TABLE k (id int PRIMARY KEY);
              CREATE TABLE t (a int CONSTRAINT key REFERENCES k NOT ENFORCED, CONSTRAINT positive CHECK (a > 0) NOT ENFORCED)",
@@ -159,7 +159,7 @@ const OF_18: [Case; 3] = [
         query: "SELECT a FROM t",
         answer: &["-3"],
     },
-    Case {
+    HazardCase {
         from: "CREATE TABLE t (a int CONSTRAINT positive CHECK (a > 0) NOT ENFORCED); INSERT INTO t VALUES (3)",
         to: "CREATE TABLE t (a int CONSTRAINT positive CHECK (a > 0))",
         hazards: &["long lock: scans table public.t under a lock that blocks it"],
@@ -168,16 +168,16 @@ const OF_18: [Case; 3] = [
     },
 ];
 
-async fn check(case: &Case) -> Option<String> {
+async fn check(case: &HazardCase) -> Option<String> {
     let (one, other) = (TestDatabase::create().await.unwrap(), TestDatabase::create().await.unwrap());
     let mut db = connect(&one).await;
     execute(&mut db, case.from).await;
     execute(&mut connect(&other).await, case.to).await;
     let (from, to) = (describe(&one).await, describe(&other).await);
-    let ddl = ddl::between(&from, &to, Style::Whole);
+    let ddl = ddl::between(&from, &to, DdlStyle::Whole);
     let hazards: Vec<String> =
         ddl.hazards().map(|hazard| format!("{}: {}", hazard.parts().0, hazard.parts().1)).collect();
-    let script = ddl.script(Stage::Main);
+    let script = ddl.script(DdlStage::Main);
     let applied = apply(&one, &ddl).await;
     let answer = if applied.is_ok() { column(&mut db, case.query).await } else { Vec::new() };
     drop(db);
@@ -209,10 +209,10 @@ async fn what_is_not_enforced_is_not_validated_either() {
     execute(&mut connect(&one).await, OF_18[1].from).await;
     execute(&mut connect(&other).await, OF_18[1].to).await;
     let (from, to) = (describe(&one).await, describe(&other).await);
-    let ddl = ddl::between(&from, &to, Style::Online);
-    let main = ddl.script(Stage::Main);
+    let ddl = ddl::between(&from, &to, DdlStyle::Online);
+    let main = ddl.script(DdlStage::Main);
     assert!(main.matches("NOT ENFORCED").count() == 2 && !main.contains("NOT VALID"), "{main}");
-    assert_eq!(ddl.script(Stage::Validate), "");
+    assert_eq!(ddl.script(DdlStage::Validate), "");
     one.drop_now().await.unwrap();
     other.drop_now().await.unwrap();
 }
@@ -227,9 +227,9 @@ async fn a_partition_of_a_new_label_is_left_out_by_name() {
     let to = format!("{}; CREATE TABLE p_b PARTITION OF p FOR VALUES IN ('b')", from.replace("('a');", "('a', 'b');"));
     execute(&mut connect(&other).await, &to).await;
     let (from, to) = (describe(&one).await, describe(&other).await);
-    let difference = migrate_test::shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = migrate_test::shape::difference(from, to, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven(), "{:?} {:?}", difference.failed, difference.remaining);
-    let script = difference.ddl.script(Stage::Main);
+    let script = difference.ddl.script(DdlStage::Main);
     assert!(script.contains("-- left out: table public.p_b\n--   its bound uses an enum label"), "{script}");
     assert!(script.contains("ADD VALUE 'b'") && !script.contains("DROP TABLE"), "{script}");
     one.drop_now().await.unwrap();

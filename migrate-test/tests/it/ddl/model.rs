@@ -8,13 +8,13 @@ use grammar::Grammar;
 
 /// Two schemas. Statements that the server refuses are left out.
 #[derive(Debug, Clone)]
-pub(super) struct Pair {
-    items: Vec<Item>,
+pub(super) struct RandomPair {
+    items: Vec<GrammarItem>,
 }
 
 /// A statement, with its form in each of the two schemas, if it has one.
 #[derive(Debug, Clone)]
-struct Item {
+struct GrammarItem {
     section: usize,
     forms: [Option<Picks>; 2],
 }
@@ -44,7 +44,7 @@ impl Chance {
     }
 }
 
-impl Pair {
+impl RandomPair {
     /// The pair with a number; always the same one.
     pub(super) fn draw(seed: u64, number: u64) -> Self {
         let mut chance = Chance(seed.wrapping_mul(0x5851_f42d_4c95_7f2d) ^ number);
@@ -52,8 +52,9 @@ impl Pair {
         let grammar = Grammar::shared();
         let drawn: Vec<usize> =
             (0..4 + chance.below(44)).map(|_| grammar.section(chance.below(grammar.weight()))).collect();
-        let mut items: Vec<Item> = drawn.into_iter().map(|section| Item::draw(&mut chance, section, 10)).collect();
-        items.extend(grammar.always().map(|section| Item::draw(&mut chance, section, 40)));
+        let mut items: Vec<GrammarItem> =
+            drawn.into_iter().map(|section| GrammarItem::draw(&mut chance, section, 10)).collect();
+        items.extend(grammar.always().map(|section| GrammarItem::draw(&mut chance, section, 40)));
         items.sort_by_key(|item| item.section);
         Self { items }
     }
@@ -116,7 +117,7 @@ impl Pair {
     }
 }
 
-impl Item {
+impl GrammarItem {
     /// Draws a statement. Out of this many, four are only in the first or the second schema, and two differ
     /// between them.
     fn draw(chance: &mut Chance, section: usize, of: usize) -> Self {

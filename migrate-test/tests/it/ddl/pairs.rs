@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use migrate_schema::ddl::{self, Ddl, Stage, Style};
-use migrate_schema::{Change, Described};
+use migrate_schema::ddl::{self, Ddl, DdlStage, DdlStyle};
+use migrate_schema::{SchemaChange, SchemaDescription};
 use migrate_test::shape;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::dump::Dump;
-use super::model::Pair;
+use super::model::RandomPair;
 use super::seat::{Seat, WORN};
 use super::{SIDES, between, cannot_be_said};
 
@@ -39,15 +39,15 @@ const TRY: &str = "CREATE FUNCTION pg_temp.try(statement text) RETURNS boolean L
     BEGIN EXECUTE statement; RETURN true; EXCEPTION WHEN others THEN RETURN false; END $$";
 
 /// Two databases that are reused for one pair after another.
-struct Bench {
+struct PairBench {
     seats: [Seat; 2],
-    nothing: Described,
+    nothing: SchemaDescription,
 }
 
 /// How thoroughly a pair is tested: up to which step, whether `pg_dump` is used, and in which steps the
 /// statements are first tried on a shadow server, as users get them.
 #[derive(Clone)]
-struct Reach {
+struct TestDepth {
     last: usize,
     dump: bool,
     proven: BTreeSet<usize>,
@@ -55,7 +55,7 @@ struct Reach {
 
 /// The results for the random pairs.
 #[derive(Default)]
-struct Outcome {
+struct PairResults {
     failures: Vec<String>,
     /// How many sets of statements were correct only after they had been completed on a shadow server.
     completed: usize,
@@ -63,15 +63,15 @@ struct Outcome {
 
 /// A pair that fails: how it has to be tested to show that, what was wrong, and the statements of both schemas
 /// that the server accepted.
-struct Failure {
-    reach: Reach,
+struct PairFailure {
+    reach: TestDepth,
     why: String,
     taken: [Vec<String>; 2],
 }
 
 /// A schema, as both judges see it.
-struct Seen {
-    described: Described,
+struct JudgedSchema {
+    described: SchemaDescription,
     dump: Dump,
 }
 
@@ -113,8 +113,8 @@ impl Seat {
     }
 
     /// The statements that lead to a schema, as `diff` writes them.
-    async fn proven(from: &Described, to: &Described) -> Result<Ddl, String> {
-        let difference = shape::difference(from.clone(), to.clone(), Style::Whole, &mut |_| {}).await.unwrap();
+    async fn proven(from: &SchemaDescription, to: &SchemaDescription) -> Result<Ddl, String> {
+        let difference = shape::difference(from.clone(), to.clone(), DdlStyle::Whole, &mut |_| {}).await.unwrap();
         let gaps = difference.ddl.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why));
         let gaps = gaps.chain(difference.left_out.iter().map(ToString::to_string));
         let gaps: Vec<String> = gaps.filter(|gap| !cannot_be_said(gap) && !gap.contains(OWN)).collect();
@@ -126,12 +126,17 @@ impl Seat {
     }
 
     /// Runs the statements that lead to a schema, and compares; returns the resulting schema.
-    async fn lead(&mut self, from: &Described, to: &Seen, proven: bool) -> Result<Described, String> {
+    async fn lead(
+        &mut self,
+        from: &SchemaDescription,
+        to: &JudgedSchema,
+        proven: bool,
+    ) -> Result<SchemaDescription, String> {
         let ddl = if proven { Self::proven(from, &to.described).await? } else { between(from, &to.described)? };
-        let script = ddl.script(Stage::Main);
+        let script = ddl.script(DdlStage::Main);
         self.apply(&ddl).await?;
         let made = self.describe().await;
-        let change = Change::between(&ddl::unowned(&to.described.schema), &ddl::unowned(&made.schema));
+        let change = SchemaChange::between(&ddl::unowned(&to.described.schema), &ddl::unowned(&made.schema));
         let (excused, told): (Vec<_>, Vec<_>) =
             change.sentences(SIDES).into_iter().partition(|one| cannot_be_said(one));
         if !told.is_empty() {
@@ -147,7 +152,7 @@ impl Seat {
     }
 }
 
-impl Bench {
+impl PairBench {
     async fn new() -> Self {
         let mut seats = [seat().await, seat().await];
         let nothing = seats[0].describe().await;
@@ -161,7 +166,7 @@ impl Bench {
     }
 
     /// What is wrong with a pair in the steps up to `reach.last`; nothing of it remains in the databases.
-    async fn judge(&mut self, pair: &Pair, reach: &Reach) -> Option<Failure> {
+    async fn judge(&mut self, pair: &RandomPair, reach: &TestDepth) -> Option<PairFailure> {
         let (mut taken, mut step) = ([Vec::new(), Vec::new()], 0);
         let walked = self.walk(pair, reach, &mut taken, &mut step).await;
         let ends_empty = [OF_ALL, STEPS.len()].contains(&(reach.last + 1));
@@ -174,15 +179,15 @@ impl Bench {
             }
         }
         walked.err().map(|why| {
-            let reach = Reach { last: step, dump: why.starts_with(DUMP), proven: reach.proven.clone() };
-            Failure { reach, why: format!("{}: {why}", STEPS[step].0), taken }
+            let reach = TestDepth { last: step, dump: why.starts_with(DUMP), proven: reach.proven.clone() };
+            PairFailure { reach, why: format!("{}: {why}", STEPS[step].0), taken }
         })
     }
 
     async fn walk(
         &mut self,
-        pair: &Pair,
-        reach: &Reach,
+        pair: &RandomPair,
+        reach: &TestDepth,
         taken: &mut [Vec<String>; 2],
         at: &mut usize,
     ) -> Result<(), String> {
@@ -190,10 +195,10 @@ impl Bench {
             taken[side] = seat.make_of(&pair.statements(side)).await;
         }
         let [one, other] = &mut self.seats;
-        let first = Seen { described: one.describe().await, dump: Dump::default() };
+        let first = JudgedSchema { described: one.describe().await, dump: Dump::default() };
         let dump = if reach.dump { Dump::of(&other.database).await } else { Dump::default() };
-        let second = Seen { described: other.describe().await, dump };
-        let nothing = Seen { described: self.nothing.clone(), dump: Dump::default() };
+        let second = JudgedSchema { described: other.describe().await, dump };
+        let nothing = JudgedSchema { described: self.nothing.clone(), dump: Dump::default() };
         let mut now = [first.described.clone(), second.described.clone()];
         for (step, (_, seat, to)) in STEPS.iter().enumerate().take(reach.last + 1) {
             *at = step;
@@ -206,8 +211,8 @@ impl Bench {
 
 /// What is wrong with a pair even if failing statements are completed on a shadow server, and what was wrong
 /// with those that are correct then.
-async fn wrong(bench: &mut Bench, pair: &Pair, steps: usize) -> (Option<Failure>, Vec<String>) {
-    let mut reach = Reach { last: steps - 1, dump: true, proven: BTreeSet::new() };
+async fn wrong(bench: &mut PairBench, pair: &RandomPair, steps: usize) -> (Option<PairFailure>, Vec<String>) {
+    let mut reach = TestDepth { last: steps - 1, dump: true, proven: BTreeSet::new() };
     let mut completed = Vec::new();
     while let Some(failure) = bench.judge(pair, &reach).await {
         if !reach.proven.insert(failure.reach.last) {
@@ -219,7 +224,7 @@ async fn wrong(bench: &mut Bench, pair: &Pair, steps: usize) -> (Option<Failure>
 }
 
 /// The smallest pair found that still fails.
-async fn shrunk(bench: &mut Bench, pair: Pair, failure: Failure) -> Failure {
+async fn shrunk(bench: &mut PairBench, pair: RandomPair, failure: PairFailure) -> PairFailure {
     let (mut best, mut failure) = (pair.without_refused(&failure.taken), failure);
     let mut tries = SHRINKS;
     'smaller: loop {
@@ -247,24 +252,24 @@ fn wanted() -> (u64, u64, u64) {
     (next(PAIRS), next(1), next(0))
 }
 
-impl Failure {
+impl PairFailure {
     fn text(&self, seed: u64, number: u64) -> String {
-        let [a, b] = self.taken.each_ref().map(|taken| Pair::script(taken));
+        let [a, b] = self.taken.each_ref().map(|taken| RandomPair::script(taken));
         format!("pair {number} of seed {seed}: {}\n-- a.sql\n{a}-- b.sql\n{b}", self.why)
     }
 
     fn keep(&self, folder: &std::path::Path, number: u64) {
         let folder = folder.join(number.to_string());
         std::fs::create_dir_all(&folder).unwrap();
-        let [a, b] = self.taken.each_ref().map(|taken| Pair::script(taken));
+        let [a, b] = self.taken.each_ref().map(|taken| RandomPair::script(taken));
         for (name, text) in [("a.sql", &a), ("b.sql", &b), ("why", &self.why)] {
             std::fs::write(folder.join(name), text).unwrap();
         }
     }
 }
 
-async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>, outcome: &Mutex<Outcome>) {
-    let mut bench = Bench::new().await;
+async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>, outcome: &Mutex<PairResults>) {
+    let mut bench = PairBench::new().await;
     for done in 1.. {
         let number = next.fetch_add(1, Ordering::Relaxed);
         if number >= end || (kept.is_none() && !outcome.lock().unwrap().failures.is_empty()) {
@@ -273,7 +278,7 @@ async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>,
         if kept.is_some() && number.is_multiple_of(100) {
             println!("from pair {number} on");
         }
-        let pair = Pair::draw(seed, number);
+        let pair = RandomPair::draw(seed, number);
         let steps = if number.is_multiple_of(FROM_NOTHING) { STEPS.len() } else { OF_ALL };
         let (failure, completed) = wrong(&mut bench, &pair, steps).await;
         if let Some(failure) = failure {
@@ -286,7 +291,7 @@ async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>,
             outcome.lock().unwrap().completed += 1;
         }
         if done % WORN == 0 {
-            std::mem::replace(&mut bench, Bench::new().await).end().await;
+            std::mem::replace(&mut bench, PairBench::new().await).end().await;
         }
     }
     bench.end().await;
@@ -295,7 +300,7 @@ async fn work(next: &AtomicU64, (seed, end): (u64, u64), kept: Option<&PathBuf>,
 #[test]
 fn any_schema_becomes_any_other() {
     let (count, seed, first) = wanted();
-    let (next, outcome) = (AtomicU64::new(first), Mutex::new(Outcome::default()));
+    let (next, outcome) = (AtomicU64::new(first), Mutex::new(PairResults::default()));
     let kept = std::env::var_os(KEPT).map(PathBuf::from);
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
@@ -305,7 +310,7 @@ fn any_schema_becomes_any_other() {
             });
         }
     });
-    let Outcome { failures, completed } = outcome.into_inner().unwrap();
+    let PairResults { failures, completed } = outcome.into_inner().unwrap();
     println!("{count} pairs, {completed} of them completed on a shadow server, {} failures", failures.len());
     assert!(failures.is_empty(), "{} of {count} pairs:\n{}", failures.len(), failures.join("\n"));
 }

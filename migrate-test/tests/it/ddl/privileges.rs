@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use migrate_core::source::Migration;
-use migrate_schema::ddl::{self, Stage, Style};
-use migrate_schema::{Change, Described, Kind, Schema};
+use migrate_schema::ddl::{self, DdlStage, DdlStyle};
+use migrate_schema::{Kind, Schema, SchemaChange, SchemaDescription};
 use migrate_test::TestDatabase;
 use migrate_test::shape;
 
 use super::{describe, leads};
-use crate::support::{Chain, column, connect, execute};
+use crate::support::{ChainFolder, column, connect, execute};
 
 /// The letter in the catalogs for each kind, the statement that creates one, and its name in `GRANT`.
 const KINDS: [(&str, &str, &str); 8] = [
@@ -72,12 +72,12 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
     assert!(!names.iter().any(|name| name.contains("kept")), "{names:?}");
     let why = baseline.left_out.iter().find(|one| one.to_string() == lost[0]).unwrap();
     assert!(why.why.contains("gone() does not exist"), "{why:?}");
-    let script = baseline.up.script(Stage::Main);
+    let script = baseline.up.script(DdlStage::Main);
     assert!(script.contains("public.on_kept") && !script.contains("lost"), "{script}");
 
-    let difference = shape::difference(nothing, source, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = shape::difference(nothing, source, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven() && difference.gaps() > 0, "{:?}", difference.failed);
-    let script = difference.ddl.script(Stage::Main);
+    let script = difference.ddl.script(DdlStage::Main);
     assert!(lost.iter().all(|name| script.contains(&format!("-- left out: {name}\n"))), "{script}");
     assert!(
         script.contains("CREATE VIEW public.on_kept") && !script.contains("CREATE VIEW public.on_lost"),
@@ -88,7 +88,7 @@ async fn what_the_server_refuses_is_left_out_by_name_and_the_rest_is_proven() {
 
 /// A database on its own server, so that no role remains.
 async fn with_roles(sql: &str) -> TestDatabase {
-    let chain = Chain::new(&[(1, "a", "CREATE ROLE s;", "DROP ROLE s;")]);
+    let chain = ChainFolder::new(&[(1, "a", "CREATE ROLE s;", "DROP ROLE s;")]);
     let all: Vec<Arc<Migration>> = chain.set().iter().cloned().collect();
     let database = TestDatabase::for_chain(&all).await.unwrap();
     execute(&mut connect(&database).await, sql).await;
@@ -112,7 +112,7 @@ async fn the_name_of_a_role_is_one_name_whatever_is_in_it() {
     let two = with_roles(&format!("{roles}CREATE POLICY p ON t TO r1, r2;")).await;
     let (first, second) = (describe(&one).await, describe(&two).await);
 
-    let change = Change::between(&first.schema, &second.schema).to_string();
+    let change = SchemaChange::between(&first.schema, &second.schema).to_string();
     assert!(change.contains("policy public.t.p: roles \"r1, r2\" → r1, r2"), "{change}");
     let named = ddl::roles(&first.schema);
     assert!(["r1", "r1, r2", "john in sales", INJECTS].iter().all(|role| named.contains(*role)), "{named:?}");
@@ -124,7 +124,7 @@ async fn the_name_of_a_role_is_one_name_whatever_is_in_it() {
 }
 
 /// The owner of each object, by name.
-fn owners(described: &Described) -> Vec<(String, String)> {
+fn owners(described: &SchemaDescription) -> Vec<(String, String)> {
     let all = described.schema.objects();
     all.filter_map(|one| Some((one.id.to_string(), one.fact("owner")?.to_owned()))).collect()
 }
@@ -154,7 +154,7 @@ async fn what_is_made_again_belongs_to_whom_it_belonged() {
     execute(&mut connect(&second).await, AFTER).await;
     let (from, to) = (describe(&first).await, describe(&second).await);
 
-    let script = ddl::between(&from, &to, Style::Whole).script(Stage::Main);
+    let script = ddl::between(&from, &to, DdlStyle::Whole).script(DdlStage::Main);
     assert!(script.contains("ALTER FUNCTION public.f() OWNER TO pg_monitor"), "{script}");
     // Objects of the role that migrates are not given to anybody.
     assert!(!script.contains("mine OWNER TO") && !script.contains("TABLE public.t OWNER TO"), "{script}");
@@ -164,9 +164,9 @@ async fn what_is_made_again_belongs_to_whom_it_belonged() {
     assert_eq!(given.collect::<Vec<_>>(), owners(&from));
     // The sequence of a new column belongs to the owner of its table.
     assert!(made.contains(&("sequence public.counted_id_seq".to_owned(), "pg_monitor".to_owned())), "{made:?}");
-    assert!(!ddl::between(&to, &from, Style::Whole).script(Stage::Main).contains("OWNER TO"));
+    assert!(!ddl::between(&to, &from, DdlStyle::Whole).script(DdlStage::Main).contains("OWNER TO"));
 
-    let difference = shape::difference(from, to, Style::Whole, &mut |_| {}).await.unwrap();
+    let difference = shape::difference(from, to, DdlStyle::Whole, &mut |_| {}).await.unwrap();
     assert!(difference.is_proven() && difference.gaps() == 0, "{:?} {:?}", difference.failed, difference.remaining);
     first.drop_now().await.unwrap();
     second.drop_now().await.unwrap();
@@ -183,13 +183,13 @@ async fn a_script_that_gives_for_another_role_goes_on_as_who_it_was() {
     execute(&mut db, given).await;
     let after = describe(&database).await;
     for (from, to) in [(&after, &before), (&before, &after)] {
-        let script = ddl::between(from, to, Style::Whole).script(Stage::Main);
+        let script = ddl::between(from, to, DdlStyle::Whole).script(DdlStage::Main);
         assert!(script.contains("ROLE pg_read_all_data"), "{script}");
         execute(&mut db, &format!("BEGIN; SET LOCAL ROLE pg_monitor; {script}")).await;
         assert_eq!(column(&mut db, "SELECT current_user").await, ["pg_monitor"]);
         execute(&mut db, "COMMIT").await;
         assert_eq!(column(&mut db, "SELECT (current_user = session_user)::text").await, ["true"]);
-        assert_eq!(Change::between(&describe(&database).await.schema, &to.schema).to_string(), "");
+        assert_eq!(SchemaChange::between(&describe(&database).await.schema, &to.schema).to_string(), "");
     }
     drop(db);
     database.drop_now().await.unwrap();

@@ -3,10 +3,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use migrate_base::db::Reader;
+use migrate_base::db::ReadOnlySession;
 use migrate_core::Database;
-use migrate_schema::ddl::{self, Ddl, Stage, Style};
-use migrate_schema::{self as schema, Change, Described, Watcher};
+use migrate_schema::ddl::{self, Ddl, DdlStage, DdlStyle};
+use migrate_schema::{self as schema, SchemaChange, SchemaDescription, Watcher};
 use migrate_test::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -20,7 +20,7 @@ pub(crate) const WORN: usize = 25;
 pub(crate) struct Seat {
     pub(crate) database: TestDatabase,
     pub(crate) session: PgConnection,
-    pub(crate) reader: Reader,
+    pub(crate) reader: ReadOnlySession,
     /// The watcher of its schema, once it has been requested.
     watcher: Option<Watcher>,
     /// How many cases it has been used for.
@@ -35,7 +35,7 @@ impl Seat {
 
     pub(crate) async fn of(database: TestDatabase) -> Self {
         let session = connect(&database).await;
-        let reader = Reader::open_own(&Database::from(database.options())).await.unwrap();
+        let reader = ReadOnlySession::open_own(&Database::from(database.options())).await.unwrap();
         Self { database, session, reader, watcher: None, cases: 0 }
     }
 
@@ -48,7 +48,7 @@ impl Seat {
         self.database.drop_now().await.unwrap();
     }
 
-    pub(crate) async fn describe(&mut self) -> Described {
+    pub(crate) async fn describe(&mut self) -> SchemaDescription {
         schema::describe_with(&mut self.reader).await.unwrap()
     }
 
@@ -75,19 +75,23 @@ impl Seat {
 
     /// Runs a script as one transaction.
     pub(crate) async fn apply(&mut self, ddl: &Ddl) -> Result<(), String> {
-        let script = ddl.script(Stage::Main);
+        let script = ddl.script(DdlStage::Main);
         self.run(&format!("BEGIN;\n{script}COMMIT;")).await.map_err(|error| format!("{error}\n{script}"))
     }
 
     /// Runs the statements from the current schema to another one; returns the resulting schema, or what is
     /// wrong with it.
-    pub(crate) async fn leads(&mut self, from: &Described, to: &Described) -> Result<Described, String> {
+    pub(crate) async fn leads(
+        &mut self,
+        from: &SchemaDescription,
+        to: &SchemaDescription,
+    ) -> Result<SchemaDescription, String> {
         let ddl = between(from, to)?;
         self.apply(&ddl).await?;
         let made = self.describe().await;
-        let change = Change::between(&ddl::unowned(&to.schema), &ddl::unowned(&made.schema));
+        let change = SchemaChange::between(&ddl::unowned(&to.schema), &ddl::unowned(&made.schema));
         let told: Vec<_> = change.sentences(SIDES).into_iter().filter(|text| !cannot_be_said(text)).collect();
-        if told.is_empty() { Ok(made) } else { Err(format!("{}\n{}", told.join("\n"), ddl.script(Stage::Main))) }
+        if told.is_empty() { Ok(made) } else { Err(format!("{}\n{}", told.join("\n"), ddl.script(DdlStage::Main))) }
     }
 }
 
@@ -95,7 +99,7 @@ impl Seat {
 pub(crate) struct Seats {
     base: TestDatabase,
     /// The schema.
-    pub(crate) before: Described,
+    pub(crate) before: SchemaDescription,
     free: Mutex<Vec<Seat>>,
 }
 
@@ -127,7 +131,7 @@ impl Seats {
 
     /// Returns a database whose schema is `now`. It is reused if the statements back to the common initial
     /// schema lead there.
-    pub(crate) async fn give_back(&self, mut seat: Seat, now: &Described) {
+    pub(crate) async fn give_back(&self, mut seat: Seat, now: &SchemaDescription) {
         seat.cases += 1;
         if seat.cases < WORN && self.is_as_before(&mut seat, now).await {
             self.free().push(seat);
@@ -138,11 +142,11 @@ impl Seats {
 
     /// Whether the schema is the common initial one, if necessary after running the statements that lead back
     /// to it.
-    async fn is_as_before(&self, seat: &mut Seat, now: &Described) -> bool {
+    async fn is_as_before(&self, seat: &mut Seat, now: &SchemaDescription) -> bool {
         if now.schema == self.before.schema {
             return true;
         }
-        let back = ddl::between(now, &self.before, Style::Whole);
+        let back = ddl::between(now, &self.before, DdlStyle::Whole);
         if seat.apply(&back).await.is_err() {
             return false;
         }
@@ -150,7 +154,7 @@ impl Seats {
         if let Some(watcher) = seat.watcher.as_mut().filter(|_| is_back) {
             watcher.look().await.unwrap();
             assert_eq!(
-                Change::between(&self.before.schema, watcher.schema()).to_string(),
+                SchemaChange::between(&self.before.schema, watcher.schema()).to_string(),
                 "",
                 "the way back is watched"
             );

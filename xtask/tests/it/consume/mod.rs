@@ -4,7 +4,7 @@ mod cases;
 mod stories;
 
 use crate::repository::Repository;
-use crate::support::Said;
+use crate::support::ProgramOutput;
 
 /// A repository whose `main` has this schema and these consumers (name and query), with a new branch.
 pub(crate) fn repository(before: &str, consumers: &[(&str, &str)]) -> Repository {
@@ -31,7 +31,7 @@ pub(crate) fn migration(repository: &Repository, number: u64, name: &str, up: &s
 }
 
 /// The findings of the check, as text.
-pub(crate) fn findings(said: &Said) -> String {
+pub(crate) fn findings(said: &ProgramOutput) -> String {
     let json = said.json();
     let checks = json["checks"].as_array().unwrap();
     let check = checks.iter().find(|one| one["name"] == "consumers").unwrap();

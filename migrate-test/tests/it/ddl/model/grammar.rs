@@ -15,12 +15,12 @@ pub(super) struct Grammar {
 }
 
 /// Expands the alternatives that were picked.
-struct Walk<'a> {
+struct GrammarExpansion<'a> {
     picks: &'a [u8],
     used: usize,
 }
 
-impl Walk<'_> {
+impl GrammarExpansion<'_> {
     fn pick<'b>(&mut self, all: &[&'b str]) -> &'b str {
         let pick = self.picks.get(self.used).copied().unwrap_or(0);
         self.used += 1;
@@ -83,18 +83,18 @@ impl Grammar {
     }
 
     fn walk(&self, section: usize, picks: &[u8]) -> (String, usize) {
-        let (mut walk, mut text) = (Walk { picks, used: 0 }, String::new());
+        let (mut walk, mut text) = (GrammarExpansion { picks, used: 0 }, String::new());
         self.rule(self.sections[section].0, &mut walk, &mut text);
         (text, walk.used)
     }
 
-    fn rule(&self, name: &str, walk: &mut Walk<'_>, text: &mut String) {
+    fn rule(&self, name: &str, walk: &mut GrammarExpansion<'_>, text: &mut String) {
         let alternatives = self.rules.get(name).unwrap_or_else(|| panic!("there is no rule {name}"));
         let alternative = if alternatives.len() == 1 { alternatives[0] } else { walk.pick(alternatives) };
         self.expand(alternative, walk, text);
     }
 
-    fn expand(&self, mut rest: &str, walk: &mut Walk<'_>, text: &mut String) {
+    fn expand(&self, mut rest: &str, walk: &mut GrammarExpansion<'_>, text: &mut String) {
         while let Some(at) = rest.find(['<', '{']) {
             text.push_str(&rest[..at]);
             let (open, after) = rest[at..].split_at(1);
