@@ -29,7 +29,7 @@ pub(crate) struct Outcome {
 ///
 /// # Errors
 ///
-/// The connection to the server is lost.
+/// The connection to the server is lost, or there is no temporary folder for the files of the base branch.
 pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     let clock = Clock::start("released");
     let without = |check| Outcome { check, before: None, after: None };
@@ -40,6 +40,8 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     };
     let base = match released.set(ground.context.layout) {
         Ok(base) => base,
+        // Nothing is wrong with the files: there is no place to read them.
+        Err(error) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
         Err(error) => {
             // A branch that fixes these files has to pass, so this is not an error.
             let why = format!("the files of {} cannot be read as migrations", released.base.name);
