@@ -4,6 +4,8 @@ mod audit;
 mod causes;
 mod children;
 mod ci;
+mod codes;
+mod codes_files;
 mod commands;
 mod consume;
 mod consumers;
