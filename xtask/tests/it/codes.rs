@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Project, Said, said};
+use crate::support::{Project, Said, said, terminal};
 
 /// What a command that refuses to work must not change.
 #[derive(Debug, PartialEq)]
@@ -128,9 +129,31 @@ pub(crate) fn help(finding: &Value) -> String {
 
 /// Runs a command with this input.
 pub(crate) fn fed(mut command: Command, input: &[u8]) -> Said {
-    use std::io::Write;
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that refuses before it reads has closed its end.
     let _ = child.stdin.take().unwrap().write_all(input);
     said(child.wait_with_output().unwrap())
+}
+
+/// Runs a command on a terminal. When it asks something that ends with this text, `meanwhile` happens, and then it gets
+/// the answer. Returns its exit code, and what was on the terminal.
+pub(crate) fn answered(mut command: Command, question: &str, meanwhile: impl FnOnce(), answer: &str) -> (i32, String) {
+    let (mut terminal, name) = terminal();
+    let side = || fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
+    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+    // The command keeps its ends of the terminal open until it is dropped.
+    drop(command);
+    let (mut shown, mut part) = (Vec::new(), [0; 1024]);
+    while !String::from_utf8_lossy(&shown).ends_with(question) {
+        match terminal.read(&mut part) {
+            Ok(length @ 1..) => shown.extend_from_slice(&part[..length]),
+            end => panic!("it does not ask: {end:?} {}", String::from_utf8_lossy(&shown)),
+        }
+    }
+    meanwhile();
+    writeln!(terminal, "{answer}").unwrap();
+    // On Linux, reading from a terminal that nobody has open any more ends with an error.
+    let _ = terminal.read_to_end(&mut shown);
+    let code = child.wait().unwrap().code().unwrap_or(-1);
+    (code, String::from_utf8(shown).unwrap())
 }
