@@ -89,12 +89,20 @@ pub(crate) fn failed(said: &Said, (exit, code, place): (i32, &str, &str)) -> Val
 /// The only finding with this code in a document, wherever it is.
 #[track_caller]
 pub(crate) fn found(said: &Said, code: &str) -> Value {
+    let mut all = all_found(said, code);
+    assert_eq!(all.len(), 1, "{code}: {all:#?} in {said:?}");
+    all.remove(0)
+}
+
+/// The findings with this code in a document, each one once, in the order of their files.
+#[track_caller]
+pub(crate) fn all_found(said: &Said, code: &str) -> Vec<Value> {
     let mut all = Vec::new();
     collect(&said.json(), &mut all);
-    let mut with_code = all.iter().filter(|finding| finding["code"] == code);
-    let (first, second) = (with_code.next(), with_code.next());
-    assert!(second.is_none_or(|second| Some(second) == first), "{code} twice: {all:#?}");
-    first.unwrap_or_else(|| panic!("no {code}: {all:#?} in {said:?}")).clone()
+    all.retain(|finding| finding["code"] == code);
+    all.sort_by_key(|finding| finding["file"].to_string());
+    all.dedup();
+    all
 }
 
 fn collect(json: &Value, all: &mut Vec<Value>) {
