@@ -8,6 +8,7 @@ mod codes;
 mod codes_author;
 mod codes_files;
 mod codes_operate;
+mod codes_proof;
 mod codes_released;
 mod codes_runs;
 mod commands;
