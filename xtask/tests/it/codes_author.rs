@@ -145,6 +145,21 @@ fn a_chain_is_squashed_only_where_it_becomes_shorter_and_stays_the_same() {
     project.end();
 }
 
+/// Only the layout of this tool has a place for what these write.
+#[test]
+fn a_folder_of_another_tool_is_not_rewritten() {
+    let project = project();
+    for layout in ["sqlx", "golang-migrate"] {
+        for command in
+            [&["derive", "20250101000001", "--force"][..], &["rebase"], &["squash", "--to", "20250101000001"]]
+        {
+            let finding = refused(&project, &[command, &["--layout", layout]].concat(), (2, "layout", ""));
+            assert!(finding["message"].as_str().unwrap().contains("roundtrip layout"), "{finding:#}");
+        }
+    }
+    project.end();
+}
+
 /// The rows of a wrong table would be in every new database.
 #[test]
 fn a_baseline_takes_the_rows_of_one_table_or_of_none() {

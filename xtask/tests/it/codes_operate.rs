@@ -1,7 +1,9 @@
 //! The codes of commands for environments: what is not there, not meant or not reachable is refused, and neither the
 //! database nor its ledger is changed.
 
-use crate::codes::{Kept, answered, failed, help, refused};
+use std::process::{Command, Stdio};
+
+use crate::codes::{Kept, answered, failed, help, refused, refused_by};
 use crate::support::{Project, said};
 
 /// A project with two migrations, the first of which is applied.
@@ -176,5 +178,20 @@ fn a_role_that_may_not_connect_is_told_why() {
     let finding = failed(&status(), (1, "too-many-connections", ""));
     assert!(finding["message"].as_str().unwrap().contains(&role), "{finding:#}");
     project.query(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+    project.end();
+}
+
+/// A process that may open only one more file cannot start; it says so, and that is all it does.
+#[test]
+fn a_process_that_may_open_no_file_says_so() {
+    let project = project();
+    let finding = refused_by(&project, (2, "runtime", ""), || {
+        let ours = project.command(&["migrate", "--env", "development", "--format", "json"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n 4; exec \"$0\" \"$@\""]).arg(ours.get_program()).args(ours.get_args());
+        command.envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        said(command.current_dir(project.path()).stdin(Stdio::null()).output().unwrap())
+    });
+    assert!(finding["message"].as_str().unwrap().contains("runtime"), "{finding:#}");
     project.end();
 }

@@ -100,6 +100,18 @@ fn without_what_a_base_needs_nothing_is_compared() {
     repository.0.end();
 }
 
+/// A file of the base branch that git has lost is not a file that this branch has removed.
+#[test]
+fn a_base_branch_that_git_cannot_read_is_not_compared() {
+    let repository = Repository::branched();
+    let blob = repository.git(&["rev-parse", &format!("main:{}", repository.path(1, "shops.up.sql"))]);
+    let (folder, file) = blob.trim().split_at(2);
+    std::fs::remove_file(repository.0.path().join(".git/objects").join(folder).join(file)).unwrap();
+    refuse(&repository, &["--base", "main"], "no-base");
+    refuse(&repository, &[], "no-base");
+    repository.0.end();
+}
+
 /// What CI systems fetch: the newest commit of each branch.
 #[test]
 fn a_clone_without_the_commit_where_the_branch_began_is_told_how_to_get_it() {

@@ -40,6 +40,12 @@ struct Source {
     tokens: Vec<Token>,
 }
 
+/// What a source has for tests: the tokens, and the modules that are separate files.
+struct OnlyTests {
+    tokens: Vec<Token>,
+    files: Vec<PathBuf>,
+}
+
 fn explain(arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     said(command.arg("explain").args(arguments).output().unwrap()).ok().out
@@ -186,10 +192,10 @@ impl Source {
         all
     }
 
-    /// Leaves out what is compiled only for tests; returns the modules that are separate files.
-    fn without_tests(mut self) -> (Self, Vec<PathBuf>) {
+    /// Separates what is compiled only for tests.
+    fn without_tests(mut self) -> (Self, OnlyTests) {
         let marked = ["#", "[", "cfg", "(", "test", ")", "]"];
-        let mut files = Vec::new();
+        let (mut files, mut tokens) = (Vec::new(), Vec::new());
         let mut at = 0;
         while at < self.tokens.len() {
             if !self.follows(at, &marked) {
@@ -207,9 +213,9 @@ impl Source {
                 files.extend([folder.join(format!("{name}.rs")), folder.join(name)]);
             }
             let end = if self.is(end, "{") { self.behind(end) } else { end + 1 };
-            self.tokens.drain(at..end);
+            tokens.extend(self.tokens.drain(at..end));
         }
-        (self, files)
+        (self, OnlyTests { tokens, files })
     }
 
     /// The functions of this file that take a code, and the position of that argument.
@@ -307,30 +313,70 @@ pub(crate) fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every code that the sources can report, except those of the rules for SQL.
-fn codes() -> (BTreeSet<String>, Vec<String>) {
+/// The sources of all crates, and the tests in them.
+fn sources_and_tests() -> (Vec<Source>, Vec<OnlyTests>) {
     let mut files = Vec::new();
     for folder in sources() {
         rust_files(&folder, &mut files);
     }
-    let mut only_tests = Vec::new();
-    let sources: Vec<Source> = files
-        .into_iter()
-        .map(|path| {
-            let tokens = tokens(&fs::read_to_string(&path).unwrap());
-            let (source, tests) = Source { path, tokens }.without_tests();
-            only_tests.extend(tests);
-            source
-        })
-        .collect();
+    let source = |path: PathBuf| Source { tokens: tokens(&fs::read_to_string(&path).unwrap()), path }.without_tests();
+    let (mut sources, mut tests): (Vec<Source>, Vec<OnlyTests>) = files.into_iter().map(source).unzip();
+    let modules: Vec<PathBuf> = tests.iter().flat_map(|one| one.files.clone()).collect();
+    let is_test = |one: &mut Source| modules.iter().any(|test| one.path.starts_with(test));
+    tests.extend(sources.extract_if(.., is_test).map(|one| OnlyTests { tokens: one.tokens, files: Vec::new() }));
+    (sources, tests)
+}
+
+/// Every code that the sources can report, except those of the rules for SQL.
+fn codes() -> (BTreeSet<String>, Vec<String>) {
     let (mut codes, mut odd) = (BTreeSet::new(), Vec::new());
-    for source in sources.iter().filter(|one| !only_tests.iter().any(|test| one.path.starts_with(test))) {
+    for source in sources_and_tests().0 {
         source.given(&mut codes, &mut odd);
         source.chosen(&mut codes);
     }
     codes.extend(lint::ELSEWHERE.iter().map(|code| (*code).to_owned()));
     codes.retain(|code| !rules().contains(code.as_str()));
     (codes, odd)
+}
+
+/// Every text in which a test can name a code: the literals of tests, and the findings that they read from files.
+fn texts_of_tests() -> Vec<String> {
+    let mut tokens_of_tests: Vec<Token> = sources_and_tests().1.into_iter().flat_map(|one| one.tokens).collect();
+    let mut files = Vec::new();
+    for folder in sources() {
+        let tests = folder.with_file_name("tests");
+        if tests.is_dir() {
+            rust_files(&tests, &mut files);
+        }
+    }
+    // This file has codes that it makes up.
+    files.retain(|file| !file.ends_with("it/explain.rs"));
+    assert!(files.len() > 50, "{files:?}");
+    tokens_of_tests.extend(files.iter().flat_map(|file| tokens(&fs::read_to_string(file).unwrap())));
+    let literals = tokens_of_tests.into_iter().filter_map(|token| match token {
+        Token::Text(text) => Some(text),
+        _ => None,
+    });
+    let mut texts: Vec<String> = literals.collect();
+    let cases = root().join("xtask/tests/it/consume/cases");
+    let mut expected: Vec<PathBuf> =
+        fs::read_dir(cases).unwrap().map(|case| case.unwrap().path().join("expected.txt")).collect();
+    expected.push(root().join("migrate-core/src/runner/plan/cases.txt"));
+    for file in expected {
+        texts.extend(fs::read_to_string(file).unwrap().lines().map(str::to_owned));
+    }
+    texts
+}
+
+/// Whether a text names a code: it is the code, or has it as a message shows it, `error[code]`, or as a test writes it
+/// down, `> code file: …` or `file:line code`. A word like `name` in a sentence is no code.
+fn names(text: &str, code: &str) -> bool {
+    let case = text.strip_prefix("> ").map(|case| case.trim_start_matches("warning "));
+    let is_placed = |(place, found): (&str, &str)| found == code && !place.contains(' ') && place.contains(['.', '/']);
+    text == code
+        || text.contains(&format!("[{code}]"))
+        || case.and_then(|case| case.split([':', ' ']).next()) == Some(code)
+        || text.split_once(' ').is_some_and(is_placed)
 }
 
 #[test]
@@ -349,6 +395,16 @@ fn every_code_is_explained_and_every_explanation_has_a_code() {
         .collect();
     assert!(stale.is_empty(), "nothing reports {stale:?} any more: remove their entries in migrate-cli/src/explain");
     assert!(rules.iter().all(|rule| explained.contains(rule)));
+}
+
+/// The rules for SQL have samples, which are tests of their own.
+#[test]
+fn each_code_is_named_by_a_test() {
+    let (texts, rules) = (texts_of_tests(), rules());
+    let entries = entries();
+    let codes = entries.iter().map(code_of).filter(|code| !rules.contains(code));
+    let unnamed: Vec<&str> = codes.filter(|code| !texts.iter().any(|text| names(text, code))).collect();
+    assert!(unnamed.is_empty(), "no test provokes {unnamed:?}: write one, see HACKING.md, \"Add a finding code\"");
 }
 
 #[test]
@@ -382,6 +438,26 @@ fn the_document_of_all_codes_is_up_to_date() {
 }
 
 #[test]
+fn a_sentence_does_not_name_a_code() {
+    for text in [
+        "name",
+        "error[name]",
+        "see [name] there",
+        "> name: it",
+        "> name a.sql: it",
+        "> warning name: it",
+        "a.sql:1 name",
+    ] {
+        assert!(names(text, "name"), "{text}");
+    }
+    for text in
+        ["a name", "name it", "file-name", "error[file-name]", "> file-name: name", "a.sql:1 the name", "the name"]
+    {
+        assert!(!names(text, "name"), "{text}");
+    }
+}
+
+#[test]
 fn the_sources_are_read_as_rust() {
     let text = r##"
         // Finding::error("comment", "")
@@ -408,8 +484,10 @@ fn the_sources_are_read_as_rust() {
         fn last() { Failure::usage("last", "x") }
     "##;
     let source = Source { path: PathBuf::from("src/report/mod.rs"), tokens: tokens(text) };
-    let (source, files) = source.without_tests();
-    assert_eq!(files, [Path::new("src/report/sample.rs"), Path::new("src/report/sample")]);
+    let (source, tests) = source.without_tests();
+    let literal = Token::Text("tested".to_owned());
+    assert!(tests.tokens.contains(&literal) && !source.tokens.contains(&literal), "{:?}", tests.tokens);
+    assert_eq!(tests.files, [Path::new("src/report/sample.rs"), Path::new("src/report/sample")]);
     let (mut codes, mut odd) = (BTreeSet::new(), Vec::new());
     source.given(&mut codes, &mut odd);
     source.chosen(&mut codes);
