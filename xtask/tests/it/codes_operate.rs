@@ -159,8 +159,8 @@ fn a_server_of_somebody_else_is_not_started_or_stopped() {
 #[test]
 fn a_role_that_may_not_connect_is_told_why() {
     let project = project();
-    let role = format!("rt_codes_{}", std::process::id());
     let name = project.query("SELECT current_database()").remove(0);
+    let role = format!("role_of_{name}");
     project.query(&format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA roundtrip TO {role}; GRANT SELECT ON roundtrip.ledger TO {role}"));
     let status = || {
         let mut command = project.command(&["status", "--format", "json", "--database", "env:TEST_DATABASE_URL"]);

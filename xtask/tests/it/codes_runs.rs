@@ -167,7 +167,7 @@ fn a_ledger_that_cannot_be_made_keeps_everything_from_running() {
     assert!(taken["message"].as_str().unwrap().contains("\"ledger\" already exists"), "{taken:#}");
     project.query("DROP SCHEMA roundtrip CASCADE");
 
-    let role = format!("rt_codes_{}_ledger", std::process::id());
+    let role = format!("role_of_{}", project.query("SELECT current_database()").remove(0));
     project.query(&format!("CREATE ROLE {role} LOGIN"));
     let migrate = || {
         let arguments = ["migrate", "--env", "development", "--database", "env:TEST_DATABASE_URL", "--format", "json"];
