@@ -3,6 +3,7 @@
 //! The kind is for programs, which use it to decide what to do (retry, exit code); the findings are for people. One
 //! failure can have many findings: a folder reports all its problems at once.
 
+use crate::codes::Code;
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
@@ -143,7 +144,7 @@ impl Error {
     }
 
     /// Replaces the code, message and help of the first finding; its place and notes stay.
-    pub fn rewritten(mut self, code: &'static str, message: String, help: Vec<String>) -> Self {
+    pub fn rewritten(mut self, code: Code, message: String, help: Vec<String>) -> Self {
         if let Some(first) = self.0.findings.first_mut() {
             (first.code, first.message, first.help) = (code, message, help);
         }

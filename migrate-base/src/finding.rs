@@ -8,8 +8,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::codes::Code;
+
 /// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Information; no action is needed.
     Note,
@@ -33,9 +35,9 @@ impl Severity {
 /// One problem, with its place and what to do about it.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// A stable identifier such as `file-name`; scripts may match on it.
-    pub code: &'static str,
-    /// Its severity.
+    /// What kind of problem it is; scripts may match on it.
+    pub code: Code,
+    /// Its severity; usually that of the code.
     pub severity: Severity,
     /// What is wrong, as one sentence without a final full stop.
     pub message: String,
@@ -48,11 +50,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Creates an error with this code and message; the methods below add place, notes and help.
-    pub fn error(code: &'static str, message: impl Into<String>) -> Self {
+    /// Creates a finding with this message and the severity of the code; the methods below add place, notes and help.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
-            severity: Severity::Error,
+            severity: code.severity(),
             message: message.into(),
             place: None,
             notes: Vec::new(),
@@ -60,9 +62,9 @@ impl Finding {
         }
     }
 
-    /// Creates a warning with this code and message.
-    pub fn warning(code: &'static str, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, message) }
+    /// Sets the severity, where it is not that of the code.
+    pub fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
     }
 
     /// Sets the place.

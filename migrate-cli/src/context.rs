@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::ledger::Actor;
 use migrate_core::runner::{Observer, Progress};
@@ -48,7 +49,7 @@ impl<'a> Context<'a> {
     /// Reads the configuration and selects the environment; opens no connection.
     pub(crate) fn new(global: &Global, output: &'a Output) -> Result<Self> {
         let folder = std::env::current_dir()
-            .map_err(|error| Failure::usage("folder", format!("the current folder cannot be read: {error}")))?;
+            .map_err(|error| Failure::usage(codes::FOLDER, format!("the current folder cannot be read: {error}")))?;
         let config = Config::load(global.config.as_deref(), &folder)?;
         output.findings(&config.renamed);
         let database = global.database.as_deref().map(source).transpose()?;
@@ -166,7 +167,7 @@ impl<'a> Context<'a> {
         async move {
             // The thread cannot be cancelled, and reading files does not panic.
             thread.await.unwrap_or_else(|error| {
-                let finding = Finding::error("folder-unreadable", format!("the migrations were not read: {error}"));
+                let finding = Finding::new(codes::FOLDER_UNREADABLE, format!("the migrations were not read: {error}"));
                 Err(Error::new(ErrorKind::Files, finding))
             })
         }
@@ -278,7 +279,7 @@ impl Observer for Announcing {
 /// Parses the value of `--database`. The error does not repeat it, because it may contain a password.
 fn source(text: &str) -> Result<DatabaseSource> {
     text.parse().map_err(|_| {
-        Failure::usage("database-url", "the value of --database is not a database")
+        Failure::usage(codes::DATABASE_URL, "the value of --database is not a database")
             .help(format!("write {}", DatabaseSource::FORMS))
     })
 }
@@ -314,8 +315,8 @@ fn refuse_committed_password(config: &Config, name: &str, environment: &Environm
         return Ok(());
     }
     let variable = format!("{}_DATABASE_URL", name.to_uppercase());
-    let finding = Finding::error(
-        "password-in-git",
+    let finding = Finding::new(
+        codes::PASSWORD_IN_GIT,
         format!("the password for the database of {name} is in a file that git tracks"),
     )
     .at(Place::file(path))
@@ -355,7 +356,8 @@ fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {
     use std::io::{BufRead, IsTerminal};
     let name = &context.name;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() || context.output.is_json() {
-        let failure = Failure::usage("needs-yes", format!("{why}, and there is no terminal to ask for confirmation"));
+        let failure =
+            Failure::usage(codes::NEEDS_YES, format!("{why}, and there is no terminal to ask for confirmation"));
         let failure = failure.help(match invocation::can_look_first() {
             true => "check it with --dry-run, then confirm with --yes",
             false => "confirm with --yes",
@@ -372,6 +374,6 @@ fn ask(context: &Context<'_>, why: &str, what: &str) -> Result<()> {
     if answer.trim() == name {
         return Ok(());
     }
-    let finding = Finding::error("not-confirmed", "not confirmed; nothing was run");
+    let finding = Finding::new(codes::NOT_CONFIRMED, "not confirmed; nothing was run");
     Err(Failure::Here(Exit::Usage, Box::new(finding)))
 }

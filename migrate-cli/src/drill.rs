@@ -1,6 +1,7 @@
 //! A drill: runs the script of a runbook with psql on a shadow database, and the command on another one, and compares
 //! them.
 
+use migrate_base::codes;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -114,7 +115,7 @@ fn row(entry: &HistoryEntry) -> impl PartialEq + use<> {
 
 /// Runs a script with psql.
 fn psql(url: &str, script: &str) -> Result<()> {
-    let cannot = |what: &str, error: std::io::Error| Failure::failed("psql", format!("{what}: {error}"));
+    let cannot = |what: &str, error: std::io::Error| Failure::failed(codes::PSQL, format!("{what}: {error}"));
     let file = tempfile::NamedTempFile::new().map_err(|error| cannot("the script cannot be written", error))?;
     std::fs::write(file.path(), script).map_err(|error| cannot("the script cannot be written", error))?;
     let (address, password) = migrate_base::db::without_password(url)?;
@@ -129,7 +130,7 @@ fn psql(url: &str, script: &str) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Failure::failed("runbook-drill", format!("the script stopped: {said}")).help(
+    Err(Failure::failed(codes::RUNBOOK_DRILL, format!("the script stopped: {said}")).help(
         "do not use the script; `cargo xtask rollback --env development` on your own database shows whether the down \
          script is at fault",
     ))

@@ -1,5 +1,6 @@
 //! Exit codes, and the failures that a command can end with.
 
+use migrate_base::codes::{self, Code};
 pub use migrate_base::error::Exit;
 use migrate_base::finding::Finding;
 use migrate_core::Error;
@@ -21,13 +22,13 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// Wrong usage, with a message that says what is wrong.
-    pub(crate) fn usage(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Here(Exit::Usage, Box::new(Finding::error(code, message)))
+    pub(crate) fn usage(code: Code, message: impl Into<String>) -> Self {
+        Self::Here(Exit::Usage, Box::new(Finding::new(code, message)))
     }
 
     /// A failure of this command line.
-    pub(crate) fn failed(code: &'static str, message: impl Into<String>) -> Self {
-        Self::Here(Exit::Failed, Box::new(Finding::error(code, message)))
+    pub(crate) fn failed(code: Code, message: impl Into<String>) -> Self {
+        Self::Here(Exit::Failed, Box::new(Finding::new(code, message)))
     }
 
     /// Adds a next step.
@@ -64,7 +65,7 @@ impl Failure {
             Self::Core(error) => error.findings().to_vec(),
             Self::Here(_, finding) => vec![(**finding).clone()],
             Self::Server(error) => {
-                let finding = Finding::error("server", error.to_string());
+                let finding = Finding::new(codes::SERVER, error.to_string());
                 vec![error.help().into_iter().fold(finding, Finding::help)]
             }
         }
@@ -82,7 +83,7 @@ impl From<ProofError> for Failure {
         match error {
             ProofError::Server(error) => error.into(),
             ProofError::Core(error) => Self::Core(error),
-            other => Self::failed("proof", other.to_string()),
+            other => Self::failed(codes::PROOF, other.to_string()),
         }
     }
 }

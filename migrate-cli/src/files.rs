@@ -1,5 +1,6 @@
 //! The files of new migrations: their versions and names, and writing them without ever overwriting a file.
 
+use migrate_base::codes;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -98,12 +99,13 @@ pub(crate) fn snake_case(name: &str) -> Result<String> {
             ' ' | '-' => words.push('_'),
             other => {
                 let message = format!("`{other}` cannot be part of a migration's name");
-                return Err(Failure::usage("name", message)
+                return Err(Failure::usage(codes::NAME, message)
                     .help("use lower-case letters, digits and underscores: add_tracking_number"));
             }
         }
     }
-    let wrong = |message: String| Err(Failure::usage("name", message).help("say what it does: add_tracking_number"));
+    let wrong =
+        |message: String| Err(Failure::usage(codes::NAME, message).help("say what it does: add_tracking_number"));
     match words.chars().any(|c| c.is_ascii_lowercase()) {
         _ if words.len() > LONGEST => wrong(format!("the name of a migration has at most {LONGEST} characters")),
         true => Ok(words),
@@ -120,7 +122,7 @@ const LONGEST: usize = 200;
 
 pub(crate) fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     use std::io::ErrorKind::{AlreadyExists, NotFound, PermissionDenied, StorageFull};
-    let failure = Failure::failed("file-unwritable", format!("{} cannot be written: {error}", path.display()));
+    let failure = Failure::failed(codes::FILE_UNWRITABLE, format!("{} cannot be written: {error}", path.display()));
     match error.kind() {
         AlreadyExists => {
             failure.help("the file already exists, and nothing is overwritten: remove it, or use another name")

@@ -33,6 +33,7 @@ mod shadow;
 mod shared_json;
 mod usage;
 
+use migrate_base::codes;
 use std::process::ExitCode;
 
 use migrate_core::CodeMigrations;
@@ -56,7 +57,9 @@ fn run(code: CodeMigrations) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(cmd::run(&cli, code, &output)),
-        Err(error) => Err(exit::Failure::usage("runtime", format!("this process cannot start a runtime: {error}"))),
+        Err(error) => {
+            Err(exit::Failure::usage(codes::RUNTIME, format!("this process cannot start a runtime: {error}")))
+        }
     };
     match outcome {
         Ok(exit) => exit.into(),

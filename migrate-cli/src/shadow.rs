@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::ours;
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
@@ -121,7 +122,7 @@ pub(crate) async fn migrations(
 /// The schema that a script creates in an empty database.
 pub(crate) async fn file(path: &Path) -> Result<Described> {
     let text = migrate_base::regular::read_to_string(path).map_err(|error| {
-        Failure::usage("schema-unreadable", format!("{} cannot be read: {error}", path.display()))
+        Failure::usage(codes::SCHEMA_UNREADABLE, format!("{} cannot be read: {error}", path.display()))
             .help("write `file:` followed by an SQL file that creates the whole schema")
     })?;
     let text = migrate_base::sql::schema_script(path, &text)?;
@@ -133,7 +134,7 @@ pub(crate) async fn file(path: &Path) -> Result<Described> {
         let first = error.findings().first();
         let message = first.map_or("", |finding| &finding.message);
         let finding =
-            Finding::error("schema-refused", format!("the script does not run on an empty database: {message}"))
+            Finding::new(codes::SCHEMA_REFUSED, format!("the script does not run on an empty database: {message}"))
                 .at(first.and_then(|finding| finding.place.clone()).unwrap_or_else(|| Place::file(path)))
                 .help(
                     "create it with `pg_dump --schema-only --no-owner --no-privileges`, or give the database itself: \

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
+use migrate_base::codes;
 use migrate_base::hint;
 
 use crate::cli::Cli;
@@ -56,7 +57,7 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
         let text = error.to_string();
         let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
         let (message, rest) = message.split_once("\n\n").unwrap_or((message, ""));
-        let failure = Failure::usage("usage", message);
+        let failure = Failure::usage(codes::USAGE, message);
         let rest = rest.split("\n\n").map(str::trim).filter(|part| !part.is_empty());
         return Output::for_programs().failure(&rest.fold(failure, Failure::help));
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
+use migrate_base::codes;
 use migrate_base::db::conninfo;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -64,7 +65,7 @@ impl DatabaseSource {
                 Some(url) => Ok(Some(url)),
                 None => Err(Error::new(
                     ErrorKind::Configuration,
-                    Finding::error("variable-unset", format!("the environment variable {name} is not set"))
+                    Finding::new(codes::VARIABLE_UNSET, format!("the environment variable {name} is not set"))
                         .note("this environment takes its database URL from that variable")
                         .help(format!("export {name}=postgres://user:password@host/database")),
                 )),

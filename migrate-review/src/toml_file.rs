@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::suggest;
@@ -21,7 +22,7 @@ pub(crate) fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         }
         _ => (message, "docs/FORMATS.md describes the file".to_owned()),
     };
-    let finding = Finding::error("config", redact(&what)).help(help);
+    let finding = Finding::new(codes::CONFIG, redact(&what)).help(help);
     let shown: Arc<str> = redact(text).into();
     let place = error.span().map_or(Place::file(path), |span| Place::within(path, shown, span));
     Error::new(ErrorKind::Configuration, finding.at(place))

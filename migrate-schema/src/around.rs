@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::db::{Answer, Database, Failure, Row, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::ident::QualifiedName;
@@ -201,5 +202,5 @@ fn between(before: &Seen, after: &Seen) -> Change {
 }
 
 fn unreadable(failure: Failure) -> Error {
-    failure.explain(ErrorKind::Connection, "schema-unreadable", "read the surroundings of the schema")
+    failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the surroundings of the schema")
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use migrate_base::codes;
 use migrate_base::db::{Cell, Database, Failure, Part, Reader, Row, Session, kept};
 use migrate_base::error::{ErrorKind, Result};
 
@@ -110,7 +111,7 @@ pub async fn read(database: &Database) -> Result<Schema> {
 /// Those of [`read`].
 pub async fn read_with(reader: &mut Reader) -> Result<Schema> {
     let schema = read_on(&mut reader.session).await;
-    schema.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))
+    schema.map_err(|failure| failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the schema"))
 }
 
 /// A schema and the dependencies between its objects.
@@ -235,7 +236,7 @@ pub async fn describe_with(reader: &mut Reader) -> Result<Described> {
     };
     let found = fetch(session, &[depend::QUERY, ROLE], take, planned.as_mut()).await;
     let (mut found, version) =
-        found.map_err(|failure| failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema"))?;
+        found.map_err(|failure| failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the schema"))?;
     found.sort_by(|one, other| one.object.id.cmp(&other.object.id));
     let dependencies = Dependencies::new(&found, &rows);
     drop(rows);

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::db::{Answer, Database, Failure, IDENTITY, Part, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 
@@ -303,5 +304,5 @@ fn array(oids: &BTreeSet<Oid>) -> String {
 }
 
 fn unreadable(failure: Failure) -> Error {
-    failure.explain(ErrorKind::Connection, "schema-unreadable", "read the schema")
+    failure.explain(ErrorKind::Connection, codes::SCHEMA_UNREADABLE, "read the schema")
 }

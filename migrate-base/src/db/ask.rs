@@ -1,6 +1,7 @@
 //! Queries on a database that is in use: read-only, one message each, on their own connection.
 
 use super::{Database, Failure, Part, Session, kept};
+use crate::codes;
 use crate::error::{ErrorKind, Result};
 
 /// How many statements precede the first query of a message.
@@ -46,7 +47,7 @@ impl Reader {
     /// [`ErrorKind::Connection`] when the connection is lost, or the server refuses the query.
     pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<Answered>> {
         let answer = self.send("", query).await;
-        answer.map_err(|failure| failure.explain(ErrorKind::Connection, "query", what))
+        answer.map_err(|failure| failure.explain(ErrorKind::Connection, codes::QUERY, what))
     }
 
     /// Runs several queries in one message and one transaction, each with its purpose; returns the rows of each.
@@ -76,7 +77,7 @@ impl Reader {
             Err(failure) => {
                 let failed = answers.len().saturating_sub(1).min(queries.len().saturating_sub(1));
                 let what = queries.get(failed).map_or("look", |(what, _)| what);
-                Err(failure.explain(ErrorKind::Connection, "query", what))
+                Err(failure.explain(ErrorKind::Connection, codes::QUERY, what))
             }
         }
     }
@@ -97,7 +98,7 @@ impl Reader {
             {
                 Ok(None)
             }
-            answer => answer.map(Some).map_err(|failure| failure.explain(ErrorKind::Connection, "query", what)),
+            answer => answer.map(Some).map_err(|failure| failure.explain(ErrorKind::Connection, codes::QUERY, what)),
         }
     }
 

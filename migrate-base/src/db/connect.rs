@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::conninfo::{HostPlace, SessionWanted};
 use super::{Database, failure};
+use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
@@ -105,7 +106,7 @@ async fn try_place(
         }
     }
     Err(refused.unwrap_or_else(|| {
-        let finding = Finding::error("connection", format!("there is no way to connect to {}", place.host()));
+        let finding = Finding::new(codes::CONNECTION, format!("there is no way to connect to {}", place.host()));
         Refused { error: Error::new(ErrorKind::Connection, finding), goes_on: true }
     }))
 }
@@ -148,8 +149,8 @@ async fn check(
         _ => return Ok(connection),
     };
     leave(connection).await;
-    let finding = Finding::error(
-        "connection",
+    let finding = Finding::new(
+        codes::CONNECTION,
         format!("{} {wrong}, but `target_session_attrs` requires a different server", place.host()),
     )
     .help("add the right host to the list in the URL, or leave out `target_session_attrs`");
@@ -198,7 +199,7 @@ fn leads_to_another_host(error: &sqlx::Error) -> bool {
 /// The last error, with those of the previous hosts.
 fn put_together(mut refused: Vec<Error>) -> Error {
     let Some(last) = refused.pop() else {
-        return Error::new(ErrorKind::Configuration, Finding::error("database-url", "the database has no host"));
+        return Error::new(ErrorKind::Configuration, Finding::new(codes::DATABASE_URL, "the database has no host"));
     };
     refused.iter().fold(last, |last, before| last.note(format!("before that: {}", message(before))))
 }

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::conninfo::HostPlace;
 use super::{Holder, pooler};
+use crate::codes::{self, Code};
 use crate::error::{Error, ErrorKind};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -173,14 +174,14 @@ impl Failure {
     }
 
     /// Creates an error of this kind that says what was being done: `doing` completes the sentence "cannot …".
-    pub fn explain(self, kind: ErrorKind, code: &'static str, doing: &str) -> Error {
+    pub fn explain(self, kind: ErrorKind, code: Code, doing: &str) -> Error {
         if self.is_statement_pooling() {
             return pooler::of_mode("statement");
         }
         let lost = self.is_lost();
         match self {
             Self::Server(refusal) if !lost => {
-                let mut finding = Finding::error(code, format!("cannot {doing}: {}", refusal.message));
+                let mut finding = Finding::new(code, format!("cannot {doing}: {}", refusal.message));
                 finding.notes.extend(refusal.detail.clone());
                 finding.notes.push(format!("SQLSTATE {}", refusal.sqlstate));
                 for holder in &refusal.holders {
@@ -194,7 +195,7 @@ impl Failure {
             }
             Self::Silent(why) => Error::new(
                 ErrorKind::Connection,
-                Finding::error("connection-dead", format!("cannot {doing}: the connection to the server is dead"))
+                Finding::new(codes::CONNECTION_DEAD, format!("cannot {doing}: the connection to the server is dead"))
                     .note(why)
                     .note(
                         "it is unknown whether the server executed the last message; the ledger has what was committed",
@@ -206,7 +207,7 @@ impl Failure {
             ),
             lost => Error::new(
                 ErrorKind::Connection,
-                Finding::error("connection-lost", format!("cannot {doing}: the connection to the server is gone"))
+                Finding::new(codes::CONNECTION_LOST, format!("cannot {doing}: the connection to the server is gone"))
                     .note(lost.why().to_owned())
                     .help("everything committed before is safe; run the command again when the server is back"),
             ),
@@ -254,9 +255,9 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
             return Error::new(ErrorKind::Connection, finding).with_sqlstate(code);
         }
         sqlx::Error::Configuration(why) => {
-            Finding::error("connection", format!("cannot connect to {host}: {why}")).help("check the database URL")
+            Finding::new(codes::CONNECTION, format!("cannot connect to {host}: {why}")).help("check the database URL")
         }
-        other => Finding::error("connection", format!("cannot connect to {host}"))
+        other => Finding::new(codes::CONNECTION, format!("cannot connect to {host}"))
             .note(other.to_string())
             .help("is a PostgreSQL server listening there, and not something else?"),
     };
@@ -264,7 +265,7 @@ pub(super) fn connecting(place: &HostPlace, error: sqlx::Error) -> Error {
 }
 
 fn no_tls(host: &str, why: &str) -> Finding {
-    Finding::error("tls", format!("cannot make a TLS connection to {host}: {why}"))
+    Finding::new(codes::TLS, format!("cannot make a TLS connection to {host}: {why}"))
         .help("check sslmode and sslrootcert in the URL (or PGSSLMODE, PGSSLROOTCERT)")
         .help(
             "verify-full needs the host name in the server's certificate, as a subject alternative name, and the root \
@@ -274,36 +275,38 @@ fn no_tls(host: &str, why: &str) -> Finding {
 
 fn unreachable(host: &str, error: &std::io::Error) -> Finding {
     let finding = match error.kind() {
-        Io::ConnectionRefused => Finding::error("connection-refused", format!("nothing is listening at {host}")),
+        Io::ConnectionRefused => Finding::new(codes::CONNECTION_REFUSED, format!("nothing is listening at {host}")),
         Io::NotFound if host.starts_with('/') => {
-            Finding::error("connection-refused", format!("there is no server socket in {host}"))
+            Finding::new(codes::CONNECTION_REFUSED, format!("there is no server socket in {host}"))
         }
-        Io::PermissionDenied => Finding::error("connection-refused", format!("no permission to use {host}: {error}")),
-        _ => Finding::error("connection", format!("{host} cannot be reached: {error}")),
+        Io::PermissionDenied => {
+            Finding::new(codes::CONNECTION_REFUSED, format!("no permission to use {host}: {error}"))
+        }
+        _ => Finding::new(codes::CONNECTION, format!("{host} cannot be reached: {error}")),
     };
     finding.help("is the server running, and are the host and port correct?")
 }
 
 pub(crate) fn refused(code: &str, message: &str, user: &str, name: &str, host: &str) -> Finding {
     match code {
-        "28P01" => Finding::error("password", format!("{host} does not accept the password of role {user}"))
+        "28P01" => Finding::new(codes::PASSWORD, format!("{host} does not accept the password of role {user}"))
             .help("give it in PGPASSWORD, in the password file (~/.pgpass), or in the variable that `env:` names"),
-        "28000" => Finding::error("not-let-in", format!("{host} does not let role {user} log in: {message}"))
+        "28000" => Finding::new(codes::NOT_LET_IN, format!("{host} does not let role {user} log in: {message}"))
             .help("does the role exist, may it log in, and does pg_hba.conf have a line for it?"),
-        "3D000" => Finding::error("no-database", format!("there is no database {name} at {host}"))
+        "3D000" => Finding::new(codes::NO_DATABASE, format!("there is no database {name} at {host}"))
             .help(format!("create it first, for example with `createdb {name}`, or correct the name")),
         "42501" => {
-            Finding::error("no-connect", format!("role {user} may not connect to database {name}")).help(format!(
+            Finding::new(codes::NO_CONNECT, format!("role {user} may not connect to database {name}")).help(format!(
                 "grant it: GRANT CONNECT ON DATABASE {} TO {};",
                 crate::ident::ident(name),
                 crate::ident::ident(user)
             ))
         }
-        "53300" => Finding::error("too-many-connections", format!("{host} has no free connection: {message}"))
+        "53300" => Finding::new(codes::TOO_MANY_CONNECTIONS, format!("{host} has no free connection: {message}"))
             .help("a run needs two connections; close some, or raise max_connections"),
-        "57P03" => Finding::error("starting", format!("{host} does not accept connections yet: {message}"))
+        "57P03" => Finding::new(codes::STARTING, format!("{host} does not accept connections yet: {message}"))
             .help("wait until it has started"),
-        _ => Finding::error("connection", format!("{host} refuses the connection: {message}"))
+        _ => Finding::new(codes::CONNECTION, format!("{host} refuses the connection: {message}"))
             .help("check the database URL"),
     }
 }
@@ -313,7 +316,7 @@ pub(super) fn no_answer(place: &HostPlace, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("connection-timeout", format!("{} did not answer within {seconds} s", place.host()))
+        Finding::new(codes::CONNECTION_TIMEOUT, format!("{} did not answer within {seconds} s", place.host()))
             .help("is the host correct, and does a firewall block the connection?"),
     )
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::holder::WHO;
 use super::silence::{Limits, Process, Refused, Seen, scout_rows};
 use super::{Database, Failure, Holder, Row, Session, pooler};
+use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::ident::QualifiedName;
@@ -265,8 +266,9 @@ pub async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Hol
     let deadline = Instant::now() + MOMENT;
     loop {
         let rows = session.read(&question).await;
-        let rows =
-            rows.map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "find out who holds the migration lock"))?;
+        let rows = rows.map_err(|failure| {
+            failure.explain(ErrorKind::Lock, codes::LOCK, "find out who holds the migration lock")
+        })?;
         let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
         let is_locked = row.pop().flatten().as_deref() == Some("t");
         if is_locked || Instant::now() > deadline {
@@ -327,7 +329,7 @@ async fn poll(
         let rows = session
             .rows(&attempt)
             .await
-            .map_err(|failure| failure.explain(ErrorKind::Lock, "lock", "take the migration lock"))?;
+            .map_err(|failure| failure.explain(ErrorKind::Lock, codes::LOCK, "take the migration lock"))?;
         let mut rows = rows.into_iter();
         let first = rows.next().unwrap_or_default();
         let pid = first.get(1).and_then(|pid| pid.as_deref()?.parse().ok()).unwrap_or_default();
@@ -361,8 +363,8 @@ fn matches_key(key: i64) -> String {
 fn held_by(holder: Option<Holder>, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     let who = holder.as_ref().map_or("another session".to_owned(), Holder::to_string);
-    let finding = Finding::error(
-        "lock-held",
+    let finding = Finding::new(
+        codes::LOCK_HELD,
         format!("another migration run has held the lock for more than {seconds} s: {who}"),
     )
     .note("nothing was run")
@@ -379,7 +381,7 @@ fn held_by(holder: Option<Holder>, patience: Duration) -> Error {
 fn lost() -> Error {
     Error::new(
         ErrorKind::Lock,
-        Finding::error("lock-lost", "the migration lock was lost during the run")
+        Finding::new(codes::LOCK_LOST, "the migration lock was lost during the run")
             .note("each migration is still recorded together with its changes, so none can have run twice")
             .note("a session loses its locks behind a pooler in transaction mode, or when somebody terminates it")
             .help(

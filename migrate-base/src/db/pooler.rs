@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::session::IDENTITY;
 use super::{Database, Failure, Process, Session};
+use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
@@ -44,15 +45,16 @@ pub async fn identify(session: &mut Session) -> Result<Process> {
 
 /// The error if [`IDENTITY`] was not answered.
 pub fn no_process() -> Error {
-    let finding = Finding::error("session", "the server does not report its process")
+    let finding = Finding::new(codes::SESSION, "the server does not report its process")
         .help("is a PostgreSQL server listening there, and not something else?");
     Error::new(ErrorKind::Connection, finding)
 }
 
 /// Sends a query that takes no time. Behind a pooler it waits in a queue until a process is free.
 async fn in_time(session: &mut Session, question: &str) -> Result<Vec<super::Row>> {
-    let cannot =
-        |failure: Failure| failure.explain(ErrorKind::Connection, "session", "find out which server process answers");
+    let cannot = |failure: Failure| {
+        failure.explain(ErrorKind::Connection, codes::SESSION, "find out which server process answers")
+    };
     let patience = session.database().patience;
     match timeout(patience, session.unbounded(question)).await {
         // PgBouncer's error if it had no free process within its own time limit.
@@ -129,7 +131,7 @@ fn pooler() -> Error {
 pub(super) fn of_mode(mode: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
-        Finding::error("pooler", format!("this address goes through a connection pooler in {mode} mode"))
+        Finding::new(codes::POOLER, format!("this address goes through a connection pooler in {mode} mode"))
             .note(
                 "each connection must keep its own server process, or session locks and settings do not work; nothing \
                  was run",
@@ -143,7 +145,7 @@ fn queued(database: &Database) -> Error {
     let host = database.host();
     Error::new(
         ErrorKind::Connection,
-        Finding::error("pool-exhausted", format!("{host} accepts a second connection but does not answer on it"))
+        Finding::new(codes::POOL_EXHAUSTED, format!("{host} accepts a second connection but does not answer on it"))
             .note("a connection pooler keeps clients waiting like this when its pool has no free server connection")
             .note("a run needs two connections at the same time: one for the work, one for the lock; nothing was run")
             .help(

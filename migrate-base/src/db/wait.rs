@@ -85,13 +85,14 @@ fn is_away(error: &std::io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codes;
     use crate::error::ErrorKind;
     use crate::finding::Finding;
 
     #[test]
     fn only_what_passes_by_itself_is_waited_for() {
         let error = |kind: Io| {
-            let finding = Finding::error("connection", "x");
+            let finding = Finding::new(codes::CONNECTION, "x");
             Error::new(ErrorKind::Connection, finding).caused_by(std::io::Error::from(kind))
         };
         for (kind, is_waited_for) in [
@@ -104,7 +105,8 @@ mod tests {
         ] {
             assert_eq!(passes(&error(kind)), is_waited_for, "{kind:?}");
         }
-        let server = |code: &str| Error::new(ErrorKind::Connection, Finding::error("x", "x")).with_sqlstate(code);
+        let server =
+            |code: &str| Error::new(ErrorKind::Connection, Finding::new(codes::CONNECTION, "x")).with_sqlstate(code);
         assert!(passes(&server("57P03")) && !passes(&server("28P01")) && !passes(&server("3D000")));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::dumped::is_guard;
 use super::{Class, Flaw, FlawKind, Statement};
+use crate::codes;
 use crate::finding::{Finding, Place};
 
 /// The findings for one script: the parts that are not SQL, and the statements that cannot run the way the script is
@@ -29,22 +30,22 @@ pub fn refused(
 fn refuse(class: Class, transaction: bool) -> Option<Finding> {
     match class {
         Class::CopyWithClient => Some(
-            Finding::error("copy-client", "COPY with the client's data cannot be part of a migration")
+            Finding::new(codes::COPY_CLIENT, "COPY with the client's data cannot be part of a migration")
                 .note("no client runs with the migration that could send or receive the rows")
                 .help("write the rows as INSERT statements"),
         ),
         Class::TransactionControl if transaction => Some(
-            Finding::error("transaction-control", "a transactional migration cannot begin or end a transaction")
+            Finding::new(codes::TRANSACTION_CONTROL, "a transactional migration cannot begin or end a transaction")
                 .note("it runs in its own transaction, together with its row in the ledger")
                 .help("remove the statement, or put `-- migrate: no-transaction` at the head of the file"),
         ),
         Class::TransactionControl => Some(
-            Finding::error("transaction-control", "a no-transaction migration cannot begin or end a transaction")
+            Finding::new(codes::TRANSACTION_CONTROL, "a no-transaction migration cannot begin or end a transaction")
                 .note("each of its statements is committed on its own, so that its progress can be recorded")
                 .help("move the statements that belong in one transaction to a migration without the directive"),
         ),
         class if transaction && class.needs_no_transaction() => Some(
-            Finding::error("needs-no-transaction", "this statement cannot run inside a transaction")
+            Finding::new(codes::NEEDS_NO_TRANSACTION, "this statement cannot run inside a transaction")
                 .note("PostgreSQL refuses it in a transaction block, and this migration runs in one")
                 .help("put `-- migrate: no-transaction` on its own line at the head of the file"),
         ),
@@ -56,15 +57,15 @@ fn refuse(class: Class, transaction: bool) -> Option<Finding> {
 fn describe(kind: FlawKind, line: &str) -> Finding {
     match kind {
         FlawKind::UnterminatedQuote(what) => {
-            Finding::error("unterminated-quote", format!("this {what} never ends")).help(format!("close the {what}"))
+            Finding::new(codes::UNTERMINATED_QUOTE, format!("this {what} never ends")).help(format!("close the {what}"))
         }
         FlawKind::UnterminatedStatement => {
-            Finding::error("unterminated-statement", "the last statement does not end with a semicolon")
+            Finding::new(codes::UNTERMINATED_STATEMENT, "the last statement does not end with a semicolon")
                 .note("a file that was cut off looks the same, so it is not run")
                 .help("add the missing `;`, or the missing rest")
         }
         FlawKind::OpenParenthesis => {
-            Finding::error("open-parenthesis", "this parenthesis is never closed").help("add the missing `)`")
+            Finding::new(codes::OPEN_PARENTHESIS, "this parenthesis is never closed").help("add the missing `)`")
         }
         FlawKind::MetaCommand => meta_command(line),
     }
@@ -79,7 +80,7 @@ fn meta_command(line: &str) -> Finding {
         "\\i" | "\\ir" | "\\include" | "\\include_relative" => "replace the line with the SQL of that file",
         _ => "remove the line, or write it as SQL",
     };
-    Finding::error("meta-command", format!("`{name}` is a command of psql, not SQL"))
+    Finding::new(codes::META_COMMAND, format!("`{name}` is a command of psql, not SQL"))
         .note("psql itself runs commands with a backslash; the server does not know them")
         .help(help)
 }

@@ -1,5 +1,6 @@
 //! `edited`: no file that is released or applied somewhere was edited here.
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 
 use super::{Clock, Ground};
@@ -36,8 +37,10 @@ pub(crate) async fn edited(ground: &Ground<'_>) -> Check {
 /// The finding for an environment whose address is known but whose ledger could not be read.
 fn not_asked(standing: &Standing) -> Option<Finding> {
     let why = standing.unreachable.as_ref()?;
-    let finding =
-        Finding::error("environment-unreachable", format!("the ledger of {} could not be read: {why}", standing.name));
+    let finding = Finding::new(
+        codes::ENVIRONMENT_UNREACHABLE,
+        format!("the ledger of {} could not be read: {why}", standing.name),
+    );
     Some(
         finding
             .note("so a file that is applied there may have been edited here")

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_core::ledger::Direction;
 use migrate_core::source::{Migration, Script};
@@ -88,7 +89,7 @@ async fn around(ground: &Ground<'_>, set: &MigrationSet) -> Result<std::result::
 }
 
 fn no_rule(ground: &Ground<'_>, (name, near): (String, Option<&'static str>)) -> Finding {
-    let finding = Finding::error("lint-unknown", format!("there is no rule {name}"));
+    let finding = Finding::new(codes::LINT_UNKNOWN, format!("there is no rule {name}"));
     let place = ground.context.config.path.as_ref().map(migrate_base::finding::Place::file);
     finding.at(place).help(match near {
         Some(near) => format!("did you mean {near}?"),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::ident::QualifiedName;
 use migrate_base::lock_mode::LockMode;
@@ -52,8 +53,9 @@ pub(crate) async fn locks(ground: &Ground<'_>) -> Result<(Check, Vec<Observation
     findings.extend(judge.environments());
     if let (Err(why), Some(name)) = (&sizes, &policy.sizes) {
         findings.push(
-            Finding::warning("could-not-look", format!("the table sizes of {name} could not be read: {why}"))
+            Finding::new(codes::COULD_NOT_LOOK, format!("the table sizes of {name} could not be read: {why}"))
                 .note("so rules that depend on the number of rows were not applied")
+                .with_severity(Severity::Warning)
                 .help("make the environment reachable from here, or remove `sizes` from [policy]"),
         );
     }
@@ -156,7 +158,7 @@ impl Judge<'_> {
             let most = most?;
             let known = self.sizes.and_then(|sizes| sizes.get(&one.table)).copied();
             let table = plain(&one.table);
-            let finding = Finding::error("table-rewritten", format!("this rewrites {table}"));
+            let finding = Finding::new(codes::TABLE_REWRITTEN, format!("this rewrites {table}"));
             let finding = finding
                 .note("meanwhile, the table cannot be read or written")
                 .help("add a new column, fill it in batches, and switch to it");
@@ -164,7 +166,8 @@ impl Judge<'_> {
                 Some(rows) if rows <= most => None,
                 Some(rows) => Some(finding.note(format!("it has about {rows} rows; [policy] allows {most}"))),
                 None => Some(
-                    Finding { severity: Severity::Warning, ..finding }
+                    finding
+                        .with_severity(Severity::Warning)
                         .note(format!("[policy] allows {most} rows; how many rows the table has is unknown"))
                         .help("name an environment with table statistics: `sizes = \"production\"` in [policy]"),
                 ),
@@ -192,8 +195,8 @@ impl Judge<'_> {
         }
         let (second, _) = held.get(1)?;
         let names: Vec<String> = held.iter().map(|(_, table)| plain(table)).collect();
-        let finding = Finding::warning(
-            "tables-locked-together",
+        let finding = Finding::new(
+            codes::TABLES_LOCKED_TOGETHER,
             format!("{} are locked against reads and writes in one transaction", names.join(", ")),
         )
         .note(
@@ -217,8 +220,8 @@ impl Judge<'_> {
         let place = config.path.as_ref().map(Place::file);
         endless
             .map(|name| {
-                Finding::error(
-                    "lock-timeout-missing",
+                Finding::new(
+                    codes::LOCK_TIMEOUT_MISSING,
                     format!("in {name}, a migration waits for a lock without a timeout"),
                 )
                 .at(place.clone())
@@ -229,22 +232,21 @@ impl Judge<'_> {
 
     /// Applies `[lint]` and the head of the file to a finding.
     fn weigh(&self, finding: Finding, script: Option<&Script>, direction: Direction) -> Option<Finding> {
-        let weight = match self.ground.context.config.lint.rules.get(finding.code) {
+        let weight = match self.ground.context.config.lint.rules.get(finding.code.as_str()) {
             Some(weight) => weight.0?,
             None => finding.severity,
         };
-        let allowed = script.and_then(|script| script.directives().allow.iter().find(|(rule, _)| rule == finding.code));
+        let allowed =
+            script.and_then(|script| script.directives().allow.iter().find(|(rule, _)| finding.code == rule.as_str()));
         let weight = if direction == Direction::Down { weight.min(Severity::Warning) } else { weight };
         match allowed {
-            Some((_, reason)) => {
-                Some(Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")))
-            }
+            Some((_, reason)) => Some(finding.with_severity(Severity::Note).note(format!("allowed: {reason}"))),
             None => {
                 let allow = format!(
                     "if it is safe here, put `-- migrate: allow {} REASON` at the head of the file",
                     finding.code
                 );
-                Some(Finding { severity: weight, ..finding }.help(allow))
+                Some(finding.with_severity(weight).help(allow))
             }
         }
     }
@@ -256,11 +258,11 @@ fn too_strong(lock: &migrate_test::observe::Lock) -> Finding {
         0 => "it is held until the statement ends".to_owned(),
         n => format!("it is held during the {} after it", style::count(n, "statement")),
     };
-    Finding::error("lock-too-strong", message).note(held).note("[policy] allows only weaker locks on a table in use")
+    Finding::new(codes::LOCK_TOO_STRONG, message).note(held).note("[policy] allows only weaker locks on a table in use")
 }
 
 fn invalid(index: &QualifiedName) -> Finding {
-    Finding::error("index-invalid", format!("this leaves {} invalid", plain(index)))
+    Finding::new(codes::INDEX_INVALID, format!("this leaves {} invalid", plain(index)))
         .note("no query uses it, but every write to the table has to maintain it")
         .help("drop it, fix what made its build fail, and build it again")
 }

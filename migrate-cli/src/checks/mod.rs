@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use migrate_schema::Described;
@@ -105,7 +106,7 @@ const COULD_NOT_LOOK: &str = "could-not-look";
 /// The finding for a check that could not run.
 fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
     let place = error.findings().iter().find_map(|finding| finding.place.clone());
-    let finding = Finding::error("could-not-look", format!("{name} could not run: {why}")).at(place);
+    let finding = Finding::new(codes::COULD_NOT_LOOK, format!("{name} could not run: {why}")).at(place);
     let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
     finding.help("fix the cause: `cargo xtask verify --all` shows it, and keeps the database")
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_core::MigrationSet;
 use migrate_core::ledger::Direction;
@@ -100,8 +101,8 @@ pub(crate) fn without_rows(context: &Context<'_>, set: &MigrationSet, report: &R
             _ => format!("the data law was checked, but only {words}"),
         };
         let finding = match context.config.policy.rows {
-            RowsWanted::All => Finding::error("tables-without-rows", message),
-            RowsWanted::Any => Finding::warning("tables-without-rows", message),
+            RowsWanted::All => Finding::new(codes::TABLES_WITHOUT_ROWS, message),
+            RowsWanted::Any => Finding::new(codes::TABLES_WITHOUT_ROWS, message).with_severity(Severity::Warning),
         };
         let finding = new.iter().map(ToString::to_string).fold(finding, Finding::note);
         let finding = finding.at(Place::file(migration.path()));
@@ -133,8 +134,8 @@ pub(crate) fn faults(context: &Context<'_>, set: &MigrationSet, proven: &Proven)
 fn up_only(set: &MigrationSet, proven: &Proven) -> Option<Finding> {
     let migration = set.get(&proven.version).filter(|migration| migration.is_up_only())?;
     proven.notes.iter().any(|note| note == proof::COULD_HAVE_ONE).then_some(())?;
-    let finding = Finding::error("up-only", format!("{}: {}", title(proven), proof::COULD_HAVE_ONE));
-    Some(Finding { severity: Severity::Note, ..finding }.at(Place::file(migration.path())))
+    let finding = Finding::new(codes::UP_ONLY, format!("{}: {}", title(proven), proof::COULD_HAVE_ONE));
+    Some(finding.with_severity(Severity::Note).at(Place::file(migration.path())))
 }
 
 /// A warning that a down script fails on values that the up script accepts: with such a value, it cannot be rolled
@@ -145,7 +146,7 @@ pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Proven
     let Finding { place, notes, help, .. } = judge.script(story, Direction::Down);
     let why = story.findings.first().map(|said| format!(": {}", said.message)).unwrap_or_default();
     let message = format!("the down script of {} fails on values that the up script accepts{why}", title(proven));
-    let finding = Finding { place, notes, help, ..Finding::warning("down-fails-on-values", message) };
+    let finding = Finding { place, notes, help, ..Finding::new(codes::DOWN_FAILS_ON_VALUES, message) };
     Some(finding.note("it runs with other values, and all laws were checked with those"))
 }
 
@@ -190,8 +191,8 @@ impl Judge<'_> {
         let said = story.findings.first();
         let why = said.map_or_else(|| story.summary.clone(), |said| said.message.clone());
         let finding = match direction {
-            Direction::Up => Finding::error("up-fails", format!("the up script of {title} fails: {why}")),
-            Direction::Down => Finding::error("down-fails", format!("the down script of {title} fails: {why}")),
+            Direction::Up => Finding::new(codes::UP_FAILS, format!("the up script of {title} fails: {why}")),
+            Direction::Down => Finding::new(codes::DOWN_FAILS, format!("the down script of {title} fails: {why}")),
         };
         let Some(said) = said else { return finding.at(self.file(None)) };
         let finding = finding.at(said.place.clone().or_else(|| self.file(None))).note(story.summary.clone());
@@ -203,7 +204,7 @@ impl Judge<'_> {
 
     fn law(&self, fault: &Fault<'_>) -> Finding {
         let (story, law) = (fault.story, fault.law.unwrap_or(Law::Identity));
-        let finding = Finding::error(code(law), story.summary.clone());
+        let finding = Finding::new(code(law), story.summary.clone());
         let finding = finding.note(format!("the law that {} breaks: {}", title(self.proven), law.claim()));
         // A statement that the server refused has its own place.
         let place = story.findings.iter().find_map(|finding| finding.place.clone());
@@ -245,13 +246,13 @@ impl Judge<'_> {
 /// How many lines of a story are shown at most.
 const MOST_DETAILS: usize = 20;
 
-fn code(law: Law) -> &'static str {
+fn code(law: Law) -> Code {
     match law {
-        Law::Identity => "law-identity",
-        Law::Reapply => "law-reapply",
-        Law::Path => "law-path",
-        Law::Data => "law-data",
-        Law::Declared => "law-declared",
+        Law::Identity => codes::LAW_IDENTITY,
+        Law::Reapply => codes::LAW_REAPPLY,
+        Law::Path => codes::LAW_PATH,
+        Law::Data => codes::LAW_DATA,
+        Law::Declared => codes::LAW_DECLARED,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::ErrorKind;
 use migrate_core::source::Layout;
@@ -46,7 +47,7 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
             // A branch that fixes these files has to pass, so this is not an error.
             let why = format!("the files of {} cannot be read as migrations", released.base.name);
             let finding = super::could_not_look("released", &why, &error);
-            let finding = Finding { severity: Severity::Warning, ..finding };
+            let finding = finding.with_severity(Severity::Warning);
             return Ok(without(clock.done(format!("not checked: {why}"), vec![finding])));
         }
     };
@@ -61,8 +62,8 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     let way = match shape::onward(&base, set, &ground.code).await {
         Ok(way) => way,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
-            let finding = Finding::error(
-                "released-fails",
+            let finding = Finding::new(
+                codes::RELEASED_FAILS,
                 format!("the new migrations do not apply on top of {}", released.base.title()),
             );
             let finding = error.findings().iter().map(ToString::to_string).fold(finding, Finding::note);
@@ -82,8 +83,8 @@ pub(crate) async fn released(ground: &Ground<'_>) -> Result<Outcome> {
     let sides = Sides { before: "from an empty database", after: "on top of the released schema" };
     let difference = change.sentences(sides);
     let finding = (!difference.is_empty()).then(|| {
-        let finding = Finding::error(
-            "released-differs",
+        let finding = Finding::new(
+            codes::RELEASED_DIFFERS,
             format!("on top of {}, the schema differs from that built from an empty database", released.base.title()),
         );
         let finding = difference.iter().take(20).fold(finding, |finding, line| finding.note(line));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::ledger::Direction;
 use migrate_core::source::Migration;
@@ -40,11 +41,15 @@ pub(crate) async fn role(ground: &Ground<'_>) -> Result<Check> {
         // A released migration can no longer be changed, and its down script may never run.
         let is_old = one.direction == Direction::Down && !ground.new.contains(&one.version);
         let severity = if is_old { Severity::Warning } else { finding.severity };
-        Finding { severity, ..finding }
+        finding.with_severity(severity)
     }));
-    findings.extend(differs("left-behind", "after all migrations are rolled back, something is left", &owned.left));
     findings.extend(differs(
-        "reapplied-differs",
+        codes::LEFT_BEHIND,
+        "after all migrations are rolled back, something is left",
+        &owned.left,
+    ));
+    findings.extend(differs(
+        codes::REAPPLIED_DIFFERS,
         "after all migrations are reapplied, the schema differs from the first time",
         &owned.different,
     ));
@@ -84,7 +89,7 @@ pub(crate) fn of_broken_downs(check: &mut Check, report: &Report) {
         faults.flat_map(|fault| fault.also.iter().map(|(_, story)| *story).chain([fault.story]).collect::<Vec<_>>());
     let known: BTreeSet<String> = stories.flat_map(|story| story.difference.iter().map(object)).collect();
     let is_known = |finding: &Finding| {
-        matches!(finding.code, "left-behind" | "reapplied-differs")
+        matches!(finding.code, codes::LEFT_BEHIND | codes::REAPPLIED_DIFFERS)
             && finding.notes.iter().all(|note| known.contains(&object(note)))
     };
     let before = check.findings.len();
@@ -118,8 +123,8 @@ fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal
         (None, true) => Severity::Warning,
         (None, false) => Severity::Error,
     };
-    let finding = Finding::error("needs-superuser", format!("only a superuser may do this: {message}")).at(place);
-    let finding = Finding { severity, ..finding };
+    let finding = Finding::new(codes::NEEDS_SUPERUSER, format!("only a superuser may do this: {message}")).at(place);
+    let finding = finding.with_severity(severity);
     match reason {
         Some((_, reason)) => finding.note(format!("allowed: {reason}")),
         None => finding
@@ -129,10 +134,10 @@ fn refused(ground: &Ground<'_>, migration: Option<&Migration>, refusal: &Refusal
     }
 }
 
-fn differs(code: &'static str, message: &str, difference: &[String]) -> Option<Finding> {
+fn differs(code: Code, message: &str, difference: &[String]) -> Option<Finding> {
     if difference.is_empty() {
         return None;
     }
-    let finding = difference.iter().fold(Finding::error(code, message), |finding, line| finding.note(line));
+    let finding = difference.iter().fold(Finding::new(code, message), |finding, line| finding.note(line));
     Some(finding.help("`cargo xtask verify --all` shows which migration causes it"))
 }

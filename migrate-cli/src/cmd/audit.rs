@@ -1,5 +1,6 @@
 //! `audit`: record every DDL command in a database, and show the records.
 
+use migrate_base::codes;
 use migrate_base::db::Reader;
 use migrate_core::audit::{self, Filter, Record, Recording};
 use serde::Serialize;
@@ -92,7 +93,7 @@ async fn show(context: &Context<'_>, filter: &Filter) -> Result<Exit> {
     let ledger = &context.environment.ledger;
     let recording = audit::recording(&database, ledger).await?;
     if !recording.has_records {
-        return Err(Failure::failed("no-audit", format!("the DDL of {} was never recorded", context.title()))
+        return Err(Failure::failed(codes::NO_AUDIT, format!("the DDL of {} was never recorded", context.title()))
             .help(format!("`cargo xtask audit install {}` starts recording; it needs a superuser", context.aim())));
     }
     let mut reader = Reader::open(&database).await?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::visible;
 use migrate_core::{CodeMigrations, Version};
 use migrate_schema::ddl::{Ddl, LEFT_OUT, Stage, unowned};
@@ -101,7 +102,7 @@ fn refuse_second(context: &Context<'_>) -> Result<()> {
     match names.find(|name| name.ends_with(".up.sql")) {
         None => Ok(()),
         Some(name) => {
-            Err(Failure::usage("baseline-first", format!("the folder already has migrations, such as {name}"))
+            Err(Failure::usage(codes::BASELINE_FIRST, format!("the folder already has migrations, such as {name}"))
                 .help("a baseline is the first migration of a folder: give an empty folder with --migrations DIR")
                 .help("`cargo xtask baseline --mark` records the first migration of the folder as applied"))
         }
@@ -188,11 +189,11 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &Baseline) -
     let set = context.layout.load(&context.migrations)?;
     let first = set.iter().next().map(|migration| migration.version().clone());
     let Some(version) = options.to.clone().or(first) else {
-        return Err(Failure::usage("no-migration", "there is no migration to mark")
+        return Err(Failure::usage(codes::NO_MIGRATION, "there is no migration to mark")
             .help(format!("`cargo xtask baseline {}` writes the first one", context.aim())));
     };
     if set.get(&version).is_none() {
-        return Err(Failure::usage("no-migration", format!("there is no migration {version}"))
+        return Err(Failure::usage(codes::NO_MIGRATION, format!("there is no migration {version}"))
             .help("`cargo xtask status` lists the migrations"));
     }
     let database = context.reach().await?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_core::CodeMigrations;
 use migrate_schema::Described;
@@ -74,7 +75,7 @@ impl Found {
     /// Ends all checks that are still running; what was proven so far is kept.
     fn break_off(&mut self, ground: &Ground<'_>) {
         let why =
-            || migrate_base::finding::Finding::error("interrupted", "interrupted before all checks were complete");
+            || migrate_base::finding::Finding::new(codes::INTERRUPTED, "interrupted before all checks were complete");
         for name in NAMES {
             let proven = &self.proven;
             self.checks.entry(name).or_insert_with(|| match name {

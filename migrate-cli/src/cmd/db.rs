@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use migrate_base::codes;
 use migrate_base::db::without_password;
 use migrate_core::Database;
 use migrate_test::Managed;
@@ -42,7 +43,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Db) -> Result<Exit> {
 
 fn managed(context: &Context<'_>) -> Result<Managed> {
     context.managed()?.ok_or_else(|| {
-        Failure::usage("not-managed", format!("the database of {} is not a managed one", context.name))
+        Failure::usage(codes::NOT_MANAGED, format!("the database of {} is not a managed one", context.name))
             .help("it has its own address; only databases given as `auto`, `local` or `docker:IMAGE` are managed")
     })
 }
@@ -60,7 +61,7 @@ async fn up(context: &Context<'_>) -> Result<Exit> {
 async fn down(context: &Context<'_>, destroy: bool) -> Result<Exit> {
     if context.environment.protected {
         return Err(Failure::usage(
-            "protected",
+            codes::PROTECTED,
             format!("{} is protected; this command does not stop its server", context.name),
         ));
     }
@@ -148,7 +149,7 @@ async fn psql(context: &Context<'_>, arguments: &[String]) -> Result<Exit> {
         }
     }
     let status = command.args(arguments).status().map_err(|error| {
-        Failure::failed("psql", format!("psql cannot be started: {error}"))
+        Failure::failed(codes::PSQL, format!("psql cannot be started: {error}"))
             .help("install the PostgreSQL client, or use the URL that `cargo xtask db url` prints with another client")
     })?;
     Ok(if status.success() { Exit::Done } else { Exit::Failed })

@@ -1,5 +1,6 @@
 //! `derive`: generate the down script of a migration from what its up script does, and prove it.
 
+use migrate_base::codes;
 use std::fs;
 use std::path::PathBuf;
 
@@ -41,7 +42,10 @@ struct Pair {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Derive) -> Result<Exit> {
     if context.layout != Layout::default() {
-        return Err(Failure::usage("layout", "down scripts can be derived only in folders with the roundtrip layout"));
+        return Err(Failure::usage(
+            codes::LAYOUT,
+            "down scripts can be derived only in folders with the roundtrip layout",
+        ));
     }
     let pairs = pairs(context);
     let missing = |pair: &&Pair| !has_statements(&context.migrations.join(&pair.down));
@@ -50,7 +54,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
             let pair = find(context, &pairs, version)?;
             let path = context.migrations.join(&pair.down);
             if has_statements(&path) && !options.force && !options.dry_run {
-                return Err(Failure::usage("down-exists", format!("{} already has statements", path.display()))
+                return Err(Failure::usage(codes::DOWN_EXISTS, format!("{} already has statements", path.display()))
                     .help("--dry-run shows what would be derived; --force replaces the existing script"));
             }
             shadow::server(context, true, false).await?;
@@ -212,7 +216,7 @@ fn pairs(context: &Context<'_>) -> Vec<Pair> {
 fn find<'a>(context: &Context<'_>, pairs: &'a [Pair], version: &Version) -> Result<&'a Pair> {
     pairs.iter().find(|pair| pair.version == *version).ok_or_else(|| {
         let message = format!("there is no up script of migration {version} in {}", context.migrations.display());
-        Failure::usage("no-migration", message).help("`cargo xtask status` lists the migrations")
+        Failure::usage(codes::NO_MIGRATION, message).help("`cargo xtask status` lists the migrations")
     })
 }
 

@@ -1,5 +1,6 @@
 //! `diff`: the difference between two schemas, in words, as SQL, or as a migration.
 
+use migrate_base::codes;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ struct DiffJson {
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Diff) -> Result<Exit> {
     let (from_side, to_side) = (Side::parse(context, &options.from)?, Side::parse(context, &options.to)?);
     if options.write.is_some() && !matches!(from_side, Side::Migrations(None)) {
-        return Err(Failure::usage("write-from", "--write needs `migrations` as the schema to start from")
+        return Err(Failure::usage(codes::WRITE_FROM, "--write needs `migrations` as the schema to start from")
             .help(format!("`cargo xtask diff migrations {} --write NAME`", invocation::address(&options.to))));
     }
     shadow::server(context, false, false).await?;
@@ -97,7 +98,7 @@ enum Side<'a> {
 impl<'a> Side<'a> {
     fn parse(context: &Context<'a>, text: &str) -> Result<Self> {
         let wrong = |message: String| {
-            Failure::usage("schema", message)
+            Failure::usage(codes::SCHEMA, message)
                 .help("write migrations, migrations@VERSION, env:NAME, file:schema.sql or postgres://…")
         };
         match text.split_once(':') {
@@ -122,7 +123,7 @@ impl<'a> Side<'a> {
             Self::Migrations(version) => {
                 let set = context.layout.load(&context.migrations)?;
                 if let Some(version) = version.as_ref().filter(|version| set.get(version).is_none()) {
-                    return Err(Failure::usage("no-migration", format!("there is no migration {version}"))
+                    return Err(Failure::usage(codes::NO_MIGRATION, format!("there is no migration {version}"))
                         .help("`cargo xtask status` lists the migrations"));
                 }
                 shadow::migrations(&set, code, version.as_ref()).await.map(Arc::unwrap_or_clone)

@@ -1,5 +1,6 @@
 //! `doctor`: check the whole setup, and report what is wrong.
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::CodeMigrations;
 use migrate_test::provider::{binaries::Binaries, docker};
@@ -47,7 +48,7 @@ impl Check {
     /// Something optional is missing.
     fn without(what: &'static str, said: impl Into<String>) -> Self {
         let said = said.into();
-        let finding = Finding { severity: Severity::Note, ..Finding::error("missing", said.clone()) };
+        let finding = Finding::new(codes::MISSING, said.clone());
         Self { what, said, findings: vec![finding] }
     }
 

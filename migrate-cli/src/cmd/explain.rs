@@ -1,5 +1,6 @@
 //! `explain`: what a finding means, why it matters, and how to fix it.
 
+use migrate_base::codes;
 use migrate_base::finding::Severity;
 use serde::Serialize;
 
@@ -47,7 +48,7 @@ pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Resu
         None => list(output, &entries),
     }
     let codes = entries.into_iter().map(|entry| EntryJson {
-        code: entry.code,
+        code: entry.code.as_str(),
         theme: entry.theme,
         severity: entry.weight.map_or("off", Severity::as_str),
         title: entry.title,
@@ -59,7 +60,7 @@ pub(crate) fn run(output: &Output, environment: &str, options: &Explain) -> Resu
 
 fn find(code: &str) -> Result<Entry> {
     explain::find(code).map_err(|near| {
-        let failure = Failure::usage("unknown-code", format!("there is no code {code}"));
+        let failure = Failure::usage(codes::UNKNOWN_CODE, format!("there is no code {code}"));
         match near {
             Some(near) => failure.help(format!("did you mean {near}?")),
             None => failure.help("`cargo xtask explain` lists the codes"),
@@ -76,7 +77,7 @@ fn list(output: &Output, entries: &[Entry]) {
             tables.push((theme, Table::default()));
         }
         if let Some((_, table)) = tables.last_mut() {
-            table.row(vec![(BOLD, entry.code.to_owned()), weight(entry), (style::PLAIN, entry.title.to_owned())]);
+            table.row(vec![(BOLD, entry.code.to_string()), weight(entry), (style::PLAIN, entry.title.to_owned())]);
         }
     }
     for (at, (theme, table)) in tables.iter().enumerate() {

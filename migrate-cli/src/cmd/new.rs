@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::{CodeMigrations, MigrationSet};
 use migrate_review::draft::{Column, Draft};
@@ -77,7 +78,7 @@ fn refuse_future(context: &Context<'_>) -> Result<()> {
     if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
         return Ok(());
     }
-    Err(Failure::usage("version-ahead", format!("the folder has the version {version}, which is in the future"))
+    Err(Failure::usage(codes::VERSION_AHEAD, format!("the folder has the version {version}, which is in the future"))
         .help("if no database has applied it yet, `cargo xtask rebase` gives that migration the current time")
         .help("or rename its files; every later migration would have to come after it"))
 }
@@ -103,7 +104,7 @@ async fn change(context: &Context<'_>, code: &CodeMigrations, name: &str, option
     if options.derive {
         let mut up = String::new();
         std::io::stdin().read_to_string(&mut up).map_err(|error| {
-            Failure::usage("up-unreadable", format!("standard input cannot be read: {error}"))
+            Failure::usage(codes::UP_UNREADABLE, format!("standard input cannot be read: {error}"))
                 .help(format!("`echo 'ALTER TABLE …;' | cargo xtask new {name} --derive`"))
         })?;
         return proven(context, code, vec![(name.to_owned(), up)]).await;
@@ -134,8 +135,11 @@ pub(super) async fn proven(
         let derived = derive::down_of(context, code, &version, &down, &drafts).await?;
         if !derived.is_proven() {
             derive::show(context, &derived);
-            return Err(Failure::failed("not-proven", format!("no down script that undoes {name} could be derived"))
-                .help("nothing was written; write this migration by hand"));
+            return Err(Failure::failed(
+                codes::NOT_PROVEN,
+                format!("no down script that undoes {name} could be derived"),
+            )
+            .help("nothing was written; write this migration by hand"));
         }
         drafts.push((down, derived.text));
         version = files::after(&version);
@@ -195,5 +199,5 @@ fn assignment<'a>(word: &'a str, example: &str) -> std::result::Result<(&'a str,
 
 fn misread(word: &str, span: std::ops::Range<usize>, message: &str, example: &str) -> Finding {
     let text: Arc<str> = word.into();
-    Finding::error("word", message).at(Place::within("command line", text, span)).help(format!("write {example}"))
+    Finding::new(codes::WORD, message).at(Place::within("command line", text, span)).help(format!("write {example}"))
 }

@@ -1,5 +1,6 @@
 //! `notify`: test the webhooks that notify the team.
 
+use migrate_base::codes;
 use migrate_review::config::{Form, Hook};
 use serde::Serialize;
 
@@ -35,7 +36,7 @@ pub(crate) async fn run(context: &Context<'_>, command: &Notify) -> Result<Exit>
             .collect(),
     };
     if hooks.is_empty() {
-        return Err(Failure::usage("no-hook", format!("no webhook is configured for {}", context.name))
+        return Err(Failure::usage(codes::NO_HOOK, format!("no webhook is configured for {}", context.name))
             .help("add a [notify.NAME] section with `slack` or `url` to migrate.toml; see docs/FORMATS.md"));
     }
     let notice = Notice::of_nothing(&context.name, &context.title());

@@ -1,5 +1,6 @@
 //! `rebase`: give new migrations versions newer than those on the base branch.
 
+use migrate_base::codes;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,10 @@ struct RenamedJson {
 
 pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase) -> Result<Exit> {
     if context.layout != Layout::default() {
-        return Err(Failure::usage("layout", "migrations can be renumbered only in folders with the roundtrip layout"));
+        return Err(Failure::usage(
+            codes::LAYOUT,
+            "migrations can be renumbered only in folders with the roundtrip layout",
+        ));
     }
     let ground = Ground::survey(context, code, options.base.as_deref(), false)?;
     if let Err(error) = &ground.set
@@ -43,7 +47,7 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &Rebase)
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }
     let released = ground.released.as_ref().map_err(|why| {
-        Failure::usage("no-base", format!("there is no base branch to follow: {why}"))
+        Failure::usage(codes::NO_BASE, format!("there is no base branch to follow: {why}"))
             .help("name a branch with --base REF")
     })?;
     let output = context.output;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::runner::Step;
 use migrate_core::{CodeMigrations, Error, ErrorKind, Migrator, Policy, RunReport, Target, Version};
@@ -61,8 +62,8 @@ async fn can_come_back(migrator: &mut Migrator, count: usize, policy: Policy) ->
         // A migration that is rolled back may have been edited, because that is what the user wants to try. Any other
         // edit stops the reapply.
         let stays = |finding: &Finding| match finding.code {
-            "missing-file" | "half-squashed" => true,
-            "modified" | "renamed" => {
+            codes::MISSING_FILE | codes::HALF_SQUASHED => true,
+            codes::MODIFIED | codes::RENAMED => {
                 !finding.place.as_ref().is_some_and(|place| undone.iter().any(|path| path == place.path()))
             }
             _ => false,
@@ -82,7 +83,7 @@ fn is_in_folder(migrator: &Migrator, applied: &BTreeSet<Version>, version: &Vers
 fn missing_file(migrator: &Migrator, step: &Step) -> Finding {
     let (version, name) = (&step.version, &step.name);
     let file = migrator.migrations().folder().join(format!("{version}_{name}.up.sql"));
-    Finding::error("missing-file", format!("the file of applied migration {version}_{name} is missing"))
+    Finding::new(codes::MISSING_FILE, format!("the file of applied migration {version}_{name} is missing"))
         .at(Place::file(file))
         .note("without it, the migration could not be reapplied; nothing was rolled back")
         .help(

@@ -1,5 +1,6 @@
 //! `resolve`: show what an unfinished migration left, and finish or undo it.
 
+use migrate_base::codes;
 use migrate_core::runner::{Resolution, Unresolved};
 use migrate_core::{CodeMigrations, RunReport};
 use serde::Serialize;
@@ -32,7 +33,7 @@ struct StatementJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Resolve) -> Result<Exit> {
     if options.from.is_some() && !options.go_on && !options.undo {
-        return Err(Failure::usage("usage", "--from needs --continue or --undo"));
+        return Err(Failure::usage(codes::USAGE, "--from needs --continue or --undo"));
     }
     let mut runner = Runner::new(context, code, Wish::default()).await?;
     let output = context.output;
@@ -47,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
             "migration {version} is not unfinished; the unfinished one is {}_{}",
             unfinished.version, unfinished.name
         );
-        return Err(Failure::usage("not-unfinished", message));
+        return Err(Failure::usage(codes::NOT_UNFINISHED, message));
     }
     show(context, &unresolved);
     let Some(way) = way(options, &unresolved, context) else {

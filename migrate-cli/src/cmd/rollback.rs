@@ -1,5 +1,6 @@
 //! `rollback`: roll back the last applied migrations.
 
+use migrate_base::codes;
 use migrate_core::{CodeMigrations, Policy, Target, Version, runner};
 
 use super::run::{Runner, What, Wish};
@@ -32,9 +33,12 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     let change = &options.change;
     if context.environment.protected && change.reason.is_none() && !change.dry_run {
         let name = &context.name;
-        return Err(Failure::usage("needs-reason", format!("{name} is protected: a rollback there needs a reason"))
-            .help("give it with --reason; it goes into the ledger, the run record and the message to the team")
-            .help("--dry-run shows what the rollback would do and what it would cost"));
+        return Err(Failure::usage(
+            codes::NEEDS_REASON,
+            format!("{name} is protected: a rollback there needs a reason"),
+        )
+        .help("give it with --reason; it goes into the ledger, the run record and the message to the team")
+        .help("--dry-run shows what the rollback would do and what it would cost"));
     }
     let mut runner = Runner::new(context, code, Wish { keep_data: options.keep_data, ..change.into() }).await?;
     let report = runner.go(&target, policy, change, What { command: "rollback", verb: "Roll back" }).await?;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::visible;
 use migrate_core::runner::{self, Runbook, Step};
@@ -73,8 +74,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     let plan = migrator.plan(&target(options), policy(context, options)).await?;
     context.output.findings(plan.warnings());
     if plan.is_empty() {
-        let finding = Finding::error(
-            "runbook-empty",
+        let finding = Finding::new(
+            codes::RUNBOOK_EMPTY,
             format!("there is nothing to run in {}, so there is no script", context.title()),
         )
         .help("`cargo xtask status` shows what is applied and what is pending");

@@ -1,5 +1,6 @@
 //! `seed`: load development data, repeatably and never in a protected environment.
 
+use migrate_base::codes;
 use std::path::PathBuf;
 
 use migrate_core::CodeMigrations;
@@ -22,11 +23,11 @@ struct SeedJson {
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Seed) -> Result<Exit> {
     let (name, output) = (&context.name, context.output);
     if context.environment.protected {
-        return Err(Failure::usage("protected", format!("{name} is protected; it must not get development data")));
+        return Err(Failure::usage(codes::PROTECTED, format!("{name} is protected; it must not get development data")));
     }
     if context.is_unnamed {
         let message = format!("{name} is given only by --database, so it may not be a development database");
-        return Err(Failure::usage("not-development", message)
+        return Err(Failure::usage(codes::NOT_DEVELOPMENT, message)
             .help("name its environment; for a development database, add `--env development`"));
     }
     let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
@@ -37,7 +38,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     if let Some(first) = status.pending.first() {
         let message =
             format!("migration {}_{} is pending; development data needs the newest schema", first.version, first.name);
-        return Err(Failure::failed("pending", message).help("apply it first: `cargo xtask migrate`"));
+        return Err(Failure::failed(codes::PENDING, message).help("apply it first: `cargo xtask migrate`"));
     }
     let begin = std::time::Instant::now();
     let statements = seed::run(&mut migrator, &file).await?;

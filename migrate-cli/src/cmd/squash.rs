@@ -1,5 +1,6 @@
 //! `squash`: replace the oldest migrations of the chain with one proven baseline.
 
+use migrate_base::codes;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -32,7 +33,10 @@ struct SquashJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &Squash) -> Result<Exit> {
     if context.layout != Layout::default() {
-        return Err(Failure::usage("layout", "migrations can be squashed only in folders with the roundtrip layout"));
+        return Err(Failure::usage(
+            codes::LAYOUT,
+            "migrations can be squashed only in folders with the roundtrip layout",
+        ));
     }
     let set = context.chain()?;
     let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
@@ -76,7 +80,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
 /// The first version, or an error if something cannot be squashed.
 fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
     if set.get(to).is_none() {
-        return Err(Failure::usage("no-migration", format!("there is no migration {to}"))
+        return Err(Failure::usage(codes::NO_MIGRATION, format!("there is no migration {to}"))
             .help("`cargo xtask status` lists the migrations"));
     }
     let mut prefix = set.iter().filter(|one| one.version() <= to);
@@ -85,11 +89,11 @@ fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
             "migration {} is written in Rust, and a database that has it needs it to roll back",
             code.version()
         );
-        return Err(Failure::usage("squash-code", message).help("squash up to the migration before it"));
+        return Err(Failure::usage(codes::SQUASH_CODE, message).help("squash up to the migration before it"));
     }
     match (prefix.next(), prefix.next()) {
         (Some(first), Some(_)) => Ok(first.squashes().unwrap_or(first.version()).clone()),
-        _ => Err(Failure::usage("squash-one", format!("there is no migration before {to} to squash"))),
+        _ => Err(Failure::usage(codes::SQUASH_ONE, format!("there is no migration before {to} to squash"))),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::source::Version;
 use migrate_core::{CodeMigrations, MigrationSet};
@@ -109,7 +110,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let outcome = tokio::select! {
         outcome = proof::prove(&set, &code, &proof, &mut hear) => outcome.map_err(Failure::from),
         () = super::run::asked_to_stop() => {
-            Err(Failure::failed("interrupted", "interrupted before the proof was complete"))
+            Err(Failure::failed(codes::INTERRUPTED, "interrupted before the proof was complete"))
         }
     };
     bar.end();
@@ -178,7 +179,7 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &Verify) -> Result
     if !options.versions.is_empty() {
         if let Some(unknown) = options.versions.iter().find(|version| set.get(version).is_none()) {
             let message = format!("there is no migration {unknown} in {}", context.migrations.display());
-            return Err(Failure::usage("no-migration", message).help("`cargo xtask status` lists the migrations"));
+            return Err(Failure::usage(codes::NO_MIGRATION, message).help("`cargo xtask status` lists the migrations"));
         }
         return Ok(Some(options.versions.iter().cloned().collect()));
     }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use migrate_base::codes;
 use migrate_base::db::Reader;
 use migrate_core::ours;
 use migrate_core::{ErrorKind, Plan, RunReport};
@@ -73,7 +74,7 @@ impl Runner<'_> {
         let brief = Brief::gather(&mut reader, plan, &schema, ledger, exact, own, self.wish.keep_data).await?;
         if brief.situation.read_only && !looks_only {
             return Err(Failure::failed(
-                "read-only",
+                codes::READ_ONLY,
                 format!("{} accepts no writes: it is a standby or read-only", self.context.title()),
             )
             .help("give the address of the primary"));
@@ -133,7 +134,7 @@ impl Runner<'_> {
             Ok(()) => Some(folder.path().to_owned()),
             Err(error) => {
                 self.context.output.failure(&Failure::failed(
-                    "audit-unwritable",
+                    codes::AUDIT_UNWRITABLE,
                     format!(
                         "the end of the run record cannot be written to {}: {error}; it follows here",
                         folder.path().display()

@@ -10,6 +10,7 @@ mod text;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::db::Reader;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::audit::{self, Filter, Record, Recording};
@@ -143,12 +144,16 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     if !status.has_ledger {
         let ledger = &context.environment.ledger;
         let message = format!("{} has no ledger {ledger}, so its expected schema is unknown", context.title());
-        return Err(Failure::failed("no-ledger", message)
+        return Err(Failure::failed(codes::NO_LEDGER, message)
             .help(format!("`cargo xtask baseline --mark {}` creates a ledger for the existing schema", context.aim()))
             .help("`cargo xtask diff migrations env:NAME` compares it with all migrations of the folder"));
     }
-    let is_obstacle =
-        |code: &str| matches!(code, "modified" | "renamed" | "missing-file" | "half-squashed" | "unfinished");
+    let is_obstacle = |code: Code| {
+        matches!(
+            code,
+            codes::MODIFIED | codes::RENAMED | codes::MISSING_FILE | codes::HALF_SQUASHED | codes::UNFINISHED
+        )
+    };
     let is_problem = |one: &&Finding| one.severity == Severity::Error && is_obstacle(one.code) || one.code == "running";
     let problems = status.problems.iter().filter(is_problem);
     let mut problems: Vec<_> = problems.cloned().collect();

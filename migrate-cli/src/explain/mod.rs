@@ -3,6 +3,7 @@
 //! The pages of the rules for SQL are in migrate-review. The texts of all other codes are here, by theme, in Markdown: a
 //! heading with the code, a line with the title, and the text. The terminal, JSON and docs/CODES.md use the same texts.
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::Severity;
 use migrate_base::suggest;
 use migrate_review::lint::{self, Class};
@@ -11,7 +12,7 @@ use migrate_review::lint::{self, Class};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// The code of the finding.
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     /// The theme that it belongs to.
     pub(crate) theme: &'static str,
     /// Its severity; `None` for a rule that is off.
@@ -61,23 +62,23 @@ fn class(class: Class) -> &'static str {
 }
 
 fn entries(theme: &'static str, texts: &'static str) -> impl Iterator<Item = Entry> {
-    let sections = texts.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'));
-    sections.map(move |(head, body)| {
-        let (code, weight) = head.split_once(" (").unwrap_or((head, "error)"));
-        let weight = match weight.trim_end_matches(')') {
-            "note" => Severity::Note,
-            "warning" => Severity::Warning,
-            _ => Severity::Error,
-        };
+    headed(texts).filter_map(move |(head, body)| {
+        let code = codes::find(head)?;
         let (title, text) = body.trim_start().split_once('\n').unwrap_or((body.trim(), ""));
-        Entry { code: code.trim(), theme, weight: Some(weight), title: title.trim(), text: text.trim() }
+        Some(Entry { code, theme, weight: Some(code.severity()), title: title.trim(), text: text.trim() })
     })
+}
+
+/// The heading and the text of each section.
+fn headed(texts: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let sections = texts.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'));
+    sections.map(|(head, body)| (head.trim(), body))
 }
 
 /// The entry of a code, or the most similar code.
 pub(crate) fn find(code: &str) -> Result<Entry, Option<&'static str>> {
     all().find(|entry| entry.code == code).ok_or_else(|| {
-        let codes: Vec<&'static str> = all().map(|entry| entry.code).collect();
+        let codes: Vec<&'static str> = all().map(|entry| entry.code.as_str()).collect();
         suggest::nearest(code, codes.iter().copied())
     })
 }
@@ -100,4 +101,26 @@ pub(crate) fn document() -> String {
         text += &format!("\n### {}\n\n**{}.** ({weight})\n\n{}\n", entry.code, entry.title, entry.text);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The table of codes and the pages agree: nothing is reported that `explain` does not know, and nothing is
+    /// explained that is never reported.
+    #[test]
+    fn each_code_has_one_page_and_each_page_a_code() {
+        let pages: Vec<&str> = THEMES.iter().flat_map(|(_, texts)| headed(texts)).map(|(head, _)| head).collect();
+        let unique: BTreeSet<&str> = pages.iter().copied().collect();
+        assert_eq!(unique.len(), pages.len(), "a code has two pages");
+        let codes: BTreeSet<&str> = codes::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(unique, codes);
+        assert!(
+            lint::rules().all(|rule| codes::find(rule.code.as_str()).is_none()),
+            "a rule has the code of something else"
+        );
+    }
 }

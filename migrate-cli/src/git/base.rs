@@ -1,5 +1,6 @@
 //! The branch with the released migrations, and the commit where this branch began.
 
+use migrate_base::codes;
 use std::path::Path;
 
 use super::ask;
@@ -45,7 +46,7 @@ const TARGETS: [&str; 4] =
 pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>) -> Result<Found> {
     if ask(folder, &["rev-parse", "--git-dir"]).is_none() {
         return match named {
-            Some(_) => Err(Failure::usage("no-git", format!("{} is not in a git repository", folder.display()))
+            Some(_) => Err(Failure::usage(codes::NO_GIT, format!("{} is not in a git repository", folder.display()))
                 .help("leave out --base, or run the command in a checkout")),
             None => Ok(Found::Nothing("not in a git repository".to_owned())),
         };
@@ -91,19 +92,20 @@ fn forked(folder: &Path, name: String, tip: String) -> Result<Base> {
     }
     let shallow = ask(folder, &["rev-parse", "--is-shallow-repository"]).is_some_and(|text| text.trim() == "true");
     Err(match shallow {
-        true => {
-            Failure::usage("shallow-clone", format!("this shallow clone lacks the commit where it branched off {name}"))
-                .help("`git fetch --unshallow origin` gets the rest of the history")
-                .help("in GitHub Actions: `fetch-depth: 0` for actions/checkout; in GitLab: `GIT_DEPTH: 0`")
-        }
-        false => Failure::usage("no-common-commit", format!("this branch and {name} have no commit in common"))
+        true => Failure::usage(
+            codes::SHALLOW_CLONE,
+            format!("this shallow clone lacks the commit where it branched off {name}"),
+        )
+        .help("`git fetch --unshallow origin` gets the rest of the history")
+        .help("in GitHub Actions: `fetch-depth: 0` for actions/checkout; in GitLab: `GIT_DEPTH: 0`"),
+        false => Failure::usage(codes::NO_COMMON_COMMIT, format!("this branch and {name} have no commit in common"))
             .help("name another branch with --base"),
     })
 }
 
 fn missing(name: &str, why: &str) -> Failure {
     let branch = name.strip_prefix("origin/").unwrap_or(name);
-    Failure::usage("no-base", format!("there is no {name} in this clone; {why}"))
+    Failure::usage(codes::NO_BASE, format!("there is no {name} in this clone; {why}"))
         .help(format!("`git fetch origin {branch}:refs/remotes/origin/{branch}` gets it"))
         .help("or name another one with --base REF")
 }

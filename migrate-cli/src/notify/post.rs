@@ -1,5 +1,6 @@
 //! Sends one message by HTTP, with a deadline and retries. Its errors never contain the address.
 
+use migrate_base::codes;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -38,14 +39,14 @@ impl Receiver {
         let url = hook.address.text()?;
         let authorization = hook.authorization.as_ref().map(migrate_review::config::Address::text).transpose()?;
         let uri: ureq::http::Uri =
-            url.parse().map_err(|_| Failure::usage("hook-address", "the address of a webhook is not a URL"))?;
+            url.parse().map_err(|_| Failure::usage(codes::HOOK_ADDRESS, "the address of a webhook is not a URL"))?;
         let (Some(scheme @ ("http" | "https")), Some(host)) = (uri.scheme_str(), uri.host()) else {
-            return Err(Failure::usage("hook-address", "the address of a webhook must begin with https://"));
+            return Err(Failure::usage(codes::HOOK_ADDRESS, "the address of a webhook must begin with https://"));
         };
         let is_near = ["localhost", "127.0.0.1", "[::1]"].contains(&host);
         if scheme == "http" && authorization.is_some() && !is_near {
             return Err(Failure::usage(
-                "hook-address",
+                codes::HOOK_ADDRESS,
                 format!("the authorization for {host} would be sent unencrypted"),
             )
             .help("use https://"));

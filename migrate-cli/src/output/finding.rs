@@ -17,7 +17,8 @@ pub(crate) fn render(finding: &Finding) -> String {
         Severity::Note => Level::NOTE,
     };
     let finding = spoken_finding(finding);
-    let mut group: Group<'_> = Group::with_title(level.primary_title(clean::lines(&finding.message)).id(finding.code));
+    let mut group: Group<'_> =
+        Group::with_title(level.primary_title(clean::lines(&finding.message)).id(finding.code.as_str()));
     if let Some(place) = &finding.place {
         let path = clean::line(&place.path().display().to_string()).into_owned();
         group = match place.source() {

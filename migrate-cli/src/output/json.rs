@@ -66,7 +66,7 @@ impl From<&Finding> for FindingJson {
         let finding = spoken_finding(finding);
         let position = finding.place.as_ref().and_then(migrate_base::finding::Place::line_column);
         Self {
-            code: finding.code,
+            code: finding.code.as_str(),
             severity: finding.severity.as_str(),
             message: finding.message,
             file: finding.place.as_ref().map(|place| place.path().display().to_string()),

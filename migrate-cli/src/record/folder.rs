@@ -1,5 +1,6 @@
 //! The folder of a run record: the record as JSON and as Markdown, and the schemas before and after the run.
 
+use migrate_base::codes;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -86,6 +87,9 @@ fn plain(name: &str) -> String {
 }
 
 fn refused(parent: &Path, error: &io::Error) -> Failure {
-    Failure::failed("audit-unwritable", format!("the run record cannot be written to {}: {error}", parent.display()))
-        .help("nothing was run: name another folder with --record, or check its permissions and the free disk space")
+    Failure::failed(
+        codes::AUDIT_UNWRITABLE,
+        format!("the run record cannot be written to {}: {error}", parent.display()),
+    )
+    .help("nothing was run: name another folder with --record, or check its permissions and the free disk space")
 }

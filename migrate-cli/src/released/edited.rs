@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_core::runner::{AppliedStatus, MODIFIED};
 use migrate_core::{MigrationSet, Version};
@@ -49,7 +50,7 @@ pub(crate) fn edited(
         let Some(migration) = set.and_then(|set| set.get(&version)) else { continue };
         let down = migration.down_script().map(|script| script.path()).filter(|_| is_down);
         let path = down.unwrap_or_else(|| migration.path());
-        let finding = Finding::error(code(is_down), sentence(is_down)).at(Place::file(path));
+        let finding = Finding::new(code(is_down), sentence(is_down)).at(Place::file(path));
         let finding = whom.into_iter().fold(finding, Finding::note);
         let finding = finding.help("`cargo xtask new NAME` creates a new migration for the change");
         findings.push(allowed(finding, is_down, set, Some(&version)).help(
@@ -116,8 +117,8 @@ fn version(name: &str) -> Option<Version> {
     first.trim_start_matches('V').replace('-', "").parse().ok()
 }
 
-fn code(is_down: bool) -> &'static str {
-    if is_down { "down-edited" } else { "migration-edited" }
+fn code(is_down: bool) -> Code {
+    if is_down { codes::DOWN_EDITED } else { codes::MIGRATION_EDITED }
 }
 
 fn sentence(is_down: bool) -> String {
@@ -131,18 +132,18 @@ fn sentence(is_down: bool) -> String {
 fn describe(folder: &Path, edit: &Edit, released: Option<&Released>, here: &Files, is_down: bool) -> Finding {
     let name = edit.name();
     let path = folder.join(name);
-    let Some(Released { base, fork, .. }) = released else { return Finding::error(code(is_down), MODIFIED) };
+    let Some(Released { base, fork, .. }) = released else { return Finding::new(code(is_down), MODIFIED) };
     let finding = match edit {
         Edit::Modified(_) => {
             let (was, now) = (fork.get(name).map(|b| text(b)), here.get(name).map(|b| text(b)));
             let place = place(&path, &was.unwrap_or_default(), now.unwrap_or_default());
-            Finding::error(code(is_down), sentence(is_down)).at(place.labelled(format!("differs from {}", base.name)))
+            Finding::new(code(is_down), sentence(is_down)).at(place.labelled(format!("differs from {}", base.name)))
         }
-        Edit::Removed(_) => Finding::error("migration-removed", "Migration file was removed after being applied.")
+        Edit::Removed(_) => Finding::new(codes::MIGRATION_REMOVED, "Migration file was removed after being applied.")
             .at(Place::file(&path)),
         Edit::Renamed(_, to) => {
             let message = format!("Migration file was renamed after being applied: it is {to} now.");
-            Finding::error("migration-renamed", message).at(Place::file(&path))
+            Finding::new(codes::MIGRATION_RENAMED, message).at(Place::file(&path))
         }
     };
     let added = git::last_touch(folder, &base.fork, name);
@@ -195,7 +196,7 @@ fn weigh(finding: Finding, edit: &Edit, standings: &[Standing], is_down: bool, s
         reached.iter().any(|one| version.as_ref().is_some_and(|version| one.applied.contains_key(version)));
     if !reached.is_empty() && !is_applied && reached.len() == standings.len() {
         let names: Vec<&str> = reached.iter().map(|one| one.name.as_str()).collect();
-        let finding = Finding { severity: Severity::Warning, ..finding };
+        let finding = finding.with_severity(Severity::Warning);
         return finding
             .note(format!("it is not in the ledger of {}, so it can still be changed", names.join(" or that of ")));
     }
@@ -210,7 +211,7 @@ fn allowed(finding: Finding, is_down: bool, set: Option<&MigrationSet>, version:
     let script = set.zip(version).and_then(|(set, version)| set.get(version)?.down_script()).filter(|_| is_down);
     let Some(script) = script else { return finding };
     match script.directives().allow.iter().find(|(rule, _)| rule == "down-edited") {
-        Some((_, reason)) => Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")),
+        Some((_, reason)) => finding.with_severity(Severity::Note).note(format!("allowed: {reason}")),
         None => finding
             .note("where it is applied, rollback runs the down script of the ledger, not this one")
             .help("if you fixed a wrong down script, put `-- migrate: allow down-edited REASON` at its head"),

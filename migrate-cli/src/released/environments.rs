@@ -1,5 +1,6 @@
 //! Reads the ledgers of all environments that can be reached. Nothing is written.
 
+use migrate_base::codes;
 use std::collections::BTreeMap;
 
 use migrate_core::runner::AppliedStatus;
@@ -43,7 +44,7 @@ async fn ask(context: &Context<'_>, code: &CodeMigrations) -> Result<BTreeMap<Ve
         let first = findings.first();
         match (&context.environment.database, first.map(|finding| finding.code)) {
             // In most checkouts, the variable is not set, which is fine.
-            (DatabaseSource::Variable(name), Some("variable-unset")) => format!("{name} is not set"),
+            (DatabaseSource::Variable(name), Some(codes::VARIABLE_UNSET)) => format!("{name} is not set"),
             _ => first.map_or_else(|| "it cannot be reached".to_owned(), |finding| finding.message.clone()),
         }
     };

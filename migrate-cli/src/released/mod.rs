@@ -6,6 +6,7 @@ mod edited;
 mod environments;
 mod order;
 
+use migrate_base::codes;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -51,7 +52,7 @@ impl Released {
         let tip = if base.tip == base.fork { fork.clone() } else { read(&base.tip) };
         match (fork, tip) {
             (Some(fork), Some(tip)) => Ok(Ok(Self { base, fork, tip, set: OnceLock::new() })),
-            _ => Err(Failure::usage("no-base", format!("git cannot read the migrations of {}", base.name))
+            _ => Err(Failure::usage(codes::NO_BASE, format!("git cannot read the migrations of {}", base.name))
                 .help("`git fsck` shows whether the clone is complete, `git fetch` gets what is missing")),
         }
     }
@@ -112,8 +113,10 @@ fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
 }
 
 fn unwritable(error: std::io::Error) -> migrate_core::Error {
-    let finding =
-        migrate_base::finding::Finding::error("temporary-folder", format!("cannot create a temporary folder: {error}"));
+    let finding = migrate_base::finding::Finding::new(
+        codes::TEMPORARY_FOLDER,
+        format!("cannot create a temporary folder: {error}"),
+    );
     migrate_core::Error::new(
         migrate_core::ErrorKind::Configuration,
         finding.help("check TMPDIR and its free disk space"),

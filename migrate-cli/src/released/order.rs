@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use migrate_base::finding::{Finding, Place};
+use migrate_base::codes;
+use migrate_base::finding::{Finding, Place, Severity};
 use migrate_core::source::Layout;
 use migrate_core::{MigrationSet, Version};
 
@@ -33,13 +34,13 @@ pub(crate) fn misplaced(
             .iter()
             .find(|(other, file)| layout != Layout::SqlMigrate && other == version && !file.starts_with(&stem));
         let finding = match taken {
-            Some((_, file)) => Finding::error(
-                "version-taken",
+            Some((_, file)) => Finding::new(
+                codes::VERSION_TAKEN,
                 format!("{} has another migration with this version", released.base.name),
             )
             .note(format!("the other one is {file}")),
-            None if version < newest => Finding::error(
-                "out-of-order",
+            None if version < newest => Finding::new(
+                codes::OUT_OF_ORDER,
                 format!("this migration is older than the newest one on {}", released.base.name),
             )
             .note(format!("the newest one there is {newest_file}"))
@@ -58,7 +59,8 @@ pub(crate) fn misplaced(
 pub(crate) fn ahead(set: &MigrationSet, latest: &Version) -> Vec<Finding> {
     let all = set.iter().filter(|migration| is_ahead(migration.version(), latest));
     let found = all.map(|migration| {
-        Finding::warning("version-ahead", format!("the version {} is in the future", migration.version()))
+        Finding::new(codes::VERSION_AHEAD, format!("the version {} is in the future", migration.version()))
+            .with_severity(Severity::Warning)
             .at(Place::file(migration.path()))
             .note("every migration that is written until then has to come after it")
             .help("if no database has applied it yet, `cargo xtask rebase` gives it the current time")
@@ -86,7 +88,7 @@ pub(crate) fn twice(released: &Released, folder: &Path, findings: Vec<Finding>) 
         let (Some(own), Some(other)) = (ours.first(), theirs.first()) else { return Some(finding) };
         let base = &released.base.name;
         Some(
-            Finding::error("version-twice", finding.message)
+            Finding::new(codes::VERSION_TWICE, finding.message)
                 .at(Place::file(folder.join(format!("{version}_{own}.up.sql"))))
                 .note(format!("yours is {version}_{own}; {base} has {version}_{other}"))
                 .help("`cargo xtask rebase` gives yours another version"),

@@ -37,7 +37,7 @@ fn command(finding: &Finding) -> String {
             }
         }
     }
-    properties.push(("title", finding.code.to_owned()));
+    properties.push(("title", finding.code.to_string()));
     let properties: Vec<String> = properties.iter().map(|(key, value)| format!("{key}={}", property(value))).collect();
     format!("::{kind} {}::{}", properties.join(","), data(&told(finding)))
 }
@@ -74,6 +74,8 @@ mod tests {
     use migrate_base::finding::Place;
     use proptest::prelude::*;
 
+    use migrate_base::codes::Code;
+
     use super::*;
     use crate::report::sample;
 
@@ -107,7 +109,7 @@ mod tests {
         #[test]
         fn a_command_is_one_line_and_reads_back(message in "(?s)([%:,0-9A-D\r\n]|.){0,40}", file in "[a-z%:,= /]{1,20}") {
             let place = Place::within(&file, "SELECT 1;".into(), 0..6);
-            let command = command(&Finding::warning("some-code", &message).at(place));
+            let command = command(&Finding::new(Code::new("some-code", Severity::Warning), &message).at(place));
             prop_assert!(!command.contains(['\r', '\n']));
             let (kind, properties, read) = read(&command);
             prop_assert_eq!(kind, "warning");

@@ -149,7 +149,7 @@ fn failure(writer: &mut Writer<Vec<u8>>, first: &Finding, errors: &[&Finding]) -
     let message = line(&first.message) + &more;
     let element = writer.create_element("failure");
     element
-        .with_attributes([("message", &*message), ("type", first.code)])
+        .with_attributes([("message", &*message), ("type", first.code.as_str())])
         .write_text_content(BytesText::new(&rendered(errors)))?;
     Ok(())
 }
@@ -192,6 +192,8 @@ mod tests {
     use proptest::prelude::*;
     use quick_junit::TestCaseStatus;
 
+    use migrate_base::codes::Code;
+
     use super::*;
     use crate::report::sample;
 
@@ -204,7 +206,7 @@ mod tests {
         #[test]
         fn it_reads_back(message in any::<String>(), note in any::<String>(), warn in any::<bool>(), skip in any::<bool>()) {
             let place = Place::within("migrations/20260302080000_create_parcels.up.sql", note.as_str().into(), 0..3);
-            let mut finding = Finding::error("some-code", &message).note(&note).at(place);
+            let mut finding = Finding::new(Code::new("some-code", Severity::Error), &message).note(&note).at(place);
             if warn {
                 finding.severity = Severity::Warning;
             }

@@ -149,8 +149,12 @@ fn findings(page: &mut Page, check: &Check) {
 fn item(finding: &Finding) -> String {
     let place = finding.place.as_ref().map(|place| format!(" at {}", code(&place::file_line(place))));
     let place = place.unwrap_or_default();
-    let mut item =
-        format!("- **{}** {}{place}: {}\n", finding.severity.as_str(), code(finding.code), prose(&finding.message));
+    let mut item = format!(
+        "- **{}** {}{place}: {}\n",
+        finding.severity.as_str(),
+        code(finding.code.as_str()),
+        prose(&finding.message)
+    );
     for note in &finding.notes {
         item.push_str(&format!("  - note: {}\n", prose(note)));
     }

@@ -79,13 +79,16 @@ fn plain(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use migrate_base::codes::Code;
+    use migrate_base::finding::Severity;
+
     use super::*;
     use crate::report::sample;
 
     #[test]
     fn paths_begin_at_the_repository() {
         let rooted = |typed: &str| {
-            let finding = Finding::error("code", "message").at(Place::file(typed));
+            let finding = Finding::new(Code::new("code", Severity::Error), "message").at(Place::file(typed));
             let report = sample::with(vec![finding]).rooted(Path::new("/src/shop"), Path::new("/src/shop/db"));
             report.findings().filter_map(|finding| finding.place.as_ref()).map(path).collect::<String>()
         };

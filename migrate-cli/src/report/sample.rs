@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use migrate_base::finding::{Finding, Place};
+use migrate_base::codes::Code;
+use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::lock_mode::LockMode;
 use migrate_review::consumer::Order;
 use migrate_test::proof::{Rests, WithoutRows};
@@ -79,27 +80,30 @@ fn findings() -> Vec<Finding> {
         Place::within(file, UP.into(), at..at + needle.len())
     };
     vec![
-        Finding::error("drop-column", "the column orders.fax is dropped while <billing> still reads it")
-            .at(part("DROP COLUMN fax").labelled("read by consumers/billing.sql"))
-            .note("SELECT `fax` | `phone`\nFROM orders")
-            .help("stop reading it first, or put `-- migrate: allow drop-column REASON` at the head of the file"),
-        Finding::warning("odd-name", "100% of the callers must quote the name \"weird | name\"")
-            .at(part("ADD COLUMN \"weird | name\" numeric(12, 2)"))
-            .help("call it weird_name"),
+        Finding::new(
+            Code::new("drop-column", Severity::Error),
+            "the column orders.fax is dropped while <billing> still reads it",
+        )
+        .at(part("DROP COLUMN fax").labelled("read by consumers/billing.sql"))
+        .note("SELECT `fax` | `phone`\nFROM orders")
+        .help("stop reading it first, or put `-- migrate: allow drop-column REASON` at the head of the file"),
+        Finding::new(
+            Code::new("odd-name", Severity::Warning),
+            "100% of the callers must quote the name \"weird | name\"",
+        )
+        .at(part("ADD COLUMN \"weird | name\" numeric(12, 2)"))
+        .help("call it weird_name"),
     ]
 }
 
 fn lossy() -> Finding {
-    Finding::error("data", "12 of 12 values of orders.fax are gone after the rollback")
+    Finding::new(Code::new("data", Severity::Error), "12 of 12 values of orders.fax are gone after the rollback")
         .at(Place::file("migrations/20260301120000_drop_fax.down.sql"))
         .help("declare it: `-- migrate: lossy REASON`")
 }
 
 fn note() -> Finding {
-    Finding {
-        severity: migrate_base::finding::Severity::Note,
-        ..Finding::error("superuser", "roundtrip is a superuser; a deploy needs less")
-    }
+    Finding::new(Code::new("superuser", Severity::Note), "roundtrip is a superuser; a deploy needs less")
 }
 
 fn migrations() -> Vec<Judged> {

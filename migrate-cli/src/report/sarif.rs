@@ -131,14 +131,14 @@ struct Region {
 pub(crate) fn render(report: &Report, describe: Describe<'_>, home: &str) -> serde_json::Result<String> {
     let mut worst: BTreeMap<&'static str, Severity> = BTreeMap::new();
     for finding in report.findings() {
-        let severity = worst.entry(finding.code).or_insert(finding.severity);
+        let severity = worst.entry(finding.code.as_str()).or_insert(finding.severity);
         *severity = finding.severity.max(*severity);
     }
     let index: HashMap<&str, usize> = worst.keys().enumerate().map(|(index, code)| (*code, index)).collect();
     let mut seen = HashMap::new();
     let hit = |finding: &Finding| Hit {
-        rule_id: finding.code,
-        rule_index: index.get(finding.code).copied().unwrap_or_default(),
+        rule_id: finding.code.as_str(),
+        rule_index: index.get(finding.code.as_str()).copied().unwrap_or_default(),
         level: finding.severity.as_str(),
         // Readers turn whatever looks like a link into one: `array[1](2)`.
         message: Text { text: github::told(finding).replace("](", "] (") },
@@ -207,6 +207,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
+    use migrate_base::codes::Code;
+
     use super::*;
     use crate::report::sample;
 
@@ -243,7 +245,9 @@ mod tests {
             let at =
                 |wanted: &&str| text.match_indices(*wanted).map(|(at, one)| at..at + one.len()).collect::<Vec<_>>();
             let spans = wanted.iter().flat_map(at);
-            let found = spans.map(|span| Finding::error("code", "m").at(Place::within("a.sql", text.into(), span)));
+            let found = spans.map(|span| {
+                Finding::new(Code::new("code", Severity::Error), "m").at(Place::within("a.sql", text.into(), span))
+            });
             results(found.collect()).iter().map(|result| result["partialFingerprints"].clone()).collect()
         };
         let before = print("DROP TABLE a;", &["DROP TABLE a"]);
@@ -256,7 +260,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_path_is_a_uri(file in "\\PC{1,20}") {
-            let found = results(vec![Finding::error("code", "m").at(Place::file(&file))]);
+            let found = results(vec![Finding::new(Code::new("code", Severity::Error), "m").at(Place::file(&file))]);
             let location = &found[0]["locations"][0]["physicalLocation"]["artifactLocation"];
             let uri = location["uri"].as_str().unwrap();
             prop_assert!(uri.is_ascii() && !uri.contains([' ', '"', '<', '\\']));

@@ -6,6 +6,7 @@
 
 mod list;
 
+use migrate_base::codes;
 use migrate_base::db::{Database, Failure, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -110,8 +111,8 @@ pub async fn install(database: &Database, ledger: &QualifiedName, application: &
     let exists = format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL", literal(&ledger.to_string()));
     let found = database.ask("look for the ledger", &exists).await?;
     if found.first().and_then(|row| row.first()?.as_deref()) != Some("t") {
-        let finding = Finding::error(
-            "no-ledger",
+        let finding = Finding::new(
+            codes::NO_LEDGER,
             format!("the ledger {ledger} does not exist yet, and the audit is stored in its schema"),
         )
         .help(
@@ -148,7 +149,7 @@ async fn change(database: &Database, application: &str, script: &str, doing: &st
 
 fn refused(failure: Failure, doing: &str) -> Error {
     let may_not = failure.is("42501");
-    let code = if may_not { "audit-refused" } else { "audit-failed" };
+    let code = if may_not { codes::AUDIT_REFUSED } else { codes::AUDIT_FAILED };
     let error = failure.explain(ErrorKind::Ledger, code, doing);
     if !may_not {
         return error;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, Row, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -120,8 +121,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
     let seconds = PATIENCE.as_secs();
-    let error =
-        failure.explain(ErrorKind::Ledger, "ledger-locked", &format!("read the ledger {ledger} within {seconds} s"));
+    let error = failure.explain(
+        ErrorKind::Ledger,
+        codes::LEDGER_LOCKED,
+        &format!("read the ledger {ledger} within {seconds} s"),
+    );
     error.note(
         "a migration run never takes such a lock on the ledger; VACUUM FULL, LOCK TABLE, ALTER TABLE and DROP TABLE do",
     )
@@ -130,7 +134,7 @@ fn locked(failure: Failure, ledger: &QualifiedName) -> Error {
 fn cannot(failure: Failure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
     // 42703 undefined_column: the table is something else.
     let is_foreign = failure.is("42703");
-    let error = failure.explain(ErrorKind::Ledger, "ledger-unreadable", &format!("read the ledger {ledger}"));
+    let error = failure.explain(ErrorKind::Ledger, codes::LEDGER_UNREADABLE, &format!("read the ledger {ledger}"));
     match lacking {
         None if is_foreign => error.help(IS_IT_ONE),
         Some((told, grant)) => error.note(told).help_instead(format!("grant the missing rights: {grant}")),
@@ -143,7 +147,7 @@ const IS_IT_ONE: &str = "is the table really a Roundtrip ledger? `ledger` in mig
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
     Error::new(
         ErrorKind::Ledger,
-        Finding::error("ledger-unreadable", format!("the ledger {ledger} has an invalid row: {what}"))
+        Finding::new(codes::LEDGER_UNREADABLE, format!("the ledger {ledger} has an invalid row: {what}"))
             .help("a newer version of Roundtrip may have written it: use that version")
             .help(IS_IT_ONE),
     )

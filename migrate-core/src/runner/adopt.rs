@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 
@@ -20,8 +21,8 @@ impl Migrator {
     pub async fn adopt(&mut self, upto: &Version, why: &str) -> Result<usize> {
         let state = self.state().await?;
         if let Some(version) = state.version().or(state.unfinished().map(|one| &one.version)) {
-            let finding = Finding::error("already-applied", format!("this ledger already has migrations: {version}"))
-                .help(
+            let finding =
+                Finding::new(codes::ALREADY_APPLIED, format!("this ledger already has migrations: {version}")).help(
                     "`cargo xtask status` shows the state of the chain; `cargo xtask migrate` applies what is pending",
                 );
             return Err(Error::new(ErrorKind::Plan, finding));
@@ -48,7 +49,7 @@ impl Migrator {
         let pending = |version: &Version| match self.set.get(version) {
             None => Err(obstacle::no_such_version(&self.set, version)),
             Some(_) if state.get(version).is_some() => {
-                Err(Finding::error("not-pending", format!("migration {version} is already applied"))
+                Err(Finding::new(codes::NOT_PENDING, format!("migration {version} is already applied"))
                     .help("`cargo xtask status` shows what is pending"))
             }
             Some(migration) => Ok(migration.clone()),
@@ -67,7 +68,7 @@ impl Migrator {
         }
         let sent = executor.lines.worker.send(&(sql + "COMMIT;")).await;
         let (_, released) = executor.finish(false).await;
-        sent.map_err(|failure| failure.explain(ErrorKind::Ledger, "ledger-unwritable", "record the baseline"))?;
+        sent.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::LEDGER_UNWRITABLE, "record the baseline"))?;
         released.map(|()| migrations.len())
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -61,7 +62,7 @@ impl Migrator {
     pub async fn restore_kept(&mut self, version: &Version) -> Result<()> {
         let state = self.state().await?;
         if state.get(version).is_none() {
-            let finding = Finding::error("not-applied", format!("migration {version} is not applied"))
+            let finding = Finding::new(codes::NOT_APPLIED, format!("migration {version} is not applied"))
                 .help("`cargo xtask migrate` applies it and restores the kept data");
             return Err(Error::new(ErrorKind::Plan, finding));
         }
@@ -114,8 +115,8 @@ pub(super) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
         Work::Sql(_) => None,
     };
     let refused = steps.filter_map(|step| {
-        let finding = Finding::error(
-            "cannot-keep",
+        let finding = Finding::new(
+            codes::CANNOT_KEEP,
             format!("the data that {} removes cannot be kept: {}", explain::title(step), why(step)?),
         );
         let place = match &step.work {
@@ -151,12 +152,12 @@ pub(super) fn registry_exists(registry: &str) -> String {
 }
 
 fn nothing_kept(version: &Version) -> Finding {
-    Finding::error("nothing-kept", format!("no data is kept for migration {version}"))
+    Finding::new(codes::NOTHING_KEPT, format!("no data is kept for migration {version}"))
         .help("`cargo xtask kept` lists the kept data")
 }
 
 fn refused(failure: Failure, what: &str) -> Error {
     failure
-        .explain(ErrorKind::Statement, "kept-data", what)
+        .explain(ErrorKind::Statement, codes::KEPT_DATA, what)
         .help("`cargo xtask kept` lists the kept data; the copies are ordinary tables, which you can query")
 }

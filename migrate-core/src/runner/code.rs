@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use migrate_base::codes;
 use migrate_base::db::{Failure, PgConnection};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -147,7 +148,7 @@ fn describe(error: CodeError) -> String {
 }
 
 pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
-    let finding = Finding::error("code-failed", format!("{} returned an error: {why}", explain::title(step)))
+    let finding = Finding::new(codes::CODE_FAILED, format!("{} returned an error: {why}", explain::title(step)))
         .at(Place::file(path))
         .note("nothing of this migration was kept; what ran before it is committed")
         .help("fix the function, rebuild, and run the command again");
@@ -156,7 +157,7 @@ pub(super) fn wrong(step: &Step, path: &std::path::Path, why: String) -> Error {
 
 /// The executable was built without the migration.
 pub(super) fn missing(step: &Step) -> Error {
-    let finding = Finding::error("no-code", format!("this executable does not contain {}", explain::title(step)))
+    let finding = Finding::new(codes::NO_CODE, format!("this executable does not contain {}", explain::title(step)))
         .help("register it with `CodeMigrations::with` in the executable that runs the chain");
     Error::new(ErrorKind::Plan, finding)
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, Fence, Marker, Reply, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::sql::outlives_reset;
@@ -203,7 +204,7 @@ impl Executor<'_> {
     pub(super) async fn roll_back(&mut self, step: &Step) -> Result<()> {
         let again = format!("ROLLBACK; {}", self.settings.isolate());
         self.send_own(&again).await.map_err(|failure| {
-            failure.explain(ErrorKind::Statement, "rollback", &format!("end {}", explain::title(step)))
+            failure.explain(ErrorKind::Statement, codes::ROLLBACK, &format!("end {}", explain::title(step)))
         })
     }
 
@@ -217,9 +218,11 @@ impl Executor<'_> {
         };
         outcome.map_err(|failure| match failure.is_taken(&self.options.ledger) {
             true => Error::new(ErrorKind::Stale, obstacle::stale()),
-            false => {
-                failure.explain(ErrorKind::Ledger, "ledger-unwritable", &format!("record {}", explain::title(step)))
-            }
+            false => failure.explain(
+                ErrorKind::Ledger,
+                codes::LEDGER_UNWRITABLE,
+                &format!("record {}", explain::title(step)),
+            ),
         })
     }
 
@@ -248,11 +251,11 @@ impl Executor<'_> {
         *fence = guard.fence(worker, process, lock_wait, &mut |_| {}).await?;
         let settings = self.settings.sql();
         let sent = self.lines.worker.send(&settings).await;
-        sent.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))
+        sent.map_err(|failure| failure.explain(ErrorKind::Connection, codes::SESSION, "prepare a session"))
     }
 
     fn lost_place(&self, broken: Broken) -> Error {
-        broken.failure.explain(ErrorKind::Statement, "statement-failed", "run the migrations")
+        broken.failure.explain(ErrorKind::Statement, codes::STATEMENT_FAILED, "run the migrations")
     }
 }
 
@@ -304,7 +307,7 @@ fn lock_lost() -> Error {
     use migrate_base::finding::Finding;
     Error::new(
         ErrorKind::Lock,
-        Finding::error("lock-lost", "the migration lock was lost during the run, so the run stopped")
+        Finding::new(codes::LOCK_LOST, "the migration lock was lost during the run, so the run stopped")
             .note("each migration is recorded together with its changes, so none can have run twice")
             .help("`cargo xtask status` shows the state of the chain; run the command again"),
     )

@@ -1,5 +1,6 @@
 //! Explains a statement that the server refused: file, line, caret, reason, next step.
 
+use migrate_base::codes;
 use migrate_base::db::Failure;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::{Finding, Place};
@@ -23,17 +24,17 @@ pub(super) fn refused(step: &Step, at: At, broken: Broken) -> Error {
         Failure::Silent(why) => return dead(step, cancelled, why),
         lost => {
             let doing = format!("run {}", title(step));
-            let error = lost.explain(ErrorKind::Connection, "connection-lost", &doing);
+            let error = lost.explain(ErrorKind::Connection, codes::CONNECTION_LOST, &doing);
             return error.help("`cargo xtask status` shows the state of the chain");
         }
     };
     let code = match refusal.sqlstate.as_str() {
-        "55P03" => "lock-timeout",
-        "RT002" => "cannot-keep",
-        "RT003" => "kept-data",
-        _ => "statement-failed",
+        "55P03" => codes::LOCK_TIMEOUT,
+        "RT002" => codes::CANNOT_KEEP,
+        "RT003" => codes::KEPT_DATA,
+        _ => codes::STATEMENT_FAILED,
     };
-    let mut finding = Finding::error(code, refusal.message.clone());
+    let mut finding = Finding::new(code, refusal.message.clone());
     if let Work::Sql(script) = &step.work {
         finding = finding.at(place(script, at)).note(count(step, script, at));
     }
@@ -72,7 +73,7 @@ fn dead(step: &Step, cancelled: bool, why: String) -> Error {
         }
         false => "the ledger shows it: a migration and its ledger row are committed together or not at all",
     };
-    let finding = Finding::error("connection-dead", what)
+    let finding = Finding::new(codes::CONNECTION_DEAD, what)
         .note(why)
         .note("everything committed before is safe; it is unknown whether this migration was committed")
         .note(answer)
@@ -98,7 +99,7 @@ pub(super) fn no_patience() -> Failure {
 
 /// The error of a run that was cancelled before its first step.
 pub(super) fn interrupted_before() -> Error {
-    let finding = Finding::error("interrupted", "interrupted before the first migration started")
+    let finding = Finding::new(codes::INTERRUPTED, "interrupted before the first migration started")
         .note("nothing was run")
         .help("`cargo xtask status` shows the state of the chain");
     Error::new(ErrorKind::Cancelled, finding)
@@ -113,7 +114,7 @@ pub(super) fn interrupted(step: &Step) -> Error {
         }
         false => "nothing of this migration was kept",
     };
-    let finding = Finding::error("interrupted", format!("interrupted at {}", title(step)))
+    let finding = Finding::new(codes::INTERRUPTED, format!("interrupted at {}", title(step)))
         .note(what)
         .note("the statement was cancelled on the server, and the lock is released")
         .help("`cargo xtask status` shows the state of the chain");

@@ -1,5 +1,6 @@
 //! Refuses what a rehearsal does to a server with other users, before it is committed.
 
+use migrate_base::codes;
 use migrate_base::db::Failure;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::Finding;
@@ -24,8 +25,8 @@ pub(super) fn of_server(failure: &Failure) -> Option<Error> {
     let Failure::Server(refusal) = failure else { return None };
     let (_, what) = refusal.message.split_once(MARK)?;
     let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
-    let finding = Finding::error(
-        "shared-server",
+    let finding = Finding::new(
+        codes::SHARED_SERVER,
         format!("this changes objects that the whole server shares ({what}), and this server has other users"),
     )
     .help(

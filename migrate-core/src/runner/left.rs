@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, Row};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -223,7 +224,7 @@ impl Executor<'_> {
         match self.half_built(step, IndexName::of(text)).await? {
             None => Ok(()),
             Some(_) => {
-                let finding = Finding::error("half-done", format!("cannot {}", half.doing().1));
+                let finding = Finding::new(codes::HALF_DONE, format!("cannot {}", half.doing().1));
                 Err(still(Error::new(ErrorKind::Statement, finding))
                     .help(format!("do it by hand: {};", half.cleaning())))
             }
@@ -342,7 +343,7 @@ impl Executor<'_> {
             if broken.cancelled {
                 return explain::refused(step, Where::Unknown.into(), broken);
             }
-            let error = broken.failure.explain(ErrorKind::Statement, "half-done", &to_do);
+            let error = broken.failure.explain(ErrorKind::Statement, codes::HALF_DONE, &to_do);
             error.help(format!("remove the cause, or do it by hand: {};", half.cleaning()))
         });
         let is_lost = cleaned.as_ref().is_err_and(|error| error.kind() == ErrorKind::Connection);
@@ -363,7 +364,11 @@ impl Executor<'_> {
             self.lines.worker.cut();
         }
         rows.map_err(|failure| {
-            failure.explain(ErrorKind::Statement, "index", &format!("see what {} left behind", explain::title(step)))
+            failure.explain(
+                ErrorKind::Statement,
+                codes::INDEX,
+                &format!("see what {} left behind", explain::title(step)),
+            )
         })
     }
 }
@@ -386,7 +391,7 @@ pub(super) fn is_done_after_all(step: &Step, script: &Script, at: usize) -> Erro
     let (version, all) = (&step.version, script.statements().len());
     let title = explain::title(step);
     let finding =
-        Finding::error("may-be-done", format!("statement {} of {all} of {title} turned out to be done", at + 1))
+        Finding::new(codes::MAY_BE_DONE, format!("statement {} of {all} of {title} turned out to be done", at + 1))
             .at(line(script, at))
             .note("the ledger did not show it; it is now recorded, and nothing was undone")
             .help(format!(
@@ -427,12 +432,13 @@ pub(super) fn may_be_done(step: &Step, script: &Script, at: usize, way: &str) ->
         }
     };
     let title = explain::title(step);
-    let finding = Finding::error("may-be-done", format!("statement {} of {all} of {title} may have been done", at + 1))
-        .at(line(script, at))
-        .note(why)
-        .help("check what it has done, then finish it or undo it by hand")
-        .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))
-        .help(format!("`cargo xtask resolve {version} {way} --from {}` {after}", at + 2));
+    let finding =
+        Finding::new(codes::MAY_BE_DONE, format!("statement {} of {all} of {title} may have been done", at + 1))
+            .at(line(script, at))
+            .note(why)
+            .help("check what it has done, then finish it or undo it by hand")
+            .help(format!("`cargo xtask resolve {version} {way} --from {}` {again}", at + 1))
+            .help(format!("`cargo xtask resolve {version} {way} --from {}` {after}", at + 2));
     Error::new(ErrorKind::Plan, finding)
 }
 

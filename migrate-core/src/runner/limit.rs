@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::db::{Answer, Database, Failure, Refusal, Session};
 use migrate_base::duration::display;
 use migrate_base::error::Error;
@@ -97,7 +98,7 @@ impl Limit {
                     .to_owned(),
             ],
         };
-        let code = "rehearsal-timeout";
+        let code = codes::REHEARSAL_TIMEOUT;
         error.rewritten(code, what, help)
     }
 }

@@ -1,5 +1,6 @@
 //! A database that is newer than the folder: an older program finds it after a deploy was rolled back.
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, plain};
 
@@ -20,7 +21,7 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
         [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
         _ => format!("the files of {} applied migrations are missing: {}", newer.len(), names(newer)),
     };
-    let mut finding = Finding::error("missing-file", message).note(ahead(set, newer));
+    let mut finding = Finding::new(codes::MISSING_FILE, message).note(ahead(set, newer));
     if let Some(first) = newer.first() {
         let file = set.folder().join(format!("{}_{}.up.sql", first.version, first.name));
         finding = finding.at(Place::file(file)).note(applied_then(first));
@@ -43,7 +44,7 @@ pub(super) fn refused(set: &MigrationSet, state: &State, newer: &[&Applied]) -> 
 
 /// The warning for such migrations when they are accepted.
 pub(super) fn accepted(set: &MigrationSet, newer: &[&Applied]) -> Finding {
-    Finding::warning("newer-database", ahead(set, newer))
+    Finding::new(codes::NEWER_DATABASE, ahead(set, newer))
         .note("newer migrations are accepted here and left alone; the migrations of this program are compared as usual")
 }
 
@@ -72,7 +73,7 @@ pub(super) fn ensure(state: &State, version: &Version, ledger: &QualifiedName) -
         None => format!("the ledger {ledger} has no applied migration"),
         Some(newest) => format!("the newest applied migration in the ledger {ledger} is {newest}"),
     };
-    Err(Finding::error("behind", format!("the database is not at version {version}"))
+    Err(Finding::new(codes::BEHIND, format!("the database is not at version {version}"))
         .note(newest)
         .help("migrate it before the application starts: `cargo xtask migrate`"))
 }

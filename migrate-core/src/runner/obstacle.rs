@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use migrate_base::codes;
 use migrate_base::db::Holder;
-use migrate_base::finding::{Finding, Place};
+use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::hint;
 
 use super::newer;
@@ -72,8 +73,8 @@ fn half_squashed(set: &MigrationSet, state: &State) -> Option<Finding> {
     let one = set.squashes().find(half)?;
     let newest = state.version().map_or(String::new(), |version| format!("; it is at {version}"));
     Some(
-        Finding::error(
-            "half-squashed",
+        Finding::new(
+            codes::HALF_SQUASHED,
             format!("this database has only some of the migrations that {} replaces{newest}", one.version()),
         )
         .at(Place::file(one.path()))
@@ -98,7 +99,7 @@ fn shell(path: &Path) -> String {
 fn modified_up(migration: &Migration, state: &State, applied: &Applied) -> Option<Finding> {
     let recorded = applied.up_checksum.as_ref()?;
     (recorded != migration.up_checksum()).then(|| {
-        Finding::error("modified", MODIFIED)
+        Finding::new(codes::MODIFIED, MODIFIED)
             .at(Place::file(migration.path()))
             .note(applied_then(applied))
             .note(format!("recorded {recorded}, now {}", migration.up_checksum()))
@@ -118,7 +119,7 @@ fn modified_down(migration: &Migration, applied: &Applied) -> Option<Finding> {
     let recorded = applied.down_checksum.as_ref()?;
     let down = migration.down_script()?;
     (recorded != down.checksum()).then(|| {
-        Finding::warning("modified-down", "the down script was modified after its migration was applied")
+        Finding::new(codes::MODIFIED_DOWN, "the down script was modified after its migration was applied")
             .at(Place::file(down.path()))
             .note(applied_then(applied))
             .note("the ledger has the down script as it was then; a rollback runs that one")
@@ -128,8 +129,8 @@ fn modified_down(migration: &Migration, applied: &Applied) -> Option<Finding> {
 
 fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
     (migration.name() != applied.name).then(|| {
-        Finding::error(
-            "renamed",
+        Finding::new(
+            codes::RENAMED,
             format!("migration {} has a different name than when it was applied", applied.version),
         )
         .at(Place::file(migration.path()))
@@ -141,8 +142,8 @@ fn renamed(migration: &Migration, applied: &Applied) -> Option<Finding> {
 fn missing(set: &MigrationSet, applied: &Applied) -> Finding {
     let file = set.folder().join(format!("{}_{}.up.sql", applied.version, applied.name));
     let commits = format!("`git log --diff-filter=D -- {}` finds its commit", shell(&file));
-    Finding::error(
-        "missing-file",
+    Finding::new(
+        codes::MISSING_FILE,
         format!("the file of applied migration {}_{} is missing", applied.version, applied.name),
     )
     .at(Place::file(file))
@@ -156,7 +157,7 @@ pub(super) fn out_of_order(set: &MigrationSet, state: &State, migration: &Migrat
         || state.get(newest).map_or(newest.to_string(), |applied| format!("{newest}_{}", applied.name)),
         |migration| migration.path().display().to_string(),
     );
-    Finding::error("out-of-order", format!("migration {} is older than an applied migration", migration.version()))
+    Finding::new(codes::OUT_OF_ORDER, format!("migration {} is older than an applied migration", migration.version()))
         .at(Place::file(migration.path()))
         .note(format!("already applied: {newest_file}"))
         .help("give it a later version if it is not applied anywhere yet")
@@ -170,7 +171,7 @@ pub(super) fn unfinished(set: &MigrationSet, unfinished: &Unfinished) -> Finding
         return running(set, unfinished, holder);
     }
     let finding =
-        Finding::error("unfinished", format!("migration {version}_{name} started but did not finish ({direction})"))
+        Finding::new(codes::UNFINISHED, format!("migration {version}_{name} started but did not finish ({direction})"))
             .note(format!("started at {at} by {by}; {done} of its statements are done"));
     let finding = match &unfinished.failed {
         Some((statement, why)) => finding.note(format!("statement {statement} failed: {why}")),
@@ -196,7 +197,7 @@ pub(super) fn running(set: &MigrationSet, unfinished: &Unfinished, holder: &Hold
         _ => format!("statement {}{of}", done + 1),
     };
     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-    Finding::error("running", format!("migration {version}_{name} is running now ({direction})"))
+    Finding::new(codes::RUNNING, format!("migration {version}_{name} is running now ({direction})"))
         .at(set.get(version).map(|migration| Place::file(migration.path())))
         .note(format!("{holder} has been running it for {by} since {at}, now at {which}{query}"))
         .help("wait until it has finished; `cargo xtask status` shows when it has")
@@ -211,8 +212,8 @@ pub(super) fn two_downs(file: &Script, applied: &Applied, from: DownFrom) -> Fin
         DownFrom::Ledger => ("the one in the ledger", "give `--down-from files` to run the one in the file"),
         DownFrom::Files => ("the one in the file", "leave out `--down-from files` to run the one in the ledger"),
     };
-    Finding::warning(
-        "modified-down",
+    Finding::new(
+        codes::MODIFIED_DOWN,
         format!("the down script of {} was modified after the migration was applied", applied.version),
     )
     .at(Place::file(file.path()))
@@ -224,7 +225,7 @@ pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> F
     let Applied { version, name, .. } = applied;
     match migration.and_then(|migration| Some((migration, migration.irreversible()?))) {
         Some((migration, reason)) => {
-            Finding::error("irreversible", format!("migration {version}_{name} cannot be rolled back"))
+            Finding::new(codes::IRREVERSIBLE, format!("migration {version}_{name} cannot be rolled back"))
                 .at(Place::file(migration.path()))
                 .note(match migration.is_up_only() {
                     true => reason.to_owned(),
@@ -232,7 +233,7 @@ pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> F
                 })
                 .help("write a new migration that fixes what is wrong")
         }
-        None => Finding::error("no-down", format!("migration {version}_{name} has no down script"))
+        None => Finding::new(codes::NO_DOWN, format!("migration {version}_{name} has no down script"))
             .note(applied_then(applied))
             .note("neither the folder nor the ledger has one")
             .help("check out the commit that has its files"),
@@ -240,7 +241,7 @@ pub(super) fn no_way_down(migration: Option<&Migration>, applied: &Applied) -> F
 }
 
 pub(super) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding {
-    let finding = Finding::error("no-such-version", format!("there is no migration {version}"));
+    let finding = Finding::new(codes::NO_SUCH_VERSION, format!("there is no migration {version}"));
     match nearest(version, set.iter().map(|migration| migration.version())) {
         Some(near) => finding.help(format!("did you mean {near}?")),
         None => finding.help("`cargo xtask status` lists the versions"),
@@ -249,7 +250,7 @@ pub(super) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding 
 
 pub(super) fn not_applied(state: &State, version: &Version) -> Finding {
     let finding =
-        Finding::error("not-applied", format!("migration {version} is not applied, so you cannot roll back to it"));
+        Finding::new(codes::NOT_APPLIED, format!("migration {version} is not applied, so you cannot roll back to it"));
     match nearest(version, state.applied().map(|applied| &applied.version)) {
         Some(near) => finding.help(format!("did you mean {near}?")),
         None => finding.help("`cargo xtask status` lists what is applied"),
@@ -267,8 +268,8 @@ pub(super) fn no_migrations(set: &MigrationSet, state: &State) -> Finding {
 
 /// The target version of `migrate` is older than the database.
 pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
-    Finding::error(
-        "beyond-target",
+    Finding::new(
+        codes::BEYOND_TARGET,
         format!("the database is at {}, newer than {version}; nothing was run", beyond.version),
     )
     .note("`migrate --to` only applies migrations; it never rolls back")
@@ -278,8 +279,8 @@ pub(super) fn beyond_target(beyond: &Applied, version: &Version) -> Finding {
 /// A number of migrations to roll back includes one that was never run; `above` are rolled back before it.
 pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Finding {
     let Applied { version, name, .. } = applied;
-    let finding = Finding::error(
-        "never-run",
+    let finding = Finding::new(
+        codes::NEVER_RUN,
         format!("migration {version}_{name} was never run here: a baseline recorded it as applied"),
     )
     .note(applied_then(applied))
@@ -297,7 +298,8 @@ pub(super) fn never_run(state: &State, applied: &Applied, above: usize) -> Findi
 /// The same, when it is included by a version or by `--all`.
 pub(super) fn undoes_never_run(applied: &Applied) -> Finding {
     let Applied { version, name, .. } = applied;
-    Finding::warning("never-run", format!("migration {version}_{name} was never run here, but is rolled back"))
+    Finding::new(codes::NEVER_RUN, format!("migration {version}_{name} was never run here, but is rolled back"))
+        .with_severity(Severity::Warning)
         .note(applied_then(applied))
         .note("its down script removes what existed before the ledger, with all its data")
 }
@@ -307,8 +309,8 @@ fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> O
 }
 
 pub(super) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
-    let finding = Finding::error(
-        "no-code",
+    let finding = Finding::new(
+        codes::NO_CODE,
         format!("migration {version} is written in Rust, and this executable does not contain it"),
     )
     .help("build the executable from this checkout, and register the migration (docs/FORMATS.md, Rust migrations)");
@@ -319,13 +321,13 @@ pub(super) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
 }
 
 pub(super) fn stale() -> Finding {
-    Finding::error("stale-plan", "the ledger changed after the plan was made; nothing was run")
+    Finding::new(codes::STALE_PLAN, "the ledger changed after the plan was made; nothing was run")
         .note("somebody else ran migrations in the meantime")
         .help("check with `cargo xtask status`, then run the command again")
 }
 
 /// The finding when there is nothing to resolve.
 pub(super) fn nothing_unfinished() -> Finding {
-    Finding::error("nothing-unfinished", "no migration is unfinished; there is nothing to resolve")
+    Finding::new(codes::NOTHING_UNFINISHED, "no migration is unfinished; there is nothing to resolve")
         .help("`cargo xtask status` shows what is applied and pending")
 }

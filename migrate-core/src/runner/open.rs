@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::db::{Database, Session, wait};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -35,6 +36,6 @@ pub(super) async fn look(
 }
 
 fn interrupted(database: &Database) -> Error {
-    let finding = Finding::error("interrupted", format!("interrupted while connecting to {database}"));
+    let finding = Finding::new(codes::INTERRUPTED, format!("interrupted while connecting to {database}"));
     Error::new(ErrorKind::Cancelled, finding.note("nothing was run"))
 }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use migrate_base::codes;
 use migrate_base::db::{Answer, Failure, PgConnection};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::sql::lex::words;
@@ -335,7 +336,7 @@ fn seen(mut answers: Vec<Answer>, (head, tail): (&str, &str)) -> Vec<Rows> {
 
 fn blind(failure: Failure) -> Error {
     let of_server = of_server(&failure);
-    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, "look", "query the shadow database"))
+    of_server.unwrap_or_else(|| failure.explain(ErrorKind::Statement, codes::LOOK, "query the shadow database"))
 }
 
 #[cfg(test)]

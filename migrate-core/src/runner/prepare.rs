@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes;
 use migrate_base::db::{Database, Failure, Fence, Guard, IDENTITY, LockKeys, Process, Session, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -196,7 +197,7 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<Prepared> {
 
 /// Nothing can be run if nothing can be written; this is detected before anything is taken.
 fn read_only(is_standby: bool) -> Error {
-    let finding = Finding::error("read-only", "this database accepts no writes");
+    let finding = Finding::new(codes::READ_ONLY, "this database accepts no writes");
     let finding = match is_standby {
         true => finding.note("the server is a standby: it only replays what the primary writes").help("use the \
                                                                                                        address of the \
@@ -209,12 +210,13 @@ fn read_only(is_standby: bool) -> Error {
 }
 
 fn unwritable(told: String, grant: &str) -> Error {
-    let finding = Finding::error("ledger-unwritable", "cannot write to the ledger").note(told).note("nothing was run");
+    let finding =
+        Finding::new(codes::LEDGER_UNWRITABLE, "cannot write to the ledger").note(told).note("nothing was run");
     Error::new(ErrorKind::Ledger, finding.help(format!("grant the missing rights: {grant}"))).with_sqlstate("42501")
 }
 
 fn unprepared(failure: Failure) -> Error {
-    failure.explain(ErrorKind::Connection, "session", "prepare a session")
+    failure.explain(ErrorKind::Connection, codes::SESSION, "prepare a session")
 }
 
 /// Creates the ledger and, if necessary, its schema.
@@ -223,7 +225,7 @@ async fn create_ledger(worker: &mut Session, options: &Options, writer: &Writer,
     let schema = ident(ledger.schema());
     let cannot = |failure: Failure, has_schema: bool| {
         let refused = failure.is("42501");
-        let error = failure.explain(ErrorKind::Ledger, "ledger-create", &format!("create the ledger {ledger}"));
+        let error = failure.explain(ErrorKind::Ledger, codes::LEDGER_CREATE, &format!("create the ledger {ledger}"));
         if !refused {
             return error;
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::db::{Answer, Database, Failure, IDENTITY, Session, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -189,7 +190,7 @@ impl Rehearsal {
         match failure {
             None => Ok(answers.into_iter().map(rows).collect()),
             Some(failure) => {
-                let error = failure.explain(ErrorKind::Statement, "query", "query the database");
+                let error = failure.explain(ErrorKind::Statement, codes::QUERY, "query the database");
                 Err(self.limit.reword(error, None))
             }
         }
@@ -212,7 +213,7 @@ impl Rehearsal {
                 // If this fails too, the session is gone, and the next message reports it.
                 let _ = self.session.send("ROLLBACK").await;
                 let at = n * STATEMENTS + answers.len().saturating_sub(1);
-                let error = failure.explain(ErrorKind::Statement, "statement-failed", "run a statement");
+                let error = failure.explain(ErrorKind::Statement, codes::STATEMENT_FAILED, "run a statement");
                 let error = self.limit.reword(error, None);
                 return Err((at.min(texts.len().saturating_sub(1)), error));
             }
@@ -231,7 +232,7 @@ impl Rehearsal {
             return Ok(rows(answers.pop().unwrap_or_default()));
         };
         let byte = locate::byte(&failure, script.text()).unwrap_or(0);
-        let error = failure.explain(ErrorKind::Statement, "verify-failed", "run the check of a migration");
+        let error = failure.explain(ErrorKind::Statement, codes::VERIFY_FAILED, "run the check of a migration");
         let error = error.at(Place::within(script.path(), script.text().clone(), byte..byte + 1));
         Err(self.limit.reword(error, Some(script)))
     }
@@ -247,7 +248,7 @@ impl Rehearsal {
         let Some(failure) = failure else { return Ok(()) };
         let failed = || statements.get(answers.len()).map(|statement| statement.span.start);
         let byte = locate::byte(&failure, text).or_else(failed).unwrap_or(0);
-        let error = failure.explain(ErrorKind::Statement, "shadow-setup", "set up a shadow database");
+        let error = failure.explain(ErrorKind::Statement, codes::SHADOW_SETUP, "set up a shadow database");
         let end = text[byte..].chars().next().map_or(byte, |first| byte + first.len_utf8());
         let error = error.at(Place::within(path, text.clone(), byte..end));
         Err(self.limit.reword(error, None))
@@ -301,7 +302,7 @@ async fn connect(database: &Database, limit: Duration) -> Result<(Session, Setti
         settings.sql()
     );
     let rows = session.rows(&question).await;
-    let rows = rows.map_err(|failure| failure.explain(ErrorKind::Connection, "session", "prepare a session"))?;
+    let rows = rows.map_err(|failure| failure.explain(ErrorKind::Connection, codes::SESSION, "prepare a session"))?;
     let row = rows.first().map(Vec::as_slice).unwrap_or_default();
     let process = row.get(..3).and_then(|identity| session.recognise(identity)).ok_or_else(pooler::no_process)?;
     // The settings of a rehearsal must stay in its session, so no pooler that switches processes is in between.
@@ -318,7 +319,7 @@ pub(super) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<S
         (Body::Code { .. }, _) => Work::Code,
         (Body::Sql { up, down: None }, Direction::Down) => {
             let finding =
-                Finding::error("irreversible", format!("migration {} has no down script", migration.version()))
+                Finding::new(codes::IRREVERSIBLE, format!("migration {} has no down script", migration.version()))
                     .at(Place::file(up.path()));
             return Err(Error::new(ErrorKind::Plan, finding));
         }

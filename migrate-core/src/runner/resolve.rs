@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::db::{Row, Session};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -136,7 +137,7 @@ impl Migrator {
         let unfinished = unresolved.unfinished.clone();
         if unfinished.undoes.is_some() {
             // Continuing, which is the usual advice, needs the script that was running.
-            let code = if unresolved.script.is_some() { "no-way-back" } else { "changed-since" };
+            let code = if unresolved.script.is_some() { codes::NO_WAY_BACK } else { codes::CHANGED_SINCE };
             return Err(closed(&unfinished, migration.as_deref(), code));
         }
         let back = unfinished.direction.reverse();
@@ -151,7 +152,7 @@ impl Migrator {
         let done = match &script {
             Some(script) => self.settled(&unfinished, migration, script, state, from).await?,
             // It cannot be determined what its statement left.
-            None => return Err(closed(&unfinished, migration.as_deref(), "changed-since")),
+            None => return Err(closed(&unfinished, migration.as_deref(), codes::CHANGED_SINCE)),
         };
         // Session settings are gone with their session.
         if done == 0 || script.is_some_and(|script| !singly::has_effect(&script, done)) {
@@ -213,7 +214,7 @@ impl Migrator {
         let sql = executor.writer.insert(&Record { note: Some(why), ..record });
         let sent = executor.lines.worker.send(&sql).await;
         let (report, released) = executor.finish(false).await;
-        sent.map_err(|failure| failure.explain(ErrorKind::Ledger, "ledger-unwritable", "record the resolution"))?;
+        sent.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::LEDGER_UNWRITABLE, "record the resolution"))?;
         released.map(|()| report)
     }
 }
@@ -224,7 +225,7 @@ fn go_on(unresolved: Unresolved, migration: Option<Arc<Migration>>, from: Option
     // If nothing is recorded as done, a script that was corrected in the meantime may be used.
     let corrected = || file(migration.as_deref().filter(|_| unfinished.done == 0)?, unfinished.direction);
     let Some(script) = script.or_else(corrected) else {
-        return Err(closed(&unfinished, migration.as_deref(), "changed-since"));
+        return Err(closed(&unfinished, migration.as_deref(), codes::CHANGED_SINCE));
     };
     let from = from.map(|from| first(&unfinished, &script, from)).transpose()?;
     let identity = (unfinished.version.clone(), unfinished.name.clone());
@@ -242,7 +243,7 @@ fn first(unfinished: &Unfinished, script: &Script, from: usize) -> Result<usize>
     if (least..=most).contains(&from) {
         return Ok(from - 1);
     }
-    let finding = Finding::error("resolve-from", format!("--from {from} is not a statement to continue with"))
+    let finding = Finding::new(codes::RESOLVE_FROM, format!("--from {from} is not a statement to continue with"))
         .note(format!("{} statements are recorded as done, and there are {}", unfinished.done, most - 1))
         .help(format!("give a number from {least} to {most}; {most} means the end"));
     Err(Error::new(ErrorKind::Plan, finding))
@@ -262,22 +263,22 @@ fn is_uncertain(script: &Script, unfinished: &Unfinished) -> bool {
 fn turn_back(unfinished: &Unfinished, migration: Option<Arc<Migration>>) -> Result<Step> {
     let direction = unfinished.direction.reverse();
     let Some(script) = migration.as_deref().and_then(|migration| file(migration, direction)) else {
-        return Err(closed(unfinished, migration.as_deref(), "no-way-back"));
+        return Err(closed(unfinished, migration.as_deref(), codes::NO_WAY_BACK));
     };
     let identity = (unfinished.version.clone(), unfinished.name.clone());
     Ok(Step::new(direction, identity, Work::Sql(script), migration))
 }
 
-fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static str) -> Error {
+fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: Code) -> Error {
     let Unfinished { version, name, done, .. } = unfinished;
     let finding = match code {
-        "changed-since" if migration.is_none() => {
-            Finding::error(code, format!("the file of {version}_{name} is missing"))
+        codes::CHANGED_SINCE if migration.is_none() => {
+            Finding::new(code, format!("the file of {version}_{name} is missing"))
                 .note(format!("without it, it is unknown what its statement {} left behind", done + 1))
                 .help("restore the file as it was, and run the command again")
         }
-        "changed-since" => {
-            let finding = Finding::error(code, format!("the script of {version}_{name} has changed since it started"))
+        codes::CHANGED_SINCE => {
+            let finding = Finding::new(code, format!("the script of {version}_{name} has changed since it started"))
                 .note(format!(
                     "{done} statements of the old script are done, and it is unknown how they fit the new script"
                 ))
@@ -291,7 +292,7 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
             }
         }
         _ if unfinished.undoes.is_some() => {
-            Finding::error(code, format!("undoing {version}_{name} is itself unfinished"))
+            Finding::new(code, format!("undoing {version}_{name} is itself unfinished"))
                 .note(format!(
                     "{done} statements of the undo are done; undoing the undo would run the whole script again on \
                      what is half undone"
@@ -299,7 +300,7 @@ fn closed(unfinished: &Unfinished, migration: Option<&Migration>, code: &'static
                 .help(format!("remove the cause, then `cargo xtask resolve {version} --continue`"))
         }
         _ => {
-            let finding = Finding::error(code, format!("there is no script that undoes {version}_{name}"));
+            let finding = Finding::new(code, format!("there is no script that undoes {version}_{name}"));
             if migration.is_some() {
                 finding
             } else {
@@ -386,5 +387,5 @@ async fn ask(session: &mut Session, script: &Script, at: usize, query: &str) -> 
             }
         }
     };
-    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, "index", "see what the database contains"))
+    outcome.map_err(|failure| failure.explain(ErrorKind::Statement, codes::INDEX, "see what the database contains"))
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, Part, pooler};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -27,7 +28,7 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
     let mut findings = sql::refused(file, &text, &statements, &flaws, true);
     if statements.is_empty() && flaws.is_empty() {
         findings.push(
-            Finding::error("seed-empty", "the seed has no statement")
+            Finding::new(codes::SEED_EMPTY, "the seed has no statement")
                 .at(Place::file(file))
                 .help("write INSERT statements in it, or name another file: `cargo xtask seed FILE`"),
         );
@@ -68,7 +69,7 @@ const BEGIN: &str = "BEGIN;";
 fn unreadable(file: &Path, why: &str) -> Error {
     Error::new(
         ErrorKind::Files,
-        Finding::error("seed-unreadable", format!("the seed cannot be read: {why}")).at(Place::file(file)).help(
+        Finding::new(codes::SEED_UNREADABLE, format!("the seed cannot be read: {why}")).at(Place::file(file)).help(
             "write seeds/<environment>.sql, name another file in migrate.toml, or pass it: `cargo xtask seed FILE`",
         ),
     )
@@ -88,6 +89,6 @@ fn refused(
         (None, Some(statement)) => statement.span.clone(),
         (None, None) => 0..0,
     };
-    let error = failure.explain(ErrorKind::Statement, "seed-failed", "run the seed");
+    let error = failure.explain(ErrorKind::Statement, codes::SEED_FAILED, "run the seed");
     error.at(Place::within(file, text.clone(), span)).note("nothing of the seed was kept")
 }

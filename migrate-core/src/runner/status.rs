@@ -67,7 +67,7 @@ impl Status {
         let unfinished = state.unfinished().cloned();
         match unfinished.as_ref().map(|one| (obstacle::unfinished(set, one), &one.running)) {
             // A running migration needs no action.
-            Some((finding, Some(_))) => warnings.insert(0, Finding { severity: Severity::Warning, ..finding }),
+            Some((finding, Some(_))) => warnings.insert(0, finding.with_severity(Severity::Warning)),
             Some((finding, None)) => problems.push(finding),
             None => {}
         }
@@ -89,7 +89,7 @@ impl Status {
         let is_fresh = state.applied().next().is_none();
         let nothing = obstacle::no_migrations(set, state);
         let severity = if is_fresh { Severity::Warning } else { Severity::Error };
-        let mut problems = vec![Finding { severity, ..nothing }];
+        let mut problems = vec![nothing.with_severity(severity)];
         let unfinished = state.unfinished().cloned();
         let as_severe = |one: &Unfinished| match one.running {
             Some(_) => Finding { severity: Severity::Warning, ..obstacle::unfinished(set, one) },

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::sql::{Class, IndexName, Statement};
@@ -245,7 +246,7 @@ fn invalid_index(step: &Step, script: &Script, statement: &Statement, index: &st
     let place = Place::within(script.path(), script.text().clone(), statement.span.clone());
     Error::new(
         ErrorKind::Statement,
-        Finding::error("invalid-index", format!("the index {index} {NOT_VALID}"))
+        Finding::new(codes::INVALID_INDEX, format!("the index {index} {NOT_VALID}"))
             .at(place)
             .note("IF NOT EXISTS accepted a half-built index that an earlier attempt left behind")
             .help(format!("`cargo xtask resolve {} --continue` removes it and builds it again", step.version)),

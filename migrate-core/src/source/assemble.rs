@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 
 use super::files::Part;
@@ -98,7 +99,7 @@ impl<'n> Found<'n> {
             (Some(_), None) => None,
             (None, Some(_)) if self.down.is_none() => None,
             (Some(up), Some((code, _))) => Some(
-                Finding::error("both-kinds", "a migration is written in SQL or in Rust, not both")
+                Finding::new(codes::BOTH_KINDS, "a migration is written in SQL or in Rust, not both")
                     .at(Place::file(up.path()))
                     .note(format!("the other file is {}", code.display()))
                     .help("give one of them a different version"),
@@ -111,7 +112,7 @@ impl<'n> Found<'n> {
         let Self { version, name, first, down, code, .. } = self;
         let path =
             down.as_ref().map(|script| script.path()).or(code.as_ref().map(|(path, _)| &**path)).unwrap_or(first);
-        Finding::error("up-missing", format!("migration {version} has no up script"))
+        Finding::new(codes::UP_MISSING, format!("migration {version} has no up script"))
             .at(Place::file(path))
             .help(format!("write {version}_{name}.up.sql next to it, or remove the file"))
     }
@@ -121,14 +122,14 @@ impl<'n> Found<'n> {
 fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
     match (down, &up.directives().irreversible) {
         (None, None) => Some(
-            Finding::error("down-missing", "this up script has no down script")
+            Finding::new(codes::DOWN_MISSING, "this up script has no down script")
                 .at(Place::file(up.path()))
                 .help("write the .down.sql file next to it")
                 .help(format!("or generate and prove it: `cargo xtask derive {}`", version_of(up.path())))
                 .help("or say why there is none: `-- migrate: irreversible REASON` at the head of the up script"),
         ),
         (Some(down), Some(_)) => Some(
-            Finding::error("down-unexpected", "a migration that is declared irreversible has a down script")
+            Finding::new(codes::DOWN_UNEXPECTED, "a migration that is declared irreversible has a down script")
                 .at(Place::file(down.path()))
                 .help("remove the directive from the up script, or remove the down script"),
         ),
@@ -145,7 +146,7 @@ fn duplicate(path: &Path, first: &Path) -> Finding {
 
 /// The finding for two migrations with the same version.
 pub(super) fn twice(path: &Path, first: &Path) -> Finding {
-    Finding::error("version-twice", "two migrations have the same version")
+    Finding::new(codes::VERSION_TWICE, "two migrations have the same version")
         .at(Place::file(path))
         .note(format!("the other one is {}", first.display()))
 }

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::duration;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::sql::lex::lex;
@@ -61,7 +62,7 @@ pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
                 let outcome = if at_head {
                     directives.take(directive.trim())
                 } else {
-                    Err(Finding::error("directive-place", "a directive must stand before the first statement")
+                    Err(Finding::new(codes::DIRECTIVE_PLACE, "a directive must stand before the first statement")
                         .help("move the line to the head of the file"))
                 };
                 findings.extend(outcome.err().map(|finding| finding.at(place)));
@@ -83,7 +84,7 @@ impl Directives {
         let rest = rest.trim();
         match name {
             "no-transaction" if rest.is_empty() => once(&mut self.no_transaction, name),
-            "no-transaction" => Err(Finding::error("directive-value", "`no-transaction` takes no argument")
+            "no-transaction" => Err(Finding::new(codes::DIRECTIVE_VALUE, "`no-transaction` takes no argument")
                 .help("remove the words after it")),
             "lossy" => set(&mut self.lossy, name, reason(name, rest)?),
             "irreversible" => set(&mut self.irreversible, name, reason(name, rest)?),
@@ -109,13 +110,13 @@ fn set<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Finding> {
 }
 
 fn twice(name: &str) -> Finding {
-    Finding::error("directive-twice", format!("`{name}` is declared twice")).help("remove one of the two lines")
+    Finding::new(codes::DIRECTIVE_TWICE, format!("`{name}` is declared twice")).help("remove one of the two lines")
 }
 
 fn reason(name: &str, text: &str) -> Result<String, Finding> {
     if text.is_empty() {
         let form = if name == "allow" { "allow RULE reason".to_owned() } else { format!("{name} reason") };
-        return Err(Finding::error("directive-reason", format!("`{name}` needs a reason"))
+        return Err(Finding::new(codes::DIRECTIVE_REASON, format!("`{name}` needs a reason"))
             .help(format!("say why, for those who read it later: `-- migrate: {form}`")));
     }
     Ok(text.to_owned())
@@ -123,20 +124,20 @@ fn reason(name: &str, text: &str) -> Result<String, Finding> {
 
 fn first(text: &str) -> Result<Version, Finding> {
     text.parse().map_err(|_| {
-        Finding::error("directive-value", format!("`{text}` is not a version"))
+        Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a version"))
             .help("give the first version that this migration replaces; `cargo xtask squash --to VERSION` writes it")
     })
 }
 
 fn time(name: &str, text: &str) -> Result<Duration, Finding> {
     duration::parse(text).ok_or_else(|| {
-        Finding::error("directive-value", format!("`{text}` is not a time"))
+        Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a time"))
             .help(format!("write a number with its unit (ms, s, min, h): `-- migrate: {name} 2s`"))
     })
 }
 
 fn unknown(name: &str) -> Finding {
-    let finding = Finding::error("directive-unknown", format!("there is no directive `{name}`"));
+    let finding = Finding::new(codes::DIRECTIVE_UNKNOWN, format!("there is no directive `{name}`"));
     match migrate_base::suggest::nearest(name, NAMES) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
         None => finding.help(format!("the directives are {}", NAMES.join(", "))),
@@ -148,7 +149,7 @@ mod tests {
     use super::*;
 
     fn codes(text: &str) -> Vec<&'static str> {
-        read(Path::new("a.sql"), &text.into()).1.iter().map(|f| f.code).collect()
+        read(Path::new("a.sql"), &text.into()).1.iter().map(|f| f.code.as_str()).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! File names: which migration a file belongs to, and in which role.
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::suggest;
 
@@ -30,7 +31,7 @@ const FORM: &str =
 
 /// Reads a file name: `20250217143000_create_orders_table.up.sql`.
 pub(super) fn parse(name: &str) -> Result<(Version, &str, Part), Box<Finding>> {
-    let wrong = |why: String| Box::new(Finding::error("file-name", why).at(Place::file(name)).help(FORM));
+    let wrong = |why: String| Box::new(Finding::new(codes::FILE_NAME, why).at(Place::file(name)).help(FORM));
     let Some((stem, part)) = ENDINGS.iter().find_map(|(end, part)| Some((name.strip_suffix(end)?, *part))) else {
         return Err(wrong(ending(name)));
     };
@@ -83,7 +84,7 @@ mod tests {
             "|1__x.up.sql",
         ] {
             let finding = parse(name).unwrap_err();
-            assert_eq!((finding.code, finding.help.len()), ("file-name", 1), "{name}");
+            assert_eq!((finding.code.as_str(), finding.help.len()), ("file-name", 1), "{name}");
         }
     }
 }

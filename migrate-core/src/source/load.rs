@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::{parallel, regular};
@@ -143,7 +144,7 @@ fn is_only_unread(finding: &Finding, unread: &BTreeSet<Version>) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         files::parse(&name).is_ok_and(|(version, ..)| unread.contains(&version))
     };
-    matches!(finding.code, "up-missing" | "down-missing")
+    [codes::UP_MISSING, codes::DOWN_MISSING].contains(&finding.code)
         && finding.place.as_ref().is_some_and(|place| is_of(place.path()))
 }
 
@@ -206,7 +207,7 @@ impl File<'_> {
     fn take(&self, folder: &Path) -> std::result::Result<Piece<'_>, Box<Finding>> {
         let path = folder.join(&self.name);
         let unreadable = |why: std::io::Error| {
-            let finding = Finding::error("file-unreadable", format!("the file cannot be read: {why}"));
+            let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {why}"));
             Box::new(finding.at(Place::file(&path)).help(regular::help(&why)))
         };
         let read;
@@ -221,7 +222,7 @@ impl File<'_> {
                 &read
             }
             Content::Folder => {
-                let finding = Finding::error("folder-inside", "a migrations folder cannot contain another folder")
+                let finding = Finding::new(codes::FOLDER_INSIDE, "a migrations folder cannot contain another folder")
                     .at(Place::file(path))
                     .help("move it elsewhere, or give it a name that starts with a dot");
                 return Err(Box::new(finding));
@@ -250,7 +251,7 @@ pub fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Fi
         let text: Arc<str> = String::from_utf8_lossy(bytes).into();
         let before = String::from_utf8_lossy(&bytes[..at]).len();
         let place = Place::within(path, text, before..before + 1);
-        Box::new(Finding::error("file-encoding", what).at(place).help(help))
+        Box::new(Finding::new(codes::FILE_ENCODING, what).at(place).help(help))
     };
     let text = std::str::from_utf8(bytes)
         .map_err(|error| wrong(error.valid_up_to(), "the file is not UTF-8 from here on", "save the file as UTF-8"))?;
@@ -262,7 +263,7 @@ pub fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Fi
 }
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
-    let finding = Finding::error("folder-unreadable", format!("the migrations folder cannot be read: {error}"))
+    let finding = Finding::new(codes::FOLDER_UNREADABLE, format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
         .help("check `migrations` in migrate.toml, or pass the folder with --migrations DIR")
         .help("`cargo xtask new NAME` creates the folder and its first migration");
@@ -270,7 +271,7 @@ pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {
-    Finding::error("folder-unreadable", format!("the migrations folder cannot be read: {error}"))
+    Finding::new(codes::FOLDER_UNREADABLE, format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
         .help("check its permissions")
 }

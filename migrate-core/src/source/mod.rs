@@ -16,6 +16,7 @@ mod version;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::parallel;
@@ -246,7 +247,7 @@ impl Migration {
 fn not_one_query(script: &Script) -> Option<Finding> {
     let second = script.statements().get(1)?;
     Some(
-        Finding::error("verify-not-one", "a check must be one query that returns the rows that are wrong")
+        Finding::new(codes::VERIFY_NOT_ONE, "a check must be one query that returns the rows that are wrong")
             .at(Place::within(script.path(), script.text().clone(), second.span.clone()))
             .help("combine the queries with UNION ALL"),
     )

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 
 use super::layout::named_like;
@@ -21,7 +22,7 @@ const FOREIGN: [&str; 3] = ["node_modules", "target", "vendor"];
 
 /// The finding for a folder that was read as this layout and has no migration.
 pub(super) fn nothing(folder: &Path, layout: Layout) -> Finding {
-    let finding = Finding::error("no-migrations", format!("no migrations in {}", folder.display()))
+    let finding = Finding::new(codes::NO_MIGRATIONS, format!("no migrations in {}", folder.display()))
         .at(Place::file(folder))
         .note(holds(folder, layout));
     let finding = match other_layout(folder, layout) {
@@ -42,7 +43,7 @@ pub(super) fn nothing(folder: &Path, layout: Layout) -> Finding {
 
 /// The same if no folder is known: the migrations were embedded, or created by a program.
 pub(super) fn nothing_embedded() -> Finding {
-    Finding::error("no-migrations", "this program has no migrations")
+    Finding::new(codes::NO_MIGRATIONS, "this program has no migrations")
         .note("it was given an empty set of migrations")
         .help(
             "name the right folder in `migrate_embed::folder`, or allow an empty set: \

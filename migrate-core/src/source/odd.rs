@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::visible::escape;
 
@@ -32,7 +33,7 @@ pub(super) fn name(folder: &Path, name: &OsStr) -> Option<Finding> {
             shown.push_str(&format!("\\x{byte:02x}"));
         }
     }
-    let finding = Finding::error("file-name", format!("the file name `{shown}` contains {}", why?));
+    let finding = Finding::new(codes::FILE_NAME, format!("the file name `{shown}` contains {}", why?));
     Some(finding.at(Place::file(folder.join(&shown))).help("rename the file"))
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::sql::{self, Class, FlawKind, Statement};
 
@@ -75,7 +76,7 @@ impl Script {
         };
         directives.no_transaction |= no_transaction || statements.iter().any(outside);
         let refused = sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction);
-        let passes = ["transaction-control", "needs-no-transaction"];
+        let passes = [codes::TRANSACTION_CONTROL, codes::NEEDS_NO_TRANSACTION];
         findings.extend(refused.into_iter().filter(|finding| !passes.contains(&finding.code)));
         let checksum = Checksum::of(&text);
         let cut = Cut { statements, findings: Vec::new() }.into();
@@ -132,7 +133,7 @@ impl Script {
 }
 
 fn empty(path: &Path) -> Finding {
-    let finding = Finding::error("file-empty", "this file has no statement").at(Place::file(path));
+    let finding = Finding::new(codes::FILE_EMPTY, "this file has no statement").at(Place::file(path));
     finding.help(match path.to_string_lossy().ends_with(".down.sql") {
         true => format!("write it, or generate and prove it: `cargo xtask derive {}`", version_of(path)),
         false => "write the SQL, or remove the migration".to_owned(),
@@ -171,7 +172,8 @@ mod tests {
         assert_eq!(cut(&set), 0);
         set.check(|one| one.version() != first.version()).unwrap();
         assert_eq!(cut(&set), 3);
-        let codes = |error: crate::Error| error.findings().iter().map(|finding| finding.code).collect::<Vec<_>>();
+        let codes =
+            |error: crate::Error| error.findings().iter().map(|finding| finding.code.as_str()).collect::<Vec<_>>();
         assert_eq!(codes(set.check(|one| one.version() == first.version()).unwrap_err()), ["unterminated-quote"]);
         assert_eq!(cut(&set), 5);
         assert_eq!(codes(MigrationSet::load(folder.path()).unwrap_err()), ["unterminated-quote"]);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_core::drift::{NotARule, Rule};
@@ -30,7 +31,7 @@ impl Written {
         let rule = |written: Spanned<String>| {
             written.get_ref().parse().map_err(|NotARule(why)| {
                 let place = Place::within(path, redact(text).into(), written.span());
-                let finding = Finding::error("config", why).at(place).help("docs/FORMATS.md describes the rules");
+                let finding = Finding::new(codes::CONFIG, why).at(place).help("docs/FORMATS.md describes the rules");
                 Error::new(ErrorKind::Configuration, finding)
             })
         };

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
@@ -109,7 +110,7 @@ impl Config {
             return Ok(Self { project, migrations, ..Self::default() });
         };
         let text = regular::read_to_string(&path).map_err(|error| {
-            let finding = Finding::error("config-unreadable", format!("the configuration cannot be read: {error}"))
+            let finding = Finding::new(codes::CONFIG_UNREADABLE, format!("the configuration cannot be read: {error}"))
                 .at(Place::file(&path))
                 .help("check the path after --config");
             Error::new(ErrorKind::Configuration, finding)
@@ -151,7 +152,7 @@ impl Config {
         for hook in notify.values() {
             let mut heard = hook.get_ref().environments.iter().flatten();
             if let Some(name) = heard.find(|name| !known.contains(name)) {
-                let finding = Finding::error("no-environment", format!("there is no environment {name}"))
+                let finding = Finding::new(codes::NO_ENVIRONMENT, format!("there is no environment {name}"))
                     .at(Place::within(&path, redact(&text).into(), hook.span()))
                     .help(format!("the environments are {}", known.join(", ")));
                 return Err(Error::new(ErrorKind::Configuration, finding));
@@ -178,7 +179,7 @@ impl Config {
         let known = self.names();
         // A URL in the wrong place may contain a password.
         let shown = if name.contains("//") { "of this name" } else { name };
-        let finding = Finding::error("no-environment", format!("there is no environment {shown}"));
+        let finding = Finding::new(codes::NO_ENVIRONMENT, format!("there is no environment {shown}"));
         let finding = match suggest::nearest(name, known.iter().map(String::as_str)) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
             None => finding.help(format!("the environments are {}", known.join(", "))),
@@ -229,7 +230,7 @@ fn named(
 
 /// The finding for a key or an option that was renamed.
 pub fn renamed(old: &str, new: &str) -> Finding {
-    Finding::warning("config-renamed", format!("`{old}` is now called `{new}`"))
+    Finding::new(codes::CONFIG_RENAMED, format!("`{old}` is now called `{new}`"))
         .note("the old name still works in this release")
         .help(format!("write `{new}`"))
 }

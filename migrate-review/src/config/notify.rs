@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::duration;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -91,7 +92,8 @@ impl Address {
         match self {
             Self::Text(text) => Ok(text.clone()),
             Self::Variable(name) => std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or_else(|| {
-                let finding = Finding::error("variable-unset", format!("the environment variable {name} is not set"));
+                let finding =
+                    Finding::new(codes::VARIABLE_UNSET, format!("the environment variable {name} is not set"));
                 Error::new(ErrorKind::Configuration, finding.help(format!("export {name}=…")))
             }),
         }

@@ -2,6 +2,7 @@
 //!
 //! See <https://www.postgresql.org/docs/current/pgstatstatements.html>.
 
+use migrate_base::codes;
 use migrate_base::db::Reader;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
@@ -45,7 +46,7 @@ pub async fn capture(reader: &mut Reader, role: Option<&str>) -> Result<Captured
     let schema = cell(0).ok_or_else(missing)?;
     cell(1).ok_or_else(not_loaded)?;
     if let Some(role) = role.filter(|_| cell(3).as_deref() == Some("0")) {
-        let finding = Finding::error("no-role", format!("there is no role {role} on this server"));
+        let finding = Finding::new(codes::NO_ROLE, format!("there is no role {role} on this server"));
         return Err(Error::new(ErrorKind::Configuration, finding.help("check --role, or `role` of the consumer")));
     }
     let which = match role {
@@ -70,16 +71,17 @@ pub async fn capture(reader: &mut Reader, role: Option<&str>) -> Result<Captured
 }
 
 fn missing() -> Error {
-    let finding = Finding::error("no-statements", "the extension pg_stat_statements is not installed in this database")
-        .note("without it a server does not record the queries that it runs")
-        .help("as a superuser, run CREATE EXTENSION pg_stat_statements")
-        .help("the server also needs `shared_preload_libraries = 'pg_stat_statements'` and a restart");
+    let finding =
+        Finding::new(codes::NO_STATEMENTS, "the extension pg_stat_statements is not installed in this database")
+            .note("without it a server does not record the queries that it runs")
+            .help("as a superuser, run CREATE EXTENSION pg_stat_statements")
+            .help("the server also needs `shared_preload_libraries = 'pg_stat_statements'` and a restart");
     Error::new(ErrorKind::Configuration, finding)
 }
 
 fn not_loaded() -> Error {
     let finding =
-        Finding::error("statements-not-loaded", "pg_stat_statements is installed, but the server does not load it")
+        Finding::new(codes::STATEMENTS_NOT_LOADED, "pg_stat_statements is installed, but the server does not load it")
             .help("set `shared_preload_libraries = 'pg_stat_statements'`, and restart the server");
     Error::new(ErrorKind::Configuration, finding)
 }
@@ -114,21 +116,21 @@ fn sorted(statements: impl Iterator<Item = (Option<String>, u64)>, ours: &str) -
         }
     }
     if hidden > 0 {
-        let finding = Finding::warning("statements-hidden", format!("{ours} may not see the texts of other roles"))
+        let finding = Finding::new(codes::STATEMENTS_HIDDEN, format!("{ours} may not see the texts of other roles"))
             .note(format!("statements that were run {hidden} times are left out"))
             .help(format!("as a superuser, run GRANT pg_read_all_stats TO {}", ident::plain(ours)));
         captured.problems.push(finding);
     }
     if valued > 0 {
         let message = format!("{valued} statements are left out because the server kept the values in them");
-        let finding = Finding::warning("statement-values", message)
+        let finding = Finding::new(codes::STATEMENT_VALUES, message)
             .note("values may be personal data, and this file is kept in git")
             .help("capture again later, or export the queries from the repository of the service");
         captured.problems.push(finding);
     }
     if cut > 0 {
-        let finding = Finding::warning(
-            "statement-cut",
+        let finding = Finding::new(
+            codes::STATEMENT_CUT,
             format!("the server has lost all or part of the text of {cut} statements"),
         );
         captured.problems.push(finding.help("capture again after they have run again"));
@@ -246,7 +248,7 @@ mod tests {
             (Some("SELECT a FROM t WHERE b = $1"), 3),
         ];
         let captured = sorted(statements.into_iter().map(|(text, calls)| (text.map(str::to_owned), calls)), "ops");
-        let codes: Vec<&str> = captured.problems.iter().map(|problem| problem.code).collect();
+        let codes: Vec<&str> = captured.problems.iter().map(|problem| problem.code.as_str()).collect();
         assert_eq!((captured.left_out, codes), (2, vec!["statements-hidden", "statement-values", "statement-cut"]));
         assert_eq!((captured.queries.len(), captured.queries[0].calls), (2, Some(3)));
         assert!(captured.queries[0].name.starts_with("select-"), "{}", captured.queries[0].name);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 use serde::{Deserialize, Serialize};
@@ -127,10 +128,11 @@ impl Exported {
     pub fn read(path: &Path, text: &Arc<str>) -> Result<Self, Box<Finding>> {
         let help = "export it again with `cargo xtask consumers export NAME -o FILE`";
         let damaged = |error| {
-            let finding = json_error("consumer-format", "this exported consumer cannot be read", path, text, &error);
+            let finding =
+                json_error(codes::CONSUMER_FORMAT, "this exported consumer cannot be read", path, text, &error);
             Box::new(finding.help(help))
         };
-        let wrong = |message: String| Finding::error("consumer-format", message).at(Place::file(path));
+        let wrong = |message: String| Finding::new(codes::CONSUMER_FORMAT, message).at(Place::file(path));
         let head: Head = serde_json::from_str(text).map_err(damaged)?;
         if head.kind.as_deref() != Some(KIND) {
             return Err(Box::new(wrong("this is not an exported consumer".to_owned()).help(help)));
@@ -218,7 +220,7 @@ mod tests {
 
     fn refused(text: &str) -> String {
         let finding = Exported::read(Path::new("a.consumer.json"), &text.into()).unwrap_err();
-        assert_eq!(finding.code, if text.contains("../") { "consumer-name" } else { "consumer-format" });
+        assert_eq!(finding.code.as_str(), if text.contains("../") { "consumer-name" } else { "consumer-format" });
         finding.to_string()
     }
 

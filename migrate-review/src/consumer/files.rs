@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use migrate_base::finding::{Finding, Place};
+use migrate_base::codes;
+use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::regular;
 use migrate_core::source::decode;
 
@@ -23,7 +24,7 @@ pub(super) fn meant(
     problems: &mut Vec<Finding>,
 ) -> BTreeSet<PathBuf> {
     let path = base.join(&said.text);
-    let wrong = |message: String| Finding::error("consumer-source", message).at(said.place.clone());
+    let wrong = |message: String| Finding::new(codes::CONSUMER_SOURCE, message).at(said.place.clone());
     if path.is_file() {
         return BTreeSet::from([path]);
     }
@@ -88,7 +89,8 @@ pub(super) fn below(folder: &Path, fits: fn(&str) -> bool, files: &mut BTreeSet<
         if kind.is_dir() {
             below(&path, fits, files, problems);
         } else if kind.is_symlink() && path.is_dir() {
-            let finding = Finding::warning("consumer-source", "a link to a folder is not followed");
+            let finding = Finding::new(codes::CONSUMER_SOURCE, "a link to a folder is not followed")
+                .with_severity(Severity::Warning);
             problems.push(finding.at(Place::file(&path)).help("name the folder that it points to"));
         } else if fits(&name) && !name.starts_with('.') {
             files.insert(path);
@@ -98,7 +100,7 @@ pub(super) fn below(folder: &Path, fits: fn(&str) -> bool, files: &mut BTreeSet<
 
 /// The text of a file.
 pub(super) fn read(path: &Path) -> Result<Arc<str>, Box<Finding>> {
-    let wrong = |message: String| Box::new(Finding::error("consumer-file", message).at(Place::file(path)));
+    let wrong = |message: String| Box::new(Finding::new(codes::CONSUMER_FILE, message).at(Place::file(path)));
     let metadata = fs::metadata(path).map_err(|error| Box::new(unreadable(path, &error)))?;
     if metadata.is_file() && metadata.len() > LARGEST {
         return Err(wrong(format!("this file has {} MB, which is too large to read", metadata.len() >> 20)));
@@ -108,7 +110,7 @@ pub(super) fn read(path: &Path) -> Result<Arc<str>, Box<Finding>> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
-    Finding::error("consumer-file", format!("cannot read this file: {error}"))
+    Finding::new(codes::CONSUMER_FILE, format!("cannot read this file: {error}"))
         .at(Place::file(path))
         .help("check its permissions and the targets of links")
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use migrate_base::finding::{Finding, Place};
+use migrate_base::codes;
+use migrate_base::finding::{Finding, Place, Severity};
 
 use super::load::FOLDER;
 use super::{Consumer, Exported, Query, Source, SourceKind, files, offline, script, uses};
@@ -82,10 +83,11 @@ impl Gather {
                 name if is_offline(name) => drop(sqlx.insert(path)),
                 name if name.ends_with(".consumer.json") => drop(exported.insert(path)),
                 _ => {
-                    let finding = Finding::warning(
-                        "consumer-source",
+                    let finding = Finding::new(
+                        codes::CONSUMER_SOURCE,
                         "this file does not belong in the folder of a consumer, so it is ignored",
-                    );
+                    )
+                    .with_severity(Severity::Warning);
                     let known = "a consumer can have *.sql, query-*.json, *.consumer.json, and one consumer.toml";
                     self.problems.push(finding.at(Place::file(&path)).help(known));
                 }
@@ -146,7 +148,8 @@ impl Gather {
             SourceKind::Exported => {
                 let exported = Exported::read(path, &text)?;
                 if exported.name != self.consumer.name {
-                    let finding = Finding::error("consumer-format", format!("this is the consumer {}", exported.name));
+                    let finding =
+                        Finding::new(codes::CONSUMER_FORMAT, format!("this is the consumer {}", exported.name));
                     let help = format!(
                         "it belongs to {FOLDER}/{}; `cargo xtask consumers add FILE` puts it there",
                         exported.name
@@ -171,8 +174,8 @@ impl Gather {
             None => self.role = Some(said),
             Some(first) if first.text == said.text => {}
             Some(first) => {
-                let finding = Finding::warning(
-                    "consumer-role",
+                let finding = Finding::new(
+                    codes::CONSUMER_ROLE,
                     format!("{} has two roles: {} and {}", self.consumer.name, first.text, said.text),
                 );
                 self.problems
@@ -184,8 +187,8 @@ impl Gather {
     pub(super) fn end(mut self, problems: &mut Vec<Finding>) -> Consumer {
         self.consumer.role = self.role.map(|role| role.text);
         if self.consumer.queries.is_empty() && self.consumer.uses.is_empty() && self.problems.is_empty() {
-            let finding = Finding::error(
-                "consumer-empty",
+            let finding = Finding::new(
+                codes::CONSUMER_EMPTY,
                 format!("{} has no queries, and declares no table that it uses", self.consumer.name),
             );
             let help = "name its queries with `sql` or `sqlx`, or its tables with `reads` and `writes`";

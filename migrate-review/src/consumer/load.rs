@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 
 use super::gather::{Gather, fits};
@@ -55,7 +56,7 @@ fn folders(project: &Path, problems: &mut Vec<Finding>) -> BTreeMap<String, Path
     let all = project.join(FOLDER);
     let Ok(entries) = fs::read_dir(&all) else {
         if fs::symlink_metadata(&all).is_ok() {
-            let finding = Finding::error("consumer-file", "cannot read the folder of consumers");
+            let finding = Finding::new(codes::CONSUMER_FILE, "cannot read the folder of consumers");
             problems.push(finding.at(Place::file(&all)).help("check its permissions and the targets of links"));
         }
         return folders;
@@ -67,7 +68,7 @@ fn folders(project: &Path, problems: &mut Vec<Finding>) -> BTreeMap<String, Path
         } else if path.is_dir() && !name.starts_with('.') {
             problems.push(misnamed(&name).at(Place::file(&path)));
         } else if fits(&name) {
-            let finding = Finding::error("consumer-source", "this file belongs to no consumer, so it is ignored");
+            let finding = Finding::new(codes::CONSUMER_SOURCE, "this file belongs to no consumer, so it is ignored");
             problems
                 .push(finding.at(Place::file(&path)).help("move it into the folder of its consumer: consumers/NAME/"));
         }
@@ -89,7 +90,7 @@ mod tests {
             .queries
             .iter()
             .map(|query| query.name.rsplit('/').next().unwrap_or_default().to_owned());
-        (names.collect(), loaded.problems.iter().map(|problem| problem.code).collect())
+        (names.collect(), loaded.problems.iter().map(|problem| problem.code.as_str()).collect())
     }
 
     #[test]
@@ -124,6 +125,6 @@ mod tests {
         let loaded = load(folder.path(), &BTreeMap::from([("billing".to_owned(), declared)]));
         let billing = &loaded.consumers[0];
         assert_eq!((billing.role.as_deref(), &*billing.queries[0].text), (Some("a"), "SELECT @a, $1"));
-        assert_eq!((billing.uses.len(), loaded.problems[0].code), (1, "consumer-role"));
+        assert_eq!((billing.uses.len(), loaded.problems[0].code.as_str()), (1, "consumer-role"));
     }
 }

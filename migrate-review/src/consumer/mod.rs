@@ -23,6 +23,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 
@@ -169,17 +170,17 @@ pub fn is_name(text: &str) -> bool {
 
 /// The finding for an invalid name.
 pub(crate) fn misnamed(text: &str) -> Finding {
-    Finding::error("consumer-name", format!("`{text}` cannot be the name of a consumer"))
+    Finding::new(codes::CONSUMER_NAME, format!("`{text}` cannot be the name of a consumer"))
         .help("use letters, digits, `-` and `_`, at most 63 of them: billing")
 }
 
 /// The finding for a JSON document that cannot be read, with its place.
-fn json_error(code: &'static str, what: &str, path: &Path, text: &Arc<str>, error: &serde_json::Error) -> Finding {
+fn json_error(code: Code, what: &str, path: &Path, text: &Arc<str>, error: &serde_json::Error) -> Finding {
     let line = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
     let at = line + error.column().saturating_sub(1);
     let message = error.to_string();
     let why = message.split(" at line ").next().unwrap_or_default();
-    Finding::error(code, format!("{what}: {why}")).at(Place::within(path, text.clone(), at..at + 1))
+    Finding::new(code, format!("{what}: {why}")).at(Place::within(path, text.clone(), at..at + 1))
 }
 
 /// `queries/orders.sql:12`.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use serde::Deserialize;
 
@@ -21,10 +22,11 @@ pub(super) fn read(path: &Path, text: &Arc<str>) -> Result<Query, Box<Finding>> 
             finding.help("generate the files again with `cargo sqlx prepare`, and remove those that it does not write"),
         )
     };
-    let offline: Offline = serde_json::from_str(text)
-        .map_err(|error| wrong(json_error("sqlx-data", "this is not a query stored by sqlx", path, text, &error)))?;
+    let offline: Offline = serde_json::from_str(text).map_err(|error| {
+        wrong(json_error(codes::SQLX_DATA, "this is not a query stored by sqlx", path, text, &error))
+    })?;
     if let Some(other) = offline.db_name.filter(|name| name != "PostgreSQL") {
-        let finding = Finding::error("sqlx-data", format!("this query is for {other}, not for PostgreSQL"));
+        let finding = Finding::new(codes::SQLX_DATA, format!("this query is for {other}, not for PostgreSQL"));
         return Err(wrong(finding.at(Place::file(path))));
     }
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -63,7 +65,7 @@ mod tests {
         ] {
             let finding = read(Path::new("a.json"), &text.into()).unwrap_err();
             let found = finding.place.as_ref().unwrap().to_string();
-            assert_eq!((finding.code, found.split(':').next().unwrap()), ("sqlx-data", "a.json"), "{text}");
+            assert_eq!((finding.code.as_str(), found.split(':').next().unwrap()), ("sqlx-data", "a.json"), "{text}");
             assert!(found.starts_with(place.split(':').next().unwrap()), "{found} {place}");
         }
     }

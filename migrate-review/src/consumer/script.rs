@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::sql::lex::lex;
 use migrate_base::sql::{Flaw, FlawKind, split};
@@ -25,7 +26,7 @@ pub(super) fn read(path: &Path, text: &Arc<str>, style: Option<Style>) -> (Vec<Q
         script.expands = *expands;
         if script.part(span.end..end, Some(name)) == 0 {
             let place = Place::within(path, text.clone(), span.clone());
-            let finding = Finding::warning("query-empty", format!("there is no query after the name {name}"));
+            let finding = Finding::new(codes::QUERY_EMPTY, format!("there is no query after the name {name}"));
             script.problems.push(finding.at(place).help("write the query below the comment, or remove the comment"));
         }
     }
@@ -78,7 +79,7 @@ impl Script<'_> {
                 self.query(name, span);
             } else {
                 self.problems.push(
-                    note("not-a-query", "this statement is not a query, so it is not checked")
+                    note(codes::NOT_A_QUERY, "this statement is not a query, so it is not checked")
                         .at(self.place(first_line(self.text, span))),
                 );
             }
@@ -143,12 +144,12 @@ fn annotated(comment: &str) -> Option<(&str, bool)> {
     (is_annotation && !name.is_empty()).then_some((name, head == "name:" && more.starts_with(':')))
 }
 
-fn note(code: &'static str, message: impl Into<String>) -> Finding {
-    Finding { severity: Severity::Note, ..Finding::error(code, message) }
+fn note(code: Code, message: impl Into<String>) -> Finding {
+    Finding::new(code, message).with_severity(Severity::Note)
 }
 
 fn describe(kind: FlawKind) -> Finding {
-    let wrong = |message: String| Finding::error("consumer-sql", message);
+    let wrong = |message: String| Finding::new(codes::CONSUMER_SQL, message);
     match kind {
         FlawKind::UnterminatedQuote(what) => {
             wrong(format!("this {what} never ends, so the queries after it cannot be separated"))
@@ -172,7 +173,7 @@ mod tests {
     fn said(text: &str) -> (Vec<String>, Vec<String>) {
         let (queries, problems) = read(Path::new("q.sql"), &text.into(), None);
         let queries = queries.iter().map(|query| format!("{}: {}", query.name, query.text));
-        let problems = problems.iter().map(|one| format!("{} {}", one.place.as_ref().unwrap(), one.code));
+        let problems = problems.iter().map(|one| format!("{} {}", one.place.as_ref().unwrap(), one.code.as_str()));
         (queries.collect(), problems.collect())
     }
 

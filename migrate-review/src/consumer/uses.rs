@@ -1,5 +1,6 @@
 //! Tables and columns that a service declares.
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, first_name};
 
@@ -9,7 +10,7 @@ use crate::consumer::Said;
 /// Reads `table`, `table.column` or `schema.table.column`; a column `*` means the whole table.
 pub(super) fn read(said: &Said, writes: bool) -> Result<Use, Box<Finding>> {
     let wrong = || {
-        let finding = Finding::error("consumer-use", format!("`{}` does not name a table or a column", said.text));
+        let finding = Finding::new(codes::CONSUMER_USE, format!("`{}` does not name a table or a column", said.text));
         let help = "write `table`, `table.column` or `schema.table.column`; `schema.table.*` is a whole table";
         Box::new(finding.at(said.place.clone()).help(help))
     };
@@ -50,7 +51,7 @@ mod tests {
         let said = Said::from(text);
         match read(&said, false) {
             Ok(used) => format!("{} {}", used.table, used.column.unwrap_or_default()),
-            Err(finding) => finding.code.to_owned(),
+            Err(finding) => finding.code.as_str().to_owned(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The notation for columns: `total:decimal:12,2`, `user_id:references:users`, `status:enum:pending,paid`.
 
+use migrate_base::codes::{self, Code};
 use std::ops::Range;
 
 use migrate_base::finding::{Finding, Place};
@@ -106,11 +107,11 @@ impl Column {
         let mut pieces = pieces.into_iter();
         let whole = || Piece { text: word, at: 0..word.len() };
         let name = pieces.next().filter(|piece| !piece.text.is_empty()).ok_or_else(|| {
-            wrong(word, &whole(), "column-name", "a column starts with its name")
+            wrong(word, &whole(), codes::COLUMN_NAME, "a column starts with its name")
                 .help("write name:type, such as total:decimal:12,2")
         })?;
         let kind = pieces.next().filter(|piece| !piece.text.is_empty()).ok_or_else(|| {
-            wrong(word, &name, "column-type", "this column has no type")
+            wrong(word, &name, codes::COLUMN_TYPE, "this column has no type")
                 .help(format!("write {}:text, for example", name.text))
         })?;
         let mut rest: Vec<Piece<'_>> = pieces.collect();
@@ -153,8 +154,12 @@ impl Column {
                 self.default = Some(if is_sql { value.to_owned() } else { literal(value) });
             }
             _ => {
-                let finding =
-                    wrong(word, piece, "column-modifier", &format!("`{}` is not a modifier of a column", piece.text));
+                let finding = wrong(
+                    word,
+                    piece,
+                    codes::COLUMN_MODIFIER,
+                    &format!("`{}` is not a modifier of a column", piece.text),
+                );
                 return Err(match suggest::nearest(piece.text, MODIFIERS) {
                     Some(near) if near == piece.text => finding
                         .help(format!("only a reference takes `{near}`: write {}:references:users:{near}", self.name)),
@@ -173,14 +178,15 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
         let labels = if rest.is_empty() { None } else { Some(rest.remove(0)) };
         let labels = labels.filter(|labels| labels.text.split(',').all(|label| !label.is_empty()));
         let labels = labels.ok_or_else(|| {
-            wrong(word, kind, "column-enum", "an enum needs labels").help("write status:enum:pending,paid,shipped")
+            wrong(word, kind, codes::COLUMN_ENUM, "an enum needs labels").help("write status:enum:pending,paid,shipped")
         })?;
         return Ok(Type::Enum(labels.text.split(',').map(str::to_owned).collect()));
     }
     if text == "references" {
         let table = if rest.is_empty() { None } else { Some(rest.remove(0)) };
         let table = table.filter(|table| !table.text.is_empty()).ok_or_else(|| {
-            wrong(word, kind, "column-reference", "a reference needs a table").help("write user_id:references:users")
+            wrong(word, kind, codes::COLUMN_REFERENCE, "a reference needs a table")
+                .help("write user_id:references:users")
         })?;
         return Ok(Type::Reference { table: table.text.to_owned(), on_delete: "RESTRICT" });
     }
@@ -191,7 +197,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
         let numbers: Vec<&str> = given.iter().flat_map(|piece| piece.text.split(',')).collect();
         let piece = given.as_ref().unwrap_or(kind);
         if numbers.len() >= arguments.end || numbers.iter().any(|number| number.parse::<u32>().is_err()) {
-            return Err(wrong(word, piece, "column-type", &format!("`{text}` does not take `{}`", piece.text))
+            return Err(wrong(word, piece, codes::COLUMN_TYPE, &format!("`{text}` does not take `{}`", piece.text))
                 .help("write, for example, total:decimal:12,2 or code:varchar:20"));
         }
         let arguments = if numbers.is_empty() { String::new() } else { format!("({})", numbers.join(",")) };
@@ -202,7 +208,7 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
     if own.iter().any(|name| name == text) {
         return Ok(Type::Sql(format!("{}{array}", plain(text))));
     }
-    let finding = wrong(word, kind, "column-type", &format!("there is no type `{text}`"));
+    let finding = wrong(word, kind, codes::COLUMN_TYPE, &format!("there is no type `{text}`"));
     let known =
         TYPES.iter().map(|(word, ..)| *word).chain(["enum", "references"]).chain(own.iter().map(String::as_str));
     let known: Vec<&str> = known.collect();
@@ -213,8 +219,8 @@ fn read_type(word: &str, kind: &Piece<'_>, rest: &mut Vec<Piece<'_>>, schema: &S
 }
 
 /// A finding that points at a part of a word on the command line.
-fn wrong(word: &str, piece: &Piece<'_>, code: &'static str, message: &str) -> Finding {
-    Finding::error(code, message).at(Place::within("command line", word.into(), piece.at.clone()))
+fn wrong(word: &str, piece: &Piece<'_>, code: Code, message: &str) -> Finding {
+    Finding::new(code, message).at(Place::within("command line", word.into(), piece.at.clone()))
 }
 
 /// The type of the primary key of a table, and the name of its column.

@@ -6,6 +6,7 @@
 mod column;
 
 use column::key_of;
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{QualifiedName, literal, plain};
 use migrate_schema::{Kind, Schema};
@@ -65,7 +66,7 @@ impl Draft {
             }
             Self::AddIndex(table, columns, unique) => Ok(vec![("", concurrently(table, columns, *unique))]),
             Self::AddForeignKey(table, column, to) => {
-                let (to, key, _) = key_of(schema, to).map_err(|why| Finding::error("no-such-table", why))?;
+                let (to, key, _) = key_of(schema, to).map_err(|why| Finding::new(codes::NO_SUCH_TABLE, why))?;
                 Ok(foreign_key(table, column, &to, &key, "RESTRICT"))
             }
             Self::AddEnumValue(of, value, after) => {
@@ -172,7 +173,7 @@ fn resolve(schema: &Schema, table: &str, column: &Column) -> Result<Resolved, Fi
         Type::Reference { table: to, on_delete } => {
             let (to, key, of) = key_of(schema, to).map_err(|why| {
                 let at = column.word.find(to.as_str()).unwrap_or(0);
-                Finding::error("no-such-table", why).at(Place::within(
+                Finding::new(codes::NO_SUCH_TABLE, why).at(Place::within(
                     "command line",
                     column.word.as_str().into(),
                     at..at + to.len(),
@@ -249,7 +250,7 @@ fn known(columns: &[String], lines: &[(String, String, String)]) -> Result<(), F
     };
     let word = columns.join(",");
     let at = word.find(unknown.as_str()).unwrap_or(0);
-    let finding = Finding::error("no-such-column", format!("the table has no column `{unknown}`"));
+    let finding = Finding::new(codes::NO_SUCH_COLUMN, format!("the table has no column `{unknown}`"));
     let finding = finding.at(Place::within("command line", word.as_str().into(), at..at + unknown.len()));
     Err(match migrate_base::suggest::nearest(unknown, lines.iter().map(|(name, ..)| name.as_str())) {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
@@ -272,7 +273,7 @@ fn add_column(schema: &Schema, table: &str, column: &Column) -> Result<Vec<Up>, 
     let resolved = resolve(schema, table, column)?;
     let at = |message: &str| {
         let text: std::sync::Arc<str> = column.word.as_str().into();
-        Finding::error("column-rows", message).at(Place::within("command line", text, 0..column.name.len()))
+        Finding::new(codes::COLUMN_ROWS, message).at(Place::within("command line", text, 0..column.name.len()))
     };
     if column.key || column.unique {
         return Err(at("a new column of a table with rows cannot be unique at once")

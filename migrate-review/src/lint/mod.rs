@@ -19,6 +19,7 @@ mod work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::suggest;
 use migrate_core::ledger::Direction;
@@ -36,7 +37,7 @@ use script::Parsed;
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     /// Its code, which never changes: `ban-drop-column`.
-    pub code: &'static str,
+    pub code: Code,
     /// What it is about.
     pub class: Class,
     /// Its severity unless `migrate.toml` overrides it; `None` means off.
@@ -168,7 +169,7 @@ impl Rule {
 
     /// The severity for a script.
     fn weight_in(&self, lint: &Lint, direction: Direction) -> Option<Severity> {
-        let weight = lint.rules.get(self.code).map_or(self.weight, |weight| weight.0)?;
+        let weight = lint.rules.get(self.code.as_str()).map_or(self.weight, |weight| weight.0)?;
         match direction {
             Direction::Up => Some(weight),
             // A down script is expected to remove what the up script created.
@@ -196,8 +197,8 @@ pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
         // A change that the script itself undoes breaks nothing, but it did take its locks.
         let is_undone = |hit: &Hit| rule.class != Class::Locks && parsed.is_undone(hit.span.start);
         let hits: Vec<Hit> = hits.into_iter().filter(|hit| !is_undone(hit)).collect();
-        if allowed(rule.code) {
-            used.extend((!hits.is_empty()).then_some(rule.code));
+        if allowed(rule.code.as_str()) {
+            used.extend((!hits.is_empty()).then_some(rule.code.as_str()));
             continue;
         }
         findings.extend(hits.into_iter().map(|hit| (hit.span.start, finding(subject.script, rule, weight, hit))));
@@ -209,7 +210,7 @@ pub fn judge(subject: &Subject<'_>, lint: &Lint) -> Vec<Finding> {
 
 fn finding(script: &Script, rule: &Rule, weight: Severity, hit: Hit) -> Finding {
     let place = Place::within(script.path(), script.text().clone(), hit.span);
-    let finding = Finding { severity: weight, ..Finding::error(rule.code, hit.message) }.at(place);
+    let finding = Finding::new(rule.code, hit.message).with_severity(weight).at(place);
     let finding = hit.notes.into_iter().fold(finding, Finding::note);
     let finding = hit.help.into_iter().fold(finding, Finding::help);
     finding.help(format!(
@@ -235,14 +236,14 @@ fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
             // A down script is not judged by all rules, so it may contain allowances that are not needed.
             Some(_) if subject.direction == Direction::Down => None,
             Some(_) => Some(
-                Finding::warning("allow-unused", format!("nothing here breaks the rule {name}"))
+                Finding::new(codes::ALLOW_UNUSED, format!("nothing here breaks the rule {name}"))
                     .at(place(name))
                     .help("remove the line, or it hides later findings"),
             ),
             None if is_elsewhere(name) => None,
             None => {
-                let finding = Finding::error("allow-unknown", format!("there is no rule {name}")).at(place(name));
-                let known = rules().map(|rule| rule.code).chain(ELSEWHERE);
+                let finding = Finding::new(codes::ALLOW_UNKNOWN, format!("there is no rule {name}")).at(place(name));
+                let known = rules().map(|rule| rule.code).chain(ELSEWHERE).map(Code::as_str);
                 Some(match suggest::nearest(name, known) {
                     Some(near) => finding.help(format!("did you mean {near}?")),
                     None => finding.help("`cargo xtask explain` lists the rules"),
@@ -254,22 +255,22 @@ fn useless(subject: &Subject<'_>, used: &BTreeSet<&str>) -> Vec<Finding> {
 }
 
 /// Codes that other modules check, and that a script can allow.
-pub const ELSEWHERE: [&str; 7] = [
-    "down-edited",
-    "lock-too-strong",
-    "table-rewritten",
-    "tables-locked-together",
-    "index-invalid",
-    "needs-superuser",
-    "lock-timeout-missing",
+pub const ELSEWHERE: [Code; 7] = [
+    codes::DOWN_EDITED,
+    codes::LOCK_TOO_STRONG,
+    codes::TABLE_REWRITTEN,
+    codes::TABLES_LOCKED_TOGETHER,
+    codes::INDEX_INVALID,
+    codes::NEEDS_SUPERUSER,
+    codes::LOCK_TIMEOUT_MISSING,
 ];
 
 fn is_elsewhere(name: &str) -> bool {
-    ELSEWHERE.contains(&name) || name.starts_with("consumer:")
+    ELSEWHERE.iter().any(|code| *code == name) || name.starts_with("consumer:")
 }
 
 /// The rules in `migrate.toml` that do not exist, each with a similar one if there is one.
 pub fn unknown(lint: &Lint) -> Vec<(String, Option<&'static str>)> {
     let unknown = lint.rules.keys().filter(|name| rule(name).is_none());
-    unknown.map(|name| (name.clone(), suggest::nearest(name, rules().map(|rule| rule.code)))).collect()
+    unknown.map(|name| (name.clone(), suggest::nearest(name, rules().map(|rule| rule.code.as_str())))).collect()
 }

@@ -4,6 +4,7 @@
 //! recognizes, and we replace help that PostgreSQL would refuse. We do not run the rules about what the runner does
 //! itself (timeouts, transactions, idempotence).
 
+use migrate_base::codes::Code;
 use std::ops::Range;
 
 use migrate_base::finding::Severity;
@@ -26,14 +27,18 @@ enum Weight {
     Off,
 }
 
-const fn rule(code: &'static str, theirs: Theirs, class: Class, weight: Weight, page: &'static str) -> Rule {
+const fn rule(name: &'static str, theirs: Theirs, class: Class, weight: Weight, page: &'static str) -> Rule {
     let weight = match weight {
         Error => Some(Severity::Error),
         Warning => Some(Severity::Warning),
         Note => Some(Severity::Note),
         Off => None,
     };
-    Rule { code, class, weight, page, origin: Origin::Squawk(theirs) }
+    let severity = match weight {
+        Some(severity) => severity,
+        None => Severity::Note,
+    };
+    Rule { code: Code::new(name, severity), class, weight, page, origin: Origin::Squawk(theirs) }
 }
 
 macro_rules! squawk {

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::{ident, literal};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind};
@@ -33,7 +34,7 @@ impl Setup {
     pub fn load(config: &Config) -> Result<Self, Error> {
         let read = |path: &PathBuf| {
             let text = migrate_base::regular::read_to_string(path).map_err(|error| {
-                let finding = Finding::error("shadow-setup", format!("{} cannot be read: {error}", path.display()))
+                let finding = Finding::new(codes::SHADOW_SETUP, format!("{} cannot be read: {error}", path.display()))
                     .at(config.path.as_ref().map(Place::file))
                     .help("`setup` in [shadow] names SQL files, relative to migrate.toml");
                 Error::new(ErrorKind::Configuration, finding)

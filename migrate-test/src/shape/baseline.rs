@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::ident::{literal, plain};
 use migrate_core::{Error, ErrorKind, drift};
@@ -138,8 +139,9 @@ pub(super) async fn made(source: Described, data: &[TableData], likeness: Likene
             shadow.end().await?;
         }
     }
-    let finding = Finding::error("baseline", format!("after {TRIES} attempts, some objects still cannot be created"))
-        .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
+    let finding =
+        Finding::new(codes::BASELINE, format!("after {TRIES} attempts, some objects still cannot be created"))
+            .help("use a shadow server with the same extensions: ROUNDTRIP_TEST_SERVER names it");
     Err(Error::new(ErrorKind::Statement, finding).into())
 }
 

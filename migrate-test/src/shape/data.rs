@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, ident, literal, plain};
 use migrate_core::runner::Rehearsal;
@@ -84,7 +85,7 @@ fn find<'a>(source: &'a Described, name: &str) -> Result<&'a Object, Error> {
         (Some(table), None) => Ok(table),
         (None, _) => {
             let near = migrate_base::suggest::nearest(name, tables.iter().map(|table| &*table.id.name));
-            let finding = Finding::error("no-such-table", format!("there is no table {name}"));
+            let finding = Finding::new(codes::NO_SUCH_TABLE, format!("there is no table {name}"));
             Err(Error::new(
                 ErrorKind::Configuration,
                 match near {
@@ -94,7 +95,7 @@ fn find<'a>(source: &'a Described, name: &str) -> Result<&'a Object, Error> {
             ))
         }
         (Some(_), Some(_)) => {
-            let finding = Finding::error("two-tables", format!("there is more than one table {name}"));
+            let finding = Finding::new(codes::TWO_TABLES, format!("there is more than one table {name}"));
             Err(Error::new(ErrorKind::Configuration, finding.help("write it with its schema: --data shop.countries")))
         }
     }

@@ -1,5 +1,6 @@
 //! The down script of a migration, generated from what its up script does, and proven.
 
+use migrate_base::codes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -124,7 +125,7 @@ async fn way_back(
     let at = chain.iter().position(|migration| migration.version() == version).unwrap_or(chain.len());
     let Some(migration) = chain.get(at).cloned() else {
         let finding =
-            migrate_base::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
+            migrate_base::finding::Finding::new(codes::NO_SUCH_VERSION, format!("there is no migration {version}"));
         return Err(Error::new(migrate_core::ErrorKind::Plan, finding).into());
     };
     let mut shadow = before_it(&chain[..at], code).await?;
@@ -238,7 +239,7 @@ async fn prove(set: &MigrationSet, code: &CodeMigrations, version: &Version) -> 
     let steps = report.moves;
     report.migrations.into_iter().next().map(|proven| (proven, steps)).ok_or_else(|| {
         let finding =
-            migrate_base::finding::Finding::error("no-such-version", format!("there is no migration {version}"));
+            migrate_base::finding::Finding::new(codes::NO_SUCH_VERSION, format!("there is no migration {version}"));
         Error::new(migrate_core::ErrorKind::Plan, finding).into()
     })
 }

@@ -1,5 +1,6 @@
 //! Renames that the user specifies, because a difference cannot detect them.
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::ident::{first_name, plain};
 use migrate_core::{Error, ErrorKind};
@@ -47,7 +48,7 @@ fn statement(pair: &str) -> Result<Statement, Error> {
         rest.is_empty().then_some((schema, table, column, new))
     };
     let Some((schema, table, column, new)) = names() else {
-        let finding = Finding::error("rename", format!("`{pair}` is not a rename"))
+        let finding = Finding::new(codes::RENAME, format!("`{pair}` is not a rename"))
             .help("write schema.table.column=new_name, or schema.table=new_name");
         return Err(Error::new(ErrorKind::Configuration, finding));
     };

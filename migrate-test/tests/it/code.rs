@@ -80,7 +80,7 @@ async fn whatever_goes_wrong_in_it_keeps_nothing_of_it() {
         let database = TestDatabase::create().await.unwrap();
         let mut runner = runner(&database, CodeMigrations::none().with(Told(told))).await;
         let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
-        assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Code, "code-failed"));
+        assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Code, "code-failed"));
         assert!(error.to_string().contains(message), "{error}");
         let mut db = connect(&database).await;
         assert_eq!(events(&mut db).await, ["applied 1"]);
@@ -94,6 +94,6 @@ async fn an_executable_without_it_says_so_before_anything_runs() {
     let database = TestDatabase::create().await.unwrap();
     let error =
         runner(&database, CodeMigrations::none()).await.run(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Plan, "no-code"));
+    assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Plan, "no-code"));
     database.drop_now().await.unwrap();
 }

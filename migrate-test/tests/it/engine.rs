@@ -132,7 +132,7 @@ async fn an_older_checkout_rolls_back_what_a_newer_one_applied() {
     chain.remove(3, "c");
     let mut older = migrator(&database, &chain, quick()).await;
     let missing = older.plan(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!(missing.findings()[0].code, "missing-file");
+    assert_eq!(missing.findings()[0].code.as_str(), "missing-file");
     let report = older.run(&Target::Down(1), Policy::default()).await.unwrap();
     assert_eq!(report.done[0].name, "c");
     assert_eq!(older.status().await.unwrap().problems.len(), 0);
@@ -148,7 +148,7 @@ async fn an_edited_down_runs_only_when_it_is_asked_for() {
     chain.write(3, "c", "CREATE VIEW c AS SELECT * FROM a;", "DROP VIEW c; CREATE TABLE edited ();");
     let mut runner = migrator(&database, &chain, quick()).await;
     let plan = runner.plan(&Target::Down(1), Policy::default()).await.unwrap();
-    assert_eq!(plan.warnings()[0].code, "modified-down");
+    assert_eq!(plan.warnings()[0].code.as_str(), "modified-down");
     runner.apply(&plan).await.unwrap();
     runner.run(&Target::Latest, Policy::default()).await.unwrap();
     let mut db = connect(&database).await;
@@ -171,7 +171,7 @@ async fn obstacles_are_reported_all_at_once() {
     chain.write(0, "late", "CREATE TABLE late ();", "DROP TABLE late;");
     let mut runner = migrator(&database, &chain, quick()).await;
     let error = runner.plan(&Target::Latest, Policy::default()).await.unwrap_err();
-    let codes: Vec<_> = error.findings().iter().map(|finding| finding.code).collect();
+    let codes: Vec<_> = error.findings().iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["modified", "missing-file", "out-of-order"]);
     assert!(
         error.findings()[0]
@@ -239,7 +239,7 @@ async fn an_older_program_runs_on_a_newer_database_where_its_policy_says_so() {
     chain.remove(2, "b");
     let codes = async |policy| {
         let outcome = migrator(&database, &chain, quick()).await.run(&Target::Latest, policy).await;
-        outcome.err().map(|error| error.findings().iter().map(|finding| finding.code).collect::<Vec<_>>())
+        outcome.err().map(|error| error.findings().iter().map(|finding| finding.code.as_str()).collect::<Vec<_>>())
     };
     let newer = Policy { allow_newer: true, ..Policy::default() };
     assert_eq!(codes(Policy::default()).await, Some(vec!["missing-file"]));
@@ -257,7 +257,7 @@ async fn a_set_without_migrations_is_an_error_unless_it_is_allowed() {
     let (database, chain) = (TestDatabase::create().await.unwrap(), Chain::new(&[]));
     let run = async |policy| migrator(&database, &chain, quick()).await.run(&Target::Latest, policy).await;
     let error = run(Policy::default()).await.unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Plan, "no-migrations"));
+    assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Plan, "no-migrations"));
     run(Policy { allow_empty: true, ..Policy::default() }).await.unwrap();
     let address = Database::from(database.options());
     let embedded = MigrationSet::embedded(&[]).unwrap();
@@ -278,10 +278,10 @@ async fn a_number_of_migrations_does_not_reach_what_was_never_run() {
     runner.adopt(&version(2), "it was here before").await.unwrap();
     runner.run(&Target::Latest, Policy::default()).await.unwrap();
     let refused = runner.run(&Target::Down(2), Policy::default()).await.unwrap_err();
-    assert_eq!(refused.findings()[0].code, "never-run");
+    assert_eq!(refused.findings()[0].code.as_str(), "never-run");
     assert_eq!(runner.run(&Target::Down(1), Policy::default()).await.unwrap().done.len(), 1);
     let plan = runner.plan(&Target::DownTo(version(1)), Policy::default()).await.unwrap();
-    assert_eq!((plan.never_run(), plan.warnings()[0].code), (&[version(2)][..], "never-run"));
+    assert_eq!((plan.never_run(), plan.warnings()[0].code.as_str()), (&[version(2)][..], "never-run"));
     assert_eq!(runner.run(&Target::Zero, Policy::default()).await.unwrap().done.len(), 2);
     // Migrations that were run here afterwards are rolled back as usual.
     runner.run(&Target::Latest, Policy::default()).await.unwrap();
@@ -306,7 +306,7 @@ fn an_embedded_chain_is_the_chain_of_its_folder() {
     assert_eq!(tell(&MigrationSet::embedded(&files).unwrap()), tell(&chain.set()));
     let (name, _) = files.pop().unwrap();
     let error = MigrationSet::embedded(&files).unwrap_err();
-    assert!(error.findings()[0].code.ends_with("-missing"), "{name}: {error}");
+    assert!(error.findings()[0].code.as_str().ends_with("-missing"), "{name}: {error}");
 }
 
 /// A package that embeds migrations is rebuilt when a migration is added, changed or removed.

@@ -117,7 +117,7 @@ fn every_problem_of_a_folder_is_reported_with_its_place() {
             let name = place.path().file_name().unwrap().to_string_lossy().into_owned();
             let at = place.line_column().map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
             assert!(!finding.help.is_empty(), "{finding}");
-            format!("{name}{at} {}", finding.code)
+            format!("{name}{at} {}", finding.code.as_str())
         })
         .collect();
     found.sort();

@@ -476,7 +476,7 @@ async fn nothing_goes_with_a_row_that_gives_way() {
     .await;
     migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
     let error = migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap_err();
-    assert_eq!(error.findings()[0].code, "kept-data", "{error}");
+    assert_eq!(error.findings()[0].code.as_str(), "kept-data", "{error}");
     assert_eq!(column(&mut connection, "SELECT id::text FROM post ORDER BY id").await, ["1", "2"]);
 }
 
@@ -604,7 +604,7 @@ async fn what_cannot_be_kept_is_not_destroyed(#[case] down: &str, #[case] code: 
     let (database, chain, mut connection) =
         with_rows("SELECT 1;", "CREATE TABLE t (a int);", down, "INSERT INTO t VALUES (1);").await;
     let error = migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap_err();
-    assert_eq!(error.findings()[0].code, code, "{error}");
+    assert_eq!(error.findings()[0].code.as_str(), code, "{error}");
     assert_eq!(column(&mut connection, "SELECT a FROM t").await, ["1"]);
     assert_eq!(kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap(), []);
 }
@@ -621,7 +621,7 @@ async fn what_does_not_fit_any_more_stops_the_apply_and_stays_kept() {
     migrator(&database, &chain, keeping()).await.run(&Target::Down(1), NOW).await.unwrap();
     chain.write(2, "change", "ALTER TABLE t ADD a int;", "ALTER TABLE t DROP a;");
     let error = migrator(&database, &chain, quick()).await.run(&Target::Latest, NOW).await.unwrap_err();
-    assert_eq!(error.findings()[0].code, "kept-data", "{error}");
+    assert_eq!(error.findings()[0].code.as_str(), "kept-data", "{error}");
     let mut leaving = migrator(&database, &chain, Options { restore_kept: false, ..quick() }).await;
     leaving.run(&Target::Latest, NOW).await.unwrap();
     assert_eq!(kept::list(&Database::from(database.options()), &quick().ledger).await.unwrap()[0].rows, 1);

@@ -116,6 +116,6 @@ fn files_of_a_tool_that_keeps_its_versions_are_not_rebased() {
     }
     let error = Layout::Goose.load(folder.path()).unwrap_err();
     let [finding] = error.findings() else { panic!("{:?}", error.findings()) };
-    assert_eq!(finding.code, "version-twice");
+    assert_eq!(finding.code.as_str(), "version-twice");
     assert!(finding.help.iter().all(|help| !help.contains("rebase")), "{:?}", finding.help);
 }

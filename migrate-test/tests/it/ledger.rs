@@ -181,7 +181,7 @@ async fn a_ledger_that_is_locked_is_not_waited_for_and_its_holder_is_named() {
     let pid = column(&mut holder, "SELECT pg_backend_pid()").await.remove(0);
     let check = |error: migrate_core::Error, what: &str| {
         let finding = &error.findings()[0];
-        assert_eq!((finding.code, error.sqlstate()), ("ledger-locked", Some("55P03")), "{what}: {error}");
+        assert_eq!((finding.code.as_str(), error.sqlstate()), ("ledger-locked", Some("55P03")), "{what}: {error}");
         let named = |note: &String| {
             note.contains("a forgotten session") && note.contains(&pid) && note.contains("pg_backend_pid")
         };

@@ -80,7 +80,7 @@ async fn a_half_built_index_is_seen_whatever_it_is_called() {
         assert_eq!(error.sqlstate(), Some("23505"), "{up}");
         check_told(&mut scene, &error, left).await;
         // It is not run again while the leftover exists.
-        assert_eq!(refused(&mut runner).await.findings()[0].code, "unfinished", "{up}");
+        assert_eq!(refused(&mut runner).await.findings()[0].code.as_str(), "unfinished", "{up}");
         let seen = runner.unresolved().await.unwrap().unwrap().reality.pop().unwrap().seen.unwrap_or_default();
         assert!(seen.contains("not valid"), "{up}: {seen}");
         execute(&mut scene.db, "TRUNCATE t, \"Ünï\".\"T b\"").await;
@@ -141,7 +141,7 @@ async fn a_partition_half_detached_and_the_copies_of_a_reindex_are_told_and_brou
             // It waited longer than the lock timeout of the others.
             assert_eq!(error.sqlstate(), Some("57014"), "{up}: {error:?}");
             check_told(&mut scene, &error, left).await;
-            assert_eq!(refused(&mut runner).await.findings()[0].code, "unfinished", "{up}");
+            assert_eq!(refused(&mut runner).await.findings()[0].code.as_str(), "unfinished", "{up}");
             assert!(!column(&mut scene.db, HALF).await.is_empty(), "{up}");
             execute(&mut old, "ROLLBACK").await;
             if resolution == Resolution::Undo && up.contains("DETACH") {
@@ -221,7 +221,7 @@ async fn an_index_that_is_there_is_not_built_again_beside_without_a_word() {
     execute(&mut scene.db, "CREATE INDEX ON t (b)").await;
     let mut runner = scene.runner(quick()).await;
     let error = refused(&mut runner).await;
-    assert_eq!(error.findings()[0].code, "may-be-done", "{error:?}");
+    assert_eq!(error.findings()[0].code.as_str(), "may-be-done", "{error:?}");
     runner.resolve(&Resolution::ContinueFrom(2)).await.unwrap();
     let indexes = "SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass";
     assert_eq!(column(&mut scene.db, indexes).await, ["1"]);

@@ -21,7 +21,7 @@ async fn asking(database: Database, chain: &Chain) -> migrate_core::Result<Migra
 }
 
 fn codes(error: &migrate_core::Error) -> Vec<&'static str> {
-    error.findings().iter().map(|finding| finding.code).collect()
+    error.findings().iter().map(|finding| finding.code.as_str()).collect()
 }
 
 #[tokio::test]

@@ -114,7 +114,11 @@ async fn run(silent: Silent, seconds: u32, press: bool) -> (migrate_core::Result
 async fn a_run_that_gets_no_answer_any_more_ends_and_says_so(#[case] silent: Silent, #[case] seconds: u32) {
     let (outcome, took, events) = run(silent, seconds, false).await;
     let error = outcome.unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
+    assert_eq!(
+        (error.kind(), error.findings()[0].code.as_str()),
+        (ErrorKind::Connection, "connection-dead"),
+        "{error}"
+    );
     let text = format!("{:?}", error.findings());
     assert!(text.contains("20250101000002_slow") && text.contains("ledger") && text.contains("xtask status"), "{text}");
     assert!(RunReport::of(&error).unwrap().done.len() <= 1, "what is known to be committed");
@@ -201,7 +205,7 @@ async fn code_that_thinks_is_not_cut_off_unless_nothing_answers(#[case] is_dark:
     let both = async { tokio::join!(runner.run(&Target::Latest, Policy::default()), begin).0 };
     let outcome = tokio::time::timeout(Duration::from_secs(40), both).await.expect("the run hangs");
     assert_eq!(
-        outcome.map(|report| report.done.len()).map_err(|error| error.findings()[0].code),
+        outcome.map(|report| report.done.len()).map_err(|error| error.findings()[0].code.as_str()),
         match is_dark {
             true => Err("connection-dead"),
             false => Ok(3),
@@ -228,7 +232,11 @@ async fn a_look_at_the_ledger_that_gets_no_answer_ends(#[case] is_dark: bool) {
     let look = async { (runner.status().await.map(drop), runner.history().await.map(drop)) };
     let (status, history) = tokio::time::timeout(Duration::from_secs(30), look).await.expect("the look hangs");
     let error = status.unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
+    assert_eq!(
+        (error.kind(), error.findings()[0].code.as_str()),
+        (ErrorKind::Connection, "connection-dead"),
+        "{error}"
+    );
     // The next attempt uses a new connection.
     assert_eq!(history.is_ok(), !is_dark);
     database.drop_now().await.unwrap();
@@ -251,7 +259,11 @@ async fn a_lock_whose_answer_is_swallowed_is_given_back(#[case] words: &str, #[c
     proxy.swallow(words, nth);
     let run = runner.run(&Target::Latest, Policy::default());
     let error = tokio::time::timeout(Duration::from_secs(30), run).await.expect("the run hangs").unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "connection-dead"), "{error}");
+    assert_eq!(
+        (error.kind(), error.findings()[0].code.as_str()),
+        (ErrorKind::Connection, "connection-dead"),
+        "{error}"
+    );
     let mut db = connect(&database).await;
     until(&mut db, NO_LOCKS).await;
     database.drop_now().await.unwrap();
@@ -328,7 +340,7 @@ async fn a_host_that_does_not_say_what_it_is_is_waited_for_no_longer_than_any_ot
     proxy.swallow("pg_is_in_recovery", 1);
     let address = Database::parse(&url).unwrap().patience(Duration::from_secs(1));
     let settled = tokio::time::timeout(Duration::from_secs(10), address.settled()).await.expect("it hangs");
-    assert_eq!(settled.unwrap_err().findings()[0].code, "connection-timeout");
+    assert_eq!(settled.unwrap_err().findings()[0].code.as_str(), "connection-timeout");
     address.settled().await.unwrap();
     database.drop_now().await.unwrap();
 }

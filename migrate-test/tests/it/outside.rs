@@ -41,7 +41,7 @@ async fn fails(recorded: bool, by_hand: &str, up: &str) -> Error {
 /// The notes of a failure that are about others.
 fn told(error: &Error) -> String {
     let finding = &error.findings()[0];
-    assert_eq!(finding.code, "statement-failed");
+    assert_eq!(finding.code.as_str(), "statement-failed");
     assert!(finding.notes.iter().any(|note| note.starts_with("SQLSTATE")), "what the server said stays: {finding:?}");
     let begin = finding.notes.iter().position(|note| note.contains("outside the migrations"));
     begin.map(|at| finding.notes[at..].join("\n")).unwrap_or_default()

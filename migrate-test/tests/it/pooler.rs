@@ -30,7 +30,7 @@ async fn run_through(mode: &str, idle: usize, database: &TestDatabase) -> Option
     let looked = migrator.refuse_pooler(&mut reader).await;
     reader.close().await;
     let outcome = migrator.run(&Target::Latest, Policy::default()).await.map(|report| report.done.len());
-    let code = |error: &migrate_core::Error| error.findings()[0].code;
+    let code = |error: &migrate_core::Error| error.findings()[0].code.as_str();
     assert_eq!(
         looked.as_ref().err().map(code),
         outcome.as_ref().err().map(code),
@@ -57,7 +57,11 @@ async fn a_pooler_in_transaction_mode_is_refused_and_keeps_no_lock_and_no_settin
         let database = TestDatabase::create().await.unwrap();
         if let Some(outcome) = run_through(mode, idle, &database).await {
             let error = outcome.unwrap_err();
-            assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Lock, "pooler"), "{mode}: {error}");
+            assert_eq!(
+                (error.kind(), error.findings()[0].code.as_str()),
+                (ErrorKind::Lock, "pooler"),
+                "{mode}: {error}"
+            );
             assert!(!error.findings()[0].help.is_empty());
             let mut db = connect(&database).await;
             assert_eq!(column(&mut db, "SELECT to_regclass('a')").await, ["NULL"]);
@@ -107,7 +111,7 @@ async fn a_busy_pooler_in_transaction_mode_is_always_refused_and_is_left_nothing
         let address = Database::from(pooler.options(&database));
         let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
         let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
-        assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Lock, "pooler"), "run {n}: {error}");
+        assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Lock, "pooler"), "run {n}: {error}");
         assert_eq!(column(&mut db, locks).await, ["0"], "run {n}");
     }
     assert_eq!(column(&mut db, "SELECT to_regclass('a'), to_regnamespace('roundtrip')").await, ["NULL"]);
@@ -128,7 +132,7 @@ async fn a_pool_of_one_in_session_mode_is_too_small(#[case] mode: &str, #[case] 
     let address = Database::from(pooler.options(&database)).patience(std::time::Duration::from_secs(seconds));
     let mut runner = Migrator::open(address, chain.set(), CodeMigrations::none(), quick()).await.unwrap();
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!((error.kind(), error.findings()[0].code), (ErrorKind::Connection, "pool-exhausted"), "{error}");
+    assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Connection, "pool-exhausted"), "{error}");
     assert!(format!("{:?}", error.findings()).contains("two connections"), "{error}");
     drop(pooler);
     database.drop_now().await.unwrap();

@@ -66,7 +66,7 @@ async fn resolved(scene: &Scene, resolution: Resolution) -> Result<(), Error> {
 }
 
 fn code(outcome: Result<(), Error>) -> &'static str {
-    outcome.unwrap_err().findings()[0].code
+    outcome.unwrap_err().findings()[0].code.as_str()
 }
 
 /// A `CALL` or a `DO` that commits is neither run again nor skipped before somebody has said whether it was
@@ -86,12 +86,12 @@ async fn what_commits_by_itself_is_asked_for() {
             execute(&mut scene.db, "INSERT INTO log VALUES (1)").await;
             scene.kill(1).await;
             let error = scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap_err();
-            assert_eq!(error.findings()[0].code, "unfinished", "{statement}");
+            assert_eq!(error.findings()[0].code.as_str(), "unfinished", "{statement}");
             let unresolved = scene.runner().await.unresolved().await.unwrap().unwrap();
             assert_eq!(unresolved.uncertain, Some(2), "{statement}");
             let error = scene.runner().await.resolve(&Resolution::Continue).await.unwrap_err();
             let finding = &error.findings()[0];
-            assert_eq!(finding.code, "may-be-done");
+            assert_eq!(finding.code.as_str(), "may-be-done");
             assert_eq!(finding.place.as_ref().unwrap().line_column(), Some((3, 1)));
             for from in [2, 3] {
                 let hint = format!("`cargo xtask resolve {} --continue --from {from}`", version(2));
@@ -189,7 +189,7 @@ async fn a_statement_to_correct_is_corrected_after_an_undo() {
         scene.chain.write(2, "work", &format!("{NO}CREATE TABLE a ();\nSELECT 1;"), "DROP TABLE a;");
         let error = resolved(&scene, Resolution::Continue).await.unwrap_err();
         let finding = &error.findings()[0];
-        assert_eq!(finding.code, "changed-since");
+        assert_eq!(finding.code.as_str(), "changed-since");
         assert!(finding.help[0].contains("restore the file") && !finding.help.join("").contains("--continue"));
         resolved(&scene, Resolution::Undo).await.unwrap();
         scene.runner().await.run(&Target::Latest, Policy::default()).await.unwrap();
@@ -216,7 +216,7 @@ async fn what_is_running_is_not_called_interrupted() {
     }
     let status = scene.runner().await.status().await.unwrap();
     let problem = &status.problems[0];
-    assert_eq!((problem.code, status.problems.len()), ("running", 1));
+    assert_eq!((problem.code.as_str(), status.problems.len()), ("running", 1));
     let notes = problem.notes.join("\n");
     assert!(notes.contains("statement 2 of 3") && notes.contains("pid ") && notes.contains("role postgres"), "{notes}");
     // Nobody is advised to use `resolve`, which refuses, before the run is stopped.
@@ -224,7 +224,7 @@ async fn what_is_running_is_not_called_interrupted() {
     let early = problem.help.iter().find(|help| help.contains("resolve") && !help.contains("pg_cancel_backend"));
     assert_eq!(early, None);
     let error = scene.runner().await.run(&Target::Down(1), Policy::default()).await.unwrap_err();
-    assert_eq!(error.findings()[0].code, "running", "{error:?}");
+    assert_eq!(error.findings()[0].code.as_str(), "running", "{error:?}");
     // Another run in the same direction waits, and finds nothing left to do.
     let (ear, options) = listening();
     let mut other = migrator(&scene.database, &scene.chain, options).await;

@@ -45,7 +45,7 @@ async fn a_failed_concurrent_index_is_reported_and_continued() {
     assert_eq!(events(&mut db).await, FAILED);
     // Nothing continues before somebody has decided.
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!(error.findings()[0].code, "unfinished");
+    assert_eq!(error.findings()[0].code.as_str(), "unfinished");
     let unresolved = runner.unresolved().await.unwrap().unwrap();
     let seen: Vec<_> = unresolved.reality.iter().map(|reality| (reality.recorded, reality.seen.clone())).collect();
     let half = Some("index public.i exists but is not valid: half built".to_owned());
@@ -169,7 +169,7 @@ async fn an_index_that_exists_half_built_is_not_taken_for_a_good_one() {
     let chain = Chain::new(&[(1, "i", &up, &format!("{NO}DROP INDEX CONCURRENTLY i;"))]);
     let mut runner = migrator(&database, &chain, quick()).await;
     let error = runner.run(&Target::Latest, Policy::default()).await.unwrap_err();
-    assert_eq!(error.findings()[0].code, "invalid-index");
+    assert_eq!(error.findings()[0].code.as_str(), "invalid-index");
     runner.resolve(&Resolution::Continue).await.unwrap();
     assert_eq!(column(&mut db, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass").await, ["t"]);
     database.drop_now().await.unwrap();

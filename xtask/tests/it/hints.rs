@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use migrate_base::hint;
 
-use crate::explain::{Token, rust_files, tokens};
+use crate::rust_source::{Token, rust_files, tokens};
 use crate::support::{Project, SECRET, Said, root, said, sources};
 
 /// Possible replacements for a value in a text.

@@ -34,7 +34,7 @@ fn codes(migration: &Migration, before: &Described, after: Option<&Described>) -
         after,
         released: Some(before),
     };
-    lint::judge(&subject, &Lint::default()).iter().map(|finding| finding.code).collect()
+    lint::judge(&subject, &Lint::default()).iter().map(|finding| finding.code.as_str()).collect()
 }
 
 /// A database with the schema that the samples of a page need.
@@ -70,8 +70,8 @@ async fn judged(rule: &Rule, samples: &[Block<'_>]) -> Result<Vec<Vec<&'static s
             released: Some(&released),
         };
         // A rule that is off is also tested on its own page.
-        let asked = Lint { rules: [(rule.code.to_owned(), Weight(Some(Severity::Error)))].into() };
-        all.push(lint::judge(&subject, &asked).iter().map(|finding| finding.code).collect());
+        let asked = Lint { rules: [(rule.code.to_string(), Weight(Some(Severity::Error)))].into() };
+        all.push(lint::judge(&subject, &asked).iter().map(|finding| finding.code.as_str()).collect());
         before = after;
     }
     reader.close().await;
@@ -83,12 +83,12 @@ async fn wrong(rule: &Rule) -> Vec<String> {
     let page = rule.page();
     let (bad, good): (Vec<_>, Vec<_>) = (page.of(Sample::Bad).collect(), page.of(Sample::Good).collect());
     let mut wrong = Vec::new();
-    if bad.is_empty() || good.is_empty() || page.title == rule.code || page.text.len() < 200 {
+    if bad.is_empty() || good.is_empty() || rule.code == page.title || page.text.len() < 200 {
         return vec![format!("{}: the page needs a title, a reason, a bad sample and a good one", rule.code)];
     }
     for block in bad {
         match judged(rule, &[block]).await {
-            Ok(codes) if codes[0].contains(&rule.code) => {}
+            Ok(codes) if codes[0].contains(&rule.code.as_str()) => {}
             Ok(codes) => {
                 wrong.push(format!("{}: not found in the bad sample, but {codes:?}\n{}", rule.code, block.sql))
             }
@@ -97,7 +97,7 @@ async fn wrong(rule: &Rule) -> Vec<String> {
     }
     match judged(rule, &good).await {
         Ok(codes) => {
-            let found = codes.iter().zip(&good).filter(|(codes, _)| codes.contains(&rule.code));
+            let found = codes.iter().zip(&good).filter(|(codes, _)| codes.contains(&rule.code.as_str()));
             wrong.extend(found.map(|(_, block)| format!("{}: found in a good sample\n{}", rule.code, block.sql)));
         }
         Err(why) => wrong.push(why),
@@ -141,7 +141,7 @@ fn allowances_are_heard_and_those_for_nothing_are_told() {
 
 #[test]
 fn codes_are_unique() {
-    let mut codes: Vec<&str> = lint::rules().map(|rule| rule.code).collect();
+    let mut codes: Vec<&str> = lint::rules().map(|rule| rule.code.as_str()).collect();
     codes.sort_unstable();
     let count = codes.len();
     codes.dedup();
@@ -166,7 +166,7 @@ async fn indexes_of_partitioned_tables_are_not_advised_to_be_concurrent() {
         let script = migration.up_script().unwrap();
         let subject = Subject { script, direction: Direction::Up, before, after: None, released };
         let found = lint::judge(&subject, &Lint::default());
-        let found = found.iter().filter(|finding| finding.code.starts_with("require-concurrent-index"));
+        let found = found.iter().filter(|finding| finding.code.as_str().starts_with("require-concurrent-index"));
         found.map(|finding| finding.help[0].clone()).collect::<Vec<_>>()
     };
     let in_parts = |told: Vec<String>| told.len() == 1 && told[0].contains("`ON ONLY`") && told[0].contains("ATTACH");

@@ -194,7 +194,7 @@ fn wrong(at: &Described, major: u32, text: &str, truth: &Truth) -> Vec<String> {
     }
     let subject = Subject { script, direction: Direction::Up, before: Some(at), after: None, released: Some(at) };
     let found = lint::judge(&subject, &Lint::default());
-    let codes: Vec<&str> = found.iter().map(|one| one.code).collect();
+    let codes: Vec<&str> = found.iter().map(|one| one.code.as_str()).collect();
     wrong.extend(misjudged(text, truth, &codes));
     wrong
 }
@@ -303,7 +303,7 @@ fn what_a_block_does_is_found_at_its_place() {
     let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
     let found = lint::judge(&subject, &Lint::default());
     let told: Vec<(&str, (usize, usize))> =
-        found.iter().map(|one| (one.code, one.place.as_ref().unwrap().line_column().unwrap())).collect();
+        found.iter().map(|one| (one.code.as_str(), one.place.as_ref().unwrap().line_column().unwrap())).collect();
     assert!(told.contains(&("ban-drop-table", (5, 5))), "{told:?}");
     assert!(told.contains(&("ban-drop-column", (8, 5))), "{told:?}");
     assert!(told.contains(&("unread-statement", (9, 3))), "{told:?}");
@@ -427,7 +427,7 @@ fn what_a_function_of_the_script_does_is_found_at_its_place() {
         let found = lint::judge(&subject, &Lint::default());
         let found: Vec<(&str, usize)> = found
             .iter()
-            .map(|one| (one.code, one.place.as_ref().unwrap().line_column().unwrap().0))
+            .map(|one| (one.code.as_str(), one.place.as_ref().unwrap().line_column().unwrap().0))
             .filter(|(code, _)| [retyped, all, "unread-statement"].contains(code))
             .collect();
         assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{text}");
@@ -480,7 +480,7 @@ fn what_goes_back_to_a_savepoint_is_not_done() {
         let subject = Subject { script, direction: Direction::Up, before: None, after: None, released: None };
         let found = lint::judge(&subject, &Lint::default());
         let effects = effect::Effects::of(script);
-        (found.iter().map(|one| one.code).collect::<Vec<_>>(), effects.taken.len())
+        (found.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), effects.taken.len())
     };
     let (back, drop, change) = ("ROLLBACK TO SAVEPOINT s;", "DROP TABLE t;", "UPDATE u SET a = 1 WHERE id < 5;");
     let (found, taken) = codes(&format!("SAVEPOINT s; {drop} {back}"));

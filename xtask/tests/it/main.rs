@@ -44,6 +44,7 @@ mod repository;
 mod runbook;
 mod runbook_page;
 mod runbook_ways;
+mod rust_source;
 mod secrets;
 mod servers;
 mod settings;

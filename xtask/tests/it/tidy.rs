@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::explain::{Token, rust_files, tokens};
+use crate::rust_source::{Token, rust_files, tokens};
 use crate::support::{root, sources};
 
 /// The crates, each listed after those that it may use.

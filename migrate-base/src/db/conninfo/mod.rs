@@ -12,6 +12,7 @@ mod tls;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
@@ -173,7 +174,7 @@ fn variable(environment: Lookup<'_>, name: &str) -> Result<Option<String>> {
 }
 
 fn wrong(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Configuration, Finding::error("database-url", message))
+    Error::new(ErrorKind::Configuration, Finding::new(codes::DATABASE_URL, message))
 }
 
 fn unreadable(why: Unreadable) -> Error {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use super::{Conninfo, files, wrong};
+use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 
@@ -167,7 +168,7 @@ fn is_missing(file: &Path) -> bool {
 }
 
 fn tls(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Connection, Finding::error("tls", message))
+    Error::new(ErrorKind::Connection, Finding::new(codes::TLS, message))
 }
 
 fn missing(what: &str, file: &Path) -> Error {

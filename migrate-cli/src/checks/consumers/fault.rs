@@ -1,5 +1,6 @@
 //! What a step does to one query, whoever sends it; computed without a server.
 
+use migrate_base::codes::{self, Code};
 use migrate_base::finding::Severity;
 use migrate_base::ident::{QualifiedName, plain};
 use migrate_review::consumer::{Difference, Refusal, Touch, Use, Weight, Written, needs_value, table_of};
@@ -11,7 +12,7 @@ use super::stricter::{constant, referred, stricter};
 /// Something that is wrong with a query after a step.
 #[derive(Debug, Clone)]
 pub(super) struct Fault {
-    pub(super) code: &'static str,
+    pub(super) code: Code,
     pub(super) severity: Severity,
     /// What is wrong, to follow the name of the query: `can no longer be prepared: …`.
     pub(super) message: String,
@@ -30,7 +31,7 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    pub(super) fn new(code: &'static str, severity: Severity, message: String) -> Self {
+    pub(super) fn new(code: Code, severity: Severity, message: String) -> Self {
         let (notes, help) = (Vec::new(), Vec::new());
         let (about, label, definition) = (None, None, None);
         Self { code, severity, message, at: None, notes, help, about, label, definition, is_mendable: false }
@@ -105,7 +106,7 @@ pub(super) fn rights(step: &Step, number: usize, role: &str) -> Vec<Fault> {
     let fault = |(right, touch): (&&str, &Touch)| {
         let table = touch.table.name();
         let message = format!("needs {right} on {table}, which the role {role} no longer has");
-        let fault = Fault::new("consumer-right", Severity::Error, message);
+        let fault = Fault::new(codes::CONSUMER_RIGHT, Severity::Error, message);
         let fault = Fault { about: Some((String::new(), table.to_owned())), ..fault };
         let through = |view: &QualifiedName| {
             format!("the view {} has security_invoker: it checks the privileges of its caller", view.name())
@@ -130,11 +131,14 @@ pub(super) fn declared(change: &Change, used: &Use) -> Option<Fault> {
     let error = Severity::Error;
     let of = |(id, before, after): (&Id, Option<&Object>, Option<&Object>)| match (before, after) {
         (Some(_), None) if is_table(id) || is_column(id) => {
-            Some(Fault::new("consumer-broken", error, "is used, but was dropped or renamed".to_owned()).about(id))
+            Some(Fault::new(codes::CONSUMER_BROKEN, error, "is used, but was dropped or renamed".to_owned()).about(id))
         }
         (Some(old), Some(new)) if is_column(id) && old.fact("type") != new.fact("type") => {
             let [was, is] = [old, new].map(|one| one.fact("type").unwrap_or_default());
-            Some(Fault::new("consumer-result", error, format!("is used; its type was {was} and is now {is}")).about(id))
+            Some(
+                Fault::new(codes::CONSUMER_RESULT, error, format!("is used; its type was {was} and is now {is}"))
+                    .about(id),
+            )
         }
         _ => None,
     };
@@ -160,7 +164,7 @@ fn enum_label(message: &str) -> Option<(&str, &str)> {
 /// A label that a query uses but the enum does not have: the enum lost it, or the column now has another enum type.
 fn without_label(step: &Step, why: &Refusal) -> Fault {
     let message = format!("uses a label that the enum no longer has: {}", why.message);
-    let fault = Fault::new("consumer-label", Severity::Error, message);
+    let fault = Fault::new(codes::CONSUMER_LABEL, Severity::Error, message);
     let Some((of, label)) = enum_label(&why.message) else { return fault };
     let is_of = |one: &Object| one.fact("type").is_some_and(|text| text.trim_end_matches("[]").ends_with(of));
     let came = |(id, _, _): &(&Id, Option<&Object>, Option<&Object>)| id.kind == Kind::Type && *id.name == *of;
@@ -186,9 +190,9 @@ fn refused(step: &Step, why: &Refusal, text: &str) -> Fault {
         "22P02" if why.message.contains("enum") => without_label(step, why),
         "42704" if of_constraint() => {
             let message = format!("names a constraint in ON CONFLICT that no longer exists: {}", why.message);
-            Fault::new("consumer-conflict", error, message)
+            Fault::new(codes::CONSUMER_CONFLICT, error, message)
         }
-        _ => Fault::new("consumer-broken", error, format!("can no longer be prepared: {}", why.message)),
+        _ => Fault::new(codes::CONSUMER_BROKEN, error, format!("can no longer be prepared: {}", why.message)),
     };
     told(Fault { at: why.at, is_mendable: true, ..fault }, why)
 }
@@ -212,20 +216,20 @@ fn result(differences: &[Difference], expands: bool) -> Option<Fault> {
     all.sort_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
     let (weight, column, first) = all.first()?;
     let severity = if *weight == Weight::Breaking { Severity::Error } else { Severity::Warning };
-    let fault = Fault::new("consumer-result", severity, format!("returns a different result: {first}"));
+    let fault = Fault::new(codes::CONSUMER_RESULT, severity, format!("returns a different result: {first}"));
     let fault = all[1..].iter().fold(fault, |fault, (.., text)| fault.note(text));
     Some(Fault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
 }
 
 fn parameter(at: usize, was: &str, is: &str) -> Fault {
     let message = format!("takes a different parameter: ${at} was {was} and is now {is}");
-    let fault = Fault::new("consumer-parameter", Severity::Error, message);
+    let fault = Fault::new(codes::CONSUMER_PARAMETER, Severity::Error, message);
     Fault { is_mendable: true, ..fault }.note("a driver that sends values in binary form sends those of the old type")
 }
 
 fn meaning(was: &str, is: &str) -> Fault {
     Fault::new(
-        "consumer-overload",
+        codes::CONSUMER_OVERLOAD,
         Severity::Error,
         format!("has a different meaning: it now calls {is} instead of {was}"),
     )
@@ -239,10 +243,10 @@ fn unplanned(why: &Refusal, step: &Step) -> Fault {
             let gone = |kind: Kind| matches!(kind, Kind::Index | Kind::Constraint);
             let index =
                 step.change.objects().find(|(id, before, after)| gone(id.kind) && before.is_some() && after.is_none());
-            let fault = Fault::new("consumer-conflict", Severity::Error, message);
+            let fault = Fault::new(codes::CONSUMER_CONFLICT, Severity::Error, message);
             index.map_or(fault.clone(), |(id, ..)| fault.about(id))
         }
-        _ => Fault::new("consumer-broken", Severity::Error, format!("can no longer be planned: {}", why.message)),
+        _ => Fault::new(codes::CONSUMER_BROKEN, Severity::Error, format!("can no longer be planned: {}", why.message)),
     };
     told(fault, why).note("preparing the query does not show this; running it does")
 }
@@ -260,7 +264,7 @@ fn unfilled(step: &Step, touch: &Touch) -> Vec<Fault> {
     });
     let fault = |(id, asked): (&Id, &str)| {
         let message = format!("gives no value to {} of {}, which every new row now needs", id.name, id.parent);
-        Fault::new("consumer-insert", Severity::Error, message)
+        Fault::new(codes::CONSUMER_INSERT, Severity::Error, message)
             .asked(id, asked)
             .note("preparing the query does not show this; running it does, unless a trigger fills the column")
             .help(give_default(id))
@@ -292,17 +296,17 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
         let fault = match value {
             Written::Null if was_open => {
                 let message = format!("writes NULL to {column} of {table}, which can no longer be NULL");
-                Fault::new("consumer-insert", Severity::Error, message)
+                Fault::new(codes::CONSUMER_INSERT, Severity::Error, message)
                     .help("give the column a value in the query, deploy that, and set NOT NULL afterwards")
             }
             Written::Default if lost_default => {
                 let message =
                     format!("writes the default to {column} of {table}, which has no default and cannot be NULL");
-                Fault::new("consumer-insert", Severity::Error, message).help(give_default(id))
+                Fault::new(codes::CONSUMER_INSERT, Severity::Error, message).help(give_default(id))
             }
             Written::Unknown if was_open => {
                 let message = format!("writes to {table}, where {column} can no longer be NULL");
-                Fault::new("consumer-stricter", Severity::Warning, message)
+                Fault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
                     .help("make sure that it never writes NULL there")
             }
             _ => continue,
@@ -318,7 +322,7 @@ fn filled_with_null(step: &Step, touch: &Touch) -> Vec<Fault> {
 fn without(index: &str, step: &Step) -> Fault {
     let id = step.change.objects().map(|(id, ..)| id).find(|id| *id.name == *index);
     let fault = Fault::new(
-        "consumer-index",
+        codes::CONSUMER_INDEX,
         Severity::Note,
         format!("had a plan with the index {index}, which no longer exists"),
     );
@@ -349,7 +353,8 @@ mod tests {
         let told = |after: Schema, column: Option<&str>| {
             let table = QualifiedName::new("public", "t");
             let used = Use { table, column: column.map(str::to_owned), writes: false, place: Place::file("a") };
-            declared(&Change::between(&before, &after), &used).map(|fault| format!("{} {}", fault.code, fault.message))
+            declared(&Change::between(&before, &after), &used)
+                .map(|fault| format!("{} {}", fault.code.as_str(), fault.message))
         };
         let wider = Schema::default().with([table.clone(), object(Kind::Column, "t", "a", "bigint")]);
         let broken = Some("consumer-broken is used, but was dropped or renamed".to_owned());

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use culprit::{Culprit, Sought};
 use fault::Fault;
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::suggest;
 use migrate_core::ErrorKind;
@@ -138,7 +139,7 @@ impl<'a> Judge<'a> {
             }
             let message =
                 format!("{consumer}: `{}` cannot be prepared on the schema of {base}: {}", query.name, why.message);
-            let finding = Finding::warning("consumer-base", message).at(part(query, why.at));
+            let finding = Finding::new(codes::CONSUMER_BASE, message).at(part(query, why.at));
             let finding = finding.note(format!("SQLSTATE {}", why.sqlstate));
             Some(match works_now {
                 true => finding.note("it can be prepared after the new migrations"),
@@ -165,7 +166,7 @@ impl<'a> Judge<'a> {
         let finding = |(consumer, used): (&str, &Use)| {
             let message =
                 format!("{consumer}: `{}` is used, but does not exist on the base branch", fault::named(used));
-            Finding::warning("consumer-base", message).at(used.place.clone())
+            Finding::new(codes::CONSUMER_BASE, message).at(used.place.clone())
         };
         missing.map(finding).collect()
     }
@@ -239,13 +240,13 @@ impl<'a> Judge<'a> {
         let Hit { consumer, name, fault, allowed, .. } = hit;
         let culprit = blamed(step, &hit.text, fault);
         let message = format!("{consumer}: `{name}` {}", fault.message);
-        let finding = Finding { severity: fault.severity, ..Finding::error(fault.code, message) };
+        let finding = Finding::new(fault.code, message).with_severity(fault.severity);
         let finding = finding.at(hit.place.clone()).note(format!("caused by {}", culprit.told));
         let finding = fault.notes.iter().fold(finding, Finding::note);
         let finding =
             hit.calls.iter().fold(finding, |finding, calls| finding.note(format!("it was run {calls} times")));
         match allowed {
-            Some(reason) => Finding { severity: Severity::Note, ..finding }.note(format!("allowed: {reason}")),
+            Some(reason) => finding.with_severity(Severity::Note).note(format!("allowed: {reason}")),
             None => fault.help.iter().fold(finding, Finding::help),
         }
     }
@@ -260,11 +261,11 @@ impl<'a> Judge<'a> {
             let at = script.text().find(&word).unwrap_or(0);
             let place = Place::within(script.path(), script.text().clone(), at..at + word.len());
             if known.contains(&name) {
-                return Finding::warning("allow-unused", format!("nothing here breaks a query of {name}"))
+                return Finding::new(codes::ALLOW_UNUSED, format!("nothing here breaks a query of {name}"))
                     .at(place)
                     .help("remove the line, because it would hide later breaks");
             }
-            let finding = Finding::error("consumer-unknown", format!("there is no consumer {name}")).at(place);
+            let finding = Finding::new(codes::CONSUMER_UNKNOWN, format!("there is no consumer {name}")).at(place);
             match suggest::nearest(name, known.iter().copied()) {
                 Some(near) => finding.help(format!("did you mean {ALLOW}{near}?")),
                 None => finding.help(format!("the consumers are {}", known.join(", "))),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::source::Migration;
 use migrate_review::consumer::{Answer, Columns, Difference, Order, way};
@@ -63,7 +64,7 @@ impl Judge<'_> {
         let names: BTreeSet<String> = allowed.all().iter().map(|one| one.consumer.to_owned()).collect();
         let verdict = self.verdict(at, &open).map(|(finding, texts)| self.helped(finding, open.order(), at, &texts));
         let let_through = self.verdict(at, &allowed).map(|(finding, _)| {
-            let finding = Finding { severity: Severity::Note, ..finding };
+            let finding = finding.with_severity(Severity::Note);
             let reasons: BTreeSet<&str> = names.iter().filter_map(|name| allowance(migration, name)).collect();
             reasons.iter().map(|reason| format!("allowed: {reason}")).fold(finding, Finding::note)
         });
@@ -86,7 +87,7 @@ impl Judge<'_> {
                 Culprit::find(&step.migration, &step.change, &sought)
             }
         };
-        let finding = Finding { severity: severity(order), ..Finding::error("consumer-order", message(order, cases)) };
+        let finding = Finding::new(codes::CONSUMER_ORDER, message(order, cases)).with_severity(severity(order));
         let note = |one: &&Broken<'_>| format!("{}: {} {}", one.consumer, one.told, one.why);
         let finding = all.iter().take(8).map(note).fold(finding.at(culprit.place), Finding::note);
         let finding = if all.len() > 8 { finding.note(format!("and {} more", all.len() - 8)) } else { finding };

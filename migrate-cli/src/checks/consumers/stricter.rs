@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_base::ident::plain;
 use migrate_review::consumer::Touch;
@@ -32,7 +33,7 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
     });
     let fault = |(id, definition): (&Id, String)| {
         let message = format!("writes to {}, where {} is now stricter", id.parent, id.name);
-        Fault::new("consumer-stricter", Severity::Warning, message)
+        Fault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
             .asked(id, &definition)
             .note(format!("{} {definition}", id.name))
             .help("make sure that every value that it writes satisfies it")
@@ -43,7 +44,7 @@ pub(super) fn stricter(step: &Step, touch: &Touch) -> Vec<Fault> {
 /// Constants in a query that a new constraint refuses.
 pub(super) fn constant(refused: &RefusedConstant) -> Fault {
     let RefusedConstant { by, definition, table, values, when } = refused;
-    let code = if *when == RefusedWhen::Always { "consumer-refused" } else { "consumer-stricter" };
+    let code = if *when == RefusedWhen::Always { codes::CONSUMER_REFUSED } else { codes::CONSUMER_STRICTER };
     let fault = match when {
         RefusedWhen::Again => {
             let message =
@@ -82,7 +83,7 @@ pub(super) fn referred(step: &Step, touch: &Touch) -> Vec<Fault> {
     });
     let fault = |(id, definition): (&Id, &str)| {
         let message = format!("deletes from {}, which {} now references", touch.table.name(), id.parent);
-        Fault::new("consumer-stricter", Severity::Warning, message)
+        Fault::new(codes::CONSUMER_STRICTER, Severity::Warning, message)
             .about(id)
             .note(format!("{} {definition}", id.name))
             .help(format!(

@@ -1,5 +1,6 @@
 //! `consumers capture`: the queries that pg_stat_statements has recorded.
 
+use migrate_base::codes;
 use migrate_base::db::Reader;
 use migrate_review::consumer::{self, Captured, Consumer, Exported, FOLDER};
 use serde::Serialize;
@@ -27,7 +28,7 @@ struct CaptureJson {
 pub(crate) async fn run(context: &Context<'_>, options: &Capture) -> Result<Exit> {
     let name = &options.name;
     if !consumer::is_name(name) {
-        return Err(Failure::usage("consumer-name", format!("`{name}` cannot be the name of a consumer"))
+        return Err(Failure::usage(codes::CONSUMER_NAME, format!("`{name}` cannot be the name of a consumer"))
             .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
     }
     let known = consumer::load(&project(context), &context.config.consumers)

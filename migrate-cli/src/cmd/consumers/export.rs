@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_review::consumer::{self, Consumer, Exported};
 use migrate_review::consumer::{Declared, Said};
@@ -68,7 +69,7 @@ pub(crate) fn run(context: &Context<'_>, options: &Export) -> Result<Exit> {
 fn read(context: &Context<'_>, options: &Export) -> Result<Consumer> {
     let name = &options.name;
     if !consumer::is_name(name) {
-        return Err(Failure::usage("consumer-name", format!("`{name}` cannot be the name of a consumer"))
+        return Err(Failure::usage(codes::CONSUMER_NAME, format!("`{name}` cannot be the name of a consumer"))
             .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
     }
     let said = |texts: &[String]| texts.iter().map(|text| Said::from(text.as_str())).collect();

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::suggest;
 use migrate_core::{CodeMigrations, Error, ErrorKind};
@@ -48,7 +49,7 @@ fn project(context: &Context<'_>) -> PathBuf {
 fn find(consumers: Consumers, name: &str) -> Result<Consumer> {
     let known: Vec<String> = consumers.consumers.iter().map(|one| one.name.clone()).collect();
     consumers.consumers.into_iter().find(|one| one.name == name).ok_or_else(|| {
-        let failure = Failure::usage("no-consumer", format!("there is no consumer {name}"));
+        let failure = Failure::usage(codes::NO_CONSUMER, format!("there is no consumer {name}"));
         let failure = match suggest::nearest(name, known.iter().map(String::as_str)) {
             Some(near) => failure.help(format!("did you mean `{near}`?")),
             None if known.is_empty() => failure,

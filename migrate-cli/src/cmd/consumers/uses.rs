@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::ident::QualifiedName;
 use migrate_base::suggest;
 use migrate_core::CodeMigrations;
@@ -212,7 +213,7 @@ fn parts(name: &str) -> Vec<String> {
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
-    let failure = Failure::usage("no-such-table", format!("the migrations create no table or view `{name}`"));
+    let failure = Failure::usage(codes::NO_SUCH_TABLE, format!("the migrations create no table or view `{name}`"));
     let first = name.split('.').next().unwrap_or(name);
     match suggest::nearest(first, known) {
         Some(near) => failure.help(format!("did you mean `{near}`?")),
@@ -221,7 +222,7 @@ fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
 }
 
 fn unknown_column<'a>(table: &Id, column: &str, known: impl Iterator<Item = &'a str>) -> Failure {
-    let failure = Failure::usage("no-such-column", format!("{} has no column `{column}`", table.name));
+    let failure = Failure::usage(codes::NO_SUCH_COLUMN, format!("{} has no column `{column}`", table.name));
     match suggest::nearest(column, known) {
         Some(near) => failure.help(format!("did you mean `{}.{near}`?", table.name)),
         None => failure,

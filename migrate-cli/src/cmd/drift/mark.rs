@@ -1,6 +1,7 @@
 //! `drift --mark`: record pending migrations as applied if the database already has their changes, or show what is
 //! missing.
 
+use migrate_base::codes;
 use std::sync::Arc;
 
 use migrate_core::source::Migration;
@@ -91,7 +92,7 @@ fn confirm_mark(context: &Context<'_>, yes: bool, statements: usize, objects: us
 fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Result<()> {
     if let Some(unknown) = marks.iter().find(|one| !chain.pending.iter().any(|pending| pending.version() == *one)) {
         return Err(Failure::usage(
-            "not-pending",
+            codes::NOT_PENDING,
             format!("{unknown} is not a pending migration of {}", context.title()),
         )
         .help(format!("`cargo xtask status {}` shows what is pending", context.aim())));
@@ -101,7 +102,7 @@ fn refuse_order(context: &Context<'_>, chain: &Chain, marks: &[Version]) -> Resu
     match chain.pending.iter().find(is_older) {
         None => Ok(()),
         Some(older) => {
-            Err(Failure::usage("mark-order", format!("{} is pending too, and comes first", older.version()))
+            Err(Failure::usage(codes::MARK_ORDER, format!("{} is pending too, and comes first", older.version()))
                 .help(format!("apply it: `cargo xtask migrate {} --to {}`", context.aim(), older.version()))
                 .help("if the database already has a part of it, give both versions to `--mark`, separated by a comma"))
         }
@@ -114,7 +115,7 @@ fn refuse_gap(context: &Context<'_>, partly: Option<&Partly>) -> Result<()> {
     else {
         return Ok(());
     };
-    Err(Failure::usage("mark-order", format!("{last} has not begun, and {begun} is halfway through its renames"))
+    Err(Failure::usage(codes::MARK_ORDER, format!("{last} has not begun, and {begun} is halfway through its renames"))
         .help(format!("apply what comes before it: `cargo xtask migrate {} --to {last}`", context.aim())))
 }
 

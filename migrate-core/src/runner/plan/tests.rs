@@ -193,7 +193,7 @@ fn shown(plan: &Plan) -> String {
 fn findings(kind: &str, findings: &[Finding]) -> String {
     let one = |finding: &Finding| {
         let place = finding.place.as_ref().map_or(String::new(), |place| format!(" {}", place.path().display()));
-        let first = format!("> {kind}{}{place}: {}", finding.code, finding.message);
+        let first = format!("> {kind}{}{place}: {}", finding.code.as_str(), finding.message);
         let notes = finding.notes.iter().map(|note| format!(">   {note}"));
         let help = finding.help.iter().map(|help| format!(">   → {help}"));
         std::iter::once(first).chain(notes).chain(help).collect::<Vec<_>>().join("\n")

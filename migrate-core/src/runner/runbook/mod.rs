@@ -11,6 +11,7 @@ mod psql;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use migrate_base::codes;
 use migrate_base::db::{Failure, LockKeys};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
@@ -136,7 +137,7 @@ impl Migrator {
     async fn look_there(&mut self) -> Result<There> {
         let (ledger, restores) = (self.options.ledger.clone(), self.options.restore_kept);
         let registry = kept::registry(&ledger).to_string();
-        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, "session", "query the database");
+        let cannot = |failure: Failure| failure.explain(ErrorKind::Connection, codes::SESSION, "query the database");
         let session = self.session().await?;
         let question = format!(
             "BEGIN READ ONLY; {} SELECT pg_catalog.current_database(), SESSION_USER, \
@@ -161,7 +162,7 @@ impl Migrator {
 fn cannot_write(step: &Step) -> Option<Finding> {
     let title = explain::title(step);
     if step.resume.is_some() {
-        let finding = Finding::error("runbook-unfinished", format!("{title} started but did not finish"))
+        let finding = Finding::new(codes::RUNBOOK_UNFINISHED, format!("{title} started but did not finish"))
             .note("what remains to be done depends on the catalogs at that moment, which a script cannot query")
             .help(format!("`cargo xtask resolve {}` finishes it", step.version))
             .help("by hand: see docs/ROLLBACK_RUNBOOK.md, the section on half-applied migrations");
@@ -170,7 +171,7 @@ fn cannot_write(step: &Step) -> Option<Finding> {
     match &step.work {
         Work::Sql(_) => None,
         Work::Code => Some(
-            Finding::error("runbook-code", format!("{title} is written in Rust, which psql cannot run"))
+            Finding::new(codes::RUNBOOK_CODE, format!("{title} is written in Rust, which psql cannot run"))
                 .at(step.migration.as_ref().map(|migration| Place::file(migration.path())))
                 .help("run it with the command: `cargo xtask rollback` or `cargo xtask migrate`")
                 .help("or end the script before it, with -n or --to"),

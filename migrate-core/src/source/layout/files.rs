@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use migrate_base::codes;
 use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
 
@@ -80,7 +81,7 @@ fn together(
             continue;
         }
         let Some(name) = parse(&file) else {
-            let finding = Finding::error("file-name", format!("`{file}` is not a migration file name"));
+            let finding = Finding::new(codes::FILE_NAME, format!("`{file}` is not a migration file name"));
             findings.push(finding.at(Place::file(&path)).help(form));
             continue;
         };
@@ -96,7 +97,7 @@ fn together(
         draft.down = downs.remove(&draft.version);
     }
     for part in downs.into_values() {
-        let finding = Finding::error("up-missing", "this down script has no up script").at(Place::file(part.path));
+        let finding = Finding::new(codes::UP_MISSING, "this down script has no up script").at(Place::file(part.path));
         findings.push(finding.help("write the up script next to it, or remove the file"));
     }
     Ok(ups)
@@ -108,7 +109,7 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
     for (name, path) in entries(folder, findings)?.into_iter().filter(|(_, path)| path.is_dir()) {
         let (time, words) = name.split_once('_').unwrap_or((&name, ""));
         let Some(version) = diesel(time) else {
-            let finding = Finding::error("file-name", format!("`{name}` does not begin with a version"));
+            let finding = Finding::new(codes::FILE_NAME, format!("`{name}` does not begin with a version"));
             findings.push(finding.at(Place::file(&path)).help("name it `<date and time>_<name>/up.sql`"));
             continue;
         };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use migrate_base::codes;
 use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
 
@@ -69,7 +70,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
             _ => digits.parse().ok(),
         };
         let Some(version) = version else {
-            let finding = Finding::error("file-name", format!("`{file}` does not begin with a version"));
+            let finding = Finding::new(codes::FILE_NAME, format!("`{file}` does not begin with a version"));
             findings.push(finding.at(Place::file(&path)).help("name it `<digits>_<anything>.sql`"));
             continue;
         };
@@ -78,7 +79,7 @@ pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) 
             Some((up, down)) => drafts.push(Draft { version, name, up, down }),
             None => {
                 let finding =
-                    Finding::error("no-marker", format!("this file has no {layout} marker for the up script"));
+                    Finding::new(codes::NO_MARKER, format!("this file has no {layout} marker for the up script"));
                 findings
                     .push(finding.at(Place::file(&path)).help("name the tool that wrote it: `layout` in migrate.toml"));
             }

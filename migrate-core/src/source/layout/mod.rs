@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
@@ -198,7 +199,7 @@ impl Part {
 /// The text of a file, normalised.
 fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
     let unreadable = |error: std::io::Error| {
-        Finding::error("file-unreadable", format!("the file cannot be read: {error}"))
+        Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"))
             .at(Place::file(path))
             .help(regular::help(&error))
     };

@@ -20,6 +20,7 @@ mod truncate;
 mod unbatched_change;
 mod unread_statement;
 
+use migrate_base::codes::Code;
 use migrate_base::finding::Severity;
 
 use super::script::Parsed;
@@ -49,11 +50,11 @@ pub(super) static RULES: [Rule; 19] = [
 ];
 
 const fn rule(
-    code: &'static str,
+    name: &'static str,
     class: Class,
     weight: Severity,
     page: &'static str,
     check: fn(&Subject<'_>, &Parsed) -> Vec<Hit>,
 ) -> Rule {
-    Rule { code, class, weight: Some(weight), page, origin: Origin::Own(check) }
+    Rule { code: Code::new(name, weight), class, weight: Some(weight), page, origin: Origin::Own(check) }
 }
