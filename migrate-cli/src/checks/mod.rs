@@ -76,12 +76,14 @@ impl<'a> CheckInput<'a> {
     ///
     /// # Errors
     ///
-    /// The connection to the server is lost.
+    /// The connection to the server is lost, or there is no temporary folder for the files of the base branch.
     pub(crate) async fn released_schema(&self) -> Result<Option<Arc<SchemaDescription>>> {
         let read = async || {
-            let Some(base) = self.released.as_ref().ok().and_then(|released| released.set(self.context.layout).ok())
-            else {
-                return Ok(None);
+            let base = match self.released.as_ref().map(|released| released.set(self.context.layout)) {
+                Ok(Ok(base)) => base,
+                // Nothing is wrong with the files: there is no place to read them.
+                Ok(Err(error)) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
+                Ok(Err(_)) | Err(_) => return Ok(None),
             };
             match shadow::migrations(&base, &self.code, None).await {
                 Ok(described) => Ok(Some(described)),

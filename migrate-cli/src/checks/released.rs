@@ -30,7 +30,7 @@ pub(crate) struct ReleasedOutcome {
 ///
 /// # Errors
 ///
-/// The connection to the server is lost.
+/// The connection to the server is lost, or there is no temporary folder for the files of the base branch.
 pub(crate) async fn released(ground: &CheckInput<'_>) -> Result<ReleasedOutcome> {
     let clock = Clock::start("released");
     let without = |check| ReleasedOutcome { check, before: None, after: None };
@@ -41,6 +41,8 @@ pub(crate) async fn released(ground: &CheckInput<'_>) -> Result<ReleasedOutcome>
     };
     let base = match released.set(ground.context.layout) {
         Ok(base) => base,
+        // Nothing is wrong with the files: there is no place to read them.
+        Err(error) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
         Err(error) => {
             // A branch that fixes these files has to pass, so this is not an error.
             let why = format!("the files of {} cannot be read as migrations", released.base.name);

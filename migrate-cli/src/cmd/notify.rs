@@ -65,7 +65,7 @@ async fn attempt(name: &str, hook: &Hook, body: Option<String>) -> HookJson {
             let sent = tokio::task::spawn_blocking(move || post(&receiver, &body)).await;
             sent.unwrap_or_else(|error| Err(error.to_string())).map(|()| (Some(true), host))
         }
-        (Err(failure), _) => Err(failure.findings().first().map(|one| one.message.clone()).unwrap_or_default()),
+        (Err(failure), _) => Err(notify::why(&failure)),
     };
     let (taken, answer) = answer.unwrap_or_else(|why| (Some(false), why));
     let form = match hook.form {

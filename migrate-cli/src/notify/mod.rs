@@ -126,8 +126,10 @@ fn sentence(name: &str, why: &str) -> String {
     format!("{name} could not be notified: {why}")
 }
 
-fn why(failure: &Failure) -> String {
-    failure.findings().first().map(|finding| finding.message.clone()).unwrap_or_default()
+/// Why a receiver cannot be used: the message, and the code that `explain` knows.
+pub(crate) fn why(failure: &Failure) -> String {
+    let findings = failure.findings();
+    findings.first().map(|finding| format!("{} [{}]", finding.message, finding.code)).unwrap_or_default()
 }
 
 /// The webhook with this name.

@@ -132,19 +132,24 @@ fn locked(failure: SessionFailure, ledger: &QualifiedName) -> Error {
 }
 
 fn cannot(failure: SessionFailure, ledger: &QualifiedName, lacking: Option<(String, String)>) -> Error {
+    // 42703 undefined_column: the table is something else.
+    let is_foreign = failure.is("42703");
     let error = failure.explain(ErrorKind::Ledger, codes::LEDGER_UNREADABLE, &format!("read the ledger {ledger}"));
     match lacking {
+        None if is_foreign => error.help(IS_IT_ONE),
         Some((told, grant)) => error.note(told).help_instead(format!("grant the missing rights: {grant}")),
         None => error,
     }
 }
+
+const IS_IT_ONE: &str = "is the table really a Roundtrip ledger? `ledger` in migrate.toml names it";
 
 fn unreadable(ledger: &QualifiedName, what: &str) -> Error {
     Error::new(
         ErrorKind::Ledger,
         Finding::new(codes::LEDGER_UNREADABLE, format!("the ledger {ledger} has an invalid row: {what}"))
             .help("a newer version of Roundtrip may have written it: use that version")
-            .help("is the table really a Roundtrip ledger? `ledger` in migrate.toml names it"),
+            .help(IS_IT_ONE),
     )
 }
 

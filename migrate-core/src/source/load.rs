@@ -3,6 +3,7 @@
 //! Both use the same function, so an embedded chain is identical to the chain of its folder. All problems of all files
 //! are reported, not only the first one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,13 +126,29 @@ fn put_together(
 ) -> (Vec<Arc<Migration>>, Vec<Finding>) {
     files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let mut pieces = Vec::with_capacity(files.len());
-    for taken in parallel::map(files, |file| file.take(folder)) {
+    let mut unread = BTreeSet::new();
+    for (file, taken) in files.iter().zip(parallel::map(files, |file| file.take(folder))) {
         match taken {
             Ok(piece) => pieces.push(piece),
-            Err(finding) => findings.push(*finding),
+            Err(finding) => {
+                findings.push(*finding);
+                unread.extend(files::parse(&file.name).ok().map(|(version, ..)| version));
+            }
         }
     }
-    (assemble::assemble(pieces, &mut findings), findings)
+    let migrations = assemble::assemble(pieces, &mut findings);
+    findings.retain(|finding| !is_only_unread(finding, &unread));
+    (migrations, findings)
+}
+
+/// Whether a script that is said to be missing is there, but could not be read: that has its own finding.
+fn is_only_unread(finding: &Finding, unread: &BTreeSet<Version>) -> bool {
+    let is_of = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        files::parse(&name).is_ok_and(|(version, ..)| unread.contains(&version))
+    };
+    [codes::UP_MISSING, codes::DOWN_MISSING].contains(&finding.code)
+        && finding.place.as_ref().is_some_and(|place| is_of(place.path()))
 }
 
 /// A file that may be part of a migration, before it is read.

@@ -161,6 +161,8 @@ impl DraftColumn {
                     &format!("`{}` is not a modifier of a column", piece.text),
                 );
                 return Err(match suggest::nearest(piece.text, MODIFIERS) {
+                    Some(near) if near == piece.text => finding
+                        .help(format!("only a reference takes `{near}`: write {}:references:users:{near}", self.name)),
                     Some(near) => finding.help(format!("did you mean `{near}`?")),
                     None => finding.help(format!("these can follow the type: {}", MODIFIERS.join(", "))),
                 });

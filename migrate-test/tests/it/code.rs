@@ -80,7 +80,7 @@ async fn whatever_goes_wrong_in_it_keeps_nothing_of_it() {
         let database = TestDatabase::create().await.unwrap();
         let mut runner = runner(&database, CodeMigrations::none().with(TableMigration(told))).await;
         let error = runner.run(&Target::Latest, RunPolicy::default()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Code);
+        assert_eq!((error.kind(), error.findings()[0].code.as_str()), (ErrorKind::Code, "code-failed"));
         assert!(error.to_string().contains(message), "{error}");
         let mut db = connect(&database).await;
         assert_eq!(events(&mut db).await, ["applied 1"]);

@@ -56,6 +56,93 @@ fn word(token: &Token) -> &str {
     }
 }
 
+/// How a source begins the module with its tests, which is the last part of it.
+const TESTS: &str = "#[cfg(test)]\nmod tests {";
+
+/// The tokens of all tests of this repository: of their own files, and of the modules in the sources.
+fn tokens_of_tests() -> Vec<Token> {
+    let (mut files, mut all) = (Vec::new(), Vec::new());
+    for folder in sources() {
+        rust_files(&folder, &mut files);
+        let tests = folder.with_file_name("tests");
+        if tests.is_dir() {
+            rust_files(&tests, &mut files);
+        }
+    }
+    // This file has codes that it makes up.
+    files.retain(|file| !file.ends_with("it/explain.rs"));
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let is_test = file.ends_with("tests.rs") || !file.components().any(|part| part.as_os_str() == "src");
+        match text.split_once(TESTS) {
+            _ if is_test => all.extend(tokens(&text)),
+            Some((_, tests)) => all.extend(tokens(tests)),
+            None => {}
+        }
+    }
+    all
+}
+
+/// Every text in which a test can name a code: constants as codes, literals, and the findings that tests read from
+/// files.
+fn texts_of_tests() -> Vec<String> {
+    let all = tokens_of_tests();
+    let constants = all.windows(3).filter(|part| [word(&part[0]), word(&part[1])] == ["codes", "::"]);
+    let constants = constants.map(|part| word(&part[2]).to_lowercase().replace('_', "-"));
+    let literals = all.iter().filter_map(|token| match token {
+        Token::Text(text) => Some(text.clone()),
+        Token::Word(_) | Token::Sign(_) => None,
+    });
+    let mut texts: Vec<String> = constants.chain(literals).collect();
+    let cases = fs::read_dir(root().join("xtask/tests/it/consume/cases")).unwrap();
+    let mut expected: Vec<PathBuf> = cases.map(|case| case.unwrap().path().join("expected.txt")).collect();
+    expected.push(root().join("migrate-core/src/runner/plan/cases.txt"));
+    for file in expected {
+        texts.extend(fs::read_to_string(file).unwrap().lines().map(str::to_owned));
+    }
+    texts
+}
+
+/// Whether a text names a code: it is the code, or has it as a message shows it, `error[code]`, or as a test writes it
+/// down, `> code file: …` or `file:line code`. A word like `name` in a sentence is no code.
+fn names(text: &str, code: &str) -> bool {
+    let case = text.strip_prefix("> ").map(|case| case.trim_start_matches("warning "));
+    let is_placed = |(place, found): (&str, &str)| found == code && !place.contains(' ') && place.contains(['.', '/']);
+    text == code
+        || text.contains(&format!("[{code}]"))
+        || case.and_then(|case| case.split([':', ' ']).next()) == Some(code)
+        || text.split_once(' ').is_some_and(is_placed)
+}
+
+/// The rules for SQL have samples, which are tests of their own.
+#[test]
+fn each_code_is_named_by_a_test() {
+    let texts = texts_of_tests();
+    let is_named = |code: &str| texts.iter().any(|text| names(text, code));
+    let unnamed: Vec<&str> = codes::ALL.iter().map(|code| code.as_str()).filter(|code| !is_named(code)).collect();
+    assert!(unnamed.is_empty(), "no test provokes {unnamed:?}: write one, see HACKING.md, \"Add a finding code\"");
+}
+
+#[test]
+fn a_sentence_does_not_name_a_code() {
+    for text in [
+        "name",
+        "error[name]",
+        "see [name] there",
+        "> name: it",
+        "> name a.sql: it",
+        "> warning name: it",
+        "a.sql:1 name",
+    ] {
+        assert!(names(text, "name"), "{text}");
+    }
+    for text in
+        ["a name", "name it", "file-name", "error[file-name]", "> file-name: name", "a.sql:1 the name", "the name"]
+    {
+        assert!(!names(text, "name"), "{text}");
+    }
+}
+
 #[test]
 fn every_code_is_reported_by_a_source_and_explained() {
     let mut named = BTreeSet::new();

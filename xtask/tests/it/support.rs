@@ -153,6 +153,16 @@ impl Project {
     }
 }
 
+/// A new terminal: our side of it, and the file that is the other side.
+pub(crate) fn terminal() -> (fs::File, PathBuf) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    (fs::File::from(ours), PathBuf::from(name.to_str().unwrap()))
+}
+
 pub(crate) fn said(output: Output) -> ProgramOutput {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let said =

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::process::{Command, Stdio};
 
-use crate::support::{ProgramOutput, Project};
+use crate::support::{ProgramOutput, Project, terminal};
 
 /// Sets the title, clears the screen, hides text, rings the bell, reverses the direction, has zero width, and
 /// begins a sequence in one byte.
@@ -131,18 +131,14 @@ fn a_document_means_the_same_and_hides_nothing() {
 
 /// Runs it on a terminal, and returns what was written there.
 fn on_a_terminal(command: &mut Command) -> String {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&terminal).unwrap();
-    unlockpt(&terminal).unwrap();
-    let name = ptsname(&terminal, Vec::new()).unwrap();
-    let side = || fs::OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let (mut terminal, name) = terminal();
+    let side = || fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
     let mut child = command.env("TERM", "xterm").stdin(Stdio::null()).stdout(side()).stderr(side()).spawn().unwrap();
     // The command keeps its ends of the terminal open until it is dropped.
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut said = Vec::new();
     // On Linux, reading from a terminal that nobody has open any more ends with an error.
-    let _ = fs::File::from(terminal).read_to_end(&mut said);
+    let _ = terminal.read_to_end(&mut said);
     child.wait().unwrap();
     // Progress clears the line that it is on.
     String::from_utf8(said).unwrap().replace("\r\n", "\n").replace("\r\u{1b}[2K", "")

@@ -8,6 +8,7 @@ use std::thread;
 
 use sqlx::postgres::PgConnectOptions;
 
+use crate::codes::{failed, help};
 use crate::support::{Project, said};
 
 /// The answer of a server that does not accept connections yet.
@@ -52,6 +53,25 @@ fn hand_on(client: TcpStream, options: &PgConnectOptions) {
             both(&client, server.try_clone().unwrap(), server);
         }
     }
+}
+
+#[test]
+fn a_server_that_is_starting_is_not_waited_for_otherwise() {
+    let project = Project::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/shop", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            greet(&mut client);
+            client.write_all(&starting()).unwrap();
+        }
+    });
+    let said = project.run_bare(&["status", "--format", "json", "--database", &url]);
+    let finding = failed(&said, (1, "starting", ""));
+    assert!(finding["message"].as_str().unwrap().contains("starting up"), "{finding:#}");
+    assert!(help(&finding).contains("`--wait`"), "{finding:#}");
+    project.end();
 }
 
 #[test]
