@@ -43,8 +43,9 @@ fn each_crate_uses_those_below_it() {
     assert!(!beside.contains("[dependencies]\n"), "{BESIDE} is what build scripts wait for");
 }
 
-/// The modules at the root of a crate, each with those that its files name with `crate::`, without tests.
-fn modules(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
+/// The modules in a folder of sources, each with those that its files name with `crate::` and the path of the folder,
+/// without tests.
+fn modules(source: &Path, inside: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let mut files = Vec::new();
     rust_files(source, &mut files);
     let module = |path: &Path| {
@@ -55,12 +56,13 @@ fn modules(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in files.iter().filter(|path| !is_of_tests(path)) {
         let own = module(path);
-        let named = named(&fs::read_to_string(path).unwrap()).into_iter();
+        let named = named(&fs::read_to_string(path).unwrap(), inside).into_iter();
         modules.entry(own.clone()).or_default().extend(named.filter(|one| *one != own && all.contains(one)));
     }
     // What the root itself collects does not count as use.
     modules.remove("lib");
     modules.remove("main");
+    modules.remove("mod");
     modules
 }
 
@@ -68,8 +70,8 @@ fn is_of_tests(path: &Path) -> bool {
     path.ends_with("tests.rs")
 }
 
-/// The words after `crate::` in a text, including those in braces, up to its tests.
-fn named(text: &str) -> Vec<String> {
+/// The words after `crate::` and a path in a text, including those in braces, up to its tests.
+fn named(text: &str, inside: &[&str]) -> Vec<String> {
     let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
     let words: Vec<String> = tokens(text)
         .into_iter()
@@ -81,10 +83,9 @@ fn named(text: &str) -> Vec<String> {
         .collect();
     let mut named = Vec::new();
     for at in 0..words.len() {
-        let [first, second, rest @ ..] = &words[at..] else { break };
-        if first != "crate" || second != "::" {
-            continue;
-        }
+        let path = ["crate"].iter().chain(inside).flat_map(|word| [*word, "::"]);
+        let length = 2 + 2 * inside.len();
+        let Some(rest) = words.get(at + length..).filter(|_| words[at..at + length].iter().eq(path)) else { continue };
         match rest {
             [brace, inside @ ..] if brace == "{" => {
                 let inside = inside.iter().take_while(|word| *word != "}");
@@ -123,12 +124,22 @@ fn circle(modules: &BTreeMap<String, BTreeSet<String>>, from: &str) -> bool {
 fn no_modules_of_a_crate_use_one_another_in_a_circle() {
     let mut edges = 0;
     for source in sources() {
-        let modules = modules(&source);
+        let modules = modules(&source, &[]);
         edges += modules.values().map(BTreeSet::len).sum::<usize>();
         let in_circles: Vec<&String> = modules.keys().filter(|module| circle(&modules, module)).collect();
         assert!(in_circles.is_empty(), "{}: {in_circles:?} are in circles", source.display());
     }
     assert!(edges > 100, "the sources are not read any more");
+}
+
+/// A plan is made before messages, messages before a run, and a run before what explains or repeats it.
+#[test]
+fn no_parts_of_the_runner_use_one_another_in_a_circle() {
+    let modules = modules(&root().join("migrate-core/src/runner"), &["runner"]);
+    let edges = modules.values().map(BTreeSet::len).sum::<usize>();
+    assert!(edges > 10, "the sources are not read any more: {modules:?}");
+    let in_circles: Vec<&String> = modules.keys().filter(|module| circle(&modules, module)).collect();
+    assert!(in_circles.is_empty(), "{in_circles:?} are in circles");
 }
 
 #[test]

@@ -9,9 +9,8 @@ use migrate_base::ident::{ident, literal};
 use migrate_base::template::fill;
 use migrate_base::visible;
 
-use super::Runbook;
-use super::names;
 use super::parts::{RollbackSave, RunbookItem};
+use super::{Runbook, names};
 use crate::ledger::{self, USERS};
 
 /// The script of a runbook.
