@@ -1,6 +1,7 @@
 //! The engine: read the state, plan, take the lock, check again, run, record.
 //!
-//! [`LedgerState`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints nothing: it
+//! `plan` and `message` are pure. `run` sends, `recover` deals with what a failed run left, `rehearse` does the same as
+//! `run` on a shadow database, and `runbook` writes it for people. A [`Migrator`] is the way in. It prints nothing: it
 //! reports through an [`Observer`] and in a [`RunReport`].
 
 mod message;
@@ -65,7 +66,7 @@ impl StaleRetry {
     }
 }
 
-/// Reads and changes a database: the only type that does.
+/// Reads the ledger of a database, plans, and runs.
 ///
 /// It keeps one connection of its own. While it runs something, it holds a second one for the lock.
 #[derive(Debug)]
