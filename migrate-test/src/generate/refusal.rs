@@ -2,7 +2,7 @@
 
 use migrate_base::ident::literal;
 
-use super::GeneratedRow;
+use super::draw::GeneratedRow;
 use super::spec::TableSpec;
 
 /// A function that runs a command and returns the server's objection to it: the constraint, the column, the
