@@ -173,8 +173,8 @@ impl Guard {
         outcome
     }
 
-    /// The rest of the query that [`RunHealth::read`] reads, starting with the condition: whether the lock is held by the
-    /// process that took it, and the rest.
+    /// The query that [`RunHealth::read`] reads, from its first condition: whether the process that took the lock still
+    /// holds it.
     fn question(&self, worker: &Fence) -> String {
         format!(
             "EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = {} AND l.granted AND {}); {}; \
@@ -210,7 +210,8 @@ pub async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<Loc
     let question = format!(
         "{} SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1",
+         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) \
+         ORDER BY ({work}) DESC LIMIT 1",
         session.comment()
     );
     let deadline = Instant::now() + MOMENT;

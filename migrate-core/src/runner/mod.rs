@@ -1,7 +1,7 @@
 //! The engine: read the state, plan, take the lock, check again, run, record.
 //!
-//! [`LedgerState`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints nothing: it
-//! reports through an [`Observer`] and in a [`RunReport`].
+//! [`LedgerState`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints
+//! nothing: it reports through an [`Observer`] and in a [`RunReport`].
 
 mod message;
 mod options;
