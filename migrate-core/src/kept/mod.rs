@@ -30,9 +30,9 @@ pub(crate) struct SurroundingSql {
 
 /// The settings for converting a value to text and back without loss, and for joining a copy with its table quickly:
 /// sorting text is slow.
-const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1",
-    "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog", "work_mem": "64MB",
-    "enable_mergejoin": "off"}"#;
+const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex",
+    "extra_float_digits": "1", "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog",
+    "work_mem": "64MB", "enable_mergejoin": "off"}"#;
 
 /// A value of the row `t` as text, in a format string inside a literal; the first argument is its column.
 const TEXT: &str = "CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END";

@@ -62,7 +62,8 @@ pub async fn list(database: &Database, ledger: &QualifiedName) -> Result<Vec<Kep
         |column: &str| format!("pg_catalog.to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')");
     let query = format!(
         "SELECT version, name, {}, relation, what, store, rows, \
-         coalesce(pg_catalog.pg_total_relation_size(pg_catalog.to_regclass({} || '.' || pg_catalog.quote_ident(store))), 0), \
+         coalesce(pg_catalog.pg_total_relation_size(\
+         pg_catalog.to_regclass({} || '.' || pg_catalog.quote_ident(store))), 0), \
          {}, restored FROM {registry} ORDER BY id",
         moment("at"),
         literal(&ident(ledger.schema())),

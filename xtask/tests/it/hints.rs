@@ -9,7 +9,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use migrate_base::hint;
 
-use crate::rust_source::{Token, rust_files, tokens};
+use crate::rust_source::{Token, files_ending, rust_files, tokens};
 use crate::support::{ProgramOutput, Project, SECRET, root, said, sources};
 
 /// Possible replacements for a value in a text.
@@ -80,26 +80,15 @@ fn is_command(command: &str, may_mention: bool) -> bool {
     })
 }
 
-fn files(folder: &Path, ending: &str, all: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, ending, all);
-        } else if path.extension().is_some_and(|end| end == ending) {
-            all.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_command_in_a_text_is_one() {
     let (mut files_of_code, mut pages) =
         (Vec::new(), ["README.md", "CONTRIBUTING.md", "HACKING.md"].map(|page| root().join(page)).to_vec());
     for folder in sources() {
         rust_files(&folder, &mut files_of_code);
-        files(&folder, "md", &mut pages);
+        files_ending(&folder, "md", &mut pages);
     }
-    files(&root().join("docs"), "md", &mut pages);
+    files_ending(&root().join("docs"), "md", &mut pages);
     let texts = files_of_code.iter().flat_map(|path| {
         let all = tokens(&fs::read_to_string(path).unwrap());
         let texts = all.into_iter().filter_map(|token| match token {

@@ -224,7 +224,8 @@ mod tests {
         );
         check("TRUNCATE TABLE a, ONLY b.c;", &["a", "b.c"], Some(&[]), true);
         check(
-            "ALTER TABLE IF EXISTS ONLY a ALTER b SET DATA TYPE text USING upper(b), ALTER COLUMN c TYPE text USING 'x';",
+            "ALTER TABLE IF EXISTS ONLY a ALTER b SET DATA TYPE text USING upper(b), \
+             ALTER COLUMN c TYPE text USING 'x';",
             &["a"],
             Some(&["b", "c"]),
             false,
@@ -236,7 +237,8 @@ mod tests {
 
     #[test]
     fn what_only_makes_things_is_not_tried() {
-        let ddl = "CREATE TABLE a (b int REFERENCES c ON UPDATE CASCADE ON DELETE SET NULL); COMMENT ON TABLE a IS 'x'; SELECT 1;
+        let ddl = "CREATE TABLE a (b int REFERENCES c ON UPDATE CASCADE ON DELETE SET NULL); \
+            COMMENT ON TABLE a IS 'x'; SELECT 1;
             CREATE FUNCTION f() RETURNS void LANGUAGE sql AS 'UPDATE a SET b = 1'; ALTER TABLE a ADD d int;";
         let script = Script::recorded("1_a.up.sql".into(), ddl.into());
         assert_eq!(

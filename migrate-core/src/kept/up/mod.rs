@@ -30,7 +30,8 @@ pub(crate) fn restore(ledger: &QualifiedName, version: &Version) -> String {
 fn chosen(ledger: &QualifiedName, version: &Version) -> String {
     let (registry, version) = (registry(ledger), literal(version.as_str()));
     format!(
-        "version = {version} AND restored_at IS NULL AND transaction = (SELECT last.transaction FROM {registry} AS last \
+        "version = {version} AND restored_at IS NULL AND transaction = (\
+         SELECT last.transaction FROM {registry} AS last \
          WHERE last.version = {version} AND last.restored_at IS NULL ORDER BY last.id DESC LIMIT 1)"
     )
 }

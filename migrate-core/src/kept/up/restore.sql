@@ -1,11 +1,13 @@
--- After an up script was applied again: restores what its rollback copied. Nothing is removed, and a row that somebody
--- has changed since keeps its values. Foreign keys determine the order: rows that refer to rows that are not restored
--- yet wait.
+-- After an up script was applied again: restores what its rollback copied. Nothing is removed, and
+-- a row that somebody has changed since keeps its values. Foreign keys determine the order: rows
+-- that refer to rows that are not restored yet wait.
 DECLARE
     settings CONSTANT jsonb := {settings};
-    saved    CONSTANT jsonb := (SELECT jsonb_object_agg(s.k, current_setting(s.k)) FROM jsonb_each_text(settings) AS s (k, v));
-    -- The rows that a rollback removed, and those that it changed or that the up script overwrites, if nobody has
-    -- touched them since.
+    saved    CONSTANT jsonb := (
+        SELECT jsonb_object_agg(s.k, current_setting(s.k))
+        FROM jsonb_each_text(settings) AS s (k, v));
+    -- The rows that a rollback removed, and those that it changed or that the up script overwrites,
+    -- if nobody has touched them since.
     left_    text;
     open_    bigint[] := ARRAY(SELECT id FROM {registry} WHERE {chosen} ORDER BY id);
     waiting  bigint[];
@@ -15,8 +17,8 @@ DECLARE
     target   regclass;
     key_     text;
     live     text;
-    -- Whether a unique index provides the key, the condition that a row of the copy and a row of the table have the
-    -- same key, and the condition that no row of the table has it.
+    -- Whether a unique index provides the key, the condition that a row of the copy and a row of
+    -- the table have the same key, and the condition that no row of the table has it.
     by_key   boolean;
     names_   jsonb;
     is_same  text;
@@ -35,8 +37,8 @@ DECLARE
     thinned  bigint[] := '{}';
     is_on    boolean;
     is_exact boolean;
-    -- The copies whose tables contain only new rows of the up script: the table is new, or nobody could write to it and
-    -- nothing was changed.
+    -- The copies whose tables contain only new rows of the up script: the table is new, or nobody
+    -- could write to it and nothing was changed.
     ours     bigint[];
     twin     record;
     others   text;
@@ -45,33 +47,54 @@ DECLARE
 BEGIN
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(settings) AS s (k, v);
     ours := ARRAY(
-        SELECT id FROM {registry} CROSS JOIN LATERAL (SELECT to_regclass(nullif(relation, ''))::oid AS now) AS n WHERE {chosen} AND (shape ->> 'whole')::boolean
-        AND CASE WHEN (shape ->> 'gone')::boolean
-                 THEN EXISTS (SELECT FROM pg_attribute WHERE attrelid = now AND attnum = -1 AND xmin = pg_current_xact_id()::xid)
-                 ELSE shape -> 'marked' = jsonb_build_array(pg_current_xact_id()::text, now::bigint, pg_stat_get_xact_tuples_updated(now)) END);
+        SELECT id FROM {registry}
+        CROSS JOIN LATERAL (SELECT to_regclass(nullif(relation, ''))::oid AS now) AS n
+        WHERE {chosen} AND (shape ->> 'whole')::boolean
+          AND CASE WHEN (shape ->> 'gone')::boolean THEN
+                  EXISTS (SELECT FROM pg_attribute
+                          WHERE attrelid = now AND attnum = -1 AND xmin = pg_current_xact_id()::xid)
+              ELSE
+                  shape -> 'marked' = jsonb_build_array(pg_current_xact_id()::text, now::bigint,
+                      pg_stat_get_xact_tuples_updated(now))
+              END);
     -- Triggers of the application and identity columns would change the restored rows.
-    FOR one IN SELECT DISTINCT r.oid::regclass AS relation, t.tgname, t.tgenabled FROM {registry} k
-               JOIN pg_class r ON r.oid = coalesce(to_regclass(nullif(k.relation, '')), to_regclass(k.shape ->> 'root'))
-               JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
-               WHERE k.id = ANY (open_) AND k.store IS NOT NULL LOOP
+    FOR one IN
+        SELECT DISTINCT r.oid::regclass AS relation, t.tgname, t.tgenabled
+        FROM {registry} k
+        JOIN pg_class r ON r.oid = coalesce(
+            to_regclass(nullif(k.relation, '')), to_regclass(k.shape ->> 'root'))
+        JOIN pg_trigger t ON t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D'
+        WHERE k.id = ANY (open_) AND k.store IS NOT NULL
+    LOOP
         EXECUTE format('ALTER TABLE %s DISABLE TRIGGER %I', one.relation, one.tgname);
-        triggers := triggers || jsonb_build_object('sql', format('ALTER TABLE %s ENABLE %s TRIGGER %I', one.relation,
-            CASE one.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' END, one.tgname));
+        triggers := triggers || jsonb_build_object('sql',
+            format('ALTER TABLE %s ENABLE %s TRIGGER %I', one.relation,
+                CASE one.tgenabled WHEN 'A' THEN 'ALWAYS' WHEN 'R' THEN 'REPLICA' END, one.tgname));
     END LOOP;
-    FOR one IN SELECT DISTINCT r.oid::regclass AS relation, a.attname FROM {registry} k
-               JOIN pg_class r ON r.oid = coalesce(to_regclass(nullif(k.relation, '')), to_regclass(k.shape ->> 'root'))
-               JOIN pg_attribute a ON a.attrelid = r.oid AND a.attidentity = 'a' AND NOT a.attisdropped
-               WHERE k.id = ANY (open_) AND k.store IS NOT NULL AND NOT r.relispartition LOOP
-        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET GENERATED BY DEFAULT', one.relation, one.attname);
-        always := always || jsonb_build_object('sql', format('ALTER TABLE %s ALTER COLUMN %I SET GENERATED ALWAYS', one.relation, one.attname));
+    FOR one IN
+        SELECT DISTINCT r.oid::regclass AS relation, a.attname
+        FROM {registry} k
+        JOIN pg_class r ON r.oid = coalesce(
+            to_regclass(nullif(k.relation, '')), to_regclass(k.shape ->> 'root'))
+        JOIN pg_attribute a ON a.attrelid = r.oid AND a.attidentity = 'a' AND NOT a.attisdropped
+        WHERE k.id = ANY (open_) AND k.store IS NOT NULL AND NOT r.relispartition
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I SET GENERATED BY DEFAULT',
+            one.relation, one.attname);
+        always := always || jsonb_build_object('sql',
+            format('ALTER TABLE %s ALTER COLUMN %I SET GENERATED ALWAYS',
+                one.relation, one.attname));
     END LOOP;
     SET CONSTRAINTS ALL DEFERRED;
     WHILE cardinality(open_) > 0 LOOP
         waiting := '{}';
         is_on := false;
-        FOR one IN SELECT * FROM {registry} WHERE id = ANY (open_) ORDER BY store IS NOT NULL, id LOOP
+        FOR one IN
+            SELECT * FROM {registry} WHERE id = ANY (open_) ORDER BY store IS NOT NULL, id
+        LOOP
             IF one.shape ? 'unsure' THEN
-                UPDATE {registry} SET restored_at = clock_timestamp(), restored = 0 WHERE id = one.id;
+                UPDATE {registry} SET restored_at = clock_timestamp(), restored = 0
+                WHERE id = one.id;
                 CONTINUE;
             END IF;
             target := coalesce(to_regclass(one.relation), to_regclass(one.shape ->> 'root'));
@@ -80,34 +103,50 @@ BEGIN
             IF one.store IS NULL THEN
                 is_on := true;
                 -- Sequence numbers that the up script has already used are not used again.
-                EXECUTE format('SELECT setval(%L, k.last_value, k.is_called) FROM (SELECT last_value, is_called FROM %s UNION ALL SELECT %s, %L) AS k '
-                    'ORDER BY k.last_value * (SELECT sign(seqincrement) FROM pg_sequence WHERE seqrelid = %L::regclass) DESC, k.is_called DESC LIMIT 1',
-                    target, target, one.shape -> 'last_value', (one.shape ->> 'is_called')::boolean, target);
-                UPDATE {registry} SET restored_at = clock_timestamp(), restored = 0 WHERE id = one.id;
+                EXECUTE format('SELECT setval(%L, k.last_value, k.is_called) '
+                    'FROM (SELECT last_value, is_called FROM %s UNION ALL SELECT %s, %L) AS k '
+                    'ORDER BY k.last_value * ('
+                    'SELECT sign(seqincrement) FROM pg_sequence '
+                    'WHERE seqrelid = %L::regclass) DESC, k.is_called DESC LIMIT 1',
+                    target, target, one.shape -> 'last_value', (one.shape ->> 'is_called')::boolean,
+                    target);
+                UPDATE {registry} SET restored_at = clock_timestamp(), restored = 0
+                WHERE id = one.id;
                 CONTINUE;
             END IF;
-            CONTINUE WHEN EXISTS (SELECT FROM jsonb_array_elements_text(one.shape -> 'key') AS e (name)
-                WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
+            CONTINUE WHEN EXISTS (
+                SELECT FROM jsonb_array_elements_text(one.shape -> 'key') AS e (name)
+                WHERE NOT EXISTS (
+                    SELECT FROM pg_attribute a
+                    WHERE a.attrelid = target AND a.attname = e.name AND NOT a.attisdropped));
             by_key := one.shape ? 'form' AND (one.shape ->> 'unique')::boolean;
             IF by_key THEN
                 is_same := {same};
                 absent := format('NOT EXISTS (SELECT FROM %s AS t WHERE %s)', target, is_same);
             ELSE
-                key_ := (SELECT format('ROW(%s)::text', coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), ''))
-                         FROM jsonb_array_elements_text(one.shape -> 'key') WITH ORDINALITY AS e (name, position));
+                key_ := (
+                    SELECT format('ROW(%s)::text',
+                        coalesce(string_agg(format('t.%I', e.name), ', ' ORDER BY e.position), ''))
+                    FROM jsonb_array_elements_text(one.shape -> 'key')
+                         WITH ORDINALITY AS e (name, position));
                 is_same := 's.roundtrip_key = ' || key_;
-                live := format('SELECT k.*, row_number() OVER (PARTITION BY k.key) AS nth FROM (SELECT t.ctid AS at, t.tableoid AS part, %s AS key FROM %s AS t) AS k',
-                            key_, target);
-                absent := format('NOT EXISTS (SELECT FROM (%s) AS l WHERE l.key = s.roundtrip_key AND l.nth = s.roundtrip_nth)', live);
+                live := format('SELECT k.*, row_number() OVER (PARTITION BY k.key) AS nth '
+                    'FROM (SELECT t.ctid AS at, t.tableoid AS part, %s AS key FROM %s AS t) AS k',
+                    key_, target);
+                absent := format('NOT EXISTS (SELECT FROM (%s) AS l '
+                    'WHERE l.key = s.roundtrip_key AND l.nth = s.roundtrip_nth)', live);
             END IF;
             -- Rows are inserted into an empty table without checks.
             EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', target) INTO is_empty;
-            left_ := CASE WHEN one.shape ? 'looked' THEN 's.roundtrip_mark IS NULL' ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
-            -- Overwritten rows without a distinguishing key are restored all together or not at all.
+            left_ := CASE WHEN one.shape ? 'looked' THEN 's.roundtrip_mark IS NULL'
+                          ELSE 's.roundtrip_left IS NULL AND s.roundtrip_mark IS NULL' END;
+            -- Overwritten rows without a distinguishing key are restored all together or not at
+            -- all.
             is_exact := one.shape -> 'over' <> '[]' AND NOT (one.shape ->> 'unique')::boolean;
             IF is_exact THEN
                 EXECUTE format('SELECT count(*) FROM (%s) AS l', live) INTO updated;
-                CONTINUE WHEN NOT coalesce((one.shape ->> 'exact')::boolean, false) OR updated > one.rows;
+                CONTINUE WHEN NOT coalesce((one.shape ->> 'exact')::boolean, false)
+                    OR updated > one.rows;
             END IF;
             rows_ := CASE WHEN (one.shape ->> 'gone')::boolean OR is_exact THEN 'true'
                           WHEN (one.shape ->> 'thinned')::boolean THEN left_
@@ -131,18 +170,23 @@ BEGIN
                 IF one.id = thin THEN
                     waiting := waiting || one.id;
                 ELSE
-                    UPDATE {registry} SET restored_at = clock_timestamp(), restored = updated + inserted WHERE id = one.id;
+                    UPDATE {registry}
+                    SET restored_at = clock_timestamp(), restored = updated + inserted
+                    WHERE id = one.id;
                 END IF;
             EXCEPTION WHEN foreign_key_violation THEN
                 waiting := waiting || one.id;
                 why := SQLERRM;
             END;
         END LOOP;
-        -- Tables that refer to each other: the rows of one are inserted without the references, which follow in the
-        -- next round.
-        thin := CASE WHEN NOT is_on THEN (SELECT min(id) FROM {registry} WHERE id = ANY (waiting) AND id <> ALL (thinned) AND (shape ->> 'gone')::boolean) END;
+        -- Tables that refer to each other: the rows of one are inserted without the references,
+        -- which follow in the next round.
+        thin := CASE WHEN NOT is_on THEN (
+            SELECT min(id) FROM {registry}
+            WHERE id = ANY (waiting) AND id <> ALL (thinned) AND (shape ->> 'gone')::boolean) END;
         IF NOT is_on AND cardinality(waiting) > 0 AND thin IS NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'RT003', MESSAGE = 'the kept rows cannot be brought back in any order: ' || why;
+            RAISE EXCEPTION USING ERRCODE = 'RT003',
+                MESSAGE = 'the kept rows cannot be brought back in any order: ' || why;
         END IF;
         IF thin IS NOT NULL THEN
             thinned := thinned || thin;
@@ -154,7 +198,9 @@ BEGIN
         EXECUTE one.sql;
     END LOOP;
     PERFORM set_config(s.k, s.v, true) FROM jsonb_each_text(saved) AS s (k, v);
-EXCEPTION WHEN foreign_key_violation OR unique_violation OR check_violation OR not_null_violation OR invalid_text_representation OR string_data_right_truncation
-             OR numeric_value_out_of_range OR datetime_field_overflow OR feature_not_supported THEN
-    RAISE EXCEPTION USING ERRCODE = 'RT003', MESSAGE = 'the kept data cannot be brought back: ' || SQLERRM;
+EXCEPTION WHEN foreign_key_violation OR unique_violation OR check_violation OR not_null_violation
+        OR invalid_text_representation OR string_data_right_truncation OR numeric_value_out_of_range
+        OR datetime_field_overflow OR feature_not_supported THEN
+    RAISE EXCEPTION USING ERRCODE = 'RT003',
+        MESSAGE = 'the kept data cannot be brought back: ' || SQLERRM;
 END

@@ -24,8 +24,9 @@ pub(crate) fn question(ledger: &QualifiedName, versions: &[&str]) -> String {
     format!(
         "SELECT k.version, k.relation, coalesce(k.store, ''), k.rows, coalesce(k.restored, 0), \
          coalesce(k.shape ->> 'resown', '0') FROM {registry} AS k \
-         WHERE k.relation <> '' AND k.version IN ({}) AND k.transaction = (SELECT last.transaction FROM {registry} AS last \
-         WHERE last.version = k.version ORDER BY last.id DESC LIMIT 1) ORDER BY k.id",
+         WHERE k.relation <> '' AND k.version IN ({}) AND k.transaction = (\
+         SELECT last.transaction FROM {registry} AS last WHERE last.version = k.version \
+         ORDER BY last.id DESC LIMIT 1) ORDER BY k.id",
         versions.join(", ")
     )
 }

@@ -223,7 +223,8 @@ mod tests {
                 }
                 head += if *keeps { "SELECT before;" } else { "" };
                 let start = begins[at] + head.len();
-                prop_assert!(text.strip_prefix(&*head).is_some_and(|rest| rest.starts_with(&**script.text())), "{}", text);
+                let rest = text.strip_prefix(&*head);
+                prop_assert!(rest.is_some_and(|rest| rest.starts_with(&**script.text())), "{}", text);
                 let ours = head.matches(';').count();
                 prop_assert_eq!(message.parts[at].head, ours);
                 for byte in begins[at]..end {
@@ -238,8 +239,8 @@ mod tests {
                 prop_assert_eq!(part.at(0, 3), FailurePart::Before);
                 prop_assert_eq!(part.at(ours - 1, 3), if *keeps { FailurePart::Kept } else { FailurePart::Before });
                 let of_script: Vec<FailurePart> = (0..4).map(|n| part.at(ours + n, 3)).collect();
-                let statements = [FailurePart::Statement(0), FailurePart::Statement(1), FailurePart::Statement(2), FailurePart::End];
-                prop_assert_eq!(of_script, statements);
+                let [a, b, c] = [0, 1, 2].map(FailurePart::Statement);
+                prop_assert_eq!(of_script, [a, b, c, FailurePart::End]);
             }
         }
     }

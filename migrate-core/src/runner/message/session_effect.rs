@@ -216,14 +216,19 @@ mod tests {
     #[test]
     fn what_evaluates_nothing_leaves_its_session_alone() {
         for text in [
-            "CREATE TABLE app.a (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz DEFAULT f(), n int CHECK (g(n)));",
-            "CREATE TYPE t AS ENUM ('a'); CREATE TYPE u AS (a int); ALTER TYPE t ADD VALUE 'b'; CREATE DOMAIN d AS int CHECK (f(VALUE));",
+            "CREATE TABLE app.a (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at timestamptz DEFAULT f(), \
+             n int CHECK (g(n)));",
+            "CREATE TYPE t AS ENUM ('a'); CREATE TYPE u AS (a int); ALTER TYPE t ADD VALUE 'b'; \
+             CREATE DOMAIN d AS int CHECK (f(VALUE));",
             "CREATE UNIQUE INDEX IF NOT EXISTS i ON a USING btree (b DESC, c) WITH (fillfactor = 70);",
             "ALTER TABLE ONLY app.a ADD COLUMN b text NOT NULL DEFAULT 'new', ADD c numeric(12, 2), DROP d;",
-            "ALTER TABLE a ADD CONSTRAINT b CHECK (f(c)) NOT VALID; ALTER TABLE a ADD CONSTRAINT c FOREIGN KEY (b) REFERENCES d (e);",
-            "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM set_config('a', 'b', false); END $$;
+            "ALTER TABLE a ADD CONSTRAINT b CHECK (f(c)) NOT VALID; \
+             ALTER TABLE a ADD CONSTRAINT c FOREIGN KEY (b) REFERENCES d (e);",
+            "CREATE OR REPLACE FUNCTION f() RETURNS trigger LANGUAGE plpgsql \
+             AS $$ BEGIN PERFORM set_config('a', 'b', false); END $$;
              CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();",
-            "CREATE VIEW v AS SELECT f(a) FROM b; COMMENT ON VIEW v IS 'x'; GRANT SELECT ON v TO r; DROP TABLE IF EXISTS a CASCADE;",
+            "CREATE VIEW v AS SELECT f(a) FROM b; COMMENT ON VIEW v IS 'x'; GRANT SELECT ON v TO r; \
+             DROP TABLE IF EXISTS a CASCADE;",
             "",
         ] {
             assert!(leaves(text), "{text}");

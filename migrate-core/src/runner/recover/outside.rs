@@ -188,7 +188,8 @@ fn written_by_us(ledger: &QualifiedName, named: &ReportedName) -> String {
         }
         None => {
             let columns = format!(
-                "SELECT a.xmin FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid WHERE c.relname = {name} AND a.attnum > 0"
+                "SELECT a.xmin FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+                 WHERE c.relname = {name} AND a.attnum > 0"
             );
             [
                 ("pg_class", "relname"),

@@ -133,8 +133,8 @@ impl<'a> StepwiseRehearsal<'a> {
     }
 
     /// Runs the next statement, then sends `look` if its transaction is still open: all of its locks can then be seen.
-    /// After a statement that cannot run in a transaction, and after one that was refused, only [`StepwiseRehearsal::look`] can
-    /// query. An empty `look` queries nothing.
+    /// After a statement that cannot run in a transaction, and after one that was refused, only
+    /// [`StepwiseRehearsal::look`] can query. An empty `look` queries nothing.
     ///
     /// # Errors
     ///

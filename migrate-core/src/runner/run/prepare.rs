@@ -201,11 +201,14 @@ async fn settings(worker: &mut Session, options: &Options) -> Result<RunPreparat
 fn read_only(is_standby: bool) -> Error {
     let finding = Finding::new(codes::READ_ONLY, "this database accepts no writes");
     let finding = match is_standby {
-        true => finding.note("the server is a standby: it only replays what the primary writes").help("use the \
-                                                                                                       address of the \
-                                                                                                       primary"),
+        true => finding
+            .note("the server is a standby: it only replays what the primary writes")
+            .help("use the address of the primary"),
         false => finding
-            .note("its transactions are read-only: default_transaction_read_only is on, for the server, the database or the role")
+            .note(
+                "its transactions are read-only: default_transaction_read_only is on, for the server, the database or \
+                 the role",
+            )
             .help("use the address of the primary, or a role that may write"),
     };
     Error::new(ErrorKind::Ledger, finding.note("nothing was run")).with_sqlstate("25006")

@@ -8,6 +8,7 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::literal;
 use migrate_base::sql::{self, IndexName, StatementClass};
+use migrate_base::template::fill;
 
 use super::execute::Executor;
 use super::pulse::MessageSteps;
@@ -154,16 +155,8 @@ impl Executor<'_> {
 
     async fn settle_partition(&mut self, step: &PlanStep, text: &str) -> Result<Option<bool>> {
         let Some((parent, partition)) = sql::detached(text) else { return Ok(None) };
-        let query = format!(
-            "SELECT CASE WHEN p.parent IS NOT NULL THEN p.there END, h.inhdetachpending, pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), \
-             pg_catalog.quote_ident(tn.nspname) || '.' || pg_catalog.quote_ident(t.relname) \
-             FROM (SELECT pg_catalog.to_regclass({}) AS parent, pg_catalog.to_regclass({}) AS there) AS p \
-             LEFT JOIN pg_catalog.pg_inherits h ON h.inhparent = p.parent AND h.inhrelid = p.there \
-             LEFT JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             LEFT JOIN pg_catalog.pg_class t ON t.oid = h.inhparent LEFT JOIN pg_catalog.pg_namespace tn ON tn.oid = t.relnamespace",
-            literal(&parent),
-            literal(&partition)
-        );
+        let names = [("parent", literal(&parent)), ("partition", literal(&partition))];
+        let query = fill(include_str!("detached.sql"), &names);
         let row = self.ask(step, &query).await?.into_iter().next().unwrap_or_default();
         let mut row = row.into_iter();
         let mut next = || row.next().flatten();

@@ -74,8 +74,8 @@ fn guards(book: &Runbook) -> String {
     );
     let standby = "WHERE pg_catalog.pg_is_in_recovery()";
     let other = format!("WHERE SESSION_USER <> {role}");
-    let settings = "FROM pg_catalog.pg_settings WHERE (name, reset_val) IN (('client_encoding', 'UTF8'), ('TimeZone', 'UTC'), \
-                    ('DateStyle', 'ISO, MDY')) HAVING pg_catalog.count(*) < 3";
+    let settings = "FROM pg_catalog.pg_settings WHERE (name, reset_val) IN (('client_encoding', 'UTF8'), \
+                    ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY')) HAVING pg_catalog.count(*) < 3";
     let texts = [
         "\n-- Guards: the right program, database and server.\n".to_owned(),
         refuse(
