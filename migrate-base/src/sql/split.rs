@@ -2,7 +2,7 @@
 //!
 //! A semicolon ends a statement unless it is inside parentheses (a rule with several actions) or inside the body of an
 //! SQL-standard function (`BEGIN ATOMIC … END`). Strings, dollar quotes, quoted names and nested comments are single
-//! tokens of the lexer. `ci/split.py` compares the result with PostgreSQL's own grammar.
+//! tokens of the lexer. `cargo xtask dev split` compares the result with PostgreSQL's own grammar.
 
 use std::ops::Range;
 
