@@ -3,13 +3,16 @@
 //! It parses arguments, finds the database, calls the other crates, and shows the results. It also decides what is
 //! released, in which order to deploy, whether to advise a rollback, and what to ask before a run.
 //!
-//! Another workspace can use it with an `xtask` of three lines:
+//! Another workspace can use it with an `xtask` of three lines, and the alias `xtask = "run --package xtask --"` in
+//! `.cargo/config.toml`:
 //!
 //! ```no_run
 //! fn main() -> std::process::ExitCode {
 //!     migrate_cli::main(migrate_core::CodeMigrations::none())
 //! }
 //! ```
+//!
+//! Migrations that are written in Rust are passed to [`main`]. The exit code is an [`Exit`]: its numbers never change.
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod brief;

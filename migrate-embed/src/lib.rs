@@ -4,11 +4,16 @@
 //!
 //! ```no_run
 //! // build.rs
-//! migrate_embed::folder("migrations");
+//! fn main() {
+//!     migrate_embed::folder("migrations");
+//! }
 //! ```
+//!
 //! ```text
 //! let set = MigrationSet::embedded(migrate_core::embedded!())?;
 //! ```
+//!
+//! The second line needs `migrate-core`, which this crate does not use; the user guide has both as a compiled example.
 //!
 //! This is a separate crate without dependencies, so that a build script does not have to build a database driver
 //! first. It only lists files; `migrate-core` interprets them and reports problems, in the same words as for a folder

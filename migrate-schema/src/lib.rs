@@ -3,6 +3,25 @@
 //! A [`Schema`] is read from the catalogs in one message of ten queries, whatever its size. It does not depend on
 //! object identifiers, and an extension stands for everything that belongs to it. A [`SchemaChange`] is the difference
 //! between two schemas, in sentences. A [`Watcher`] follows a database that changes, and reads only what has changed.
+//!
+//! ```no_run
+//! use migrate_base::db::Database;
+//! use migrate_schema::{SchemaChange, SideNames};
+//!
+//! async fn compare(staging: &Database, production: &Database) -> migrate_base::error::Result<()> {
+//!     let (one, other) = (migrate_schema::read(staging).await?, migrate_schema::read(production).await?);
+//!     // One digest is enough to see whether they differ.
+//!     if one.fingerprint() != other.fingerprint() {
+//!         let names = SideNames { before: "in staging", after: "in production" };
+//!         for sentence in SchemaChange::between(&one, &other).sentences(names) {
+//!             println!("{sentence}");
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`ddl`] writes the statements that turn one schema into another.
 #![cfg_attr(
     not(test),
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)

@@ -85,7 +85,7 @@ fn run(project: &Project, line: &str) -> String {
 }
 
 /// The words of a command line, as a shell would see them.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
     for char in line.chars() {
@@ -117,7 +117,7 @@ fn named(project: &Project, said: &str) -> String {
 }
 
 /// A text without what differs from run to run: durations, times, server versions, the width of columns.
-fn same(text: &str) -> Vec<String> {
+pub(crate) fn same(text: &str) -> Vec<String> {
     let plain = |line: &str| {
         let line = match line.split_once("PostgreSQL 1") {
             Some((before, after)) => {

@@ -36,6 +36,8 @@ mod merging;
 mod mistakes;
 mod notify;
 mod older;
+mod page_steps;
+mod pages;
 mod pending;
 #[path = "../../../migrate-test/tests/it/pgbouncer.rs"]
 mod pgbouncer;

@@ -15,20 +15,20 @@ const TOKEN: &str = "T0KEN-of-the-channel";
 const ROW: &str = "a-row-of-somebody";
 
 /// An HTTP server that gives these answers, repeating the last one, and remembers what it was sent.
-struct MockReceiver {
+pub(crate) struct MockReceiver {
     port: u16,
     heard: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 #[derive(Debug, Clone)]
-struct ReceivedRequest {
+pub(crate) struct ReceivedRequest {
     head: String,
     body: Value,
 }
 
 /// The behaviour of a receiver.
 #[derive(Debug, Clone, Copy)]
-enum MockAnswer {
+pub(crate) enum MockAnswer {
     Status(u16),
     /// Asks for a longer pause than any sender accepts.
     Tomorrow,
@@ -37,7 +37,7 @@ enum MockAnswer {
 }
 
 impl MockReceiver {
-    fn new(answers: &[MockAnswer]) -> Self {
+    pub(crate) fn new(answers: &[MockAnswer]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -66,7 +66,7 @@ impl MockReceiver {
         Self { port, heard }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}/{TOKEN}", self.port)
     }
 

@@ -45,8 +45,11 @@ pub(crate) async fn consumers(ground: &CheckInput<'_>) -> Result<(CheckResult, V
     if sides.here.consumers.is_empty() && sides.here.problems.is_empty() {
         return Ok((clock.skipped("there are no consumers"), Vec::new()));
     }
-    // Without a base branch, nothing is released, and no query can have run before.
-    let is_new = |migration: &&Arc<Migration>| ground.released.is_ok() && ground.new.contains(migration.version());
+    // Without a base branch, nothing is released, and no query can have run before. A baseline stands for released
+    // migrations, and those after it need what it creates.
+    let is_new = |migration: &&Arc<Migration>| {
+        ground.released.is_ok() && ground.new.contains(migration.version()) && migration.squashes().is_none()
+    };
     let (new, released): (Vec<_>, Vec<_>) = set.iter().partition(is_new);
     let chain = |all: Vec<&Arc<Migration>>| all.into_iter().cloned().collect::<Vec<_>>();
     let asked = sides.asked();

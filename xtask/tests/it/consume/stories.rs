@@ -169,6 +169,17 @@ fn who_uses_a_column_is_told_also_through_views_and_functions() {
     repository.0.end();
 }
 
+/// The baseline is newer than `main`, but the migrations after it are not.
+#[test]
+fn a_baseline_in_the_place_of_released_migrations_breaks_nobody() {
+    let repository =
+        repository("ALTER TABLE shops ADD COLUMN city text;\n", &[("billing", "SELECT name, city FROM shops;\n")]);
+    repository.0.run_bare(&["squash", "--to", "20250101000002"]).ok();
+    let said = repository.0.run_bare(&["consumers", "check"]).ok();
+    says(&said.out, &["passed  consumers  1 query of 1 consumer"]);
+    repository.0.end();
+}
+
 #[test]
 fn without_consumers_the_check_is_skipped() {
     let repository = Repository::branched();
