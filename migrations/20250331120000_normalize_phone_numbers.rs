@@ -4,8 +4,7 @@
 //! function formats a number when a user types one. What was typed is kept beside it, so that
 //! the way back loses nothing.
 
-use migrate_core::runner::BoxFuture;
-use migrate_core::{CodeError, CodeMigration, PgConnection, Version};
+use migrate_core::{BoxFuture, CodeError, CodeMigration, PgConnection, Version};
 
 /// The migration.
 pub(crate) struct NormalizePhoneNumbers;

@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::ledger::Actor;
-use migrate_core::runner::{Observer, Progress};
-use migrate_core::source::Layout;
 use migrate_core::{
-    CancelHandle, CodeMigrations, Database, Error, ErrorKind, MigrationSet, Migrator, Options, RunPolicy,
+    Actor, CancelHandle, CodeMigrations, Database, Error, ErrorKind, Layout, MigrationSet, Migrator, Observer, Options,
+    Progress, RunPolicy,
 };
 use migrate_review::config::{Config, DatabaseSource, Environment};
 use migrate_test::{Endpoint, ManagedServer, ProviderChoice};

@@ -5,9 +5,9 @@ use migrate_base::codes;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use migrate_core::ledger::HistoryEntry;
-use migrate_core::ours;
-use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options, RunPolicy, Target, Version};
+use migrate_core::{
+    CodeMigrations, Database, HistoryEntry, MigrationSet, Migrator, Options, RunPolicy, Target, Version, ours,
+};
 use migrate_schema::{self as schema, Schema, SchemaChange, SideNames};
 use migrate_test::provider::child::{ChildEnvironment, command};
 use migrate_test::{ReplaySettings, TestDatabase, statement_limit};

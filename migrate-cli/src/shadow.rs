@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::ours;
-use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
+use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version, ours};
 use migrate_review::config::DatabaseSource;
 use migrate_schema::{self as schema, Fact, Id, Kind, Object, SchemaDescription};
 use migrate_test::shape::{self, ShadowDatabase};

@@ -24,13 +24,13 @@
 //!
 //! # Progress
 //!
-//! An [`Observer`](runner::Observer) hears what a run does while it runs.
+//! An [`Observer`] hears what a run does while it runs.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //!
-//! use migrate_core::runner::{Observer, Progress};
-//! use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options, RunPolicy, Target};
+//! use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Observer, Options, Progress};
+//! use migrate_core::{RunPolicy, Target};
 //!
 //! struct Log;
 //!
@@ -112,8 +112,7 @@
 //! the transaction that also writes the ledger.
 //!
 //! ```
-//! use migrate_core::runner::BoxFuture;
-//! use migrate_core::{CodeError, CodeMigration, CodeMigrations, PgConnection, Version};
+//! use migrate_core::{BoxFuture, CodeError, CodeMigration, CodeMigrations, PgConnection, Version};
 //!
 //! struct HashTokens;
 //!
@@ -146,20 +145,33 @@
     warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)
 )]
 
+// What the other crates of Roundtrip use. An application finds what it needs at the root.
+#[doc(hidden)]
 pub mod audit;
+#[doc(hidden)]
 pub mod drift;
+#[doc(hidden)]
 pub mod kept;
+#[doc(hidden)]
 pub mod ledger;
+#[doc(hidden)]
 pub mod ours;
+#[doc(hidden)]
 pub mod runner;
+#[doc(hidden)]
 pub mod source;
 
+pub use ledger::{Actor, Direction, HistoryEntry, LedgerEvent};
 pub use migrate_base::db::{Database, PgConnection};
-pub use migrate_base::error::{Error, ErrorKind, Result};
+pub use migrate_base::error::{Error, ErrorKind, Exit, Result};
+pub use migrate_base::finding::{Code, Finding, Place, Severity};
+pub use migrate_base::ident::QualifiedName;
 pub use runner::{
-    CancelHandle, CodeError, CodeMigration, CodeMigrations, Migrator, Options, Plan, RunPolicy, RunReport, Target,
+    AppliedMigration, AppliedStatus, BoxFuture, CancelHandle, CodeError, CodeMigration, CodeMigrations, CommittedStep,
+    DownFrom, LedgerState, Migrator, Observer, Options, PendingStatus, Plan, PlanStep, Progress, RunPolicy, RunReport,
+    RunningStep, SilentObserver, Status, StepWork, Target, UnfinishedMigration,
 };
-pub use source::{MigrationSet, Version};
+pub use source::{EmbeddedFile, Layout, Migration, MigrationSet, Version};
 
 /// The files that `migrate_embed::folder` embedded in this package, for [`MigrationSet::embedded`].
 #[macro_export]

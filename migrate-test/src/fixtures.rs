@@ -24,8 +24,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, Migration, MigrationSet};
 use migrate_review::config::Config;
 use rstest::fixture;
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use migrate_base::visible;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, Migration, MigrationSet, Version};
 use migrate_review::config::{Config, RowsWanted};
 
 use crate::Setup;

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::QualifiedName;
-use migrate_core::Plan;
-use migrate_core::runner::PlanStep;
+use migrate_core::{Plan, PlanStep};
 use migrate_review::effect::{self, Effects};
 use migrate_review::evidence;
 use migrate_schema::Schema;

@@ -1,6 +1,6 @@
 //! `files`: names, pairs, directives, and the order of the new migrations.
 
-use migrate_core::source::Layout;
+use migrate_core::Layout;
 
 use super::{CheckInput, Clock};
 use crate::files::latest;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::Finding;
-use migrate_core::ledger::Direction;
-use migrate_core::source::{Migration, Script};
-use migrate_core::{Error, MigrationSet, Version};
+use migrate_core::source::Script;
+use migrate_core::{Direction, Error, Migration, MigrationSet, Version};
 use migrate_review::lint::{self, LintSubject};
 use migrate_schema::SchemaDescription;
 use migrate_test::shape;

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
-use migrate_core::MigrationSet;
-use migrate_core::ledger::Direction;
-use migrate_core::source::{Layout, Migration};
+use migrate_core::{Direction, Layout, Migration, MigrationSet};
 use migrate_review::config::RowsWanted;
 use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofFault, ProofReport, Story, Verdict};
 

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::ErrorKind;
-use migrate_core::source::Layout;
+use migrate_core::{ErrorKind, Layout};
 use migrate_schema::ddl::unowned;
 use migrate_schema::{SchemaChange, SchemaDescription, SideNames};
 use migrate_test::proof::ProofError;

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
+use migrate_core::{Direction, Migration};
 use migrate_test::owner::{MigrationRefusal, OwnerReport, as_owner};
 use migrate_test::proof::{MigrationProof, ProofReport};
 

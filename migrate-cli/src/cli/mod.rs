@@ -10,8 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use migrate_core::Version;
-use migrate_core::source::Layout;
+use migrate_core::{Layout, Version};
 
 pub(crate) use author::{BaselineArgs, DeriveArgs, DiffArgs, NewArgs, SquashArgs};
 pub(crate) use check::{CheckArgs, CiArgs, ExplainArgs, LintArgs, RebaseArgs, VerifyArgs};

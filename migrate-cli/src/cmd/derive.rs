@@ -4,8 +4,7 @@ use migrate_base::codes;
 use std::fs;
 use std::path::PathBuf;
 
-use migrate_core::source::Layout;
-use migrate_core::{CodeMigrations, MigrationSet, Version};
+use migrate_core::{CodeMigrations, Layout, MigrationSet, Version};
 use migrate_test::proof::{Law, MigrationProof, Verdict};
 use migrate_test::shape::{self, DerivedScript};
 use serde::Serialize;

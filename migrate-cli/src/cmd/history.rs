@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use migrate_core::CodeMigrations;
-use migrate_core::ledger::HistoryEntry;
+use migrate_core::{CodeMigrations, HistoryEntry};
 use serde::Serialize;
 
 use crate::cli::HistoryArgs;

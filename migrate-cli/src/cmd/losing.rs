@@ -1,10 +1,7 @@
 //! The data that a rollback destroys in a database that no environment describes: a reason to ask for confirmation.
 
 use migrate_base::db::ReadOnlySession;
-use migrate_core::Plan;
-use migrate_core::ledger::Direction;
-use migrate_core::ours;
-use migrate_core::runner::PlanStep;
+use migrate_core::{Direction, Plan, PlanStep, ours};
 use migrate_schema as schema;
 
 use super::run::Runner;

@@ -6,8 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use migrate_core::source::Layout;
-use migrate_core::{CodeMigrations, Version};
+use migrate_core::{CodeMigrations, Layout, Version};
 use serde::Serialize;
 
 use crate::checks::CheckInput;

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::runner::PlanStep;
-use migrate_core::{CodeMigrations, Error, ErrorKind, Migrator, RunPolicy, RunReport, Target, Version};
+use migrate_core::{CodeMigrations, Error, ErrorKind, Migrator, PlanStep, RunPolicy, RunReport, Target, Version};
 
 use super::run::{CommandWords, RunOptions, Runner};
 use crate::cli::{RedoArgs, RunArgs};

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use migrate_base::finding::Finding;
 use migrate_base::visible;
-use migrate_core::ledger::Direction;
-use migrate_core::runner::{PlanStep, StaleRetry, StepWork};
-use migrate_core::{CancelHandle, CodeMigrations, Migrator, Plan, RunPolicy, RunReport, Target};
+use migrate_core::runner::StaleRetry;
+use migrate_core::{
+    CancelHandle, CodeMigrations, Direction, Migrator, Plan, PlanStep, RunPolicy, RunReport, StepWork, Target,
+};
 use migrate_review::config::renamed;
 use serde::Serialize;
 

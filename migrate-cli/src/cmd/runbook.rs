@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::visible;
-use migrate_core::runner::{self, PlanStep, Runbook};
-use migrate_core::{CodeMigrations, Migrator, RunPolicy, Target};
+use migrate_core::runner::{self, Runbook};
+use migrate_core::{CodeMigrations, Migrator, PlanStep, RunPolicy, Target};
 use serde::Serialize;
 
 use super::{migrate, rollback};

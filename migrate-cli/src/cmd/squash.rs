@@ -4,8 +4,8 @@ use migrate_base::codes;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use migrate_core::source::{Layout, MigrationBody};
-use migrate_core::{CodeMigrations, Database, MigrationSet, Version};
+use migrate_core::source::MigrationBody;
+use migrate_core::{CodeMigrations, Database, Layout, MigrationSet, Version};
 use migrate_test::shape::{self, ShadowDatabase};
 use serde::Serialize;
 

@@ -1,8 +1,8 @@
 //! `status`: what is applied, pending, modified, missing, unfinished or out of order.
 
 use migrate_base::finding::Severity;
-use migrate_core::CodeMigrations;
-use migrate_core::runner::{AppliedStatus, PendingStatus, Status as Standing, UnfinishedMigration};
+use migrate_core::runner::Status as Standing;
+use migrate_core::{AppliedStatus, CodeMigrations, PendingStatus, UnfinishedMigration};
 use serde::Serialize;
 
 use crate::cli::StatusArgs;

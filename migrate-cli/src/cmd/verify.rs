@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::source::Version;
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, MigrationSet, Version};
 use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofReport, Story, Verdict};
 use serde::Serialize;
 

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use migrate_base::codes;
 use migrate_base::db::ReadOnlySession;
-use migrate_core::ours;
-use migrate_core::{ErrorKind, Plan, RunReport};
+use migrate_core::{ErrorKind, Plan, RunReport, ours};
 use migrate_review::config::HookEvent;
 use migrate_review::evidence;
 use migrate_schema::{self as schema, Schema};

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use migrate_core::CodeMigrations;
 use migrate_core::drift::PendingStep;
-use migrate_core::source::{Migration, Version};
+use migrate_core::{CodeMigrations, Migration, Version};
 use migrate_schema::{Id, Schema, SchemaDescription};
 use migrate_test::shape;
 

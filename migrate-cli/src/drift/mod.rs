@@ -15,10 +15,9 @@ use migrate_base::db::ReadOnlySession;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::audit::{self, AuditState, DdlFilter, DdlRecord};
 use migrate_core::drift::{self, ChangePeriod, DriftDifference, FingerprintHistory};
-use migrate_core::ledger::HistoryEntry;
-use migrate_core::runner::Status;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet};
+use migrate_core::{
+    CodeMigrations, Database, Error, ErrorKind, HistoryEntry, Migration, MigrationSet, Status, Version,
+};
 use migrate_schema::ddl::LEFT_OUT;
 use migrate_schema::{Id, Object, Schema, SchemaChange, SchemaDescription};
 use migrate_test::shape::{self, ChainSplit, LeftOut, NamedChain, ObjectHistory, TranslatedSchema};

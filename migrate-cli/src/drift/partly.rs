@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use migrate_core::CodeMigrations;
 use migrate_core::drift::{self, ChangeState, PendingChange};
-use migrate_core::source::{Migration, Version};
+use migrate_core::{CodeMigrations, Migration, Version};
 use migrate_review::effect::Effects;
 use migrate_schema::ddl::{Ddl, DdlStatement};
 use migrate_schema::{Id, SchemaDescription};

@@ -1,7 +1,7 @@
 //! The content of a notification: plain data about a run, without rows, values or secrets, and short enough to be
 //! accepted.
 
-use migrate_core::ledger::Actor;
+use migrate_core::Actor;
 use migrate_review::config::HookEvent;
 use serde::Serialize;
 

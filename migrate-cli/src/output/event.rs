@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use migrate_core::Database;
-use migrate_core::runner::{PlanStep, RunningStep};
+use migrate_core::{Database, PlanStep, RunningStep};
 use serde::Serialize;
 
 use super::json::FORMAT;

@@ -17,8 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event::ProgressEvent;
-use migrate_core::Database;
-use migrate_core::RunReport;
+use migrate_core::{Database, RunReport};
 use serde::Serialize;
 
 use crate::cli::{Color, Format, GlobalArgs};

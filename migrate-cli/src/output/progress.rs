@@ -4,9 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use migrate_core::MigrationSet;
-use migrate_core::ledger::Direction;
-use migrate_core::runner::{Observer, PlanStep, Progress, RunningStep};
+use migrate_core::{Direction, MigrationSet, Observer, PlanStep, Progress, RunningStep};
 
 use super::event::ProgressEvent;
 use super::style::{self, DIM, GOOD, WARN};

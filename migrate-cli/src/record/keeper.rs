@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use migrate_core::MigrationSet;
-use migrate_core::runner::{Observer, Progress};
+use migrate_core::{MigrationSet, Observer, Progress};
 
 use super::{RecordFolder, RunRecord};
 use crate::output::RunDisplay;

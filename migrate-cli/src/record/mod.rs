@@ -11,7 +11,7 @@ mod state;
 use std::time::SystemTime;
 
 use humantime::format_rfc3339_millis;
-use migrate_core::ledger::{Actor, HistoryEntry};
+use migrate_core::{Actor, HistoryEntry};
 use migrate_schema::{SchemaChange, SideNames};
 use serde::Serialize;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
-use migrate_core::runner::{AppliedStatus, MODIFIED};
-use migrate_core::{MigrationSet, Version};
+use migrate_core::runner::MODIFIED;
+use migrate_core::{AppliedStatus, MigrationSet, Version};
 
 use super::{EnvironmentState, ReleasedBranch, text};
 use crate::git::{self, Files};

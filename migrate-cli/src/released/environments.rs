@@ -3,8 +3,7 @@
 use migrate_base::codes;
 use std::collections::BTreeMap;
 
-use migrate_core::runner::AppliedStatus;
-use migrate_core::{CodeMigrations, Version};
+use migrate_core::{AppliedStatus, CodeMigrations, Version};
 use migrate_review::config::DatabaseSource;
 
 use crate::context::{Context, MigratorOptions};

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use migrate_core::source::{Layout, Version, normalise};
-use migrate_core::{MigrationSet, Result as CoreResult};
+use migrate_core::source::normalise;
+use migrate_core::{Layout, MigrationSet, Result as CoreResult, Version};
 
 use crate::exit::{Failure, Result};
 use crate::git::{self, BaseBranch, BaseSearch, Files};

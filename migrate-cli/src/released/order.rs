@@ -5,8 +5,7 @@ use std::path::Path;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place, Severity};
-use migrate_core::source::Layout;
-use migrate_core::{MigrationSet, Version};
+use migrate_core::{Layout, MigrationSet, Version};
 
 use super::ReleasedBranch;
 use crate::files::is_ahead;

@@ -19,8 +19,8 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 use migrate_base::suggest;
+use migrate_core::Layout;
 use migrate_core::runner::Contact;
-use migrate_core::source::Layout;
 use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 

@@ -22,7 +22,7 @@ use std::ops::Range;
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::suggest;
-use migrate_core::ledger::Direction;
+use migrate_core::Direction;
 use migrate_core::source::Script;
 use migrate_schema::SchemaDescription;
 use squawk_syntax::ast::{AlterColumnOption, AlterTableAction, AstNode, Stmt};

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use migrate_base::ident::literal;
 use migrate_base::template::fill;
-use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Direction, Migration};
 use migrate_review::consumer::{PrepareAnswer, differences, meaning, needs_value};
 use migrate_schema::{Id, Kind, Object, Schema, SchemaChange, Watcher};
 

@@ -22,8 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use climb::Climb;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Migration};
 use migrate_review::consumer::{PrepareAnswer, PrepareRefusal, QueryDependencies, QueryDifference};
 use migrate_schema::{Id, SchemaChange};
 

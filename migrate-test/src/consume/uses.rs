@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, literal};
 use migrate_base::template::fill;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Migration};
 use migrate_review::consumer::QueryDependencies;
 
 use super::describe::{QueryInspector, describe, text};

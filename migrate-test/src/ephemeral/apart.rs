@@ -7,7 +7,8 @@
 use std::sync::Arc;
 
 use migrate_base::sql::{ServerUse, named_database, server_use};
-use migrate_core::source::{Migration, MigrationBody, Script};
+use migrate_core::Migration;
+use migrate_core::source::{MigrationBody, Script};
 
 use super::server;
 use super::setup::Setup;

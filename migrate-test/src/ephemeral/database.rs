@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use migrate_base::ident::{ident, literal};
-use migrate_core::Database;
-use migrate_core::source::Migration;
+use migrate_core::{Database, Migration};
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
 

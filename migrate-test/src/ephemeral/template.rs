@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use migrate_base::ident::{ident, literal};
 use migrate_core::runner::Rehearsal;
-use migrate_core::source::{Migration, MigrationBody};
-use migrate_core::{CodeMigrations, Database, Error};
+use migrate_core::source::MigrationBody;
+use migrate_core::{CodeMigrations, Database, Error, Migration};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 

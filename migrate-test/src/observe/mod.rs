@@ -21,9 +21,7 @@ use std::time::Duration;
 
 use migrate_base::ident::QualifiedName;
 use migrate_base::lock_mode::LockMode;
-use migrate_core::ledger::Direction;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, Error, MigrationSet};
+use migrate_core::{CodeMigrations, Direction, Error, Migration, MigrationSet, Version};
 
 use crate::ephemeral::watched;
 use crate::error::ProofError;

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use migrate_base::sql::{Statement, StatementClass};
-use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, StatementResult, StepwiseRehearsal};
-use migrate_core::source::{Migration, Script};
-use migrate_core::{Error, ErrorKind};
+use migrate_core::source::Script;
+use migrate_core::{Direction, Error, ErrorKind, Migration};
 
 use super::Observation;
 use super::look::{LOCKED, PriorRelations, RELATIONS, RelationSnapshot};

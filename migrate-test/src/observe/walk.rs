@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
-use migrate_core::source::{Migration, MigrationBody};
-use migrate_core::{CodeMigrations, Error};
+use migrate_core::source::MigrationBody;
+use migrate_core::{CodeMigrations, Direction, Error, Migration};
 use migrate_schema::{Schema, Watcher};
 
 use super::Observation;

@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use migrate_core::CodeMigrations;
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, Direction, Migration};
 
 use super::{OwnedDatabase, OwnerReport};
 use crate::ephemeral::{keep_owned, owned};

@@ -15,10 +15,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_base::ident::{ident, literal};
-use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, Database, Error, MigrationSet};
+use migrate_core::{CodeMigrations, Database, Direction, Error, Migration, MigrationSet, Version};
 use migrate_schema::{self as schema, Schema};
 
 use crate::ephemeral::{ROLE, TestDatabase, keeps_owned, rehearsal, suited};

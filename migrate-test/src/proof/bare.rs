@@ -2,8 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use migrate_core::Error;
-use migrate_core::ledger::Direction;
+use migrate_core::{Direction, Error};
 use migrate_schema::{Fact, Object, Schema, SchemaChange, SideNames};
 
 use super::counted;

@@ -4,7 +4,7 @@
 //! The walk is repeated. After each rollback, the rows from before its up script are restored. If the step then
 //! succeeds, the rollback that lost rows is the cause.
 
-use migrate_core::ledger::Direction;
+use migrate_core::Direction;
 
 use super::again::SequenceCounters;
 use super::stage::WatchedDatabase;

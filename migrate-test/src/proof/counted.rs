@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use migrate_base::ident::{QualifiedName, literal};
-use migrate_core::ledger::Direction;
+use migrate_core::Direction;
 use migrate_schema::{Id, Kind, Object, Schema, SchemaChange, SequenceName, SideNames};
 
 use super::stage::{WatchedDatabase, positioned};

@@ -1,7 +1,7 @@
 //! The law of declarations: a migration is lossy or irreversible only if it says so.
 
 use migrate_base::ident::literals;
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_review::effect::Effects;
 use migrate_schema::ddl::has_values_of;
 use migrate_schema::{Kind, Object, SchemaChange};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, literals};
 use migrate_core::runner::WrittenTables;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Error};
+use migrate_core::{CodeMigrations, Error, Migration};
 use migrate_schema::{Id, Kind, Object, Schema, SchemaChange};
 use proptest::test_runner::TestRunner;
 

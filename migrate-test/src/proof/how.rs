@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::source::{Migration, Script};
+use migrate_core::Migration;
+use migrate_core::source::Script;
 use migrate_schema::Schema;
 
 use crate::generate::{ColumnUses, NarrowedColumns, ValueReach};

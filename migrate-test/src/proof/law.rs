@@ -3,7 +3,7 @@
 use std::fmt;
 
 use migrate_base::finding::Finding;
-use migrate_core::ledger::Direction;
+use migrate_core::Direction;
 
 use crate::rows::RowLoss;
 

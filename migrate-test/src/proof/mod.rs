@@ -31,8 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, Migration, MigrationSet, Version};
 use migrate_schema::{Schema, SchemaChange};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use migrate_core::source::{Migration, Version};
+use migrate_core::{Migration, Version};
 
 use super::{Law, ProofBasis, ProofFault, Story, Verdict};
 

@@ -1,7 +1,7 @@
 //! Migrations that write rows and refused the existing ones: what they would have filled is derived from their
 //! statements.
 
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_review::effect::ScriptWrites;
 use migrate_schema::{Kind, Schema};
 

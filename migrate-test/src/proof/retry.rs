@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
+use migrate_core::{Direction, Migration};
 use migrate_review::effect;
 use migrate_schema::{self as schema, Schema};
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_base::ident::QualifiedName;
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_review::effect;
 use migrate_schema::{Kind, Object, Schema, SchemaChange};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ledger::Direction;
+use migrate_core::Direction;
 
 use super::stage::WatchedDatabase;
 use super::walk::{WalkFailure, WalkTurn, WalkWindow, Walks};

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use migrate_base::sql::PositionedSequences;
-use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, WrittenTables};
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database, Error};
+use migrate_core::{CodeMigrations, Database, Direction, Error, Migration};
 use migrate_schema::{Positions, Schema, SchemaChange, Surroundings, Watcher};
 
 use super::ProofError;

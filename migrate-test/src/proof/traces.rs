@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use migrate_base::sql::tokens;
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_review::effect::{ScriptWrites, names};
 use migrate_schema::{Id, Kind, Object, Schema};
 

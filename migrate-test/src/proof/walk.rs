@@ -9,8 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
+use migrate_core::{Direction, Migration};
 use migrate_schema::{Kind, SchemaChange, SideNames};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, Direction, Migration, MigrationSet, Version};
 use migrate_schema::SchemaDescription;
 
 use super::{ShadowDatabase, leads_to};

@@ -4,10 +4,8 @@ use migrate_base::codes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, Error, MigrationSet};
+use migrate_core::{CodeMigrations, Direction, Error, Migration, MigrationSet, Version};
 use migrate_schema::ddl::{Ddl, DdlStage, DdlStatement, DdlStyle, between, renames_back};
 use migrate_schema::{Kind, Schema, SchemaDescription};
 

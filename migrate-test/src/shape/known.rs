@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use migrate_core::CodeMigrations;
-use migrate_core::source::{Migration, MigrationBody};
+use migrate_core::source::MigrationBody;
+use migrate_core::{CodeMigrations, Migration};
 use migrate_schema::SchemaDescription;
 use tokio::sync::OnceCell;
 

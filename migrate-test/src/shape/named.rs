@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use migrate_core::CodeMigrations;
 use migrate_core::drift::{PendingRenames, PendingStep};
-use migrate_core::source::Migration;
+use migrate_core::{CodeMigrations, Migration};
 use migrate_schema::ddl::{Ddl, DdlStatement, Renaming, owned_back, renames, renames_back, renamings};
 use migrate_schema::{Id, Schema, SchemaDescription};
 

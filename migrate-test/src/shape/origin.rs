@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
-use migrate_core::source::{Migration, Version};
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Direction, Migration, Version};
 use migrate_schema::{Id, Schema, SchemaChange, Watcher};
 
 use super::ShadowDatabase;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use migrate_core::drift::PendingStep;
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Direction, Migration};
 use migrate_schema::{Schema, Watcher};
 
 use super::ShadowDatabase;

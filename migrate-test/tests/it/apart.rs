@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database};
+use migrate_core::{CodeMigrations, Database, Direction, Migration};
 use migrate_schema::{self as schema, SchemaChange, Surroundings, Watcher, ddl};
 use migrate_test::proof::{Law, MigrationProof, Proof, ProofReport, Verdict, prove};
 use migrate_test::{TestDatabase, migrated};

@@ -3,8 +3,7 @@
 use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::QualifiedName;
 use migrate_core::audit::{self, DdlFilter, DdlRecord};
-use migrate_core::ours;
-use migrate_core::{Database, RunPolicy, Target};
+use migrate_core::{Database, RunPolicy, Target, ours};
 use migrate_schema as schema;
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;

@@ -1,8 +1,8 @@
 //! Migrations written in Rust take part in the chain like the others.
 
-use migrate_core::runner::BoxFuture;
 use migrate_core::{
-    CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, PgConnection, RunPolicy, Target, Version,
+    BoxFuture, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, PgConnection, RunPolicy,
+    Target, Version,
 };
 use migrate_test::TestDatabase;
 use sqlx::Connection;

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use migrate_core::RunReport;
-use migrate_core::{CancelHandle, ErrorKind, Options, RunPolicy, Target};
+use migrate_core::{CancelHandle, ErrorKind, Options, RunPolicy, RunReport, Target};
 use migrate_test::TestDatabase;
 
 use crate::support::{ChainFolder, column, connect, events, execute, listening, migrator, quick};

@@ -1,9 +1,9 @@
 //! Up, down and up again: the resulting objects, the ledger, and what was not touched.
 
 use migrate_base::ident::QualifiedName;
-use migrate_core::runner::DownFrom;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, RunPolicy, Target};
+use migrate_core::{
+    CodeMigrations, Database, DownFrom, ErrorKind, Migration, MigrationSet, Migrator, Options, RunPolicy, Target,
+};
 use migrate_test::TestDatabase;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

@@ -3,8 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use migrate_core::RunReport;
-use migrate_core::{CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, RunPolicy, Target};
+use migrate_core::{
+    CodeMigrations, Database, ErrorKind, MigrationSet, Migrator, Options, RunPolicy, RunReport, Target,
+};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 

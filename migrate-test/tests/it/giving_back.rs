@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use migrate_core::runner::BoxFuture;
 use migrate_core::{
-    CancelHandle, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, PgConnection,
-    RunPolicy, Target, Version,
+    BoxFuture, CancelHandle, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options,
+    PgConnection, RunPolicy, Target, Version,
 };
 use migrate_test::TestDatabase;
 use rstest::rstest;

@@ -1,8 +1,7 @@
 //! A rollback that keeps data, followed by the same migration again, loses no row and no value.
 
 use migrate_core::kept::{self, Purge};
-use migrate_core::ours;
-use migrate_core::{Database, Options, RunPolicy, Target};
+use migrate_core::{Database, Options, RunPolicy, Target, ours};
 use migrate_test::TestDatabase;
 use rstest::rstest;
 use sqlx::PgConnection;

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use migrate_core::CodeMigrations;
-use migrate_core::source::Layout;
+use migrate_core::{CodeMigrations, Layout};
 use migrate_test::proof::{self, Law, Proof, Verdict};
 use rstest::rstest;
 

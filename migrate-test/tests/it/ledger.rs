@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use migrate_base::ident;
-use migrate_core::ledger::Actor;
-use migrate_core::{ErrorKind, Options, RunPolicy, Target};
+use migrate_core::{Actor, ErrorKind, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::AssertSqlSafe;
 

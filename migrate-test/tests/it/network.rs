@@ -4,11 +4,10 @@
 use std::time::{Duration, Instant};
 
 use migrate_base::db::{Keepalive, ReadOnlySession};
-use migrate_core::RunReport;
-use migrate_core::runner::{BoxFuture, Rehearsal};
+use migrate_core::runner::Rehearsal;
 use migrate_core::{
-    CancelHandle, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options, RunPolicy, Target,
-    Version,
+    BoxFuture, CancelHandle, CodeError, CodeMigration, CodeMigrations, Database, ErrorKind, Migrator, Options,
+    RunPolicy, RunReport, Target, Version,
 };
 use migrate_test::TestDatabase;
 use rstest::rstest;

@@ -8,9 +8,7 @@ use std::fs;
 use std::time::Duration;
 
 use migrate_base::lock_mode::LockMode;
-use migrate_core::ledger::Direction;
-use migrate_core::runner::BoxFuture;
-use migrate_core::{CodeError, CodeMigration, CodeMigrations, ErrorKind, PgConnection, Version};
+use migrate_core::{BoxFuture, CodeError, CodeMigration, CodeMigrations, Direction, ErrorKind, PgConnection, Version};
 use migrate_test::observe::{Lock, Observation, StatementObservation, observe};
 use rstest::rstest;
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
-use migrate_core::runner::BoxFuture;
-use migrate_core::source::Migration;
-use migrate_core::{CodeError, CodeMigration, CodeMigrations, PgConnection, Version};
+use migrate_core::{BoxFuture, CodeError, CodeMigration, CodeMigrations, Migration, PgConnection, Version};
 use migrate_schema::{Id, Kind};
 use migrate_test::shape::{leads_to, origins};
 

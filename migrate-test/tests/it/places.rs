@@ -2,10 +2,8 @@
 //! column and the number of the statement are correct, and nothing else is blamed.
 
 use migrate_base::finding::Finding;
-use migrate_core::RunReport;
-use migrate_core::ledger::Direction;
 use migrate_core::runner::{Rehearsal, Resolution};
-use migrate_core::{CodeMigrations, Database, Error, Migrator, RunPolicy, Target};
+use migrate_core::{CodeMigrations, Database, Direction, Error, Migrator, RunPolicy, RunReport, Target};
 use migrate_test::TestDatabase;
 
 use crate::support::{ChainFolder, migrator, quick, version};

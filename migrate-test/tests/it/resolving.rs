@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use migrate_core::ledger::Direction;
 use migrate_core::runner::Resolution;
-use migrate_core::{CancelHandle, Error, ErrorKind, Migrator, Options, RunPolicy, Target};
+use migrate_core::{CancelHandle, Direction, Error, ErrorKind, Migrator, Options, RunPolicy, Target};
 use migrate_test::TestDatabase;
 use sqlx::PgConnection;
 

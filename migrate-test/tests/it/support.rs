@@ -5,8 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use migrate_core::runner::{Observer, Progress};
-use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Options};
+use migrate_core::{CodeMigrations, Database, MigrationSet, Migrator, Observer, Options, Progress};
 use migrate_test::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tempfile::TempDir;

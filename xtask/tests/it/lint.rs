@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use migrate_base::db::ReadOnlySession;
 use migrate_base::finding::Severity;
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database, MigrationSet};
+use migrate_core::{CodeMigrations, Database, Direction, Migration, MigrationSet};
 use migrate_review::config::{LintConfig, RuleSeverity};
 use migrate_review::lint::{self, LintRule, LintSubject, RuleSample, SampleKind};
 use migrate_schema::{self as schema, SchemaDescription};

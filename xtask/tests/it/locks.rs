@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use migrate_base::ident::QualifiedName;
 use migrate_base::lock_mode::LockMode;
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Database, MigrationSet};
+use migrate_core::{CodeMigrations, Database, Direction, Migration, MigrationSet};
 use migrate_review::config::LintConfig;
 use migrate_review::effect;
 use migrate_review::lint::{self, LintSubject};

@@ -6,8 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use migrate_base::ident;
-use migrate_core::Database;
-use migrate_core::ours;
+use migrate_core::{Database, ours};
 use migrate_schema::{self as schema, Schema, SchemaChange, SideNames};
 use rstest::rstest;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use migrate_base::finding::Place;
 use migrate_base::ident::literal;
 use migrate_base::sql;
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_review::lint::{self, PlacedStatement};
 use migrate_schema::{Id, Kind, Object, SchemaChange};
 

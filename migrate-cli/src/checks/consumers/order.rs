@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_review::consumer::{ColumnChanges, PrepareAnswer, QueryDifference, SafeOrder, way};
 use migrate_review::lint;
 use migrate_schema::Id;

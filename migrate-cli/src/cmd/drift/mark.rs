@@ -4,8 +4,7 @@
 use migrate_base::codes;
 use std::sync::Arc;
 
-use migrate_core::source::Migration;
-use migrate_core::{CodeMigrations, Version};
+use migrate_core::{CodeMigrations, Migration, Version};
 use migrate_schema::ddl::DdlStyle;
 
 use super::{show, show_left_out, way_on};

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use migrate_core::ledger::Direction;
 use migrate_core::runner::WrittenTables;
-use migrate_core::source::Migration;
-use migrate_core::{Error, ErrorKind};
+use migrate_core::{Direction, Error, ErrorKind, Migration};
 use migrate_review::effect::changes_rows;
 use migrate_schema::Schema;
 

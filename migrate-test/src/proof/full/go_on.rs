@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use migrate_core::ErrorKind;
-use migrate_core::ledger::Direction;
 use migrate_core::runner::WrittenTables;
+use migrate_core::{Direction, ErrorKind};
 
 use super::{CycleSchemas, DataLawDatabase};
 use crate::generate::AddedConstraints;

@@ -5,8 +5,7 @@ mod go_on;
 
 use std::collections::{BTreeSet, HashSet};
 
-use migrate_core::ledger::Direction;
-use migrate_core::source::Migration;
+use migrate_core::{Direction, Migration};
 use migrate_schema::{Schema, SchemaChange};
 
 use super::cause::one_cause;

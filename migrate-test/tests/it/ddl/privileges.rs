@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use migrate_core::source::Migration;
+use migrate_core::Migration;
 use migrate_schema::ddl::{self, DdlStage, DdlStyle};
 use migrate_schema::{Kind, Schema, SchemaChange, SchemaDescription};
 use migrate_test::TestDatabase;
