@@ -8,6 +8,7 @@ use super::registry;
 
 /// What a rollback copied from one table or sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeptCopy {
     /// The version of the migration that was rolled back.
     pub version: String,
