@@ -113,8 +113,10 @@ mod tests {
 
     #[test]
     fn commands_end_where_the_shell_ends_them() {
-        let text = "`cargo xtask status` shows it; `echo 'a' | cargo xtask new x --derive`\n  cargo xtask resolve 1 --undo \n\
-                    see cargo xtask and `cargo xtask`, `cargo xtask new --add-column 'a`b:text'`; cargo xtasks, my-cargo xtask";
+        let text = "`cargo xtask status` shows it; `echo 'a' | cargo xtask new x --derive`\n  \
+                    cargo xtask resolve 1 --undo \n\
+                    see cargo xtask and `cargo xtask`, `cargo xtask new --add-column 'a`b:text'`; cargo xtasks, \
+                    my-cargo xtask";
         let expected = ["status", "new x --derive", "resolve 1 --undo", "", "", "new --add-column 'a`b:text'"];
         assert_eq!(commands(text), expected);
         assert_eq!(commands("cargo xtask explain --markdown > docs/CODES.md"), ["explain --markdown"]);

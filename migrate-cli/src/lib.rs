@@ -1,7 +1,7 @@
 //! The command line of Roundtrip, as a library: `cargo xtask …`.
 //!
-//! It parses arguments, finds the database, calls `migrate-core`, and shows the results.
-//! `migrate-core` decides what a command does; this crate only provides the commands and their output.
+//! It parses arguments, finds the database, calls the other crates, and shows the results. It also decides what is
+//! released, in which order to deploy, whether to advise a rollback, and what to ask before a run.
 //!
 //! Another workspace can use it with an `xtask` of three lines, and the alias `xtask = "run --package xtask --"` in
 //! `.cargo/config.toml`:

@@ -15,8 +15,8 @@ pub(super) type ObjectPair = (Option<Arc<Object>>, Option<Arc<Object>>);
 
 /// The difference between two schemas: the objects that only one has, and those with different facts.
 ///
-/// Changes can be chained: [`SchemaChange::then`] returns what two of them do together, and nothing is left of a change that
-/// the next one undoes.
+/// Changes can be chained: [`SchemaChange::then`] returns what two of them do together, and nothing is left of a change
+/// that the next one undoes.
 #[derive(Debug, Clone, Default)]
 pub struct SchemaChange {
     objects: BTreeMap<Arc<Id>, ObjectPair>,

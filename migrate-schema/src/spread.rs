@@ -160,7 +160,8 @@ mod tests {
         check("((ARRAY[((ARRAY[1])::a.\"B\"[])[1]])::text[])", "(ARRAY[((ARRAY[(1)::a.\"B\"])[1])::text])");
         check(
             "ON id, (s::text = ANY (ARRAY['new'::character varying, f(a + b), a || b, x[1]]::text[]))",
-            "ON id, (s::text = ANY (ARRAY['new'::character varying::text, f(a + b)::text, (a || b)::text, x[1]::text]))",
+            "ON id, (s::text = ANY (ARRAY['new'::character varying::text, f(a + b)::text, \
+             (a || b)::text, x[1]::text]))",
         );
         for same in [
             "((ARRAY[1, 2])::text)",

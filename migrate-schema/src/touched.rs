@@ -85,7 +85,8 @@ pub(super) fn query(since: &str) -> String {
                  string_agg(CASE WHEN {recent} THEN {key} || ':' || {unit} END, ',') FROM {name} r WHERE {rows}"
             ),
             None => format!(
-                "SELECT '{name}', 0, 0, string_agg(DISTINCT '0:' || {unit}, ',') FROM {name} r WHERE {rows} AND {recent}"
+                "SELECT '{name}', 0, 0, string_agg(DISTINCT '0:' || {unit}, ',') FROM {name} r \
+                 WHERE {rows} AND {recent}"
             ),
         }
     };
@@ -144,7 +145,8 @@ const TEXTS: [&str; 5] = [
      AND d.refclassid = 'pg_authid'::regclass)) r",
     "FROM (SELECT c.objoid, c.description FROM pg_description c WHERE c.classoid = 'pg_namespace'::regclass \
      AND c.objoid IN (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'public')) r",
-    "FROM (SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e') r",
+    "FROM (SELECT d.classid, d.objid FROM pg_depend d WHERE d.refclassid = 'pg_extension'::regclass \
+     AND d.deptype = 'e') r",
 ];
 
 /// One text that changes whenever something changes that belongs to no relation, routine or type. The names of

@@ -133,11 +133,14 @@ impl ServerError {
             ],
             Self::NoAccount => one("run it as a user other than root, or add an account: useradd --system postgres"),
             Self::NeedsOwn { .. } => vec![
-                "remove the address: PostgreSQL binaries on this machine or Docker then give each database its own server"
+                "remove the address: PostgreSQL binaries on this machine or Docker then give each database its own \
+                 server"
                     .to_owned(),
                 "or name a source that can do that: ROUNDTRIP_TEST_SERVER=local, or docker:postgres:17".to_owned(),
             ],
-            Self::Given(error) | Self::Setup(error) | Self::ChangesServer(error) => error.findings().iter().flat_map(|finding| finding.help.clone()).collect(),
+            Self::Given(error) | Self::Setup(error) | Self::ChangesServer(error) => {
+                error.findings().iter().flat_map(|finding| finding.help.clone()).collect()
+            }
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),
         }
     }

@@ -1,8 +1,13 @@
-//! The executable: the command line, with the Rust migrations of this repository.
+//! The executable: the command line, with the Rust migrations of this repository, and its chores.
 
+mod dev;
 #[path = "../../migrations/mod.rs"]
 mod migrations;
 
 fn main() -> std::process::ExitCode {
-    migrate_cli::main(migrations::all())
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        Some(first) if first == "dev" => dev::run(arguments),
+        _ => migrate_cli::main(migrations::all()),
+    }
 }

@@ -27,8 +27,8 @@ impl Database {
         &self.first().options
     }
 
-    /// Reads a connection string of libpq, `postgres://user@host:port/database?sslmode=verify-full&sslrootcert=system` or
-    /// `host=… dbname=…`.
+    /// Reads a connection string of libpq: `host=… dbname=…`, or
+    /// `postgres://user@host:port/database?sslmode=verify-full&sslrootcert=system`.
     ///
     /// It has the same meaning as in libpq. What it leaves out is taken from a service, the `PG*` variables and the
     /// password file, as in psql; unsupported parameters are refused by name. See
@@ -36,9 +36,9 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`crate::error::ErrorKind::Configuration`] if the text is not a connection string, [`crate::error::ErrorKind::Connection`] if
-    /// it names a certificate that does not exist. The message never repeats the text, because it may contain a
-    /// password.
+    /// [`crate::error::ErrorKind::Configuration`] if the text is not a connection string,
+    /// [`crate::error::ErrorKind::Connection`] if it names a certificate that does not exist. The message never repeats
+    /// the text, because it may contain a password.
     pub fn parse(text: &str) -> Result<Self> {
         Ok(Self::at(Conninfo::read(text)?.places()?))
     }

@@ -1,6 +1,6 @@
 //! Failures of a server or of the connection to it, in terms of this library.
 //!
-//! This is the only file that examines the driver's errors; the driver's own text about a server error is never shown.
+//! The driver's own text about a server error is never shown.
 
 use std::io::ErrorKind as Io;
 use std::time::Duration;

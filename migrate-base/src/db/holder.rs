@@ -2,6 +2,7 @@
 
 use super::{Session, TextRow};
 use crate::ident::{QualifiedName, literal};
+use crate::template::fill;
 
 /// A session that holds a lock that we wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +67,8 @@ pub(super) async fn in_the_way(session: &mut Session, table: Option<&QualifiedNa
     let only = table.map_or(String::new(), |table| {
         format!("AND n.nspname = {} AND c.relname = {}", literal(table.schema()), literal(table.name()))
     });
-    let query = format!(
-        "ROLLBACK; SELECT {WHO} FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') AND l.pid <> pg_catalog.pg_backend_pid() \
-         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()) \
-         {only} GROUP BY a.pid, a.application_name, a.usename, a.client_addr, a.backend_start, a.query \
-         ORDER BY bool_or(l.granted) DESC, min(a.xact_start) LIMIT 3"
-    );
+    let query = fill(include_str!("in_the_way.sql"), &[("who", WHO.to_owned()), ("only", only)]);
+    let query = format!("ROLLBACK; {query}");
     let rows = session.rows(&query).await.unwrap_or_default();
     rows.into_iter().filter_map(LockHolder::read).collect()
 }

@@ -12,65 +12,15 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::holder::WHO;
+use super::lock_keys::{LockKeys, matches_key};
 use super::silence::{ProbeRefusal, Process, ProcessState, TimeLimits, scout_rows};
 use super::{Database, LockHolder, Session, SessionFailure, TextRow, pooler};
 use crate::codes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::ident::QualifiedName;
-use crate::template::fill;
-
-/// The two advisory lock numbers of a ledger.
-///
-/// They are the first eight bytes of the SHA-256 of `roundtrip:lock:v1:` or `roundtrip:work:v1:` and the ledger's
-/// quoted name. Advisory locks belong to a database, so the database's name is not included. They never change: two
-/// versions of this library with different numbers could run at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LockKeys {
-    lock: i64,
-    work: i64,
-}
-
-impl LockKeys {
-    /// The keys of the locks of a ledger.
-    pub fn of(ledger: &QualifiedName) -> Self {
-        let key = |purpose: &str| {
-            let digest = Sha256::digest(format!("roundtrip:{purpose}:v1:{ledger}").as_bytes());
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&digest[..8]);
-            i64::from_be_bytes(bytes)
-        };
-        Self { lock: key("lock"), work: key("work") }
-    }
-}
-
-impl LockKeys {
-    /// The lock, which a run takes first.
-    pub fn lock(self) -> i64 {
-        self.lock
-    }
-
-    /// The fence, which its working session takes second.
-    pub fn work(self) -> i64 {
-        self.work
-    }
-
-    /// The body of an anonymous block that takes both locks for its session, for scripts.
-    ///
-    /// Like a run, it polls, and ends its transaction before it waits, so that it holds no snapshot.
-    pub fn polling(self, patience: Duration) -> String {
-        let names = [
-            ("lock", self.lock.to_string()),
-            ("work", self.work.to_string()),
-            ("patience", patience.as_millis().to_string()),
-        ];
-        fill(include_str!("polling.sql"), &names)
-    }
-}
 
 /// How long the answer to an unlock, or to its replacement, may take.
 const UNLOCKING: Duration = Duration::from_secs(3);
@@ -114,7 +64,7 @@ impl Guard {
             pooler::probe(worker, &mut session).await?;
         }
         pooler::refuse(&[&[process.pid], &[own.pid]])?;
-        match poll(&mut session, keys.lock, own.pid, patience, waiting).await {
+        match poll(&mut session, keys.lock(), own.pid, patience, waiting).await {
             Ok(()) => Ok(Self { session, keys, process: own }),
             Err(error) => {
                 let database = session.database().clone();
@@ -137,7 +87,7 @@ impl Guard {
         patience: Duration,
         waiting: &mut (dyn FnMut(&LockHolder) + Send),
     ) -> Result<Fence> {
-        poll(worker, self.keys.work, process.pid, patience, waiting).await?;
+        poll(worker, self.keys.work(), process.pid, patience, waiting).await?;
         Ok(Fence::of(process))
     }
 
@@ -204,7 +154,7 @@ impl Guard {
     /// If its connection does not answer, the server process that holds the lock is terminated over another one.
     pub async fn release(mut self, scout: &mut Option<Session>) -> Result<()> {
         let limits = TimeLimits::of(self.session.database());
-        let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock);
+        let unlock = format!("SELECT pg_catalog.pg_advisory_unlock({})", self.keys.lock());
         // If another connection was used for checking, this one is silent.
         let patience = if scout.is_some() { Duration::ZERO } else { limits.question.min(UNLOCKING) };
         let answer = timeout(patience, self.session.unbounded(&unlock)).await;
@@ -223,14 +173,14 @@ impl Guard {
         outcome
     }
 
-    /// The rest of the query that [`RunHealth::read`] reads, starting with the condition: whether the lock is held by the
-    /// process that took it, and the rest.
+    /// The query that [`RunHealth::read`] reads, from its first condition: whether the process that took the lock still
+    /// holds it.
     fn question(&self, worker: &Fence) -> String {
         format!(
             "EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.pid = {} AND l.granted AND {}); {}; \
              SELECT {WHO} FROM pg_catalog.pg_stat_activity a WHERE a.pid = ANY (pg_catalog.pg_blocking_pids({}));",
             self.process.pid,
-            matches_key(self.keys.lock),
+            matches_key(self.keys.lock()),
             worker.process.question(),
             worker.process.pid
         )
@@ -256,11 +206,12 @@ impl RunHealth {
 /// A finished run releases the lock before the server process of its worker is gone. So a fence without a lock exists
 /// for a moment, or longer while the server still works on the last message of a killed runner.
 pub async fn at_work(session: &mut Session, keys: LockKeys) -> Result<Option<LockHolder>> {
-    let (work, lock) = (matches_key(keys.work), matches_key(keys.lock));
+    let (work, lock) = (matches_key(keys.work()), matches_key(keys.lock()));
     let question = format!(
         "{} SELECT {WHO}, EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.granted AND {lock}) \
          FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
-         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) ORDER BY ({work}) DESC LIMIT 1",
+         WHERE l.granted AND l.pid <> pg_catalog.pg_backend_pid() AND (({work}) OR ({lock})) \
+         ORDER BY ({work}) DESC LIMIT 1",
         session.comment()
     );
     let deadline = Instant::now() + MOMENT;
@@ -349,17 +300,6 @@ async fn poll(
     }
 }
 
-/// The condition on `pg_locks l` for a 64-bit advisory lock.
-fn matches_key(key: i64) -> String {
-    let bits = key.cast_unsigned();
-    format!(
-        "l.locktype = 'advisory' AND l.objsubid = 1 AND l.classid = {} AND l.objid = {} \
-         AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())",
-        bits >> 32,
-        bits & 0xffff_ffff
-    )
-}
-
 fn held_by(holder: Option<LockHolder>, patience: Duration) -> Error {
     let seconds = patience.as_secs();
     let who = holder.as_ref().map_or("another session".to_owned(), LockHolder::to_string);
@@ -389,16 +329,4 @@ fn lost() -> Error {
                  chain",
             ),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lock_numbers_never_change() {
-        let keys = LockKeys::of(&QualifiedName::new("roundtrip", "ledger"));
-        let frozen = LockKeys { lock: 6_640_134_922_425_552_076, work: -6_527_390_260_889_961_801 };
-        assert_eq!(keys, frozen);
-    }
 }

@@ -12,6 +12,7 @@ mod failure;
 mod holder;
 mod keepalive;
 mod lock;
+mod lock_keys;
 pub mod pooler;
 mod progress;
 mod reply;
@@ -29,7 +30,8 @@ pub use sqlx::PgConnection;
 pub use holder::LockHolder;
 
 pub use failure::{InnerPosition, ServerRefusal, SessionFailure};
-pub use lock::{Fence, Guard, LockKeys, RunHealth, at_work};
+pub use lock::{Fence, Guard, RunHealth, at_work};
+pub use lock_keys::LockKeys;
 pub use progress::SessionProgress;
 pub use reply::{LedgerMarker, MARKER, Reply};
 pub use session::{AnswerPart, IDENTITY, Session, StatementAnswer, TextCell, TextRow, kept};

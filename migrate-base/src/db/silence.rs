@@ -129,8 +129,9 @@ impl SessionIdentity {
     fn question(&self) -> String {
         format!(
             "SELECT CASE WHEN pg_catalog.current_setting('track_activities') = 'on' \
-             AND pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) >= {COMMENTED} THEN coalesce((\
-             SELECT a.state FROM pg_catalog.pg_stat_activity a WHERE pg_catalog.strpos(a.query, '/*roundtrip ' || {} || '*/') > 0 \
+             AND pg_catalog.pg_size_bytes(pg_catalog.current_setting('track_activity_query_size')) >= {COMMENTED} \
+             THEN coalesce((SELECT a.state FROM pg_catalog.pg_stat_activity a \
+             WHERE pg_catalog.strpos(a.query, '/*roundtrip ' || {} || '*/') > 0 \
              ORDER BY a.query_start DESC LIMIT 1), 'gone') END",
             literal(&self.tag)
         )

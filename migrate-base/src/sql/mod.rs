@@ -27,8 +27,8 @@ pub use session::outlives_reset;
 pub use split::{Flaw, FlawKind, split};
 pub use words::{is_local_setting, tokens};
 
-/// The byte of a text at a position as servers count it: in characters, from 1. The end of the text has one as well, which
-/// what ends too early is pointed at with.
+/// The byte of a text at a position as servers count it: in characters, from 1. The end of the text also has a
+/// position: it is the place of an error in a text that ends too early.
 pub fn byte_of_position(text: &str, position: usize) -> Option<usize> {
     text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(position.checked_sub(1)?)
 }

@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn ordinary_scripts_share_a_session() {
         for text in [
-            "SET search_path = app, public; SET LOCAL lock_timeout TO '1s'; SET TIME ZONE 'UTC'; SET ROLE a; RESET ALL;",
+            "SET search_path = app, public; SET LOCAL lock_timeout TO '1s'; SET TIME ZONE 'UTC'; SET ROLE a; \
+             RESET ALL;",
             "SELECT pg_catalog.set_config('search_path', '', false);",
             "UPDATE app.users SET name = 'a.b', \"b\" = c.d WHERE e.f = 1;",
             "ALTER TABLE app.users ALTER COLUMN a SET DEFAULT 1, ALTER b SET NOT NULL, SET (fillfactor = 70);",

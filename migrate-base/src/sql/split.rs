@@ -2,7 +2,7 @@
 //!
 //! A semicolon ends a statement unless it is inside parentheses (a rule with several actions) or inside the body of an
 //! SQL-standard function (`BEGIN ATOMIC … END`). Strings, dollar quotes, quoted names and nested comments are single
-//! tokens of the lexer. `ci/split.py` compares the result with PostgreSQL's own grammar.
+//! tokens of the lexer. `cargo xtask dev split` compares the result with PostgreSQL's own grammar.
 
 use std::ops::Range;
 
@@ -219,7 +219,8 @@ mod tests {
         check(&format!("{function}; select 1;"), &[function, "select 1"], &[]);
         let rule = "create rule r as on insert to t do (select 1; select 2)";
         check(&format!("{rule};"), &[rule], &[]);
-        let names = "create or replace function f(begin atomic) begin atomic select 1 as end, t.end, 2 end, 3 as case from t; return 1; end";
+        let names = "create or replace function f(begin atomic) begin atomic select 1 as end, t.end, 2 end, 3 as \
+                     case from t; return 1; end";
         check(&format!("{names}; select 1;"), &[names, "select 1"], &[]);
         let empty = "create procedure p() begin /* ; */ atomic end";
         check(&format!("{empty}; select 1;"), &[empty, "select 1"], &[]);
@@ -289,7 +290,8 @@ mod tests {
                 script.push_str(["", "\n", "-- ;\n", "/* ' */ ;"][*gap]);
                 let start = script.len();
                 script.push_str(&pieces.join(" "));
-                let end = start + pieces.iter().rposition(|piece| !piece.starts_with(['-', '/'])).map_or(0, |last| pieces[..=last].join(" ").len());
+                let last = pieces.iter().rposition(|piece| !piece.starts_with(['-', '/']));
+                let end = start + last.map_or(0, |last| pieces[..=last].join(" ").len());
                 expected.push(start..end);
                 script.push(';');
             }

@@ -313,7 +313,8 @@ async fn not_owned(reader: &mut ReadOnlySession, steps: &[StepBrief]) -> Result<
     }
     let list = tables.iter().map(|table| migrate_base::ident::literal(table)).collect::<Vec<_>>().join(", ");
     let query = format!(
-        "SELECT t FROM pg_catalog.unnest(ARRAY[{list}]) AS t JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t) \
+        "SELECT t FROM pg_catalog.unnest(ARRAY[{list}]) AS t \
+         JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t) \
          WHERE NOT pg_catalog.pg_has_role(c.relowner, 'USAGE') ORDER BY t"
     );
     let rows = reader.ask("read who owns the tables", &query).await?;

@@ -38,7 +38,8 @@ pub(crate) struct DriftArgs {
     pub(crate) adopt: Option<String>,
     /// Record these pending migrations as applied without running them, if the database already has exactly their
     /// changes
-    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', value_parser = version, conflicts_with_all = ["watch", "adopt"])]
+    #[arg(long, value_name = "VERSIONS", value_delimiter = ',', value_parser = version,
+          conflicts_with_all = ["watch", "adopt"])]
     pub(crate) mark: Vec<Version>,
     /// With --mark: do not ask for confirmation, even in a protected environment
     #[arg(short, long, requires = "mark")]

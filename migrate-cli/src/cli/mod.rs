@@ -67,8 +67,8 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, default_value = "text", value_name = "FORMAT")]
     pub(crate) format: Format,
     /// Wait for a server that is still starting; 30s if TIME is omitted
-    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "30s", value_name = "TIME",
-          value_parser = time)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "30s",
+          value_name = "TIME", value_parser = time)]
     pub(crate) wait: Option<Duration>,
     /// When to use colours; auto means on a terminal
     #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]

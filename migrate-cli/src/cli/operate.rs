@@ -100,7 +100,8 @@ pub(crate) struct RunbookArgs {
     #[arg(long, conflicts_with = "page")]
     pub(crate) drill: bool,
     /// Write a page for your team instead of a script; this needs no database
-    #[arg(long, conflicts_with_all = ["to", "count", "all", "keep_data", "leave_kept", "allow_out_of_order", "allow_newer", "reason"])]
+    #[arg(long, conflicts_with_all = ["to", "count", "all", "keep_data", "leave_kept", "allow_out_of_order",
+                                      "allow_newer", "reason"])]
     pub(crate) page: bool,
     /// The file to write [default: standard output]
     #[arg(short, long, value_name = "FILE")]

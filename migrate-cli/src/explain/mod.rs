@@ -1,7 +1,8 @@
 //! The explanation of every code: what was found, why it matters, and how to fix it.
 //!
-//! The pages of the rules for SQL are in migrate-review. The texts of all other codes are here, by theme, in Markdown: a
-//! heading with the code, a line with the title, and the text. The terminal, JSON and docs/CODES.md use the same texts.
+//! The pages of the rules for SQL are in migrate-review. The texts of all other codes are here, by theme, in Markdown:
+//! a heading with the code, a line with the title, and the text. The terminal, JSON and docs/CODES.md use the same
+//! texts.
 
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::Severity;

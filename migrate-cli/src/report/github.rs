@@ -107,7 +107,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_command_is_one_line_and_reads_back(message in "(?s)([%:,0-9A-D\r\n]|.){0,40}", file in "[a-z%:,= /]{1,20}") {
+        fn a_command_is_one_line_and_reads_back(
+            message in "(?s)([%:,0-9A-D\r\n]|.){0,40}",
+            file in "[a-z%:,= /]{1,20}",
+        ) {
             let place = Place::within(&file, "SELECT 1;".into(), 0..6);
             let command = command(&Finding::new(Code::new("some-code", Severity::Warning), &message).at(place));
             prop_assert!(!command.contains(['\r', '\n']));

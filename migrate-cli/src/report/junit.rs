@@ -204,7 +204,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_reads_back(message in any::<String>(), note in any::<String>(), warn in any::<bool>(), skip in any::<bool>()) {
+        fn it_reads_back(
+            message in any::<String>(),
+            note in any::<String>(),
+            warn in any::<bool>(),
+            skip in any::<bool>(),
+        ) {
             let place = Place::within("migrations/20260302080000_create_parcels.up.sql", note.as_str().into(), 0..3);
             let mut finding = Finding::new(Code::new("some-code", Severity::Error), &message).note(&note).at(place);
             if warn {

@@ -3,6 +3,7 @@
 use migrate_base::db::ReadOnlySession;
 use migrate_base::error::Result;
 use migrate_base::ident::{QualifiedName, literal};
+use migrate_base::template::fill;
 
 use super::table;
 
@@ -76,8 +77,6 @@ pub async fn list(reader: &mut ReadOnlySession, ledger: &QualifiedName, filter: 
     Ok(rows.into_iter().filter_map(record).collect())
 }
 
-/// A run of ours is recognized by its ledger row, which the same transaction wrote; a migration without a transaction
-/// by its program and role, between its start and its end.
 fn query(ledger: &QualifiedName, filter: &DdlFilter) -> String {
     let mut conditions = vec!["true".to_owned()];
     if let Some(object) = &filter.object {
@@ -89,21 +88,13 @@ fn query(ledger: &QualifiedName, filter: &DdlFilter) -> String {
     }
     conditions.extend(filter.since.as_ref().map(|since| format!("d.at >= {}::timestamptz", literal(since))));
     let limit = filter.count.map_or(String::new(), |count| format!("LIMIT {count}"));
-    format!(
-        "WITH ours AS MATERIALIZED (SELECT DISTINCT ON (l.xmin::text) l.xmin::text::bigint AS transaction, l.role, \
-             l.version || '_' || l.name AS migration FROM {ledger} l WHERE l.version IS NOT NULL ORDER BY l.xmin::text, l.id DESC), \
-         stepwise AS MATERIALIZED (SELECT s.role, s.application, s.at AS began, s.version || '_' || s.name AS migration, \
-             coalesce((SELECT pg_catalog.min(e.at) FROM {ledger} e WHERE e.id > s.id AND e.version = s.version \
-                 AND e.event IN ('applied', 'rolled_back', 'resolved')), 'infinity') AS ended FROM {ledger} s WHERE s.event = 'started') \
-         SELECT pg_catalog.to_char(d.at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'), d.transaction, d.session_role, \
-             d.set_role, d.application, d.client, d.event, d.command, d.object_type, d.object, d.statement, \
-             coalesce(o.migration, (SELECT s.migration FROM stepwise s WHERE s.role = d.session_role \
-                 AND s.application = d.application AND d.at BETWEEN s.began AND s.ended LIMIT 1)) \
-         FROM (SELECT * FROM {} d WHERE {} ORDER BY d.id DESC {limit}) AS d \
-         LEFT JOIN ours o ON o.transaction = d.transaction % 4294967296 AND o.role = d.session_role ORDER BY d.id",
-        table(ledger),
-        conditions.join(" AND "),
-    )
+    let names = [
+        ("ledger", ledger.to_string()),
+        ("table", table(ledger).to_string()),
+        ("conditions", conditions.join(" AND ")),
+        ("limit", limit),
+    ];
+    fill(include_str!("list.sql"), &names)
 }
 
 fn record(row: Vec<Option<String>>) -> Option<DdlRecord> {

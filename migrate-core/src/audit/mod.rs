@@ -91,7 +91,8 @@ pub async fn recording(database: &Database, ledger: &QualifiedName) -> Result<Au
     let names = TRIGGERS.map(|ending| literal(&trigger(ledger, ending))).join(", ");
     let table = literal(&table(ledger).to_string());
     let query = format!(
-        "SELECT (SELECT pg_catalog.count(*) = {} FROM pg_catalog.pg_event_trigger WHERE evtname IN ({names}) AND evtenabled IN ('O', 'A')), \
+        "SELECT (SELECT pg_catalog.count(*) = {} FROM pg_catalog.pg_event_trigger \
+         WHERE evtname IN ({names}) AND evtenabled IN ('O', 'A')), \
          pg_catalog.to_regclass({table}) IS NOT NULL, coalesce(pg_catalog.has_schema_privilege({}, 'USAGE') \
          AND pg_catalog.has_table_privilege(pg_catalog.to_regclass({table}), 'SELECT'), false)",
         TRIGGERS.len(),

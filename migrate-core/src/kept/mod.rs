@@ -5,19 +5,19 @@
 //! an up script. What a down script removes is not guessed from its text: the script is tried in a subtransaction and
 //! rolled back, so that a `DO` block or a `CASCADE` cannot hide anything. The runner decides when this is done.
 
-mod again;
-pub(crate) mod back;
-mod list;
+mod down;
+mod registry;
+pub(crate) mod up;
 
-use std::collections::BTreeSet;
-
-use migrate_base::ident::{QualifiedName, literal, nullable};
+use migrate_base::ident::{QualifiedName, literal};
 use migrate_base::template::fill;
 
 use crate::source::Version;
 
-pub(crate) use again::ReapplyAnalysis;
-pub use list::{KeptCopy, list};
+pub(crate) use down::{ReapplyAnalysis, keep};
+pub(crate) use registry::registry;
+pub use registry::{KeptCopy, is_ours, list};
+pub(crate) use up::{bring_back, restore};
 
 /// The SQL around a script: each string consists of complete statements with semicolons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,60 +30,12 @@ pub(crate) struct SurroundingSql {
 
 /// The settings for converting a value to text and back without loss, and for joining a copy with its table quickly:
 /// sorting text is slow.
-const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex", "extra_float_digits": "1",
-    "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog", "work_mem": "64MB",
-    "enable_mergejoin": "off"}"#;
+const SETTINGS: &str = r#"{"DateStyle": "ISO, YMD", "IntervalStyle": "postgres", "bytea_output": "hex",
+    "extra_float_digits": "1", "TimeZone": "UTC", "row_security": "off", "search_path": "pg_catalog",
+    "work_mem": "64MB", "enable_mergejoin": "off"}"#;
 
 /// A value of the row `t` as text, in a format string inside a literal; the first argument is its column.
 const TEXT: &str = "CASE WHEN t.%1$I IS DISTINCT FROM NULL THEN pg_catalog.format(''%%s'', t.%1$I) END";
-
-/// The registry of kept data for a ledger, in the same schema.
-pub(crate) fn registry(ledger: &QualifiedName) -> QualifiedName {
-    QualifiedName::new(ledger.schema(), format!("{}_kept", ledger.name()))
-}
-
-/// Whether a table is the registry of a ledger, or one of its copies.
-pub fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool {
-    let rest = table.strip_prefix(ledger.name()).and_then(|rest| rest.strip_prefix("_kept"));
-    let is_number = |rest: &str| rest.strip_prefix('_').is_some_and(|n| n.parse::<u64>().is_ok());
-    schema == ledger.schema() && rest.is_some_and(|rest| rest.is_empty() || is_number(rest))
-}
-
-/// The SQL around a down script whose lost data is to be kept, together with the data that its up script overwrites
-/// when it is applied again.
-pub(crate) fn keep(
-    ledger: &QualifiedName,
-    version: &Version,
-    name: &str,
-    script: &str,
-    again: &ReapplyAnalysis<'_>,
-) -> SurroundingSql {
-    let create = fill(include_str!("registry.sql"), &[("registry", registry(ledger).to_string())]);
-    let names = [
-        ("up", nullable(again.script)),
-        ("untried", nullable(again.untried)),
-        ("tables", texts(&again.tables)),
-        ("columns", again.columns.as_ref().map_or("NULL".to_owned(), texts)),
-        ("rows", again.removes.to_string()),
-        ("version", literal(version.as_str())),
-        ("name", literal(name)),
-        ("create", literal(&create)),
-        ("script", literal(script)),
-    ];
-    let block = |body: &str| block(ledger, body, &names);
-    SurroundingSql { before: block(include_str!("keep.sql")), after: block(include_str!("judge.sql")) }
-}
-
-/// The SQL around an up script whose rollback kept data.
-pub(crate) fn bring_back(ledger: &QualifiedName, version: &Version) -> SurroundingSql {
-    let block = |body: &str| block(ledger, body, &[("chosen", chosen(ledger, version))]);
-    SurroundingSql { before: block(include_str!("mark.sql")), after: block(include_str!("restore.sql")) }
-}
-
-/// The statement that restores the kept data of a version that is already applied.
-pub(crate) fn restore(ledger: &QualifiedName, version: &Version) -> String {
-    bring_back(ledger, version).after
-}
 
 /// Which copies to drop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,20 +55,16 @@ pub(crate) fn purge(ledger: &QualifiedName, which: &Purge) -> String {
         Purge::Version(version) => format!("version = {}", literal(version.as_str())),
         Purge::All => "true".to_owned(),
     };
-    block(ledger, include_str!("purge.sql"), &[("which", which)])
-}
-
-/// The condition for the data that the last rollback of a version kept and that is not restored yet.
-fn chosen(ledger: &QualifiedName, version: &Version) -> String {
-    let (registry, version) = (registry(ledger), literal(version.as_str()));
-    format!(
-        "version = {version} AND restored_at IS NULL AND transaction = (SELECT last.transaction FROM {registry} AS last \
-         WHERE last.version = {version} AND last.restored_at IS NULL ORDER BY last.id DESC LIMIT 1)"
-    )
+    block(ledger, include_str!("purge.sql"), &[], &[("which", which)])
 }
 
 /// An anonymous block as a statement, with the names of a ledger and additional names filled in.
-fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) -> String {
+fn block(
+    ledger: &QualifiedName,
+    body: &str,
+    parts: &[(&'static str, &str)],
+    more: &[(&'static str, String)],
+) -> String {
     let registry = registry(ledger);
     let mut names = vec![
         ("settings", literal(SETTINGS)),
@@ -130,29 +78,12 @@ fn block(ledger: &QualifiedName, body: &str, more: &[(&'static str, String)]) ->
     ];
     names.extend_from_slice(more);
     // Parts of blocks, which contain names themselves.
-    let parts = [
-        ("sift", include_str!("sift.sql")),
-        ("live", include_str!("live.sql")),
-        ("image", include_str!("image.sql")),
-        ("same", include_str!("same.sql")),
-        ("again", include_str!("again.sql")),
-        ("over", include_str!("over.sql")),
-        ("copy", include_str!("copy.sql")),
-        ("seeds", include_str!("seeds.sql")),
-        ("update", include_str!("update.sql")),
-        ("insert", include_str!("insert.sql")),
-        ("resown", include_str!("resown.sql")),
-    ];
-    let parts = parts.map(|(name, part)| (name, part.to_owned()));
+    let shared =
+        [("live", include_str!("live.sql")), ("image", include_str!("image.sql")), ("same", include_str!("same.sql"))];
+    let parts: Vec<_> = shared.iter().chain(parts).map(|(name, part)| (*name, (*part).to_owned())).collect();
     // Parts contain other parts.
     let body = fill(&fill(body, &parts), &parts);
     format!("DO {};", literal(&fill(&body, &names)))
-}
-
-/// Texts as an SQL array.
-fn texts(texts: &BTreeSet<String>) -> String {
-    let texts: Vec<String> = texts.iter().map(|text| literal(text)).collect();
-    format!("ARRAY[{}]::text[]", texts.join(", "))
 }
 
 /// A text as a regular expression that matches it and nothing else.

@@ -1,4 +1,5 @@
--- The data that was copied before rollbacks removed it, and where it is stored. {registry} is a quoted name.
+-- The data that was copied before rollbacks removed it, and where it is stored. {registry} is a
+-- quoted name.
 CREATE TABLE {registry} (
     id          bigint      NOT NULL PRIMARY KEY,
     version     text        NOT NULL,

@@ -1,6 +1,6 @@
 //! The append-only ledger: what was done to this database, by whom, from what, and when.
 //!
-//! Only this module knows the table. It reads rows and writes the SQL that adds a row; the runner decides when a row is
+//! This module reads rows and writes the SQL that adds a row; the runner decides when a row is
 //! added, and in which transaction. [`crate::runner::LedgerState`] derives the present state from the rows.
 
 mod entry;

@@ -1,39 +1,16 @@
 //! The engine: read the state, plan, take the lock, check again, run, record.
 //!
-//! [`LedgerState`] and [`Plan`] are pure values; [`Migrator`] is the only type that changes a database. It prints nothing: it
+//! `plan` and `message` are pure. `run` sends, `recover` deals with what a failed run left, `rehearse` does the same as
+//! `run` on a shadow database, and `runbook` writes it for people. A [`Migrator`] is the way in. It prints nothing: it
 //! reports through an [`Observer`] and in a [`RunReport`].
 
-mod adopt;
-mod alone;
-mod aside;
-mod code;
-mod drive;
-mod execute;
-mod explain;
-mod guard;
-mod left;
-mod limit;
-mod locate;
 mod message;
-mod newer;
-mod obstacle;
-mod open;
 mod options;
-mod outside;
-mod paced;
 mod plan;
-mod prepare;
-mod pulse;
-mod refusal;
+mod recover;
 mod rehearse;
-mod resolve;
+mod run;
 mod runbook;
-pub mod seed;
-mod singly;
-mod state;
-mod status;
-mod stepwise;
-mod untouched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,19 +20,23 @@ use migrate_base::db::{self, Database, LockKeys, ReadOnlySession, Session, poole
 use migrate_base::error::{Error, ErrorKind, Result};
 
 use crate::ledger::{self, HistoryEntry};
+use crate::runner::plan::newer;
+use crate::runner::recover::refusal;
+use crate::runner::run::{open, surround};
 use crate::source::{MigrationSet, Version};
 
-pub use code::{CodeError, CodeMigration, CodeMigrations};
 pub use futures_util::future::BoxFuture;
-pub use obstacle::MODIFIED;
 pub use options::{CancelHandle, CommittedStep, Observer, Options, Progress, RunReport, RunningStep, SilentObserver};
-pub use paced::{StatementResult, StepwiseRehearsal};
+pub use plan::obstacle::MODIFIED;
+pub use plan::state::{AppliedMigration, LedgerState, UnfinishedMigration};
+pub use plan::status::{AppliedStatus, PendingStatus, Status};
 pub use plan::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target};
+pub use recover::resolve::{Resolution, StatementTrace, UnfinishedReport};
+pub use rehearse::stepwise::{StatementResult, StepwiseRehearsal};
 pub use rehearse::{Rehearsal, TextRows, WrittenTables};
-pub use resolve::{Resolution, StatementTrace, UnfinishedReport};
+pub use run::code::{CodeError, CodeMigration, CodeMigrations};
+pub use run::seed;
 pub use runbook::{Contact, Runbook, page};
-pub use state::{AppliedMigration, LedgerState, UnfinishedMigration};
-pub use status::{AppliedStatus, PendingStatus, Status};
 
 /// Decides whether to plan again after a stale plan.
 ///
@@ -85,7 +66,7 @@ impl StaleRetry {
     }
 }
 
-/// Reads and changes a database: the only type that does.
+/// Reads the ledger of a database, plans, and runs.
 ///
 /// It keeps one connection of its own. While it runs something, it holds a second one for the lock.
 #[derive(Debug)]
@@ -284,7 +265,7 @@ impl Migrator {
         if plan.is_empty() {
             return Ok(RunReport::default());
         }
-        let refused = if self.options.keep_data { aside::cannot_keep(plan) } else { Vec::new() };
+        let refused = if self.options.keep_data { surround::cannot_keep(plan) } else { Vec::new() };
         if !refused.is_empty() {
             return Err(Error::of(ErrorKind::Plan, refused));
         }

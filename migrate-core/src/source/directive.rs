@@ -155,7 +155,9 @@ mod tests {
 
     #[test]
     fn every_directive_is_read() {
-        let text = "-- Why.\n--migrate: no-transaction\n-- migrate: lossy it is gone\n-- migrate: allow ban-x on purpose\n-- migrate: squashes 7\n\
+        let text = "-- Why.\n--migrate: no-transaction\n-- migrate: lossy it is gone\n\
+                    -- migrate: allow ban-x on purpose\n\
+                    -- migrate: squashes 7\n\
                     /* block */ -- migrate: lock-timeout 250ms\n-- migrate: statement-timeout 10min\nselect 1;";
         let (found, findings) = read(Path::new("a.sql"), &text.into());
         assert!(findings.is_empty(), "{findings:?}");

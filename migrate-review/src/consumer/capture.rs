@@ -36,7 +36,8 @@ const HIDDEN: &str = "<insufficient privilege>";
 pub async fn capture(reader: &mut ReadOnlySession, role: Option<&str>) -> Result<CapturedQueries> {
     let named = role.map_or_else(|| "NULL".to_owned(), literal);
     let server = format!(
-        "SELECT (SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+        "SELECT (SELECT n.nspname FROM pg_catalog.pg_extension e \
+         JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
          WHERE e.extname = 'pg_stat_statements'), pg_catalog.current_setting('pg_stat_statements.max', true), \
          current_user, (SELECT count(*) FROM pg_catalog.pg_roles r WHERE r.rolname = {named})"
     );

@@ -267,9 +267,15 @@ mod tests {
         /// A document that was cut off or changed anywhere is either refused or read, and nothing panics.
         #[test]
         fn a_damaged_document_is_no_accident(cut in 0..200_usize, at in 0..200_usize, sign in "[\"{}\\\\,:a0ü]") {
-            let text = "{\"format\":1,\"kind\":\"consumer\",\"name\":\"a\",\"taken\":\"x\",\"queries\":[{\"name\":\"ü\",\"text\":\"SELECT \\\"a\\\"\"}],\"uses\":[{\"schema\":\"p\",\"table\":\"t\"}]}";
+            let text = "{\"format\":1,\"kind\":\"consumer\",\"name\":\"a\",\"taken\":\"x\",\
+                        \"queries\":[{\"name\":\"ü\",\"text\":\"SELECT \\\"a\\\"\"}],\
+                        \"uses\":[{\"schema\":\"p\",\"table\":\"t\"}]}";
             let (cut, at) = (text.floor_char_boundary(cut), text.floor_char_boundary(at));
-            for damaged in [text[..cut].to_owned(), format!("{}{sign}{}", &text[..at], &text[at..]), format!("{}{}", &text[..at], &text[cut.max(at)..])] {
+            for damaged in [
+                text[..cut].to_owned(),
+                format!("{}{sign}{}", &text[..at], &text[at..]),
+                format!("{}{}", &text[..at], &text[cut.max(at)..]),
+            ] {
                 let damaged: Arc<str> = damaged.into();
                 if let Ok(exported) = ExportedConsumer::read(Path::new("a"), &damaged) {
                     for query in exported.queries(Path::new("a"), &damaged) {
@@ -297,7 +303,8 @@ mod tests {
             let again = ExportedConsumer::read(Path::new("a"), &text).unwrap();
             proptest::prop_assert_eq!(&again, &exported);
             for (query, expected) in again.queries(Path::new("a"), &text).iter().zip(&texts) {
-                let (text, span, _) = query.part(0..query.text.len()).source().map(|(t, s, l)| (t.to_owned(), s, l.len())).unwrap();
+                let whole = query.part(0..query.text.len());
+                let (text, span, _) = whole.source().unwrap();
                 let read: String = serde_json::from_str(&format!("\"{}\"", &text[span])).unwrap();
                 proptest::prop_assert_eq!(&read, expected);
             }

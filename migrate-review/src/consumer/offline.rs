@@ -46,7 +46,10 @@ mod tests {
 
     #[test]
     fn a_part_of_a_query_is_found_inside_the_string() {
-        let text: Arc<str> = "{\n  \"db_name\": \"PostgreSQL\",\n  \"query\": \"SELECT\\n \\\"a\\\", missing FROM t\",\n  \"describe\": {\"query\": \"x\"}\n}".into();
+        let text: Arc<str> = "{\n  \"db_name\": \"PostgreSQL\",\n  \
+                              \"query\": \"SELECT\\n \\\"a\\\", missing FROM t\",\n  \
+                              \"describe\": {\"query\": \"x\"}\n}"
+            .into();
         let query = read(Path::new(".sqlx/query-0123456789abcdef.json"), &text).unwrap();
         assert_eq!((&*query.text, &*query.name), ("SELECT\n \"a\", missing FROM t", "query-0123456789ab"));
         let at = query.text.find("missing").unwrap();

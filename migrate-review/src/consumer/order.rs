@@ -167,7 +167,8 @@ fn beside(table: &str, old: &str, new: &str, of: &str, value: &str, change: Stri
             "deploy code that writes {old_name} and {new_name} (or a trigger that copies), and still reads {old_name}"
         ),
         format!(
-            "backfill, in batches: `UPDATE {table} SET {new_name} = {value} WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
+            "backfill, in batches: `UPDATE {table} SET {new_name} = {value} \
+             WHERE {new_name} IS NULL AND {old_name} IS NOT NULL`"
         ),
         format!("switch: deploy code that reads {new_name}, then code that no longer writes {old_name}"),
         format!("contract: `cargo xtask new {dropped} --drop-column {old_column}`"),
@@ -207,7 +208,8 @@ fn required(id: &Id) -> ChangeSplit {
         change: format!("every new row of {table} needs {column}"),
         steps: vec![
             format!(
-                "expand: make {column} nullable, or give it a default: `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
+                "expand: make {column} nullable, or give it a default: \
+                 `ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT …`"
             ),
             format!("switch: deploy code of every consumer that sets {column}"),
             format!("backfill, in batches, the rows of {table} where it is null"),
@@ -248,7 +250,8 @@ fn removed(id: &Id) -> ChangeSplit {
         change: format!("{} {name} is dropped or renamed", id.kind.as_str()),
         steps: vec![
             format!(
-                "expand: keep {name}; if it is only renamed, create a view with the old name: `CREATE VIEW {name} AS SELECT …`"
+                "expand: keep {name}; if it is only renamed, create a view with the old name: \
+                 `CREATE VIEW {name} AS SELECT …`"
             ),
             format!("switch: deploy code of every consumer that no longer uses {name}"),
             format!("contract, in a later merge: `DROP {word} {name}`"),

@@ -130,7 +130,8 @@ fn annotations(text: &str) -> Vec<(Range<usize>, &str, bool)> {
     all
 }
 
-/// The name that a comment gives: `-- name: GetOrder :one`, `-- name: get-order^`, `-- :name get-order :? :1`, `/* @name GetOrder */`.
+/// The name that a comment gives: `-- name: GetOrder :one`, `-- name: get-order^`, `-- :name get-order :? :1`,
+/// `/* @name GetOrder */`.
 fn annotated(comment: &str) -> Option<(&str, bool)> {
     let inner = comment.trim_start_matches("/*").trim_end_matches("*/").trim_start_matches('-');
     let line = inner.lines().map(|line| line.trim().trim_start_matches('*').trim()).find(|line| !line.is_empty())?;
@@ -250,7 +251,8 @@ mod tests {
             let (queries, _) = read(Path::new("q.sql"), &text, None);
             for query in queries {
                 proptest::prop_assert!(text.get(query.origin.span.clone()).is_some());
-                let (_, span, _) = query.part(0..query.text.len()).source().map(|(t, s, l)| (t.len(), s, l.len())).unwrap();
+                let whole = query.part(0..query.text.len());
+                let (_, span, _) = whole.source().unwrap();
                 proptest::prop_assert_eq!(span, query.origin.span.clone());
             }
         }

@@ -133,7 +133,8 @@ fn foreign_key(table: &str, column: &str, to: &QualifiedName, key: &str, on_dele
     let of = name(table);
     let add = format!(
         "-- New rows are checked at once; the next migration checks the existing rows without locking them.\n\
-         ALTER TABLE {of} ADD CONSTRAINT {constraint} FOREIGN KEY ({})\n    REFERENCES {to} ({}) ON DELETE {on_delete} NOT VALID;\n",
+         ALTER TABLE {of} ADD CONSTRAINT {constraint} FOREIGN KEY ({})\n    \
+         REFERENCES {to} ({}) ON DELETE {on_delete} NOT VALID;\n",
         plain(column),
         plain(key)
     );

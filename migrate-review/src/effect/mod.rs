@@ -2,8 +2,8 @@
 //! it takes.
 //!
 //! This is a preview for people who decide, not a proof. The statements of a `DO` block are read. Functions, and
-//! statements that are built at run time, are reported as unknown. The text contains only names; [`resolve()`] finds them
-//! in a schema.
+//! statements that are built at run time, are reported as unknown. The text contains only names; [`resolve()`] finds
+//! them in a schema.
 
 mod lead;
 mod resolve;
@@ -259,8 +259,8 @@ mod tests {
     fn what_is_taken_away_is_read() {
         let effects = Effects::read(
             "DROP TABLE shop.a, b CASCADE;\nALTER TABLE c DROP COLUMN x, ALTER COLUMN y TYPE text;\nTRUNCATE d;\n\
-             DELETE FROM ONLY e WHERE id = 1;\nUPDATE f SET g = 1, h = 2;\nDROP SCHEMA s CASCADE;\nDO $$ BEGIN END $$;\n\
-             SELECT prune();\n",
+             DELETE FROM ONLY e WHERE id = 1;\nUPDATE f SET g = 1, h = 2;\nDROP SCHEMA s CASCADE;\n\
+             DO $$ BEGIN END $$;\nSELECT prune();\n",
         );
         let expected = [
             ScriptRemoval::Table(named("shop.a")),
@@ -279,8 +279,9 @@ mod tests {
 
     #[test]
     fn what_only_adds_is_additive() {
-        let adds = "CREATE TABLE a (id int);\nALTER TABLE b ADD COLUMN c text;\nCREATE INDEX ON b (c);\nCOMMENT ON TABLE a IS 'x';\n\
-                    INSERT INTO a VALUES (1);\nALTER TYPE t ADD VALUE 'x';\nGRANT SELECT ON a TO PUBLIC;\nSELECT setval('s', 1);\n";
+        let adds = "CREATE TABLE a (id int);\nALTER TABLE b ADD COLUMN c text;\nCREATE INDEX ON b (c);\n\
+                    COMMENT ON TABLE a IS 'x';\nINSERT INTO a VALUES (1);\nALTER TYPE t ADD VALUE 'x';\n\
+                    GRANT SELECT ON a TO PUBLIC;\nSELECT setval('s', 1);\n";
         assert!(Effects::read(adds).is_additive(), "{:?}", Effects::read(adds));
         for changes in [
             "DROP INDEX i;",

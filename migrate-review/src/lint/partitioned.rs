@@ -8,8 +8,8 @@ use super::script::ParsedScript;
 use crate::locks::ScriptContext;
 use crate::tree::{ObjectName, StatementTarget, named, span, targets};
 
-const CREATE: &str = "a partitioned table cannot be indexed CONCURRENTLY: create the index `ON ONLY` the table, build one \
-    CONCURRENTLY on each partition, and attach each with `ALTER INDEX … ATTACH PARTITION …`";
+const CREATE: &str = "a partitioned table cannot be indexed CONCURRENTLY: create the index `ON ONLY` the table, build \
+    one CONCURRENTLY on each partition, and attach each with `ALTER INDEX … ATTACH PARTITION …`";
 const DROP: &str = "the index of a partitioned table cannot be dropped CONCURRENTLY: drop it in a separate migration, \
     with a short lock timeout";
 

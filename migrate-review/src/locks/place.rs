@@ -1,7 +1,7 @@
 //! From names to relations: what a schema knows about tables, their partitions, indexes and keys.
 //!
-//! Scripts rename. [`ScriptContext::relation`], [`ScriptContext::full`] and [`ScriptContext::named`] take a name as written at a place in the
-//! script; everything else takes and returns the full names before the script.
+//! Scripts rename. [`ScriptContext::relation`], [`ScriptContext::full`] and [`ScriptContext::named`] take a name as
+//! written at a place in the script; everything else takes and returns the full names before the script.
 
 use std::collections::{BTreeMap, BTreeSet};
 

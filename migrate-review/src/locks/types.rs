@@ -203,9 +203,11 @@ fn keeps(old: &TypeName, new: &TypeName, is_plain: bool, utc: bool) -> bool {
         ("character varying", "character varying") | ("bit varying", "bit varying") => longer,
         ("cidr", "inet") | ("integer", "oid") | ("oid", "integer") | ("regclass", "oid" | "integer") => true,
         ("numeric", "numeric") => {
-            new.numbers.is_empty()
-                || is_plain
-                    && matches!((&*old.numbers, &*new.numbers), ([all, scale], [more, same]) if all <= more && scale == same)
+            let is_wider = match (&*old.numbers, &*new.numbers) {
+                ([all, scale], [more, same]) => all <= more && scale == same,
+                _ => false,
+            };
+            new.numbers.is_empty() || is_plain && is_wider
         }
         ("timestamp without time zone", "timestamp with time zone")
         | ("timestamp with time zone", "timestamp without time zone") => utc && digits(new) == MOST,

@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn statements_of_a_block_keep_their_places() {
-        let text = "SELECT 1;\nDO $$\nDECLARE n int;\nBEGIN\n  IF NOT EXISTS (SELECT 1 FROM a) THEN\n    ALTER TABLE ü DROP b;\n  END IF;\n  \
+        let text = "SELECT 1;\nDO $$\nDECLARE n int;\nBEGIN\n  \
+                    IF NOT EXISTS (SELECT 1 FROM a) THEN\n    ALTER TABLE ü DROP b;\n  \
+                    END IF;\n  \
                     PERFORM f(1);\nEND $$;\nSELECT 2;";
         check(text, &["SELECT 1", "ALTER TABLE ü DROP b", "SELECT  f(1)", "SELECT 2"], &[]);
         let at = unfold(text).text.find("ALTER").unwrap();
@@ -161,7 +163,8 @@ mod tests {
             assert_eq!(found.unread.is_empty(), other.starts_with('u'), "{other}: {found:?}");
         }
         // A text that becomes longer than its place leaves the next statement in its place.
-        let long = "DO $$ DECLARE t text := 'a_name_that_is_much_longer_than_that'; BEGIN EXECUTE format('DROP TABLE %I', t); DROP TABLE b; END $$;";
+        let long = "DO $$ DECLARE t text := 'a_name_that_is_much_longer_than_that'; \
+                    BEGIN EXECUTE format('DROP TABLE %I', t); DROP TABLE b; END $$;";
         check(long, &["DROP TABLE b"], &["EXECUTE format('DROP TABLE %I', t);"]);
         check("DO LANGUAGE plpython3u $$ x $$;", &[], &["DO LANGUAGE plpython3u $$ x $$;"]);
     }

@@ -101,12 +101,14 @@ fn keys<'a>(schema: &'a Schema, table: &'a Id) -> impl Iterator<Item = &'a Objec
 
 /// The partitions whose bounds change: they leave their parent and join it again.
 pub(super) fn bound_again(sides: &DdlContext<'_>) -> Vec<SchemaPart> {
-    let is_bound = |one: &Object| one.fact("partition bound").is_some();
     let altered = sides.fates.iter().filter(|(_, fate)| *fate == PartFate::Altered).map(|(part, _)| part);
     let altered = altered.filter(|part| matches!(part.id.kind, Kind::Table | Kind::ForeignTable) && !part.default);
     let is_other = |part: &&SchemaPart| {
-        let sides = [&sides.before.schema, &sides.after.schema].map(|schema| schema.get(&part.id));
-        matches!(sides, [Some(old), Some(new)] if is_bound(old) && old.fact("partition bound") != new.fact("partition bound"))
+        let [old, new] = [&sides.before.schema, &sides.after.schema].map(|schema| schema.get(&part.id));
+        old.zip(new).is_some_and(|(old, new)| {
+            let bound = old.fact("partition bound");
+            bound.is_some() && bound != new.fact("partition bound")
+        })
     };
     altered.filter(is_other).cloned().collect()
 }
@@ -190,7 +192,8 @@ BEGIN
     FOR statement IN
         SELECT {} || quote_ident(own.conname) || {}
         FROM pg_catalog.pg_constraint theirs JOIN pg_catalog.pg_constraint own USING (contype, confrelid)
-        WHERE theirs.conrelid = {}::pg_catalog.regclass AND theirs.conname = {} AND own.conrelid = {}::pg_catalog.regclass
+        WHERE theirs.conrelid = {}::pg_catalog.regclass AND theirs.conname = {} \
+          AND own.conrelid = {}::pg_catalog.regclass
           AND own.conname NOT IN ({})
         LIMIT 1
     LOOP

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use migrate_base::ident::literal;
+use migrate_base::template::fill;
 use migrate_core::ledger::Direction;
 use migrate_core::runner::Rehearsal;
 use migrate_core::source::Migration;
@@ -303,37 +304,19 @@ impl StepSnapshot {
         let path =
             asker.rows("SHOW search_path").await?.first().map(|row| text(row, 0)).transpose()?.unwrap_or_default();
         let names: Vec<String> = roles.iter().map(|role| literal(role)).chain(["''".to_owned()]).collect();
-        let query = format!(
-            "SELECT r.rolname, n.nspname, c.relname, p.name FROM pg_roles r \
-         JOIN pg_class c ON c.relkind IN ('r', 'v', 'm', 'p', 'f') AND c.oid >= 16384 JOIN pg_namespace n ON n.oid = c.relnamespace \
-         CROSS JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) p (name) \
-         WHERE r.rolname IN ({}) AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND (has_table_privilege(r.oid, c.oid, p.name) \
-         OR CASE WHEN p.name <> 'DELETE' THEN has_any_column_privilege(r.oid, c.oid, p.name) END)",
-            names.join(", ")
-        );
+        let query = fill(include_str!("rights.sql"), &[("roles", names.join(", "))]);
         let mut rights = BTreeSet::new();
         for row in asker.rows(&query).await? {
             rights.insert([text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?]);
         }
-        // From a type to its array type, to everything of that type, and from a table to its row type.
-        let query = format!(
-            "WITH RECURSIVE uses (root, class, oid) AS ( \
-           SELECT t.oid, t.tableoid, t.oid FROM pg_type t WHERE t.oid >= 16384 AND t.typelem = 0 \
-           UNION SELECT u.root, d.classid, d.objid FROM uses u JOIN pg_depend d ON d.refclassid = u.class AND d.refobjid = u.oid \
-             AND (u.class = 'pg_type'::regclass OR u.class = 'pg_class'::regclass AND d.classid = 'pg_type'::regclass)) \
-         SELECT DISTINCT t.typname, coalesce(c.relname, p.proname, o.typname, '{UNNAMED}') FROM uses u JOIN pg_type t ON t.oid = u.root \
-         LEFT JOIN pg_class c ON u.class = 'pg_class'::regclass AND c.oid = u.oid \
-         LEFT JOIN pg_proc p ON u.class = 'pg_proc'::regclass AND p.oid = u.oid \
-         LEFT JOIN pg_type o ON u.class = 'pg_type'::regclass AND o.oid = u.oid \
-         WHERE u.class IN ('pg_class'::regclass, 'pg_proc'::regclass, 'pg_type'::regclass, 'pg_cast'::regclass, 'pg_operator'::regclass)"
-        );
+        let query = fill(include_str!("types.sql"), &[("unnamed", literal(UNNAMED))]);
         let mut types = TypeDependents::new();
         for row in asker.rows(&query).await? {
             types.entry(text(&row, 0)?).or_default().insert(text(&row, 1)?);
         }
-        let query = "SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
-             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= 16384 \
-             AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+        let query = "SELECT c.oid, a.attnum, n.nspname, c.relname, a.attname FROM pg_attribute a \
+             JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= 16384 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')";
         let mut columns = BTreeMap::new();
         for row in asker.rows(query).await? {
             let named = Id::named(Kind::Column, &text(&row, 2)?, &text(&row, 4)?);

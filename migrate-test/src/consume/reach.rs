@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use migrate_base::ident::QualifiedName;
+use migrate_base::template::fill;
 use migrate_core::Database;
 use migrate_review::consumer::{PrepareAnswer, QueryDependencies, TableAccess};
 use sqlx::AssertSqlSafe;
@@ -140,8 +141,9 @@ impl QueryInspector {
         let query = query.trim().trim_end_matches(';');
         // A comment at the end of the query must not hide what follows.
         let message = format!(
-            "SAVEPOINT query; CREATE FUNCTION pg_temp.roundtrip_query({}) RETURNS void LANGUAGE sql BEGIN ATOMIC {query}\n; END; \
-             SELECT p.prosqlbody::text FROM pg_proc p WHERE p.proname = 'roundtrip_query' AND p.pronamespace = pg_my_temp_schema(); \
+            "SAVEPOINT query; CREATE FUNCTION pg_temp.roundtrip_query({}) RETURNS void LANGUAGE sql \
+             BEGIN ATOMIC {query}\n; END; SELECT p.prosqlbody::text FROM pg_proc p \
+             WHERE p.proname = 'roundtrip_query' AND p.pronamespace = pg_my_temp_schema(); \
              ROLLBACK TO query",
             parameters.join(", ")
         );
@@ -167,12 +169,8 @@ impl QueryInspector {
             all(|tree| tree.routines.clone()),
             all(|tree| tree.operators.clone()),
         );
-        let query = format!(
-            "SELECT 't', c.oid, n.nspname, c.relname, '', '' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({tables}) \
-             UNION ALL SELECT 'c', a.attrelid, a.attname, a.attnum::text, '', '' FROM pg_attribute a WHERE a.attrelid IN ({tables}) AND NOT a.attisdropped \
-             UNION ALL SELECT 'f', p.oid, p.proname, p.oid::regprocedure::text, '', '' FROM pg_proc p WHERE p.oid IN ({routines}) \
-             UNION ALL SELECT 'o', o.oid, o.oprname, o.oid::regoperator::text, '', '' FROM pg_operator o WHERE o.oid IN ({operators})"
-        );
+        let names = [("tables", tables), ("routines", routines), ("operators", operators)];
+        let query = fill(include_str!("meaning.sql"), &names);
         let mut meaning = TreeNames::default();
         for row in self.rows(&query).await? {
             let (kind, oid, first, second) = (text(&row, 0)?, text(&row, 1)?, text(&row, 2)?, text(&row, 3)?);
@@ -282,8 +280,9 @@ mod tests {
         let fifteen = "({QUERY :rtable ({RTE :rtekind 0 :relid 20 :relkind r :requiredPerms 3 :checkAsUser 0 \
                        :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) :x {OPEXPR :opno 96 :opfuncid 65} \
                        {FUNCEXPR :funcid 870}})";
-        let eighteen = "({QUERY :rtable ({RTE :relid 20 :inh true}) :rteperminfos ({RTEPERMISSIONINFO :relid 20 :inh true \
-                        :requiredPerms 3 :checkAsUser 0 :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) \
+        let eighteen = "({QUERY :rtable ({RTE :relid 20 :inh true}) \
+                        :rteperminfos ({RTEPERMISSIONINFO :relid 20 :inh true :requiredPerms 3 :checkAsUser 0 \
+                        :selectedCols (b 8) :insertedCols (b 8 9) :updatedCols (b)}) \
                         :x {OPEXPR :opno 96 :opfuncid 65} {FUNCEXPR :funcid 870}})";
         let columns = [[1].into(), [1, 2].into(), [].into()];
         let tables = vec![PermissionEntry { table: 20, rights: 3, columns, via: None }];

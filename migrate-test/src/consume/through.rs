@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use migrate_base::ident::literal;
+use migrate_base::template::fill;
 use migrate_core::Database;
 
 use super::describe::{QueryInspector, list, text};
@@ -27,14 +28,7 @@ impl QueryInspector {
     pub(super) async fn through(&mut self, relations: BTreeSet<u32>) -> Result<UpdatableViews, ProofError> {
         let (mut views, mut open) = (UpdatableViews::new(), relations);
         while !open.is_empty() {
-            let query = format!(
-                "SELECT c.oid, r.ev_action::text, EXISTS (SELECT FROM pg_options_to_table(c.reloptions) o \
-                 WHERE o.option_name = 'security_invoker' AND o.option_value::boolean)::text FROM pg_class c JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN' \
-                 WHERE c.relkind = 'v' AND c.oid IN ({}) AND pg_relation_is_updatable(c.oid, false) <> 0 \
-                 AND NOT EXISTS (SELECT FROM pg_rewrite o WHERE o.ev_class = c.oid AND o.rulename <> '_RETURN') \
-                 AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgtype & 64 <> 0)",
-                list(&open)
-            );
+            let query = fill(include_str!("through.sql"), &[("relations", list(&open))]);
             let mut found = UpdatableViews::new();
             for row in self.rows(&query).await? {
                 let view = text(&row, 0)?.parse().unwrap_or_default();
@@ -62,7 +56,8 @@ pub(super) async fn over(database: &Database, tables: &BTreeSet<String>) -> Resu
     let names: Vec<String> = tables.iter().map(|name| literal(name)).collect();
     let query = format!(
         "WITH RECURSIVE standing (oid) AS (SELECT c.oid FROM pg_class c WHERE c.oid >= 16384 AND c.relname IN ({}) \
-         UNION SELECT r.ev_class FROM standing s JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid \
+         UNION SELECT r.ev_class FROM standing s \
+         JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid \
          AND d.classid = 'pg_rewrite'::regclass JOIN pg_rewrite r ON r.oid = d.objid) \
          SELECT DISTINCT c.relname FROM standing s JOIN pg_class c ON c.oid = s.oid WHERE c.relkind = 'v'",
         names.join(", ")

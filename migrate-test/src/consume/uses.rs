@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_base::ident::{QualifiedName, literal};
+use migrate_base::template::fill;
 use migrate_core::source::Migration;
 use migrate_core::{CodeMigrations, Database};
 use migrate_review::consumer::QueryDependencies;
@@ -62,32 +63,18 @@ async fn standing(
     column: Option<&str>,
 ) -> Result<Vec<DependentObject>, ProofError> {
     let mut asker = QueryInspector::open(database).await?;
-    let (of, name) = (literal(table.schema()), literal(table.name()));
     let which = column.map_or_else(|| "true".to_owned(), |column| format!("a.attname = {}", literal(column)));
     let word = |name: &str| format!("p.prosrc ~* {}", literal(&format!("\\m{}\\M", escaped(name))));
     let mut words = vec![word(table.name())];
     words.extend(column.map(word));
-    let query = format!(
-        "WITH RECURSIVE meant AS (SELECT c.oid, a.attnum FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-           JOIN pg_attribute a ON a.attrelid = c.oid WHERE n.nspname = {of} AND c.relname = {name} AND {which}), \
-         stands (class, oid) AS ( \
-           SELECT d.classid, d.objid FROM pg_depend d JOIN meant m ON d.refclassid = 'pg_class'::regclass AND d.refobjid = m.oid \
-             AND d.refobjsubid IN (0, m.attnum) AND (d.refobjsubid = m.attnum OR {}) WHERE d.deptype = 'n' \
-           UNION SELECT p.tableoid, p.oid FROM pg_proc p WHERE p.oid >= 16384 AND {} \
-           UNION SELECT d.classid, d.objid FROM stands s LEFT JOIN pg_rewrite r ON s.class = 'pg_rewrite'::regclass AND r.oid = s.oid \
-             JOIN pg_depend d ON d.deptype = 'n' AND CASE WHEN r.oid IS NOT NULL \
-               THEN d.refclassid = 'pg_class'::regclass AND d.refobjid = r.ev_class \
-               ELSE d.refclassid = s.class AND d.refobjid = s.oid END) \
-         SELECT DISTINCT CASE c.relkind WHEN 'm' THEN 'materialized view' ELSE 'view' END, n.nspname, c.relname, 'yes' \
-           FROM stands s JOIN pg_rewrite r ON s.class = 'pg_rewrite'::regclass AND r.oid = s.oid \
-           JOIN pg_class c ON c.oid = r.ev_class AND c.relkind IN ('v', 'm') JOIN pg_namespace n ON n.oid = c.relnamespace \
-         UNION SELECT DISTINCT CASE p.prokind WHEN 'p' THEN 'procedure' ELSE 'function' END, n.nspname, p.proname, \
-           CASE WHEN p.prosqlbody IS NOT NULL THEN 'yes' ELSE 'no' END \
-           FROM stands s JOIN pg_proc p ON s.class = 'pg_proc'::regclass AND p.oid = s.oid JOIN pg_namespace n ON n.oid = p.pronamespace \
-         ORDER BY 1, 2, 3",
-        column.is_none(),
-        words.join(" AND ")
-    );
+    let names = [
+        ("schema", literal(table.schema())),
+        ("table", literal(table.name())),
+        ("which", which),
+        ("is_whole", column.is_none().to_string()),
+        ("words", words.join(" AND ")),
+    ];
+    let query = fill(include_str!("standing.sql"), &names);
     let mut all = BTreeSet::new();
     for row in asker.rows(&query).await? {
         let name = QualifiedName::new(text(&row, 1)?, text(&row, 2)?);

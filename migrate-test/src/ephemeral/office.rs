@@ -153,8 +153,9 @@ async fn run(
     outcome
 }
 
-/// Opens a connection whose statement runs to its end even if this process exits first. The server cancels the statements
-/// of other connections about a second after their client is gone, and a busy machine takes longer to drop a database.
+/// Opens a connection whose statement runs to its end even if this process exits first. The server cancels the
+/// statements of other connections about a second after their client is gone, and a busy machine takes longer to drop a
+/// database.
 async fn undisturbed(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
     rows(&mut connection, "SET client_connection_check_interval TO 0").await?;

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use migrate_base::ident::QualifiedName;
 use migrate_core::runner::WrittenTables;
 
+use super::context::{FillContext, RowTurn};
 use super::draw::GeneratedRow;
 use super::refusal::RowRefusal;
 use super::spec::{TableSpec, insert};
-use super::{FillContext, RowTurn};
 use crate::rows::TableName;
 
 /// How many rows each of these tables gets.

@@ -224,7 +224,8 @@ mod tests {
 
     #[test]
     fn what_the_server_writes_is_read() {
-        let text = "CHECK (((VALUE OPERATOR(public.~) '^[a-z]+$'::public.citext) AND (char_length((a)::text) > '-3'::integer)))";
+        let text = "CHECK (((VALUE OPERATOR(public.~) '^[a-z]+$'::public.citext) \
+                    AND (char_length((a)::text) > '-3'::integer)))";
         let check = Expr::of_check(text).unwrap();
         let ExprForm::And(sides) = check.form() else { panic!("{check:?}") };
         let [left, right] = sides.as_slice() else { panic!("{check:?}") };

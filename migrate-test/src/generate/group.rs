@@ -7,11 +7,11 @@ use migrate_base::ident::ident;
 use migrate_schema::{Object, Schema};
 
 use super::aims::TargetRows;
+use super::context::{FillContext, RowTurn};
 use super::draw::GeneratedRow;
 use super::expr::{Expr, ExprForm};
 use super::joined::{number, numbered};
 use super::spec::{ColumnSpec, ForeignKey, TableSpec, insert, lineage};
-use super::{FillContext, RowTurn};
 use crate::rows::{TableName, holders, table_name};
 
 /// The rows that an aim needs, in an order in which each row comes after those that its foreign keys need.

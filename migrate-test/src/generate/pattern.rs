@@ -230,10 +230,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_pattern_takes_more_than_its_bound(text in anything(), nested in 0..300_usize, times in 0..300_u32, seed: u64) {
+        fn no_pattern_takes_more_than_its_bound(
+            text in anything(),
+            nested in 0..300_usize,
+            times in 0..300_u32,
+            seed: u64,
+        ) {
             let nested = format!("{}{text}{}", "(".repeat(nested), format!("){{{times}}}").repeat(nested));
-            for (text, op) in [&text, &nested].into_iter().flat_map(|text| ["~", "!~", "similar", "~~"].map(|op| (text, op))) {
-                let pattern = Pattern::needed(op, text).map_or_else(|| Pattern::of(op, text), |class| Pattern::without(&class));
+            let with_each = |text| ["~", "!~", "similar", "~~"].map(|op| (text, op));
+            for (text, op) in [&text, &nested].into_iter().flat_map(with_each) {
+                let needed = Pattern::needed(op, text);
+                let pattern = needed.map_or_else(|| Pattern::of(op, text), |class| Pattern::without(&class));
                 if let Some(pattern) = pattern {
                     prop_assert!(pattern.draw(&mut Dice::new(seed)).len() <= 4 * regex::MOST_CHARS.max(3 * text.len()));
                 }

@@ -6,7 +6,7 @@ use migrate_base::ident::QualifiedName;
 use migrate_core::runner::WrittenTables;
 use migrate_schema::Object;
 
-use super::FillContext;
+use super::context::FillContext;
 use super::group::RowGroup;
 use super::spec::lineage;
 use crate::rows::TableName;

@@ -118,7 +118,8 @@ fn expressions() -> impl Strategy<Value = String> {
             1 => inner.clone().prop_map(|a| format!("({a})::integer")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} = ANY ({b}))")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a} <> ALL (ARRAY[{b}, {b}]))")),
-            1 => prop::collection::vec(inner.clone(), 3).prop_map(|a| format!("({} BETWEEN {} AND {})", a[0], a[1], a[2])),
+            1 => prop::collection::vec(inner.clone(), 3)
+                .prop_map(|a| format!("({} BETWEEN {} AND {})", a[0], a[1], a[2])),
             1 => prop::collection::vec(inner, 4).prop_map(|a| {
                 format!("CASE {} WHEN {} THEN {} WHEN true THEN true ELSE {} END", a[0], a[1], a[2], a[3])
             }),
@@ -130,7 +131,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_check_takes_more_than_its_bound(checks in prop::collection::vec(expressions(), 1..4), seed: u64, serial in 0..1000_u32) {
+    fn no_check_takes_more_than_its_bound(
+        checks in prop::collection::vec(expressions(), 1..4),
+        seed: u64,
+        serial in 0..1000_u32,
+    ) {
         let begin = Instant::now();
         let mut claims = Claims::new(seed, None);
         for check in checks.iter().filter_map(|check| Expr::parse(check)) {

@@ -2,9 +2,10 @@
 
 use migrate_base::ident::{QualifiedName, ident};
 
+use super::MORE_ROUNDS;
+use super::context::{FillContext, RowTurn};
 use super::draw::GeneratedRow;
 use super::spec::TableSpec;
-use super::{FillContext, MORE_ROUNDS, RowTurn};
 
 /// Gives the first row of a table other values, each column separately, except those of keys; returns whether
 /// any value was accepted.

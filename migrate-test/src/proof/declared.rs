@@ -48,7 +48,8 @@ pub(super) fn judge(migration: &Migration, up: &SchemaChange, seen: &CycleResult
                 "its up script changes rows, but none of the generated ones; other rows may not be restored".to_owned(),
             ),
             false => {
-                let summary = "it is declared irreversible, but it only adds objects: a down script that drops them restores everything";
+                let summary = "it is declared irreversible, but it only adds objects: a down script that drops them \
+                               restores everything";
                 Story::of(summary).broken()
             }
         }

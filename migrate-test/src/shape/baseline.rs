@@ -221,7 +221,8 @@ pub fn role_guard(roles: &BTreeSet<String>) -> String {
     let mut text = String::from("DO $$\nBEGIN\n");
     for role in roles {
         text += &format!(
-            "    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n        CREATE ROLE {};\n    END IF;\n",
+            "    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {}) THEN\n        \
+             CREATE ROLE {};\n    END IF;\n",
             literal(role),
             plain(role)
         );

@@ -9,7 +9,8 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use migrate_base::hint;
 
-use crate::rust_source::{Token, rust_files, tokens};
+use crate::chores::cli::DevCli;
+use crate::rust_source::{Token, files_ending, rust_files, tokens};
 use crate::support::{ProgramOutput, Project, SECRET, root, said, sources};
 
 /// Possible replacements for a value in a text.
@@ -73,22 +74,17 @@ fn is_command(command: &str, may_mention: bool) -> bool {
     let incomplete = [ErrorKind::MissingRequiredArgument, ErrorKind::MissingSubcommand, ErrorKind::InvalidValue];
     filled(command).iter().any(|command| {
         let arguments = [vec!["xtask".to_owned()], words(command)].concat();
-        match migrate_cli::Cli::command().try_get_matches_from(arguments) {
+        let outcome = match arguments.get(1) {
+            // Without a chore it shows their list.
+            Some(first) if first == "dev" && arguments.len() == 2 => return true,
+            Some(first) if first == "dev" => DevCli::command().try_get_matches_from(&arguments[1..]),
+            _ => migrate_cli::Cli::command().try_get_matches_from(arguments),
+        };
+        match outcome {
             Ok(_) => true,
             Err(error) => (may_mention && incomplete.contains(&error.kind())) || error.kind() == ErrorKind::DisplayHelp,
         }
     })
-}
-
-fn files(folder: &Path, ending: &str, all: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, ending, all);
-        } else if path.extension().is_some_and(|end| end == ending) {
-            all.push(path);
-        }
-    }
 }
 
 #[test]
@@ -97,9 +93,9 @@ fn every_command_in_a_text_is_one() {
         (Vec::new(), ["README.md", "CONTRIBUTING.md", "HACKING.md"].map(|page| root().join(page)).to_vec());
     for folder in sources() {
         rust_files(&folder, &mut files_of_code);
-        files(&folder, "md", &mut pages);
+        files_ending(&folder, "md", &mut pages);
     }
-    files(&root().join("docs"), "md", &mut pages);
+    files_ending(&root().join("docs"), "md", &mut pages);
     let texts = files_of_code.iter().flat_map(|path| {
         let all = tokens(&fs::read_to_string(path).unwrap());
         let texts = all.into_iter().filter_map(|token| match token {
@@ -123,6 +119,13 @@ fn every_command_in_a_text_is_one() {
         .filter(|(path, one)| !is_command(one, path.extension().is_some_and(|end| end == "md")))
         .collect();
     assert!(odd.is_empty(), "these are no commands: {odd:#?}");
+}
+
+#[test]
+fn a_chore_in_a_text_is_one() {
+    assert!(is_command("dev split /tmp/tools 200000 7", false) && is_command("dev bench looks --any", false));
+    assert!(is_command("dev split", true) && !is_command("dev split", false));
+    assert!(!is_command("dev nonsense", true) && !is_command("dev documents --check", true));
 }
 
 /// A renamed executable, called by its path, outside of a project whose migrations, configuration and

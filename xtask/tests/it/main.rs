@@ -3,6 +3,7 @@
 mod audit;
 mod causes;
 mod children;
+mod chores;
 mod ci;
 mod codes;
 mod codes_author;
@@ -27,6 +28,7 @@ mod honest;
 mod interruption;
 mod libpq;
 mod limits;
+mod links;
 mod lint;
 mod locked;
 mod locks;

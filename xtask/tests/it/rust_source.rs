@@ -12,11 +12,16 @@ pub(crate) enum Token {
 }
 
 pub(crate) fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
+    files_ending(folder, "rs", all);
+}
+
+/// The files in a folder and below it that have this ending.
+pub(crate) fn files_ending(folder: &Path, ending: &str, all: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            rust_files(&path, all);
-        } else if path.extension().is_some_and(|end| end == "rs") {
+            files_ending(&path, ending, all);
+        } else if path.extension().is_some_and(|end| end == ending) {
             all.push(path);
         }
     }

@@ -283,8 +283,8 @@ pub(super) fn decode(text: &str) -> Result<String, ConnectionStringError> {
 }
 
 /// The advice for passwords with special characters.
-pub(super) const ENCODE: &str = "percent-encode the special characters of the password: @ is %40, : is %3A, / is %2F, ? is %3F, \
-                                 # is %23, & is %26, = is %3D, % is %25, a space is %20";
+pub(super) const ENCODE: &str = "percent-encode the special characters of the password: @ is %40, : is %3A, \
+                                 / is %2F, ? is %3F, # is %23, & is %26, = is %3D, % is %25, a space is %20";
 
 /// Percent-encodes a text for use anywhere in a URL.
 pub(crate) fn encode(text: &str) -> String {

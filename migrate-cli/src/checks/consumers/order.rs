@@ -212,7 +212,8 @@ fn message(order: SafeOrder, BrokenQueries { unchanged, replaced, early }: &Brok
             format!("this breaks {}, whose code does not change", names(unchanged))
         }
         SafeOrder::None => format!(
-            "the released code of {} does not run on the new schema, and the new code of {} does not run on the old one",
+            "the released code of {} does not run on the new schema, and the new code of {} does not run on the old \
+             one",
             names(replaced),
             names(early)
         ),

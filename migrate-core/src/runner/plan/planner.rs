@@ -10,10 +10,9 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::sql::StatementClass;
 
-use super::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target};
+use super::state::{AppliedMigration, LedgerState, UnfinishedMigration};
+use super::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target, obstacle};
 use crate::ledger::Direction;
-use crate::runner::obstacle;
-use crate::runner::state::{AppliedMigration, LedgerState, UnfinishedMigration};
 use crate::source::{Migration, MigrationBody, MigrationSet, Script, Version};
 
 /// Makes the plan, or returns every obstacle.
@@ -248,7 +247,7 @@ fn is_certain(script: &Script, done: usize) -> bool {
 }
 
 /// The script that an unfinished migration was running, if it is unchanged.
-pub(in crate::runner) fn script_of(
+pub(crate) fn script_of(
     set: &MigrationSet,
     stored: &BTreeMap<Version, Arc<str>>,
     unfinished: &UnfinishedMigration,

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use migrate_base::db::LockHolder;
 use migrate_base::error::{Error, ErrorKind};
 
-use super::*;
+use super::state::tests::entry;
+use super::{obstacle, *};
 use crate::ledger::{LedgerEntry, LedgerEvent};
-use crate::runner::obstacle;
-use crate::runner::state::tests::entry;
 use crate::source::{Checksum, MigrationSet};
 
 /// The version that a case calls `7` is this one, ending in 7.

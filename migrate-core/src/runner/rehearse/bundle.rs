@@ -7,14 +7,12 @@ use migrate_base::db::StatementAnswer;
 use migrate_base::error::{Error, Result};
 use migrate_base::finding::Place;
 
-use super::{Rehearsal, broken, step};
+use super::{Rehearsal, broken, guard, limit, step};
 use crate::kept::SurroundingSql;
 use crate::ledger::Direction;
-use crate::runner::execute::needs_fresh_session;
-use crate::runner::locate::FailurePart;
-use crate::runner::message::Message;
+use crate::runner::message::locate::{self, FailurePart};
+use crate::runner::message::{Message, explain, needs_fresh_session};
 use crate::runner::plan::{PlanStep, StepWork};
-use crate::runner::{explain, guard, limit, locate};
 use crate::source::{Migration, Script};
 
 /// How many migrations go into one message when only the final result matters.

@@ -17,13 +17,14 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
 
-use super::message::SessionSettings;
-use super::plan::{Plan, PlanStep, StepWork};
-use super::prepare::schema_exists;
-use super::state::LedgerState;
-use super::{Migrator, aside, explain};
 use crate::kept;
 use crate::ledger::{Actor, Direction};
+use crate::runner::Migrator;
+use crate::runner::message::{SessionSettings, explain};
+use crate::runner::plan::state::LedgerState;
+use crate::runner::plan::{Plan, PlanStep, StepWork};
+use crate::runner::run::prepare::schema_exists;
+use crate::runner::run::surround;
 use crate::source::Version;
 
 pub use page::{Contact, page};
@@ -95,7 +96,7 @@ impl Migrator {
     pub async fn runbook(&mut self, plan: &Plan) -> Result<Runbook> {
         let mut refused: Vec<Finding> = plan.steps().iter().filter_map(cannot_write).collect();
         if self.options.keep_data {
-            refused.extend(aside::cannot_keep(plan));
+            refused.extend(surround::cannot_keep(plan));
         }
         if !refused.is_empty() {
             return Err(Error::of(ErrorKind::Plan, refused));
@@ -114,7 +115,7 @@ impl Migrator {
             ..options.actor.clone()
         };
         let note = options.reason.as_ref().map_or("runbook".to_owned(), |why| format!("runbook: {why}"));
-        let noted = super::Options { reason: Some(note), actor, ..options.clone() };
+        let noted = crate::runner::Options { reason: Some(note), actor, ..options.clone() };
         let parts = RunbookParts::of(plan, &noted, &settings, &there);
         Ok(Runbook {
             database: there.database,
@@ -145,12 +146,12 @@ impl Migrator {
              pg_catalog.strpos(pg_catalog.version(), 'linux') > 0, {}, {}",
             session.comment(),
             schema_exists(&ledger),
-            aside::registry_exists(&registry)
+            surround::registry_exists(&registry)
         );
         let row = session.read(&question).await.map_err(cannot)?.into_iter().next().unwrap_or_default();
         let cell = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
         let kept = match restores && cell(4) == "t" {
-            true => aside::kept_versions(session, &registry).await?,
+            true => surround::kept_versions(session, &registry).await?,
             false => BTreeSet::new(),
         };
         session.send("COMMIT").await.map_err(cannot)?;

@@ -7,12 +7,11 @@ use migrate_base::sql::{IndexName, StatementClass};
 
 use super::{RunbookContext, names};
 use crate::ledger::{Actor, Direction, LedgerEvent, LedgerWriter};
-use crate::runner::execute::{needs_fresh_session, outcome};
-use crate::runner::message::{Message, SessionSettings};
+use crate::runner::message::{Message, SessionSettings, needs_fresh_session, outcome, stepwise};
 use crate::runner::options::Options;
 use crate::runner::plan::{Plan, PlanStep, StepWork};
-use crate::runner::prepare::creation;
-use crate::runner::{aside, singly};
+use crate::runner::run::prepare::creation;
+use crate::runner::run::surround;
 use crate::source::Script;
 
 /// Everything that is sent, in order.
@@ -135,7 +134,7 @@ impl RunbookBuilder<'_> {
         let record = outcome(step, script, self.options);
         let event = record.event;
         let record = self.writer.insert(&record);
-        let around = aside::around(self.options, &self.there.kept, step);
+        let around = surround::around(self.options, &self.there.kept, step);
         let mut message = Message::default();
         message.push(script, &around, &self.settings.isolate(), &record);
         self.row(step, event);
@@ -155,35 +154,35 @@ impl RunbookBuilder<'_> {
         let statements = script.statements().len();
         let last = self.parts.count + statements + 2;
         let started = self.writer.next_id();
-        let around = aside::around(self.options, &self.there.kept, step);
-        let record = singly::started(&mut self.writer, step, script, self.options, &around);
+        let around = surround::around(self.options, &self.there.kept, step);
+        let record = stepwise::started(&mut self.writer, step, script, self.options, &around);
         self.row(step, LedgerEvent::Started);
         let begin = RunbookItem::of(self.parts.count, format!("{}: begin", title(step)), vec![record]);
         let save = self.save(step, script, true);
         let begin = RunbookItem { save, ..begin };
         self.parts.items.push(begin.advice(&["It does not run in a transaction: its statements commit one by one."]));
-        let prepare = singly::prepare(script, 0);
+        let prepare = stepwise::prepare(script, 0);
         if !prepare.is_empty() {
             self.parts.items.push(RunbookItem::of(last, "", vec![prepare]));
         }
         for at in 0..statements {
             self.statement(step, script, at, last);
         }
-        let ended = singly::ended(&mut self.writer, step, script, self.options, self.settings, started, &around);
+        let ended = stepwise::ended(&mut self.writer, step, script, self.options, self.settings, started, &around);
         self.row(step, outcome(step, script, self.options).event);
         self.parts.items.push(RunbookItem::of(self.parts.count, format!("{}: end", title(step)), vec![ended]));
     }
 
     fn statement(&mut self, step: &PlanStep, script: &Script, at: usize, last: usize) {
         let class = script.statements()[at].class;
-        let (message, _) = singly::statement(&mut self.writer, step, script, at);
+        let (message, _) = stepwise::statement(&mut self.writer, step, script, at);
         let title = format!("{}: statement {} of {}", title(step), at + 1, script.statements().len());
         if class == StatementClass::Plain {
             self.row(step, LedgerEvent::Progress);
             self.parts.items.push(RunbookItem::of(self.parts.count, title, vec![message]).advice(&WHOLE));
             return;
         }
-        let record = singly::progress(&mut self.writer, step, at);
+        let record = stepwise::progress(&mut self.writer, step, at);
         self.row(step, LedgerEvent::Progress);
         if class == StatementClass::Session {
             // A session setting does not outlive the session, so a script that is started further down needs it as
@@ -192,9 +191,9 @@ impl RunbookBuilder<'_> {
             return self.parts.items.push(RunbookItem::of(self.parts.count, title, vec![record]));
         }
         let mut messages = vec![message];
-        if singly::is_patient(script, at) {
-            messages.insert(0, singly::PATIENTLY.to_owned());
-            messages.push(format!("{} {}", self.settings.sql(), singly::prepare(script, at + 1)));
+        if stepwise::is_patient(script, at) {
+            messages.insert(0, stepwise::PATIENTLY.to_owned());
+            messages.push(format!("{} {}", self.settings.sql(), stepwise::prepare(script, at + 1)));
         }
         let index = IndexName::of(&script.text()[script.statements()[at].span.clone()])
             .filter(|_| class == StatementClass::CreateIndexConcurrently);

@@ -9,9 +9,8 @@ use migrate_base::ident::{ident, literal};
 use migrate_base::template::fill;
 use migrate_base::visible;
 
-use super::Runbook;
-use super::names;
 use super::parts::{RollbackSave, RunbookItem};
+use super::{Runbook, names};
 use crate::ledger::{self, USERS};
 
 /// The script of a runbook.
@@ -75,8 +74,8 @@ fn guards(book: &Runbook) -> String {
     );
     let standby = "WHERE pg_catalog.pg_is_in_recovery()";
     let other = format!("WHERE SESSION_USER <> {role}");
-    let settings = "FROM pg_catalog.pg_settings WHERE (name, reset_val) IN (('client_encoding', 'UTF8'), ('TimeZone', 'UTC'), \
-                    ('DateStyle', 'ISO, MDY')) HAVING pg_catalog.count(*) < 3";
+    let settings = "FROM pg_catalog.pg_settings WHERE (name, reset_val) IN (('client_encoding', 'UTF8'), \
+                    ('TimeZone', 'UTC'), ('DateStyle', 'ISO, MDY')) HAVING pg_catalog.count(*) < 3";
     let texts = [
         "\n-- Guards: the right program, database and server.\n".to_owned(),
         refuse(

@@ -156,7 +156,8 @@ impl<'a> PlaceholderReader<'a> {
         })
     }
 
-    /// `:name`, psql's `:'name'` and pgtyped's `:name!`; not `::type`, `:=`, a slice, or the colon of a JSON constructor.
+    /// `:name`, psql's `:'name'` and pgtyped's `:name!`; not `::type`, `:=`, a slice, or the colon of a JSON
+    /// constructor.
     fn colon(&self, at: usize, behind_value: bool, in_brackets: bool) -> Option<PlaceholderMatch> {
         let is_name = matches!(self.kind(at + 1)?, TokenKind::Ident | STRING) && self.glued(at);
         let is_cast = at > 0 && self.kind(at - 1) == Some(TokenKind::Colon) && self.glued(at - 1);

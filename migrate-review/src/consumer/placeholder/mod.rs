@@ -178,7 +178,8 @@ mod tests {
         /// For any text, nothing panics, and everything that was not a parameter maps back to the same character.
         #[test]
         fn every_character_leads_back_to_itself(
-            text in "([a-z ü]{0,3}(:[a-c]|@[a-c]|\\?|%s|%\\([a-c]\\)s|'[^']{0,3}'|=|,|\\(|\\[|sqlc\\.arg\\([a-c]\\)|:|\\?\\?|%%| and )){0,12}"
+            text in "([a-z ü]{0,3}(:[a-c]|@[a-c]|\\?|%s|%\\([a-c]\\)s|'[^']{0,3}'|=|,|\\(|\\[|\
+                     sqlc\\.arg\\([a-c]\\)|:|\\?\\?|%%| and )){0,12}"
         ) {
             let made = rewrite(&text, None);
             let mut last = 0;

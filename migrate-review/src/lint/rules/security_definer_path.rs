@@ -29,8 +29,9 @@ fn open(options: &FuncOptionList) -> Option<RuleHit> {
         FuncOption::SecurityDefinerFuncOption(it) => Some(span(&it)),
         _ => None,
     })?;
-    let sets_path = options.options().any(|one| {
-        matches!(&one, FuncOption::SetFuncOption(it) if it.syntax().text().to_string().to_ascii_lowercase().contains("search_path"))
+    let sets_path = options.options().any(|one| match one {
+        FuncOption::SetFuncOption(it) => it.syntax().text().to_string().to_ascii_lowercase().contains("search_path"),
+        _ => false,
     });
     (!sets_path).then(|| {
         RuleHit::new(

@@ -52,7 +52,8 @@ mod tests {
         check("(EXISTS ( SELECT 'x'::text\n FROM t))", "(EXISTS ( SELECT 'x'::text AS \"?column?\"\n FROM t))");
         check(
             "( SELECT a, NULL::character varying(9),\n '-1'::integer, f('x'::text) AS f)",
-            "( SELECT a, NULL::character varying(9) AS \"?column?\",\n '-1'::integer AS \"?column?\", f('x'::text) AS f)",
+            "( SELECT a, NULL::character varying(9) AS \"?column?\",\n '-1'::integer AS \"?column?\", \
+             f('x'::text) AS f)",
         );
         check("( SELECT 'a'::s.\"T\"[] UNION SELECT 1)", "( SELECT 'a'::s.\"T\"[] AS \"?column?\" UNION SELECT 1)");
         for same in [

@@ -1,0 +1,75 @@
+//! Starts the ledger of a database that already has its schema: existing migrations are recorded, and nothing is run.
+
+use std::sync::Arc;
+
+use migrate_base::codes;
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+
+use crate::ledger::{Direction, LedgerEvent, LedgerRow};
+use crate::runner::plan::obstacle;
+use crate::runner::{LedgerState, Migrator};
+use crate::source::{Migration, Version};
+
+impl Migrator {
+    /// Records every migration up to this version as applied, under the lock, and runs nothing. The caller must know
+    /// that the database really is at that version.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] when the ledger already has an applied or unfinished migration, or there is no such
+    /// migration; [`ErrorKind::Ledger`] when it cannot be written.
+    pub async fn adopt(&mut self, upto: &Version, why: &str) -> Result<usize> {
+        let state = self.state().await?;
+        if let Some(version) = state.version().or(state.unfinished().map(|one| &one.version)) {
+            let finding =
+                Finding::new(codes::ALREADY_APPLIED, format!("this ledger already has migrations: {version}")).help(
+                    "`cargo xtask status` shows the state of the chain; `cargo xtask migrate` applies what is pending",
+                );
+            return Err(Error::new(ErrorKind::Plan, finding));
+        }
+        let migrations: Vec<_> = self.set.iter().filter(|one| one.version() <= upto).cloned().collect();
+        if migrations.last().is_none_or(|last| last.version() != upto) {
+            return Err(Error::new(ErrorKind::Plan, obstacle::no_such_version(&self.set, upto)));
+        }
+        self.baselined(&state, &migrations, why).await
+    }
+
+    /// Records pending migrations as applied, under the lock, and runs nothing. The caller must know that the database
+    /// really has what they create.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Plan`] when one of them is not a pending migration, or a migration is unfinished;
+    /// [`ErrorKind::Ledger`] when it cannot be written.
+    pub async fn mark(&mut self, versions: &[Version], why: &str) -> Result<usize> {
+        let state = self.state().await?;
+        if let Some(unfinished) = state.unfinished() {
+            return Err(Error::new(ErrorKind::Plan, obstacle::unfinished(&self.set, unfinished)));
+        }
+        let pending = |version: &Version| match self.set.get(version) {
+            None => Err(obstacle::no_such_version(&self.set, version)),
+            Some(_) if state.get(version).is_some() => {
+                Err(Finding::new(codes::NOT_PENDING, format!("migration {version} is already applied"))
+                    .help("`cargo xtask status` shows what is pending"))
+            }
+            Some(migration) => Ok(migration.clone()),
+        };
+        let migrations: std::result::Result<Vec<_>, Finding> = versions.iter().map(pending).collect();
+        let migrations = migrations.map_err(|finding| Error::new(ErrorKind::Plan, finding))?;
+        self.baselined(&state, &migrations, why).await
+    }
+
+    async fn baselined(&mut self, state: &LedgerState, migrations: &[Arc<Migration>], why: &str) -> Result<usize> {
+        let mut executor = self.prepare(state.newest(), state.has_ledger()).await?;
+        let mut sql = String::from("BEGIN;");
+        for migration in migrations {
+            let record = LedgerRow::with_files(LedgerEvent::Baselined, Direction::Up, migration);
+            sql += &executor.writer.insert(&LedgerRow { note: Some(why), ..record });
+        }
+        let sent = executor.lines.worker.send(&(sql + "COMMIT;")).await;
+        let (_, released) = executor.finish(false).await;
+        sent.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::LEDGER_UNWRITABLE, "record the baseline"))?;
+        released.map(|()| migrations.len())
+    }
+}

@@ -1,0 +1,41 @@
+//! Connects for a run, waits if necessary for a server that is starting, and reads the ledger. Both can be cancelled.
+
+use std::time::Duration;
+
+use migrate_base::codes;
+use migrate_base::db::{Database, Session, wait};
+use migrate_base::error::{Error, ErrorKind, Result};
+use migrate_base::finding::Finding;
+
+use crate::ledger::LedgerEntry;
+use crate::runner::message::explain;
+use crate::runner::options::{CancelHandle, Options, Progress};
+use crate::runner::plan::state::LedgerState;
+
+/// Connects according to the options.
+pub(crate) async fn connect(database: &Database, options: &Options) -> Result<Session> {
+    let Options { actor, connect_wait, observer, cancel, .. } = options;
+    let mut waiting = |why: &str, left: Duration| observer.hear(&Progress::Unreachable(database, why, left));
+    tokio::select! {
+        biased;
+        session = wait::attempt(database, &actor.application, *connect_wait, &mut waiting) => session,
+        () = cancel.cancelled() => Err(interrupted(database)),
+    }
+}
+
+/// The state according to these rows of the ledger; fails if reading them takes too long after a cancellation.
+pub(crate) async fn look(
+    reading: impl Future<Output = Result<Option<(Vec<LedgerEntry>, i64)>>>,
+    cancel: &CancelHandle,
+) -> Result<LedgerState> {
+    tokio::select! {
+        biased;
+        entries = reading => Ok(LedgerState::derive(entries?)),
+        () = cancel.impatient() => Err(explain::interrupted_before()),
+    }
+}
+
+fn interrupted(database: &Database) -> Error {
+    let finding = Finding::new(codes::INTERRUPTED, format!("interrupted while connecting to {database}"));
+    Error::new(ErrorKind::Cancelled, finding.note("nothing was run"))
+}
