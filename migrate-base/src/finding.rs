@@ -76,6 +76,7 @@ impl PartialEq<&str> for Code {
 
 /// One problem, with its place and what to do about it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Finding {
     /// What kind of problem it is; scripts may match on it.
     pub code: Code,

@@ -104,8 +104,10 @@ pub(crate) fn spoken_page(text: &str) -> Cow<'_, str> {
 /// Rewrites every command in a finding to match how this process was called.
 pub(crate) fn spoken_finding(finding: &Finding) -> Finding {
     let texts = |texts: &[String]| texts.iter().map(|text| spoken(text).into_owned()).collect();
-    let message = spoken(&finding.message).into_owned();
-    Finding { message, notes: texts(&finding.notes), help: texts(&finding.help), ..finding.clone() }
+    let mut said = finding.clone();
+    said.message = spoken(&finding.message).into_owned();
+    (said.notes, said.help) = (texts(&finding.notes), texts(&finding.help));
+    said
 }
 
 /// The options that another command needs to use the same database, as they were given.

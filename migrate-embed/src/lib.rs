@@ -3,10 +3,8 @@
 //! You need one line in the build script and one line where the chain is used:
 //!
 //! ```no_run
-//! // build.rs
-//! fn main() {
-//!     migrate_embed::folder("migrations");
-//! }
+//! // build.rs, in `main`
+//! migrate_embed::folder("migrations");
 //! ```
 //!
 //! ```text

@@ -39,6 +39,7 @@ impl fmt::Display for WithoutRows {
 
 /// A loss in one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowLoss {
     /// The table: `public.users`.
     pub table: String,

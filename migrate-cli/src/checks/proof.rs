@@ -47,7 +47,11 @@ pub(crate) async fn proof(
                 ProofReport::default(),
             ));
         }
-        Err(error) => (ProofReport { migrations: heard, ..ProofReport::default() }, Some(Failure::from(error))),
+        Err(error) => {
+            let mut report = ProofReport::default();
+            report.migrations = heard;
+            (report, Some(Failure::from(error)))
+        }
     };
     let (summary, findings) = (summary(ground.new.len(), &report), found(ground.context, set, &report));
     let check = match lost {
@@ -147,10 +151,11 @@ fn up_only(set: &MigrationSet, proven: &MigrationProof) -> Option<Finding> {
 pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &MigrationProof) -> Option<Finding> {
     let story = proven.fragile.as_deref()?;
     let judge = ProofJudge { migration: set.get(&proven.version).map(|migration| &**migration), proven, context };
-    let Finding { place, notes, help, .. } = judge.script(story, Direction::Down);
+    let told = judge.script(story, Direction::Down);
     let why = story.findings.first().map(|said| format!(": {}", said.message)).unwrap_or_default();
     let message = format!("the down script of {} fails on values that the up script accepts{why}", title(proven));
-    let finding = Finding { place, notes, help, ..Finding::new(codes::DOWN_FAILS_ON_VALUES, message) };
+    let mut finding = Finding::new(codes::DOWN_FAILS_ON_VALUES, message);
+    (finding.place, finding.notes, finding.help) = (told.place, told.notes, told.help);
     Some(finding.note("it runs with other values, and all laws were checked with those"))
 }
 

@@ -81,7 +81,7 @@ async fn status(context: &Context<'_>) -> Result<Exit> {
 }
 
 fn status_json(context: &Context<'_>, recording: &AuditState) -> Result<Exit> {
-    let AuditState { on, has_records, readable } = *recording;
+    let AuditState { on, has_records, readable, .. } = *recording;
     let table = audit::table(&context.environment.ledger).to_string();
     let json = AuditStatusJson { recording: on && has_records, has_records, readable, table };
     context.output.document(&DocumentJson::new("audit", &context.name, json));

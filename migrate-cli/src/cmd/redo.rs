@@ -30,15 +30,15 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
         Some(newest) => runner.go(&Target::UpTo(newest), policy, &agreed, what("Apply")).await?,
         None => RunReport::default(),
     };
-    let elapsed = down.elapsed + up.elapsed;
-    let report = RunReport { done: down.done.into_iter().chain(up.done).collect(), elapsed, schema: up.schema };
+    let mut report = up;
+    report.elapsed += down.elapsed;
+    report.done.splice(..0, down.done);
     if report.done.is_empty() {
         output.line(format!("nothing to do: nothing is applied on {}", runner.migrator.database()));
     } else {
-        output.line(runner.total(
-            &RunReport { done: report.done[report.done.len() / 2..].to_vec(), elapsed, schema: None },
-            "reapplied",
-        ));
+        let mut reapplied = report.clone();
+        reapplied.done.drain(..report.done.len() / 2);
+        output.line(runner.total(&reapplied, "reapplied"));
     }
     if output.is_json() {
         let version = runner.version().await?;

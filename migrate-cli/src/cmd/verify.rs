@@ -119,12 +119,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         // What was proven until then stays proven.
         Err(failure) => {
             let failure = broke_off(failure, heard.len(), count);
-            let report = ProofReport {
-                migrations: heard,
-                seed: options.seed,
-                elapsed: begin.elapsed(),
-                ..ProofReport::default()
-            };
+            let mut report = ProofReport::default();
+            (report.migrations, report.seed, report.elapsed) = (heard, options.seed, begin.elapsed());
             (report, Some(failure))
         }
     };

@@ -38,7 +38,7 @@ fn origin(found: &TracedDifference, chain: &DriftChain) -> Option<String> {
 
 /// When the difference came about. If there is an audit record, only what runs saw is worth a line.
 fn since(found: &TracedDifference, look: &DriftComparison) -> Option<String> {
-    let ChangePeriod { after, before } = &found.bounds;
+    let ChangePeriod { after, before, .. } = &found.bounds;
     let moment = |at: &String| style::moment(at);
     let text = match (after, before, &look.changed_since) {
         (Some(after), Some(before), _) => {

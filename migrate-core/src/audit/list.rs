@@ -9,6 +9,7 @@ use super::table;
 
 /// A DDL command, and one object of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DdlRecord {
     /// When it finished, in UTC, as RFC 3339.
     pub at: String,

@@ -20,6 +20,7 @@ const LONGEST: usize = 63;
 
 /// The state of the audit of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditState {
     /// Whether both event triggers exist and are enabled.
     pub on: bool,

@@ -31,6 +31,7 @@ pub use steps::{ManualSteps, PendingStep};
 
 /// The kind of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DriftKind {
     /// The object exists, but no migration created it.
     Extra,
@@ -42,6 +43,7 @@ pub enum DriftKind {
 
 /// A difference between the expected and the actual schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DriftDifference {
     /// The object; parts of it that were added or removed with it are not listed separately.
     pub object: Arc<Id>,

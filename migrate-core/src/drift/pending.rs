@@ -10,6 +10,7 @@ use super::belongs;
 
 /// How much of a migration's change to an object is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ChangeState {
     /// All of it.
     There,
@@ -21,6 +22,7 @@ pub enum ChangeState {
 
 /// The change of pending migrations to an object, and how much of it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PendingChange {
     /// The object.
     pub object: Arc<Id>,

@@ -11,6 +11,7 @@ use crate::ledger::HistoryEntry;
 
 /// The period in which something happened, in UTC, as RFC 3339.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChangePeriod {
     /// The last time at which the schema was seen without it.
     pub after: Option<String>,

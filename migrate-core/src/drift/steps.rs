@@ -13,6 +13,7 @@ use crate::source::{Migration, Script};
 
 /// A statement of a pending migration, or a migration in Rust as a whole.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PendingStep {
     /// The migration.
     pub migration: Arc<Migration>,

@@ -18,6 +18,7 @@ pub fn is_ours(ledger: &QualifiedName, schema: &str, table: &str) -> bool {
 
 /// What a rollback copied from one table or sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeptCopy {
     /// The version of the migration that was rolled back.
     pub version: String,

@@ -7,6 +7,7 @@ use crate::source::{Checksum, Version};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LedgerEvent {
     /// The up script ran and was committed.
     Applied,
@@ -92,6 +93,7 @@ impl fmt::Display for Direction {
 
 /// A row of the ledger, reduced to what the present state depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LedgerEntry {
     /// Position, from 1, without gaps.
     pub id: i64,
@@ -119,6 +121,7 @@ pub struct LedgerEntry {
 
 /// A row of the ledger with all its columns.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct HistoryEntry {
     /// Position, from 1, without gaps.
     pub id: i64,

@@ -40,6 +40,7 @@ fn account() -> Option<String> {
 
 /// Who runs migrations, and from where: this is recorded in every row of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Actor {
     /// The person, or the user of the CI system.
     pub user: Option<String>,

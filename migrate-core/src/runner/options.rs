@@ -14,6 +14,8 @@ use super::plan::PlanStep;
 use crate::ledger::{Actor, Direction};
 
 /// The options of a run; the defaults are meant for production.
+///
+/// Begin with `..Options::default()`: later versions add fields.
 #[derive(Clone)]
 pub struct Options {
     /// The ledger table.
@@ -129,6 +131,7 @@ pub struct RunningStep<'a> {
 
 /// A step that was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CommittedStep {
     /// Up or down.
     pub direction: Direction,
@@ -142,6 +145,7 @@ pub struct CommittedStep {
 
 /// The result of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RunReport {
     /// The steps that were committed, in order.
     pub done: Vec<CommittedStep>,

@@ -22,6 +22,7 @@ use super::Version;
 
 /// The directives of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Directives {
     /// Run stepwise, each statement committed separately.
     pub no_transaction: bool,

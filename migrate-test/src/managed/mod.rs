@@ -20,6 +20,7 @@ use crate::provider::cluster::{private_folder, remove, write_private};
 
 /// The provider of a managed server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProviderChoice {
     /// The first available of: binaries, then Docker.
     Auto,
@@ -41,6 +42,7 @@ pub struct ManagedServer {
 
 /// What happens while a managed server is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ServerProgress {
     /// A new server is being created, with this provider.
     Making(String),
@@ -65,6 +67,7 @@ impl fmt::Display for ServerProgress {
 
 /// What a managed server is, and whether it runs.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ServerStatus {
     /// Whether it accepts connections.
     pub running: bool,

@@ -28,6 +28,7 @@ use crate::error::ProofError;
 
 /// What was observed for one migration in one direction.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Observation {
     /// Its version.
     pub version: Version,
@@ -47,6 +48,7 @@ pub struct Observation {
 
 /// What was observed for one statement.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct StatementObservation {
     /// The byte range in the script; empty for a migration written in Rust.
     pub span: Range<usize>,
@@ -67,6 +69,7 @@ pub struct StatementObservation {
 
 /// A lock on a relation that existed before the migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Lock {
     /// The table or view, under its name before the migration. A lock on an index, or on the sequence of a
     /// column, is reported for its table.
@@ -82,6 +85,7 @@ pub struct Lock {
 
 /// A table, or a materialized view, whose rows were all rewritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TableRewrite {
     /// The table, under its name before the migration.
     pub table: QualifiedName,
@@ -91,6 +95,7 @@ pub struct TableRewrite {
 
 /// A table, or a materialized view, whose rows were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TableScan {
     /// The table, under its name before the migration.
     pub table: QualifiedName,

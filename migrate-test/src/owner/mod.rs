@@ -26,6 +26,7 @@ use crate::shape::remaining;
 
 /// The result of running a chain as its owner.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct OwnerReport {
     /// What only a superuser may do, but not the owner.
     pub refused: Vec<MigrationRefusal>,
@@ -48,6 +49,7 @@ pub struct OwnerReport {
 
 /// A migration that the server refused.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct MigrationRefusal {
     /// Its version.
     pub version: Version,

@@ -69,6 +69,7 @@ impl fmt::Display for Law {
 
 /// The verdict on a law for a migration.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub enum Verdict {
     /// It holds.
     Holds,
@@ -110,6 +111,7 @@ impl Verdict {
 
 /// What happened when a law did not hold.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Story {
     /// A one-sentence summary.
     pub summary: String,

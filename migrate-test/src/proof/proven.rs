@@ -9,6 +9,7 @@ use super::{Law, ProofBasis, ProofFault, Story, Verdict};
 
 /// The result for one migration.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MigrationProof {
     /// Its version.
     pub version: Version,
@@ -34,6 +35,7 @@ pub struct MigrationProof {
 
 /// The result for a chain.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ProofReport {
     /// One entry for each migration that was checked.
     pub migrations: Vec<MigrationProof>,

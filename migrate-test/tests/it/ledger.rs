@@ -13,13 +13,11 @@ use crate::support::{ChainFolder, column, connect, events, execute, migrator, qu
 async fn a_row_tells_who_what_from_where_and_from_which_commit() {
     let database = TestDatabase::create().await.unwrap();
     let chain = ChainFolder::new(&[(1, "a", "CREATE TABLE a ();", "-- why it's so \\ \nDROP TABLE a;")]);
-    let actor = Actor {
-        user: Some("Ann O'Hara \\ co".into()),
-        host: Some("build-7".into()),
-        application: "shop".into(),
-        commit: Some("abc123".into()),
-        tool: "test 1".into(),
-    };
+    let mut actor = Actor::named("shop");
+    actor.user = Some("Ann O'Hara \\ co".into());
+    actor.host = Some("build-7".into());
+    actor.commit = Some("abc123".into());
+    actor.tool = "test 1".into();
     let options = Options { actor, fingerprint: true, ..quick() };
     let mut runner = migrator(&database, &chain, options).await;
     runner.run(&Target::Latest, RunPolicy::default()).await.unwrap();

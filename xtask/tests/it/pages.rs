@@ -232,12 +232,14 @@ fn is_progress(line: &str) -> bool {
 fn follow(page: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(page)).unwrap();
     let hook = MockReceiver::new(&[MockAnswer::Status(200)]);
-    let mut shop = None;
+    let mut shop: Option<Shop> = None;
     let mut wrong = Vec::new();
     let mut ran = 0;
     for (at, step) in steps(&text) {
         if let PageStep::Section = step {
-            shop.take().map(Shop::end);
+            if let Some(shop) = shop.take() {
+                shop.end();
+            }
             continue;
         }
         if let PageStep::Command { line, .. } = &step
@@ -269,7 +271,9 @@ fn follow(page: &str) -> Vec<String> {
             }
         }
     }
-    shop.map(Shop::end);
+    if let Some(shop) = shop {
+        shop.end();
+    }
     assert!(ran > 5, "{page} runs nothing");
     wrong
 }

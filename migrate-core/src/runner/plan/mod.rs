@@ -18,6 +18,7 @@ use crate::source::{Migration, Script, Version};
 
 /// How far to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
     /// Up to the newest migration.
     Latest,
@@ -35,6 +36,7 @@ pub enum Target {
 
 /// Which down script to run if the file and the ledger have different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum DownFrom {
     /// The one that was stored when the migration was applied: it matches what was applied.
     #[default]
@@ -43,7 +45,7 @@ pub enum DownFrom {
     Files,
 }
 
-/// What a plan may do.
+/// What a plan may do. Begin with `..RunPolicy::default()`: later versions add fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunPolicy {
     /// Apply migrations that are older than the newest applied one.

@@ -18,6 +18,7 @@ pub struct LedgerState {
 
 /// An applied migration, according to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AppliedMigration {
     /// The number of the row that records it.
     pub id: i64,
@@ -46,6 +47,7 @@ impl AppliedMigration {
 
 /// A migration without a transaction that started but did not finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UnfinishedMigration {
     /// The number of the row that records its start.
     pub id: i64,

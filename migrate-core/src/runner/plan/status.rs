@@ -8,6 +8,7 @@ use crate::source::{MigrationSet, Version};
 
 /// The status of a chain.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Status {
     /// The newest applied version.
     pub version: Option<Version>,
@@ -25,6 +26,7 @@ pub struct Status {
 
 /// An applied migration.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AppliedStatus {
     /// Its version.
     pub version: Version,
@@ -48,6 +50,7 @@ pub struct AppliedStatus {
 
 /// A pending migration.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PendingStatus {
     /// Its version.
     pub version: Version,
@@ -92,7 +95,7 @@ impl Status {
         let mut problems = vec![nothing.with_severity(severity)];
         let unfinished = state.unfinished().cloned();
         let as_severe = |one: &UnfinishedMigration| match one.running {
-            Some(_) => Finding { severity: Severity::Warning, ..obstacle::unfinished(set, one) },
+            Some(_) => obstacle::unfinished(set, one).with_severity(Severity::Warning),
             None => obstacle::unfinished(set, one),
         };
         problems.extend(unfinished.as_ref().map(as_severe));

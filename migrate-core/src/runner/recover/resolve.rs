@@ -19,6 +19,7 @@ use crate::source::{Migration, MigrationBody, Script};
 
 /// How to resolve an unfinished migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Resolution {
     /// Run the remaining statements, in the same direction.
     Continue,
@@ -37,6 +38,7 @@ pub enum Resolution {
 
 /// An unfinished migration, and what the catalogs say about it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct UnfinishedReport {
     /// The state according to the ledger.
     pub unfinished: UnfinishedMigration,
@@ -61,6 +63,7 @@ impl UnfinishedReport {
 
 /// What one statement of an unfinished script left.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StatementTrace {
     /// The number of the statement, from 1.
     pub statement: usize,

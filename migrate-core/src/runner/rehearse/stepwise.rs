@@ -48,6 +48,7 @@ enum RehearsalStage {
 
 /// The result of a statement.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct StatementResult {
     /// How long it took for the client: including the network round trip, without the inspection.
     pub elapsed: Duration,
