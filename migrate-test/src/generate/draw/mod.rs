@@ -1,4 +1,4 @@
-//! One row: first its foreign keys, then each column according to its requirements, then the requirements
+//! Draws one row: first its foreign keys, then each column according to its requirements, then the requirements
 //! between columns.
 
 mod reference;
