@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use super::Result;
 
-/// Where the texts of the pages come from. Paths are relative to the root of the repository, pages to the book's folder.
+/// Where the texts of the pages come from. Paths are relative to the root of the repository, pages to the book's
+/// folder.
 struct BookSources {
     /// The folder of the pages.
     folder: String,

@@ -75,8 +75,8 @@ pub(crate) enum BookQuestion {
 }
 
 const ARTEFACTS: &str = "\
-It writes target/artefacts/roundtrip-VERSION-TRIPLE.tar.gz, which contains the executable `roundtrip`, the licenses and \
-README.md. `sha256sum --check` reads the file beside it. Another platform needs its standard library and linker.
+It writes target/artefacts/roundtrip-VERSION-TRIPLE.tar.gz, which contains the executable `roundtrip`, the licenses \
+and README.md. `sha256sum --check` reads the file beside it. Another platform needs its standard library and linker.
 
 Examples:
   cargo xtask dev artefacts
@@ -91,8 +91,8 @@ Examples:
   cargo xtask dev bench looks 10000";
 
 const BOOK: &str = "\
-It reads the book as JSON and writes it back, as book.toml tells mdbook. The pages are those of docs/. Some of them only \
-include a file of the root, such as README.md, so links between the root and docs/ have other targets in the book.
+It reads the book as JSON and writes it back, as book.toml tells mdbook. The pages are those of docs/. Some of them \
+only include a file of the root, such as README.md, so links between the root and docs/ have other targets in the book.
 
 Example:
   mdbook build";

@@ -34,11 +34,11 @@ const NOT_RUN: [(&str, &str); 12] = [
         "takes hours; `cargo test` runs the same test with fewer pairs",
     ),
     (
-        "ci/regress.py postgresql-18.6/src/test/regress \"$(pg_config --bindir)\" target/debug/xtask",
+        "cargo xtask dev regress postgresql-18.6/src/test/regress \"$(pg_config --bindir)\" target/debug/xtask",
         "needs the sources of PostgreSQL",
     ),
     (
-        "ci/regress.py --each postgresql-18.6/src/test/regress \"$(pg_config --bindir)\" target/debug/xtask",
+        "cargo xtask dev regress --each postgresql-18.6/src/test/regress \"$(pg_config --bindir)\" target/debug/xtask",
         "needs the sources of PostgreSQL",
     ),
     (
