@@ -35,7 +35,7 @@ pub(crate) enum Chore {
         #[command(subcommand)]
         question: Option<BookQuestion>,
     },
-    /// Rewrite the files that tests compare with our output
+    /// Rewrite the expected outputs of tests that differ from ours
     #[command(after_help = DOCUMENTS)]
     Documents,
     /// Check `baseline` on what PostgreSQL's own regression tests create

@@ -18,7 +18,10 @@ pub(super) fn run(sh: &Shell) -> Result {
     // One that fails has written its files all the same, and the others do not depend on it.
     let mut failed = Vec::new();
     for (variable, arguments) in WRITERS {
-        if tools::cargo(sh).arg("test").args(arguments).env(variable, "1").run().is_err() {
+        let test = || tools::cargo(sh).args(["test", "--quiet"]).args(arguments);
+        // Some outputs have new times and numbers in every run, which their test ignores.
+        let is_current = test().run().is_ok();
+        if !is_current && test().env(variable, "1").run().is_err() {
             failed.push(format!("{variable}=1 cargo test {}", arguments.join(" ")));
         }
     }
