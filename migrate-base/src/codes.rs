@@ -31,7 +31,7 @@ codes! {
     FILE_EMPTY: Error "file-empty";
     NO_MARKER: Error "no-marker";
     VERSION_TWICE: Error "version-twice";
-    VERSION_AHEAD: Error "version-ahead";
+    VERSION_AHEAD: Warning "version-ahead";
     UP_MISSING: Error "up-missing";
     DOWN_MISSING: Error "down-missing";
     DOWN_UNEXPECTED: Error "down-unexpected";

@@ -2,7 +2,7 @@
 
 use migrate_base::codes::{self, Code};
 pub use migrate_base::error::Exit;
-use migrate_base::finding::Finding;
+use migrate_base::finding::{Finding, Severity};
 use migrate_core::Error;
 use migrate_test::ServerError;
 use migrate_test::proof::ProofError;
@@ -23,12 +23,12 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 impl Failure {
     /// Wrong usage, with a message that says what is wrong.
     pub(crate) fn usage(code: Code, message: impl Into<String>) -> Self {
-        Self::Here(Exit::Usage, Box::new(Finding::new(code, message)))
+        Self::Here(Exit::Usage, Box::new(Finding::new(code, message).with_severity(Severity::Error)))
     }
 
     /// A failure of this command line.
     pub(crate) fn failed(code: Code, message: impl Into<String>) -> Self {
-        Self::Here(Exit::Failed, Box::new(Finding::new(code, message)))
+        Self::Here(Exit::Failed, Box::new(Finding::new(code, message).with_severity(Severity::Error)))
     }
 
     /// Adds a next step.

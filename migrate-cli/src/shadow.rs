@@ -127,7 +127,7 @@ pub(crate) async fn file(path: &Path) -> Result<SchemaDescription> {
     let text = migrate_base::sql::schema_script(path, &text)?;
     let mut shadow = ShadowDatabase::for_script(&text).await?;
     if let Err(error) = shadow.rehearsal().set_up(path, &text).await {
-        if error.findings().iter().any(|finding| finding.code == "rehearsal-timeout") {
+        if error.findings().iter().any(|finding| finding.code == codes::REHEARSAL_TIMEOUT) {
             return Err(Failure::Core(error.note(format!("the statement is in {}", path.display()))));
         }
         let first = error.findings().first();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Database, Session};
+use crate::codes;
 use crate::error::{Error, Result};
 
 /// The first and the longest pause between two attempts.
@@ -57,7 +58,7 @@ pub async fn attempt(
 
 /// Whether a failure to connect may disappear once the server has started.
 fn passes(error: &Error) -> bool {
-    let silent = error.findings().iter().any(|finding| finding.code == "connection-timeout");
+    let silent = error.findings().iter().any(|finding| finding.code == codes::CONNECTION_TIMEOUT);
     // 57P03 cannot_connect_now.
     error.sqlstate() == Some("57P03")
         || silent

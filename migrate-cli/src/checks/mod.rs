@@ -101,7 +101,6 @@ impl<'a> CheckInput<'a> {
 }
 
 /// The code for something that could not be checked.
-const COULD_NOT_LOOK: &str = "could-not-look";
 
 /// The finding for a check that could not run.
 fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
@@ -118,7 +117,7 @@ pub(crate) fn told_elsewhere(checks: &mut [CheckResult]) {
         Some(place) => place.to_string(),
         None => finding.notes.join(" "),
     };
-    let is_blind = |finding: &Finding| finding.code == COULD_NOT_LOOK && finding.severity == Severity::Error;
+    let is_blind = |finding: &Finding| finding.code == codes::COULD_NOT_LOOK && finding.severity == Severity::Error;
     let proof = checks.iter().filter(|check| check.name == "proof").flat_map(|check| &check.findings);
     let mut told: BTreeSet<String> =
         proof.filter(|one| one.severity == Severity::Error && !is_blind(one)).map(cause).collect();

@@ -172,7 +172,7 @@ struct ProofJudge<'a> {
 
 impl ProofJudge<'_> {
     fn finding(&self, fault: &ProofFault<'_>) -> Finding {
-        let overdue = fault.story.findings.iter().find(|finding| finding.code == "rehearsal-timeout");
+        let overdue = fault.story.findings.iter().find(|finding| finding.code == codes::REHEARSAL_TIMEOUT);
         if let Some(finding) = overdue {
             return finding.clone();
         }

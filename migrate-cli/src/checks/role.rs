@@ -114,7 +114,8 @@ fn refused(ground: &CheckInput<'_>, migration: Option<&Migration>, refusal: &Mig
         Direction::Up => migration.up_script(),
         Direction::Down => migration.down_script(),
     });
-    let reason = script.and_then(|script| script.directives().allow.iter().find(|(rule, _)| rule == "needs-superuser"));
+    let reason = script
+        .and_then(|script| script.directives().allow.iter().find(|(rule, _)| codes::NEEDS_SUPERUSER == rule.as_str()));
     let is_old = !ground.new.contains(&refusal.version);
     let severity = match (reason, is_old) {
         (Some(_), _) => Severity::Note,

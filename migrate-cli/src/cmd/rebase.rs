@@ -41,7 +41,7 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &RebaseA
     }
     let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
     if let Err(error) = &ground.set
-        && error.findings().iter().any(|finding| finding.code != "version-twice")
+        && error.findings().iter().any(|finding| finding.code != codes::VERSION_TWICE)
     {
         return Err(Failure::Core(migrate_core::Error::of(error.kind(), error.findings().to_vec())));
     }

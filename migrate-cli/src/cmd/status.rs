@@ -1,5 +1,6 @@
 //! `status`: what is applied, pending, modified, missing, unfinished or out of order.
 
+use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_core::runner::Status as Standing;
 use migrate_core::{AppliedStatus, CodeMigrations, PendingStatus, UnfinishedMigration};
@@ -87,7 +88,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     context.output.document(&DocumentJson::new("status", &context.name, json(&status, database)));
     let wrong = status.problems.iter().any(|problem| problem.severity == Severity::Error);
     // Nothing is known about a folder without migrations, so a script must not continue.
-    let is_nothing = status.problems.iter().any(|problem| problem.code == "no-migrations");
+    let is_nothing = status.problems.iter().any(|problem| problem.code == codes::NO_MIGRATIONS);
     let waiting = options.exit_code && (!status.pending.is_empty() || is_nothing);
     Ok(if wrong || waiting { Exit::Found } else { Exit::Done })
 }

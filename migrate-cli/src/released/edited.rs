@@ -216,7 +216,7 @@ fn weigh(
 fn allowed(finding: Finding, is_down: bool, set: Option<&MigrationSet>, version: Option<&Version>) -> Finding {
     let script = set.zip(version).and_then(|(set, version)| set.get(version)?.down_script()).filter(|_| is_down);
     let Some(script) = script else { return finding };
-    match script.directives().allow.iter().find(|(rule, _)| rule == "down-edited") {
+    match script.directives().allow.iter().find(|(rule, _)| codes::DOWN_EDITED == rule.as_str()) {
         Some((_, reason)) => finding.with_severity(Severity::Note).note(format!("allowed: {reason}")),
         None => finding
             .note("where it is applied, rollback runs the down script of the ledger, not this one")

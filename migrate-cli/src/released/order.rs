@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use migrate_base::codes;
-use migrate_base::finding::{Finding, Place, Severity};
+use migrate_base::finding::{Finding, Place};
 use migrate_core::{Layout, MigrationSet, Version};
 
 use super::ReleasedBranch;
@@ -59,7 +59,6 @@ pub(crate) fn ahead(set: &MigrationSet, latest: &Version) -> Vec<Finding> {
     let all = set.iter().filter(|migration| is_ahead(migration.version(), latest));
     let found = all.map(|migration| {
         Finding::new(codes::VERSION_AHEAD, format!("the version {} is in the future", migration.version()))
-            .with_severity(Severity::Warning)
             .at(Place::file(migration.path()))
             .note("every migration that is written until then has to come after it")
             .help("if no database has applied it yet, `cargo xtask rebase` gives it the current time")
@@ -77,7 +76,7 @@ pub(crate) fn twice(released: &ReleasedBranch, folder: &Path, findings: Vec<Find
     let explain = |finding: Finding| {
         let name = finding.place.as_ref().and_then(|place| place.path().file_name()?.to_str().map(str::to_owned));
         let version = name.as_deref().and_then(|name| name.split_once('_')?.0.parse::<Version>().ok());
-        let Some(version) = version.filter(|_| finding.code == "version-twice") else { return Some(finding) };
+        let Some(version) = version.filter(|_| finding.code == codes::VERSION_TWICE) else { return Some(finding) };
         // One for each version, and not for each file.
         if !told.insert(version.clone()) {
             return None;

@@ -111,10 +111,10 @@ mod tests {
             keep(&ledger, &version, "it's", "SELECT '$x$'", &ReapplyAnalysis::default()),
             bring_back(&ledger, &version),
         ];
-        for sql in around.iter().flat_map(|aside| [&aside.before, &aside.after]) {
+        for sql in around.iter().flat_map(|sql| [&sql.before, &sql.after]) {
             for name in [
                 "registry", "schema", "prefix", "text", "ours", "live", "settings", "version", "name", "create",
-                "script", "chosen", "up", "untried", "tables", "columns", "rows", "again", "over", "copy", "seeds",
+                "script", "chosen", "up", "untried", "tables", "columns", "rows", "reapply", "over", "copy", "seeds",
                 "update", "insert", "resown", "stored", "sift", "image", "same",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");

@@ -132,7 +132,7 @@ fn put_together(
             Ok(piece) => pieces.push(piece),
             Err(finding) => {
                 findings.push(*finding);
-                unread.extend(files::parse(&file.name).ok().map(|(version, ..)| version));
+                unread.extend(files::parse(&file.name).ok().map(|(version, _, role)| (version, role)));
             }
         }
     }
@@ -142,13 +142,17 @@ fn put_together(
 }
 
 /// Whether a script that is said to be missing is there, but could not be read: that has its own finding.
-fn is_only_unread(finding: &Finding, unread: &BTreeSet<Version>) -> bool {
-    let is_of = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        files::parse(&name).is_ok_and(|(version, ..)| unread.contains(&version))
+fn is_only_unread(finding: &Finding, unread: &BTreeSet<(Version, FileRole)>) -> bool {
+    let missing = match finding.code {
+        codes::UP_MISSING => FileRole::Up,
+        codes::DOWN_MISSING => FileRole::Down,
+        _ => return false,
     };
-    [codes::UP_MISSING, codes::DOWN_MISSING].contains(&finding.code)
-        && finding.place.as_ref().is_some_and(|place| is_of(place.path()))
+    let is_unread = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        files::parse(&name).is_ok_and(|(version, ..)| unread.contains(&(version, missing)))
+    };
+    finding.place.as_ref().is_some_and(|place| is_unread(place.path()))
 }
 
 /// A file that may be part of a migration, before it is read.

@@ -38,7 +38,7 @@ pub(super) enum BlockingPolicy {
 
 /// A script that is being observed.
 struct ScriptObserver<'a> {
-    paced: StepwiseRehearsal<'a>,
+    stepwise: StepwiseRehearsal<'a>,
     script: Option<Arc<Script>>,
     tally: Tally,
     probe: Option<Probe>,
@@ -90,21 +90,21 @@ impl<'a> ScriptObserver<'a> {
             }
             _ => None,
         };
-        let paced = ground.rehearsal.pace(migration, direction).await?;
-        Ok(Self { paced, script: script.cloned(), tally, probe })
+        let stepwise = ground.rehearsal.stepwise(migration, direction).await?;
+        Ok(Self { stepwise, script: script.cloned(), tally, probe })
     }
 
     /// Ends the transaction, and returns why it failed, if it did.
     async fn end(self, failed: Option<Error>) -> Result<(Tally, Option<Error>), ProofError> {
-        let Self { paced, mut tally, probe, .. } = self;
+        let Self { stepwise, mut tally, probe, .. } = self;
         if let Some(probe) = probe {
             probe.close().await;
         }
         if failed.is_some() {
-            paced.end("").await?;
+            stepwise.end("").await?;
             return Ok((tally, failed));
         }
-        match paced.end(LOCKED).await {
+        match stepwise.end(LOCKED).await {
             Ok(pace) => {
                 // Deferred work is attributed to the last statement.
                 if !pace.seen.is_empty() {
@@ -121,15 +121,15 @@ impl<'a> ScriptObserver<'a> {
 
     /// Runs the statements up to the end, or up to one that fails.
     async fn run(&mut self) -> Result<Option<Error>, ProofError> {
-        while let Some(statement) = self.paced.next() {
+        while let Some(statement) = self.stepwise.next() {
             let way = match &self.script {
-                Some(script) => way(script, &statement, self.paced.is_transaction()),
+                Some(script) => way(script, &statement, self.stepwise.is_transaction()),
                 None => ObservationMode::Inside,
             };
-            let Self { paced, script, tally, probe } = self;
+            let Self { stepwise, script, tally, probe } = self;
             let mut go = async |look: &str| {
                 let begin = Instant::now();
-                (paced.go(look).await, begin.elapsed())
+                (stepwise.go(look).await, begin.elapsed())
             };
             let ((outcome, elapsed), sight) = match (way, probe) {
                 (ObservationMode::HeldUp, Some(probe)) => {
@@ -165,7 +165,7 @@ impl<'a> ScriptObserver<'a> {
         let look = match way {
             ObservationMode::Not => return Ok(()),
             ObservationMode::Inside => RelationSnapshot::of_locked(&pace.seen),
-            ObservationMode::HeldUp => RelationSnapshot::of_relations(&self.paced.look(RELATIONS).await?),
+            ObservationMode::HeldUp => RelationSnapshot::of_relations(&self.stepwise.look(RELATIONS).await?),
         };
         match (sight, way) {
             (Some(sight), _) => {
@@ -180,10 +180,10 @@ impl<'a> ScriptObserver<'a> {
         self.count(statement, &moved).await?;
         if self.script.as_ref().is_some_and(|script| words(script, statement) == ["rollback", "to"]) {
             // After the rollback, a table that was rewritten has its previous file again.
-            let look = RelationSnapshot::of_relations(&self.paced.look(RELATIONS).await?);
+            let look = RelationSnapshot::of_relations(&self.stepwise.look(RELATIONS).await?);
             self.tally.counted(look.stored);
         }
-        if !self.paced.is_transaction() {
+        if !self.stepwise.is_transaction() {
             self.tally.commit(Duration::ZERO);
         }
         Ok(())
@@ -208,7 +208,7 @@ impl<'a> ScriptObserver<'a> {
             (None, _) => Some(GONE.to_owned()),
         };
         self.tally.unseen(why);
-        let look = RelationSnapshot::of_relations(&self.paced.look(RELATIONS).await?);
+        let look = RelationSnapshot::of_relations(&self.stepwise.look(RELATIONS).await?);
         self.tally.invalid(&look.invalid);
         Ok(())
     }
@@ -227,7 +227,7 @@ impl<'a> ScriptObserver<'a> {
             false => format!("SELECT count(*) FROM ONLY {};", moved.name),
         };
         let counts: String = moved.iter().map(count).collect();
-        let mut answers = self.paced.look(&format!("{counts}{RELATIONS}")).await?;
+        let mut answers = self.stepwise.look(&format!("{counts}{RELATIONS}")).await?;
         let behind = answers.split_off(moved.len().min(answers.len()));
         for (moved, (_, rows)) in moved.into_iter().zip(answers) {
             let rows = rows.into_iter().flatten().next().flatten().and_then(|count| count.parse().ok());

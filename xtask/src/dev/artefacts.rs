@@ -14,6 +14,9 @@ pub(super) fn run(sh: &Shell, target: Option<String>) -> Result {
         Some(triple) => triple.clone(),
         None => host(&cmd!(sh, "rustc --version --verbose").quiet().read()?)?,
     };
+    if triple.contains(['/', '\\']) {
+        return Err(format!("`{triple}` is not a target triple").into());
+    }
     let mut arguments = vec!["--release", "--locked", "-p", "migrate-cli", "--bin", "roundtrip"];
     arguments.extend(target.iter().flat_map(|target| ["--target", target]));
     let executable = tools::built(sh, &arguments)?;

@@ -8,6 +8,9 @@ use xshell::{Cmd, Shell, cmd};
 
 use super::Result;
 
+/// How the names of folders begin that chores make in a folder for tools.
+pub(super) const MADE: &str = "roundtrip-";
+
 /// Cargo, without what an outer `cargo run` says about its package. The build script of ring depends on that, so ring
 /// and every crate above it would be built again.
 pub(super) fn cargo<'s>(sh: &'s Shell) -> Cmd<'s> {
@@ -24,12 +27,25 @@ pub(super) fn succeeds(command: Cmd<'_>) -> bool {
     command.quiet().ignore_stdout().ignore_stderr().run().is_ok()
 }
 
+/// Removes a folder that a chore made in a folder for tools. Anything else is not ours to remove.
+///
+/// # Errors
+///
+/// If the folder exists and its name does not say that a chore made it.
+pub(super) fn remove_made(sh: &Shell, folder: &Path) -> Result {
+    let is_made = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(MADE));
+    if sh.path_exists(folder) && !is_made {
+        return Err(format!("{} is in the way: remove it, or name another folder for tools", folder.display()).into());
+    }
+    Ok(sh.remove_path(folder)?)
+}
+
 /// The programs of a virtual environment that has this module. It is made if the module is missing.
 pub(super) fn python(sh: &Shell, folder: &Path, module: &str, requirement: &str) -> Result<PathBuf> {
     let programs = folder.join("bin");
     let import = format!("import {module}");
     if !succeeds(cmd!(sh, "{programs}/python -c {import}")) {
-        sh.remove_path(folder)?;
+        remove_made(sh, folder)?;
         cmd!(sh, "python3 -m venv {folder}").run()?;
         cmd!(sh, "{programs}/pip install --quiet {requirement}").run()?;
     }

@@ -10,15 +10,20 @@ const COMPOSE_FILE: &str = "ci/shadow-db.yml";
 
 pub(super) fn run(sh: &Shell, folder: &Path) -> Result {
     // The tool includes the public schemas of these formats.
-    let check = tools::python(sh, &folder.join("venv"), "check_jsonschema", "check-jsonschema>=0.39,<0.40")?
-        .join("check-jsonschema");
+    let check = tools::python(
+        sh,
+        &folder.join(format!("{}check-jsonschema", tools::MADE)),
+        "check_jsonschema",
+        "check-jsonschema>=0.39,<0.40",
+    )?
+    .join("check-jsonschema");
     let workflows = &sh.read_dir(".github/workflows")?;
     cmd!(sh, "{check} --builtin-schema vendor.github-workflows {workflows...}").run()?;
     cmd!(sh, "{check} --builtin-schema custom.github-workflows-require-timeout {workflows...}").run()?;
     cmd!(sh, "{check} --builtin-schema vendor.github-actions ci/action/action.yml").run()?;
     cmd!(sh, "{check} --builtin-schema vendor.gitlab-ci ci/gitlab-ci.yml").run()?;
     cmd!(sh, "{check} --builtin-schema vendor.compose-spec {COMPOSE_FILE}").run()?;
-    let schema = schema_of_sarif(sh, &folder.join("sarif"))?;
+    let schema = schema_of_sarif(sh, &folder.join(format!("{}sarif", tools::MADE)))?;
     // One of its patterns is not valid in the JavaScript dialect, which is the default.
     let sample = "migrate-cli/src/report/sample/report.sarif";
     cmd!(sh, "{check} --regex-variant python --schemafile {schema} {sample}").run()?;
@@ -31,11 +36,12 @@ pub(super) fn run(sh: &Shell, folder: &Path) -> Result {
 fn schema_of_sarif(sh: &Shell, folder: &Path) -> Result<PathBuf> {
     let schema = folder.join("vendor/serde-sarif/src/schema.json");
     if !sh.path_exists(&schema) {
-        sh.remove_path(folder)?;
-        cmd!(sh, "cargo init --quiet --lib --vcs none --name sarif-schema {folder}").run()?;
+        tools::remove_made(sh, folder)?;
+        let init = ["init", "--quiet", "--lib", "--vcs", "none", "--name", "sarif-schema"];
+        tools::cargo(sh).args(init).arg(folder).run()?;
         let _there = sh.push_dir(folder);
-        cmd!(sh, "cargo add --quiet serde-sarif@=0.8.0").run()?;
-        cmd!(sh, "cargo vendor --quiet").ignore_stdout().run()?;
+        tools::cargo(sh).args(["add", "--quiet", "serde-sarif@=0.8.0"]).run()?;
+        tools::cargo(sh).args(["vendor", "--quiet"]).ignore_stdout().run()?;
     }
     Ok(schema)
 }

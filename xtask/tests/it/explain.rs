@@ -89,7 +89,9 @@ fn texts_of_tests() -> Vec<String> {
     let all = tokens_of_tests();
     let constants = all.windows(3).filter(|part| [word(&part[0]), word(&part[1])] == ["codes", "::"]);
     let constants = constants.map(|part| word(&part[2]).to_lowercase().replace('_', "-"));
-    let literals = all.iter().filter_map(|token| match token {
+    let literals = all.iter().enumerate().filter_map(|(at, token)| match token {
+        // A single word is also the name of a command, a key or a table: it is a code where a code is expected.
+        Token::Text(text) if !text.contains(|c: char| !c.is_ascii_lowercase()) && !is_asked_for(&all[..at]) => None,
         Token::Text(text) => Some(text.clone()),
         Token::Word(_) | Token::Sign(_) => None,
     });
@@ -101,6 +103,20 @@ fn texts_of_tests() -> Vec<String> {
         texts.extend(fs::read_to_string(file).unwrap().lines().map(str::to_owned));
     }
     texts
+}
+
+/// Whether a literal after these tokens stands where a code does: after an exit code, after `code`, or first in a
+/// call of a function that takes one.
+fn is_asked_for(before: &[Token]) -> bool {
+    let last = |n: usize| before.len().checked_sub(n).map_or("", |at| word(&before[at]));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let takes_code = ["found", "refused", "failed", "check", "is_code"];
+    match [last(3), last(2), last(1)] {
+        ["(", exit, ","] => is_number(exit),
+        [_, function, "("] => takes_code.contains(&function),
+        ["code", "]" | "=" | ")", ","] | ["code", "=" | "!", "="] | [_, "code", "," | "("] => true,
+        _ => last(4) == "as_str" && [last(3), last(2), last(1)] == ["(", ")", ","],
+    }
 }
 
 /// Whether a text names a code: it is the code, or has it as a message shows it, `error[code]`, or as a test writes it

@@ -167,7 +167,7 @@ fn without_a_transaction(page: &RunbookPage) {
     let statements = ["DROP INDEX CONCURRENTLY t_a;", "DROP TABLE t;"];
     let said = page.run(
         &project,
-        &["lock", WHO, &set(1), "look", "begin-singly", statements[0], statements[1], "end-singly", "release"],
+        &["lock", WHO, &set(1), "look", "begin-stepwise", statements[0], statements[1], "end-stepwise", "release"],
     );
     assert!(said.ok().out.contains("migrate: no-transaction"));
     assert_eq!(

@@ -87,7 +87,7 @@ pub(super) fn faults(step: &QueryEffects, number: usize, text: &str, expands: bo
     // A fault that is certain replaces a possible one.
     let is_known = |fault: &QueryFault| {
         let is_it = |one: &RefusedConstant| fault.about == Some((one.by.parent.to_string(), one.by.name.to_string()));
-        fault.code == "consumer-stricter" && refused.iter().any(is_it)
+        fault.code == codes::CONSUMER_STRICTER && refused.iter().any(is_it)
     };
     all.retain(|fault| !is_known(fault));
     all.extend(refused.iter().map(constant));

@@ -21,21 +21,21 @@ const PARTS: [(&str, &str); 4] = [
 ];
 
 /// The SQL around a down script whose lost data is to be kept, together with the data that its up script overwrites
-/// when it is applied again.
+/// when it is applied reapply.
 pub(crate) fn keep(
     ledger: &QualifiedName,
     version: &Version,
     name: &str,
     script: &str,
-    again: &ReapplyAnalysis<'_>,
+    reapply: &ReapplyAnalysis<'_>,
 ) -> SurroundingSql {
     let create = fill(include_str!("../registry.sql"), &[("registry", registry(ledger).to_string())]);
     let names = [
-        ("up", nullable(again.script)),
-        ("untried", nullable(again.untried)),
-        ("tables", texts(&again.tables)),
-        ("columns", again.columns.as_ref().map_or("NULL".to_owned(), texts)),
-        ("rows", again.removes.to_string()),
+        ("up", nullable(reapply.script)),
+        ("untried", nullable(reapply.untried)),
+        ("tables", texts(&reapply.tables)),
+        ("columns", reapply.columns.as_ref().map_or("NULL".to_owned(), texts)),
+        ("rows", reapply.removes.to_string()),
         ("version", literal(version.as_str())),
         ("name", literal(name)),
         ("create", literal(&create)),

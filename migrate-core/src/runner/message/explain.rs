@@ -14,7 +14,7 @@ use crate::runner::plan::{PlanStep, StepWork};
 use crate::source::Script;
 
 /// Creates the error for a script that failed.
-pub(crate) fn refused(step: &PlanStep, at: FailurePlace, broken: MessageFailure) -> Error {
+pub(in crate::runner) fn refused(step: &PlanStep, at: FailurePlace, broken: MessageFailure) -> Error {
     let MessageFailure { failure, cancelled, blockers } = broken;
     let lost = failure.is_lost();
     let refusal = match failure {
@@ -84,7 +84,7 @@ fn dead(step: &PlanStep, cancelled: bool, why: String) -> Error {
 }
 
 /// Says which other steps were in a message whose answers are lost; `last` is its last step.
-pub(crate) fn together(last: &PlanStep) -> String {
+pub(in crate::runner) fn together(last: &PlanStep) -> String {
     format!(
         "it was sent in one message with the steps after it, up to {}: the server may have reached any of them",
         title(last)
@@ -92,12 +92,12 @@ pub(crate) fn together(last: &PlanStep) -> String {
 }
 
 /// The failure when a cancelled run has waited long enough.
-pub(crate) fn no_patience() -> SessionFailure {
+pub(in crate::runner) fn no_patience() -> SessionFailure {
     SessionFailure::Silent("the run was interrupted, and the server does not answer".to_owned())
 }
 
 /// The error of a run that was cancelled before its first step.
-pub(crate) fn interrupted_before() -> Error {
+pub(in crate::runner) fn interrupted_before() -> Error {
     let finding = Finding::new(codes::INTERRUPTED, "interrupted before the first migration started")
         .note("nothing was run")
         .help("`cargo xtask status` shows the state of the chain");
@@ -105,7 +105,7 @@ pub(crate) fn interrupted_before() -> Error {
 }
 
 /// The error of a run that was cancelled.
-pub(crate) fn interrupted(step: &PlanStep) -> Error {
+pub(in crate::runner) fn interrupted(step: &PlanStep) -> Error {
     let what = match step.no_transaction() {
         true => {
             "the statements that are done are committed and recorded; the next run continues from there, or tells you \
@@ -121,7 +121,7 @@ pub(crate) fn interrupted(step: &PlanStep) -> Error {
 }
 
 /// The migration and its direction, in words.
-pub(crate) fn title(step: &PlanStep) -> String {
+pub(in crate::runner) fn title(step: &PlanStep) -> String {
     let what = if step.direction == Direction::Up { "migration" } else { "the rollback of" };
     format!("{what} {}_{}", step.version, step.name)
 }
@@ -274,7 +274,7 @@ fn advice(sqlstate: &str, step: &PlanStep) -> Option<String> {
 
 /// Says how to give a shadow database what production has without any migration: roles, types and settings (42704),
 /// schemas, tables, functions; and the packages of extensions (58P01 up to PostgreSQL 15.2, 0A000 since).
-pub(crate) fn missing(error: Error) -> Error {
+pub(in crate::runner) fn missing(error: Error) -> Error {
     match error.sqlstate() {
         Some("42704" | "3F000" | "42P01" | "42883") => error.help(
             "if it exists before the first migration, create it in a `setup` script ([shadow] in migrate.toml); \

@@ -13,24 +13,24 @@ use crate::runner::plan::PlanStep;
 use crate::source::{Script, Version};
 
 /// In the note of a failure, precedes what the statement left half done.
-pub(crate) const LEFT_BEHIND: &str = "; left behind: ";
+pub(in crate::runner) const LEFT_BEHIND: &str = "; left behind: ";
 
 /// The end of the note when `IF NOT EXISTS` found an index that is not valid.
-pub(crate) const NOT_VALID: &str = "exists but is not valid";
+pub(in crate::runner) const NOT_VALID: &str = "exists but is not valid";
 
 /// Something half done, according to the catalogs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct LeftoverObject {
-    pub(crate) kind: LeftoverKind,
-    pub(crate) oid: String,
+pub(in crate::runner) struct LeftoverObject {
+    pub(in crate::runner) kind: LeftoverKind,
+    pub(in crate::runner) oid: String,
     /// Its quoted name.
-    pub(crate) name: String,
+    pub(in crate::runner) name: String,
     /// The quoted name of its table.
-    pub(crate) of: String,
+    pub(in crate::runner) of: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LeftoverKind {
+pub(in crate::runner) enum LeftoverKind {
     /// An index that is not valid.
     Index,
     /// An index that is not valid because it was being dropped.
@@ -46,13 +46,13 @@ pub(crate) enum LeftoverKind {
 const LOOK: &str = include_str!("leftover.sql");
 
 /// The query for everything that is half done now.
-pub(crate) fn look() -> String {
+pub(in crate::runner) fn look() -> String {
     LOOK.replace("{of_index}", "").replace("{of_partition}", "")
 }
 
 /// The query for what became half done after the newest row that says that a statement of a migration started or is
 /// done.
-pub(crate) fn look_since(ledger: &QualifiedName, version: &Version) -> String {
+pub(in crate::runner) fn look_since(ledger: &QualifiedName, version: &Version) -> String {
     let since = |rows: &[&str]| {
         let base = base(ledger, version);
         let newer = rows.iter().map(|row| format!("pg_catalog.age({row}.xmin) < {base}"));
@@ -62,7 +62,7 @@ pub(crate) fn look_since(ledger: &QualifiedName, version: &Version) -> String {
 }
 
 /// The age of the newest row about a statement of a migration, in transactions.
-pub(crate) fn base(ledger: &QualifiedName, version: &Version) -> String {
+pub(in crate::runner) fn base(ledger: &QualifiedName, version: &Version) -> String {
     format!(
         "(SELECT pg_catalog.age(l.xmin) FROM {ledger} l WHERE l.version = {} AND l.event IN ('started', 'progress') \
          ORDER BY l.id DESC LIMIT 1)",
@@ -71,7 +71,7 @@ pub(crate) fn base(ledger: &QualifiedName, version: &Version) -> String {
 }
 
 impl LeftoverObject {
-    pub(crate) fn of(row: TextRow) -> Option<Self> {
+    pub(in crate::runner) fn of(row: TextRow) -> Option<Self> {
         let mut row = row.into_iter();
         let kind = match row.next()??.as_str() {
             "index" => LeftoverKind::Index,
@@ -81,14 +81,14 @@ impl LeftoverObject {
     }
 
     /// Whether it is one of the two copies that `REINDEX CONCURRENTLY` creates.
-    pub(crate) fn is_copy(&self) -> bool {
+    pub(in crate::runner) fn is_copy(&self) -> bool {
         let name = self.name.trim_end_matches('"').trim_end_matches(|c: char| c.is_ascii_digit());
         self.kind == LeftoverKind::Index && (name.ends_with("_ccnew") || name.ends_with("_ccold"))
     }
 
     /// Interprets it as left by a statement of this class: a statement that drops an index does not leave it half
     /// built.
-    pub(crate) fn by(mut self, class: StatementClass) -> Self {
+    pub(in crate::runner) fn by(mut self, class: StatementClass) -> Self {
         if class == StatementClass::DropIndexConcurrently && self.kind == LeftoverKind::Index && !self.is_copy() {
             self.kind = LeftoverKind::Dropped;
         }
@@ -96,7 +96,7 @@ impl LeftoverObject {
     }
 
     /// Describes it for a note.
-    pub(crate) fn note(&self) -> String {
+    pub(in crate::runner) fn note(&self) -> String {
         match self.kind {
             LeftoverKind::Index if self.is_copy() => {
                 format!(
@@ -121,7 +121,7 @@ impl LeftoverObject {
     }
 
     /// Describes it briefly, for the ledger.
-    pub(crate) fn brief(&self) -> String {
+    pub(in crate::runner) fn brief(&self) -> String {
         match self.kind {
             LeftoverKind::Index | LeftoverKind::Dropped => format!("index {}, not valid", self.name),
             LeftoverKind::Partition => format!("partition {}, half detached", self.name),
@@ -129,7 +129,7 @@ impl LeftoverObject {
     }
 
     /// Describes it for a list of what exists.
-    pub(crate) fn seen(&self) -> String {
+    pub(in crate::runner) fn seen(&self) -> String {
         match self.kind {
             LeftoverKind::Index => format!("index {} exists but is not valid: half built", self.name),
             LeftoverKind::Dropped => format!("index {} exists but is not valid: half dropped", self.name),
@@ -138,7 +138,7 @@ impl LeftoverObject {
     }
 
     /// The statement that removes or finishes it.
-    pub(crate) fn cleaning(&self) -> String {
+    pub(in crate::runner) fn cleaning(&self) -> String {
         match self.kind {
             LeftoverKind::Index => format!("DROP INDEX CONCURRENTLY {}", self.name),
             LeftoverKind::Dropped => format!("REINDEX INDEX CONCURRENTLY {}", self.name),
@@ -147,7 +147,7 @@ impl LeftoverObject {
     }
 
     /// What that statement does, in two forms: as an activity, and as an infinitive.
-    pub(crate) fn doing(&self) -> (String, String) {
+    pub(in crate::runner) fn doing(&self) -> (String, String) {
         let (doing, to_do, what) = match self.kind {
             LeftoverKind::Index => ("removing", "remove", format!("the half-built index {}", self.name)),
             LeftoverKind::Dropped => ("rebuilding", "rebuild", format!("the half-dropped index {}", self.name)),
@@ -159,7 +159,7 @@ impl LeftoverObject {
 
 /// The query for indexes: whether each is valid, whether it was created since the newest row about a statement, and its
 /// quoted name.
-pub(crate) fn indexes(condition: &str, ledger: &QualifiedName, version: &Version) -> String {
+pub(in crate::runner) fn indexes(condition: &str, ledger: &QualifiedName, version: &Version) -> String {
     format!(
         "SELECT i.indisvalid AND i.indisready AND i.indislive, pg_catalog.age(c.xmin) < {}, \
          pg_catalog.format('%I.%I', n.nspname, c.relname) \
@@ -171,7 +171,7 @@ pub(crate) fn indexes(condition: &str, ledger: &QualifiedName, version: &Version
 
 /// The finding for a statement that turned out to be done when undoing was expected to run nothing: it is now recorded
 /// as done.
-pub(crate) fn is_done_after_all(step: &PlanStep, script: &Script, at: usize) -> Error {
+pub(in crate::runner) fn is_done_after_all(step: &PlanStep, script: &Script, at: usize) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let title = explain::title(step);
     let finding =
@@ -196,7 +196,7 @@ fn line(script: &Script, at: usize) -> Place {
 
 /// The finding for a statement that may have been done, completely or partly, when its run ended; the user has to
 /// decide.
-pub(crate) fn may_be_done(step: &PlanStep, script: &Script, at: usize, way: &str) -> Error {
+pub(in crate::runner) fn may_be_done(step: &PlanStep, script: &Script, at: usize, way: &str) -> Error {
     let (version, all) = (&step.version, script.statements().len());
     let (again, after) = match way {
         "--undo" => ("if nothing of it was done", "if it was done"),
@@ -227,7 +227,7 @@ pub(crate) fn may_be_done(step: &PlanStep, script: &Script, at: usize, way: &str
 }
 
 /// Whether a statement can leave something half done.
-pub(crate) fn is_concurrent(class: StatementClass) -> bool {
+pub(in crate::runner) fn is_concurrent(class: StatementClass) -> bool {
     use StatementClass::{CreateIndexConcurrently, DetachConcurrently, DropIndexConcurrently, ReindexConcurrently};
     matches!(class, CreateIndexConcurrently | DropIndexConcurrently | ReindexConcurrently | DetachConcurrently)
 }

@@ -12,7 +12,7 @@ use crate::source::Script;
 
 /// Which part of a migration failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FailurePart {
+pub(in crate::runner) enum FailurePart {
     /// What we send before the script: its transaction and its timeouts.
     Before,
     /// What we send before or after the script to handle kept data.
@@ -27,10 +27,10 @@ pub(crate) enum FailurePart {
 
 /// The place of a failure in a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FailurePlace {
-    pub(crate) part: FailurePart,
+pub(in crate::runner) struct FailurePlace {
+    pub(in crate::runner) part: FailurePart,
     /// The byte of the script, if the server named one.
-    pub(crate) byte: Option<usize>,
+    pub(in crate::runner) byte: Option<usize>,
 }
 
 impl From<FailurePart> for FailurePlace {
@@ -46,7 +46,13 @@ impl FailurePlace {
     }
 
     /// The statement `n`, sent separately in `message`, where its text starts at the byte `start`.
-    pub(crate) fn apart(failure: &SessionFailure, message: &str, start: usize, script: &Script, n: usize) -> Self {
+    pub(in crate::runner) fn apart(
+        failure: &SessionFailure,
+        message: &str,
+        start: usize,
+        script: &Script,
+        n: usize,
+    ) -> Self {
         let span = &script.statements()[n].span;
         let byte = byte(failure, message).and_then(|byte| byte.checked_sub(start)).map(|byte| byte + span.start);
         // The semicolon that we put after it corresponds to the one in the file.
@@ -60,7 +66,7 @@ impl FailurePlace {
 }
 
 /// The byte of a message that the server refers to: the server counts characters from 1, over the whole message.
-pub(crate) fn byte(failure: &SessionFailure, message: &str) -> Option<usize> {
+pub(in crate::runner) fn byte(failure: &SessionFailure, message: &str) -> Option<usize> {
     let SessionFailure::Server(refusal) = failure else { return None };
     byte_of_position(message, refusal.position?)
 }
@@ -69,7 +75,7 @@ pub(crate) fn byte(failure: &SessionFailure, message: &str) -> Option<usize> {
 ///
 /// `part` and `answers` count what the server has answered: the committed scripts, and the finished statements of the
 /// next one.
-pub(crate) fn in_message(
+pub(in crate::runner) fn in_message(
     failure: &SessionFailure,
     message: &Message,
     scripts: &[&Script],

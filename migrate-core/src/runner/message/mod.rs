@@ -41,16 +41,16 @@ const ISOLATE: [&str; 9] = [
 
 /// The settings that every migration starts with.
 #[derive(Debug, Clone)]
-pub(crate) struct SessionSettings {
-    pub(crate) lock_timeout: Duration,
-    pub(crate) statement_timeout: Duration,
+pub(in crate::runner) struct SessionSettings {
+    pub(in crate::runner) lock_timeout: Duration,
+    pub(in crate::runner) statement_timeout: Duration,
     /// Whether the server can detect a lost client while it works.
-    pub(crate) notices_lost_client: bool,
+    pub(in crate::runner) notices_lost_client: bool,
 }
 
 impl SessionSettings {
     /// The statements that apply them to the session.
-    pub(crate) fn sql(&self) -> String {
+    pub(in crate::runner) fn sql(&self) -> String {
         let mut sql = format!(
             "SET lock_timeout TO {}; SET statement_timeout TO {};",
             self.lock_timeout.as_millis(),
@@ -63,13 +63,13 @@ impl SessionSettings {
     }
 
     /// The statements that undo everything that a migration did to its session, then apply these settings again.
-    pub(crate) fn isolate(&self) -> String {
+    pub(in crate::runner) fn isolate(&self) -> String {
         format!("{} {}", ISOLATE.join(" "), self.sql())
     }
 }
 
 /// The statements for the timeouts in which a script differs from the session.
-pub(crate) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
+pub(in crate::runner) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
     let directives = script.directives();
     let set =
         |name: &str, value: Option<Duration>| value.map(|value| format!("SET {scope}{name} TO {};", value.as_millis()));
@@ -79,12 +79,12 @@ pub(crate) fn own_timeouts(script: &Script, scope: &str) -> Vec<String> {
 }
 
 /// Whether the next script needs a new session, because no statement can reset the old one to the state of a new one.
-pub(crate) fn needs_fresh_session(step: &PlanStep) -> bool {
+pub(in crate::runner) fn needs_fresh_session(step: &PlanStep) -> bool {
     step.script().is_none_or(|script| outlives_reset(script.text()))
 }
 
 /// The ledger row that records that a step is done.
-pub(crate) fn outcome<'a>(step: &'a PlanStep, script: &'a Script, options: &'a Options) -> LedgerRow<'a> {
+pub(in crate::runner) fn outcome<'a>(step: &'a PlanStep, script: &'a Script, options: &'a Options) -> LedgerRow<'a> {
     let event = if step.direction == Direction::Up { LedgerEvent::Applied } else { LedgerEvent::RolledBack };
     let record = match &step.migration {
         Some(migration) => LedgerRow {
@@ -104,24 +104,24 @@ pub(crate) fn outcome<'a>(step: &'a PlanStep, script: &'a Script, options: &'a O
 
 /// How a message failed.
 #[derive(Debug)]
-pub(crate) struct MessageFailure {
-    pub(crate) failure: SessionFailure,
+pub(in crate::runner) struct MessageFailure {
+    pub(in crate::runner) failure: SessionFailure,
     /// Whether it was cancelled on request.
-    pub(crate) cancelled: bool,
+    pub(in crate::runner) cancelled: bool,
     /// The sessions that were last seen blocking it.
-    pub(crate) blockers: Vec<LockHolder>,
+    pub(in crate::runner) blockers: Vec<LockHolder>,
 }
 
 /// A message with one or more scripts.
 #[derive(Debug, Default)]
-pub(crate) struct Message {
-    pub(crate) sql: String,
-    pub(crate) parts: Vec<MessagePart>,
+pub(in crate::runner) struct Message {
+    pub(in crate::runner) sql: String,
+    pub(in crate::runner) parts: Vec<MessagePart>,
 }
 
 /// The place of one script in a message.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MessagePart {
+pub(in crate::runner) struct MessagePart {
     /// The byte of the message at which its transaction starts.
     begin: usize,
     /// The byte of the message at which the script's text starts.
@@ -129,14 +129,14 @@ pub(crate) struct MessagePart {
     /// The length of the script's text in bytes.
     length: usize,
     /// How many of our own statements precede it.
-    pub(crate) head: usize,
+    pub(in crate::runner) head: usize,
     /// Whether the last of those handles kept data.
     keeps: bool,
 }
 
 impl Message {
     /// Adds a script in its own transaction, with the SQL around it and the statement that records it.
-    pub(crate) fn push(&mut self, script: &Script, aside: &SurroundingSql, isolate: &str, record: &str) {
+    pub(in crate::runner) fn push(&mut self, script: &Script, aside: &SurroundingSql, isolate: &str, record: &str) {
         let timeouts = own_timeouts(script, "LOCAL ");
         let begin = self.sql.len();
         self.sql.push_str("BEGIN; ");
@@ -155,7 +155,7 @@ impl Message {
 
     /// The script that contains a byte of the message, and the byte in it, or the side of the script on which the byte
     /// lies.
-    pub(crate) fn locate(&self, byte: usize) -> Option<(usize, Result<usize, FailurePart>)> {
+    pub(in crate::runner) fn locate(&self, byte: usize) -> Option<(usize, Result<usize, FailurePart>)> {
         let at = self.parts.partition_point(|part| part.begin <= byte).checked_sub(1)?;
         let part = &self.parts[at];
         let inside = match byte.checked_sub(part.start) {
@@ -169,7 +169,7 @@ impl Message {
 
 impl MessagePart {
     /// What is running when `answers` statements of the part are done, for a script with `statements` statements.
-    pub(crate) fn at(&self, answers: usize, statements: usize) -> FailurePart {
+    pub(in crate::runner) fn at(&self, answers: usize, statements: usize) -> FailurePart {
         match answers.checked_sub(self.head) {
             None if self.keeps && answers + 1 == self.head => FailurePart::Kept,
             None => FailurePart::Before,

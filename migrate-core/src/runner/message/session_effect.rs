@@ -9,7 +9,7 @@ use migrate_base::sql::tokens;
 use crate::source::Script;
 
 /// Whether a script leaves no trace in the session.
-pub(crate) fn leaves_session(script: &Script) -> bool {
+pub(in crate::runner) fn leaves_session(script: &Script) -> bool {
     let text = script.text();
     script.statements().iter().all(|statement| is_untouching(&tokens(&text[statement.span.clone()])))
 }
@@ -17,7 +17,7 @@ pub(crate) fn leaves_session(script: &Script) -> bool {
 /// Whether a script may create event triggers, which run at statements that evaluate nothing themselves: it contains
 /// such a statement, or it runs a block or a query, in which a function may do so. Statements that write rows are not
 /// considered.
-pub(crate) fn may_make_event_triggers(script: &Script) -> bool {
+pub(in crate::runner) fn may_make_event_triggers(script: &Script) -> bool {
     const OF_ROWS: [&str; 5] = ["insert", "update", "delete", "merge", "truncate"];
     let text = script.text();
     let lower = text.to_ascii_lowercase();

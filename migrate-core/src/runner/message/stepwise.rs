@@ -12,14 +12,14 @@ use crate::runner::plan::PlanStep;
 use crate::source::{Checksum, Script};
 
 /// Switches to the role that logged in for the rest of the transaction, because the ledger is written by that role.
-pub(crate) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
+pub(in crate::runner) const OURSELVES: &str = "SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE;";
 
 /// Waits for locks without a limit.
-pub(crate) const PATIENTLY: &str = "SET lock_timeout TO 0;";
+pub(in crate::runner) const PATIENTLY: &str = "SET lock_timeout TO 0;";
 
 /// The row `started`, with the SQL that comes before an up script. A down script that runs like this removes no data,
 /// so the SQL around it runs here.
-pub(crate) fn started(
+pub(in crate::runner) fn started(
     writer: &mut LedgerWriter,
     step: &PlanStep,
     script: &Script,
@@ -32,7 +32,7 @@ pub(crate) fn started(
 }
 
 /// The script's own timeouts, and again the session settings of its first `done` statements; may be empty.
-pub(crate) fn prepare(script: &Script, done: usize) -> String {
+pub(in crate::runner) fn prepare(script: &Script, done: usize) -> String {
     let mut settings = own_timeouts(script, "");
     let before = script.statements().iter().take(done).filter(|statement| statement.class == StatementClass::Session);
     settings.extend(before.map(|statement| format!("{};", &script.text()[statement.span.clone()])));
@@ -40,18 +40,18 @@ pub(crate) fn prepare(script: &Script, done: usize) -> String {
 }
 
 /// The transaction-local settings of its first statements; may be empty.
-pub(crate) fn local(script: &Script, done: usize) -> String {
+pub(in crate::runner) fn local(script: &Script, done: usize) -> String {
     let texts = script.statements().iter().take(done).map(|statement| &script.text()[statement.span.clone()]);
     texts.filter(|text| is_local_setting(text)).map(|text| format!("{text};")).collect()
 }
 
 /// Whether the first `done` statements did anything that outlives their session.
-pub(crate) fn has_effect(script: &Script, done: usize) -> bool {
+pub(in crate::runner) fn has_effect(script: &Script, done: usize) -> bool {
     script.statements().iter().take(done).any(|statement| statement.class != StatementClass::Session)
 }
 
 /// The session settings of the statements from `done` to `first`; may be empty.
-pub(crate) fn between(script: &Script, done: usize, first: usize) -> String {
+pub(in crate::runner) fn between(script: &Script, done: usize, first: usize) -> String {
     let skipped = script.statements().iter().take(first).skip(done);
     let settings = skipped.filter(|statement| statement.class == StatementClass::Session);
     settings.map(|statement| format!("{};", &script.text()[statement.span.clone()])).collect()
@@ -59,7 +59,7 @@ pub(crate) fn between(script: &Script, done: usize, first: usize) -> String {
 
 /// The rows that record that nothing remains of a script whose first statement failed: the migration is in the same
 /// state as before.
-pub(crate) fn given_up(writer: &mut LedgerWriter, step: &PlanStep) -> String {
+pub(in crate::runner) fn given_up(writer: &mut LedgerWriter, step: &PlanStep) -> String {
     let of = |event, direction| LedgerRow::of(event, direction, step.version.as_str(), &step.name);
     let back = step.direction.reverse();
     let Some(undoes) = &step.undoes else {
@@ -91,12 +91,12 @@ pub(crate) fn given_up(writer: &mut LedgerWriter, step: &PlanStep) -> String {
 ///
 /// Concurrent statements wait for old transactions on purpose, and block nobody meanwhile: the lock timeout is for the
 /// others.
-pub(crate) fn is_patient(script: &Script, at: usize) -> bool {
+pub(in crate::runner) fn is_patient(script: &Script, at: usize) -> bool {
     leftover::is_concurrent(script.statements()[at].class) && script.directives().lock_timeout.is_none()
 }
 
 /// One statement, with the row that records it if the two can share a transaction; and the text before the statement.
-pub(crate) fn statement(
+pub(in crate::runner) fn statement(
     writer: &mut LedgerWriter,
     step: &PlanStep,
     script: &Script,
@@ -114,7 +114,7 @@ pub(crate) fn statement(
 }
 
 /// The row that records that a statement is done, in its own transaction.
-pub(crate) fn progress(writer: &mut LedgerWriter, step: &PlanStep, at: usize) -> String {
+pub(in crate::runner) fn progress(writer: &mut LedgerWriter, step: &PlanStep, at: usize) -> String {
     let record = progress_record(writer, step, at);
     format!("BEGIN; {OURSELVES} {record} COMMIT;")
 }
@@ -125,7 +125,7 @@ fn progress_record(writer: &mut LedgerWriter, step: &PlanStep, at: usize) -> Str
 }
 
 /// The row that records that the migration is done, and the statements that reset the session.
-pub(crate) fn ended(
+pub(in crate::runner) fn ended(
     writer: &mut LedgerWriter,
     step: &PlanStep,
     script: &Script,

@@ -86,14 +86,14 @@ pub struct PlanStep {
     /// The part that is already done.
     pub resume: Option<UnfinishedMigration>,
     /// The first statement to run, from 0, if the user gave it because it cannot be determined.
-    pub(crate) from: Option<usize>,
+    pub(in crate::runner) from: Option<usize>,
     /// The unfinished migration in the other direction that it undoes.
-    pub(crate) undoes: Option<UnfinishedMigration>,
+    pub(in crate::runner) undoes: Option<UnfinishedMigration>,
 }
 
 impl PlanStep {
     /// A step that starts at the beginning of its script.
-    pub(crate) fn new(
+    pub(in crate::runner) fn new(
         direction: Direction,
         (version, name): (Version, String),
         work: StepWork,
@@ -144,12 +144,12 @@ impl Plan {
     }
 
     /// Whether there was a ledger when the plan was made.
-    pub(crate) fn has_ledger(&self) -> bool {
+    pub(in crate::runner) fn has_ledger(&self) -> bool {
         self.has_ledger
     }
 
     /// A plan with these steps for this state, made by `resolve` outside the usual rules.
-    pub(crate) fn of(steps: Vec<PlanStep>, state: &LedgerState) -> Self {
+    pub(in crate::runner) fn of(steps: Vec<PlanStep>, state: &LedgerState) -> Self {
         let (newest, has_ledger, version) = (state.newest(), state.has_ledger(), state.version().cloned());
         Self { steps, warnings: Vec::new(), never_run: Vec::new(), newest, has_ledger, version }
     }
@@ -162,7 +162,7 @@ impl PlanStep {
     }
 
     /// The script that it runs, if it is SQL.
-    pub(crate) fn script(&self) -> Option<&Script> {
+    pub(in crate::runner) fn script(&self) -> Option<&Script> {
         match &self.work {
             StepWork::Sql(script) => Some(script),
             StepWork::Code => None,

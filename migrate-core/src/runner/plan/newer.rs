@@ -9,14 +9,14 @@ use super::state::{AppliedMigration, LedgerState};
 use crate::source::{MigrationSet, Version};
 
 /// Another possible reason for a migration in the ledger that is unknown here.
-pub(crate) const OTHER_SERVICE: &str =
+pub(in crate::runner) const OTHER_SERVICE: &str =
     "does another service write to this ledger? then give each service its own: `ledger` in migrate.toml";
 
 /// How many versions one sentence lists.
 const SHOWN: usize = 5;
 
 /// The error for applied migrations that are newer than everything in the folder; there is at least one.
-pub(crate) fn refused(set: &MigrationSet, state: &LedgerState, newer: &[&AppliedMigration]) -> Finding {
+pub(in crate::runner) fn refused(set: &MigrationSet, state: &LedgerState, newer: &[&AppliedMigration]) -> Finding {
     let message = match newer {
         [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
         _ => format!("the files of {} applied migrations are missing: {}", newer.len(), names(newer)),
@@ -43,7 +43,7 @@ pub(crate) fn refused(set: &MigrationSet, state: &LedgerState, newer: &[&Applied
 }
 
 /// The warning for such migrations when they are accepted.
-pub(crate) fn accepted(set: &MigrationSet, newer: &[&AppliedMigration]) -> Finding {
+pub(in crate::runner) fn accepted(set: &MigrationSet, newer: &[&AppliedMigration]) -> Finding {
     Finding::new(codes::NEWER_DATABASE, ahead(set, newer))
         .note("newer migrations are accepted here and left alone; the migrations of this program are compared as usual")
 }
@@ -63,7 +63,7 @@ fn names(newer: &[&AppliedMigration]) -> String {
 }
 
 /// Checks that the ledger has the version that an application needs.
-pub(crate) fn ensure(state: &LedgerState, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
+pub(in crate::runner) fn ensure(state: &LedgerState, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
     if state.get(version).is_some() {
         return Ok(());
     }

@@ -16,7 +16,11 @@ use crate::source::{Migration, MigrationSet, Script, Version};
 pub const MODIFIED: &str = "Migration file was modified after being applied. Create a new migration instead.";
 
 /// Compares the applied migrations with the files; returns the problems that stop a run, and the warnings.
-pub(crate) fn compare(set: &MigrationSet, state: &LedgerState, allow_newer: bool) -> (Vec<Finding>, Vec<Finding>) {
+pub(in crate::runner) fn compare(
+    set: &MigrationSet,
+    state: &LedgerState,
+    allow_newer: bool,
+) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(half_squashed(set, state));
     let mut newer = Vec::new();
@@ -40,12 +44,12 @@ pub(crate) fn compare(set: &MigrationSet, state: &LedgerState, allow_newer: bool
 }
 
 /// Whether a version is newer than everything in the folder.
-pub(crate) fn is_newer(set: &MigrationSet, version: &Version) -> bool {
+pub(in crate::runner) fn is_newer(set: &MigrationSet, version: &Version) -> bool {
     set.last().is_some_and(|last| version > last.version())
 }
 
 /// The migration that replaces an applied one which was applied before the squash was written.
-pub(crate) fn squashed<'a>(
+pub(in crate::runner) fn squashed<'a>(
     set: &'a MigrationSet,
     state: &LedgerState,
     applied: &AppliedMigration,
@@ -89,7 +93,7 @@ fn half_squashed(set: &MigrationSet, state: &LedgerState) -> Option<Finding> {
     )
 }
 
-pub(crate) fn applied_then(applied: &AppliedMigration) -> String {
+pub(in crate::runner) fn applied_then(applied: &AppliedMigration) -> String {
     let what = if applied.was_never_run() { "recorded as applied" } else { "applied" };
     format!("it was {what} at {} by {}", applied.at, applied.by)
 }
@@ -155,7 +159,7 @@ fn missing(set: &MigrationSet, applied: &AppliedMigration) -> Finding {
     .help(newer::OTHER_SERVICE)
 }
 
-pub(crate) fn out_of_order(
+pub(in crate::runner) fn out_of_order(
     set: &MigrationSet,
     state: &LedgerState,
     migration: &Migration,
@@ -173,7 +177,7 @@ pub(crate) fn out_of_order(
 }
 
 /// A migration that started but did not finish: it is still running, or it was interrupted.
-pub(crate) fn unfinished(set: &MigrationSet, unfinished: &UnfinishedMigration) -> Finding {
+pub(in crate::runner) fn unfinished(set: &MigrationSet, unfinished: &UnfinishedMigration) -> Finding {
     let UnfinishedMigration { version, name, direction, done, at, by, .. } = unfinished;
     if let Some(holder) = &unfinished.running {
         return running(set, unfinished, holder);
@@ -193,7 +197,7 @@ pub(crate) fn unfinished(set: &MigrationSet, unfinished: &UnfinishedMigration) -
 }
 
 /// A migration without a transaction that is running now.
-pub(crate) fn running(set: &MigrationSet, unfinished: &UnfinishedMigration, holder: &LockHolder) -> Finding {
+pub(in crate::runner) fn running(set: &MigrationSet, unfinished: &UnfinishedMigration, holder: &LockHolder) -> Finding {
     let UnfinishedMigration { version, name, direction, done, at, by, .. } = unfinished;
     let all = set.get(version).and_then(|migration| match direction {
         Direction::Up => migration.up_script(),
@@ -215,7 +219,7 @@ pub(crate) fn running(set: &MigrationSet, unfinished: &UnfinishedMigration, hold
         ))
 }
 
-pub(crate) fn two_downs(file: &Script, applied: &AppliedMigration, from: DownFrom) -> Finding {
+pub(in crate::runner) fn two_downs(file: &Script, applied: &AppliedMigration, from: DownFrom) -> Finding {
     let (taken, other) = match from {
         DownFrom::Ledger => ("the one in the ledger", "give `--down-from files` to run the one in the file"),
         DownFrom::Files => ("the one in the file", "leave out `--down-from files` to run the one in the ledger"),
@@ -229,7 +233,7 @@ pub(crate) fn two_downs(file: &Script, applied: &AppliedMigration, from: DownFro
     .help(other)
 }
 
-pub(crate) fn no_way_down(migration: Option<&Migration>, applied: &AppliedMigration) -> Finding {
+pub(in crate::runner) fn no_way_down(migration: Option<&Migration>, applied: &AppliedMigration) -> Finding {
     let AppliedMigration { version, name, .. } = applied;
     match migration.and_then(|migration| Some((migration, migration.irreversible()?))) {
         Some((migration, reason)) => {
@@ -248,7 +252,7 @@ pub(crate) fn no_way_down(migration: Option<&Migration>, applied: &AppliedMigrat
     }
 }
 
-pub(crate) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding {
+pub(in crate::runner) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding {
     let finding = Finding::new(codes::NO_SUCH_VERSION, format!("there is no migration {version}"));
     match nearest(version, set.iter().map(|migration| migration.version())) {
         Some(near) => finding.help(format!("did you mean {near}?")),
@@ -256,7 +260,7 @@ pub(crate) fn no_such_version(set: &MigrationSet, version: &Version) -> Finding 
     }
 }
 
-pub(crate) fn not_applied(state: &LedgerState, version: &Version) -> Finding {
+pub(in crate::runner) fn not_applied(state: &LedgerState, version: &Version) -> Finding {
     let finding =
         Finding::new(codes::NOT_APPLIED, format!("migration {version} is not applied, so you cannot roll back to it"));
     match nearest(version, state.applied().map(|applied| &applied.version)) {
@@ -266,7 +270,7 @@ pub(crate) fn not_applied(state: &LedgerState, version: &Version) -> Finding {
 }
 
 /// The folder has no migrations.
-pub(crate) fn no_migrations(set: &MigrationSet, state: &LedgerState) -> Finding {
+pub(in crate::runner) fn no_migrations(set: &MigrationSet, state: &LedgerState) -> Finding {
     let finding = set.why_empty();
     match state.applied().count() {
         0 => finding,
@@ -275,7 +279,7 @@ pub(crate) fn no_migrations(set: &MigrationSet, state: &LedgerState) -> Finding 
 }
 
 /// The target version of `migrate` is older than the database.
-pub(crate) fn beyond_target(beyond: &AppliedMigration, version: &Version) -> Finding {
+pub(in crate::runner) fn beyond_target(beyond: &AppliedMigration, version: &Version) -> Finding {
     Finding::new(
         codes::BEYOND_TARGET,
         format!("the database is at {}, newer than {version}; nothing was run", beyond.version),
@@ -285,7 +289,7 @@ pub(crate) fn beyond_target(beyond: &AppliedMigration, version: &Version) -> Fin
 }
 
 /// A number of migrations to roll back includes one that was never run; `above` are rolled back before it.
-pub(crate) fn never_run(state: &LedgerState, applied: &AppliedMigration, above: usize) -> Finding {
+pub(in crate::runner) fn never_run(state: &LedgerState, applied: &AppliedMigration, above: usize) -> Finding {
     let AppliedMigration { version, name, .. } = applied;
     let finding = Finding::new(
         codes::NEVER_RUN,
@@ -304,7 +308,7 @@ pub(crate) fn never_run(state: &LedgerState, applied: &AppliedMigration, above: 
 }
 
 /// The same, when it is included by a version or by `--all`.
-pub(crate) fn undoes_never_run(applied: &AppliedMigration) -> Finding {
+pub(in crate::runner) fn undoes_never_run(applied: &AppliedMigration) -> Finding {
     let AppliedMigration { version, name, .. } = applied;
     Finding::new(codes::NEVER_RUN, format!("migration {version}_{name} was never run here, but is rolled back"))
         .with_severity(Severity::Warning)
@@ -316,7 +320,7 @@ fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> O
     migrate_base::suggest::nearest(version.as_str(), known.map(Version::as_str))
 }
 
-pub(crate) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
+pub(in crate::runner) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
     let finding = Finding::new(
         codes::NO_CODE,
         format!("migration {version} is written in Rust, and this executable does not contain it"),
@@ -328,14 +332,14 @@ pub(crate) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
     }
 }
 
-pub(crate) fn stale() -> Finding {
+pub(in crate::runner) fn stale() -> Finding {
     Finding::new(codes::STALE_PLAN, "the ledger changed after the plan was made; nothing was run")
         .note("somebody else ran migrations in the meantime")
         .help("check with `cargo xtask status`, then run the command again")
 }
 
 /// The finding when there is nothing to resolve.
-pub(crate) fn nothing_unfinished() -> Finding {
+pub(in crate::runner) fn nothing_unfinished() -> Finding {
     Finding::new(codes::NOTHING_UNFINISHED, "no migration is unfinished; there is nothing to resolve")
         .help("`cargo xtask status` shows what is applied and pending")
 }

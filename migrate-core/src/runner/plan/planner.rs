@@ -20,7 +20,7 @@ use crate::source::{Migration, MigrationBody, MigrationSet, Script, Version};
 /// # Errors
 ///
 /// [`ErrorKind::Plan`] with a finding for each obstacle.
-pub(crate) fn plan(
+pub(in crate::runner) fn plan(
     set: &MigrationSet,
     state: &LedgerState,
     stored: &BTreeMap<Version, Arc<str>>,
@@ -247,7 +247,7 @@ fn is_certain(script: &Script, done: usize) -> bool {
 }
 
 /// The script that an unfinished migration was running, if it is unchanged.
-pub(crate) fn script_of(
+pub(in crate::runner) fn script_of(
     set: &MigrationSet,
     stored: &BTreeMap<Version, Arc<str>>,
     unfinished: &UnfinishedMigration,

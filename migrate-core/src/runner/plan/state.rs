@@ -78,7 +78,7 @@ pub struct UnfinishedMigration {
 impl LedgerState {
     /// Derives the state from all rows, oldest first, and the number of the newest row; `None` means a database without
     /// a ledger.
-    pub(crate) fn derive(ledger: Option<(Vec<LedgerEntry>, i64)>) -> Self {
+    pub(in crate::runner) fn derive(ledger: Option<(Vec<LedgerEntry>, i64)>) -> Self {
         let Some((entries, newest)) = ledger else { return Self::default() };
         let mut state = Self { newest, has_ledger: true, ..Self::default() };
         for entry in entries {
@@ -116,7 +116,7 @@ impl LedgerState {
     }
 
     /// Sets the session that is running the unfinished migration.
-    pub(crate) fn set_running(&mut self, holder: LockHolder) {
+    pub(in crate::runner) fn set_running(&mut self, holder: LockHolder) {
         if let Some(unfinished) = &mut self.unfinished {
             unfinished.running = Some(holder);
         }
@@ -150,12 +150,12 @@ impl LedgerState {
     }
 
     /// The newest applied version that is older than this one.
-    pub(crate) fn before(&self, version: &Version) -> Option<&Version> {
+    pub(in crate::runner) fn before(&self, version: &Version) -> Option<&Version> {
         self.applied.range(..version).next_back().map(|(version, _)| version)
     }
 
     /// Whether the ledger records that a migration was applied with exactly these files.
-    pub(crate) fn knows(&self, migration: &Migration) -> bool {
+    pub(in crate::runner) fn knows(&self, migration: &Migration) -> bool {
         let is = |recorded: &Option<Checksum>, now: Option<&Checksum>| now.is_none() || recorded.as_ref() == now;
         let down = migration.down_script().map(|script| script.checksum());
         self.get(migration.version()).is_some_and(|applied| {
@@ -219,7 +219,7 @@ impl From<LedgerEntry> for UnfinishedMigration {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(in crate::runner) mod tests {
     use super::*;
 
     /// A row of a ledger in shorthand: `applied 1`, `progress 2 up 1`, `failed 2 down 1`; the number at the end is the

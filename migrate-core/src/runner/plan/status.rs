@@ -62,7 +62,7 @@ pub struct PendingStatus {
 
 impl Status {
     /// Compares files and ledger; with `allow_newer`, a database that is newer than the folder is a warning.
-    pub(crate) fn of(set: &MigrationSet, state: &LedgerState, allow_newer: bool) -> Self {
+    pub(in crate::runner) fn of(set: &MigrationSet, state: &LedgerState, allow_newer: bool) -> Self {
         if set.is_empty() {
             return Self::of_nothing(set, state);
         }

@@ -31,7 +31,7 @@ struct FailureState {
 
 impl Migrator {
     /// Adds to an error what is known for certain about the object that it names.
-    pub(crate) async fn tell_of_others(&mut self, error: Error) -> Error {
+    pub(in crate::runner) async fn tell_of_others(&mut self, error: Error) -> Error {
         let fault = error.sqlstate().and_then(ExistenceFault::of).filter(|_| error.kind() == ErrorKind::Statement);
         let named = error.findings().first().and_then(|finding| ReportedName::read(&finding.message));
         let Some((fault, named)) = fault.zip(named) else { return error };

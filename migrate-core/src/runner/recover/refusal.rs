@@ -8,7 +8,7 @@ use crate::runner::options::Options;
 use crate::runner::plan::{Plan, PlanStep, StepWork};
 
 /// Adds facts from the options and the database to an error of a run.
-pub(crate) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {
+pub(in crate::runner) fn told(error: Error, plan: &Plan, options: &Options, database: &Database) -> Error {
     match error.sqlstate() {
         Some("42501") => right(error, database),
         Some("57014") => timeout(error, plan, options),

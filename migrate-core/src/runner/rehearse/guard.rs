@@ -8,12 +8,12 @@ use migrate_base::finding::Finding;
 /// A query that fails if its transaction wrote to an object that is shared by the whole server, such as roles. What a
 /// transaction does to its own database is not checked. The query runs after each script, so it identifies catalogs by
 /// their fixed OIDs and joins nothing.
-pub(crate) const GUARD: &str = include_str!("guard.sql");
+pub(in crate::runner) const GUARD: &str = include_str!("guard.sql");
 /// The start of the text that cannot be cast to a number. The rest of the message is in the language of the server.
 const MARK: &str = "roundtrip-server: ";
 
 /// The error for what the query found, if the query is what failed.
-pub(crate) fn of_server(failure: &SessionFailure) -> Option<Error> {
+pub(in crate::runner) fn of_server(failure: &SessionFailure) -> Option<Error> {
     let SessionFailure::Server(refusal) = failure else { return None };
     let (_, what) = refusal.message.split_once(MARK)?;
     let what = what.trim_end_matches(|c: char| !c.is_alphanumeric());
@@ -30,6 +30,6 @@ pub(crate) fn of_server(failure: &SessionFailure) -> Option<Error> {
 }
 
 /// Whether an error is such a refusal.
-pub(crate) fn is_of_server(error: &Error) -> bool {
-    error.findings().iter().any(|finding| finding.code == "shared-server")
+pub(in crate::runner) fn is_of_server(error: &Error) -> bool {
+    error.findings().iter().any(|finding| finding.code == codes::SHARED_SERVER)
 }

@@ -18,29 +18,29 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The limit of one session.
 #[derive(Debug)]
-pub(crate) struct SessionLimit {
-    pub(crate) database: Database,
+pub(in crate::runner) struct SessionLimit {
+    pub(in crate::runner) database: Database,
     /// The server process of the session.
-    pub(crate) backend: i32,
+    pub(in crate::runner) backend: i32,
     /// How long a statement may run; zero means no limit.
-    pub(crate) each: Duration,
+    pub(in crate::runner) each: Duration,
 }
 
 /// Whether a script may lift the timeout that the server enforces.
-pub(crate) fn is_lifted_by(script: &Script) -> bool {
+pub(in crate::runner) fn is_lifted_by(script: &Script) -> bool {
     let says_so = script.directives().statement_timeout.is_some_and(|own| own.is_zero());
     says_so || script.text().to_ascii_lowercase().contains("statement_timeout")
 }
 
 impl SessionLimit {
     /// How long this many statements of a script, or without a script, may take.
-    pub(crate) fn of(&self, script: Option<&Script>, statements: usize) -> Duration {
+    pub(in crate::runner) fn of(&self, script: Option<&Script>, statements: usize) -> Duration {
         let each = own(script).map_or(self.each, |own| own.max(self.each));
         each.saturating_mul(u32::try_from(statements).unwrap_or(u32::MAX))
     }
 
     /// Sends a message, and ends its work on the server if it takes longer than `all`.
-    pub(crate) async fn attempt(
+    pub(in crate::runner) async fn attempt(
         &self,
         session: &mut Session,
         message: &str,
@@ -80,7 +80,7 @@ impl SessionLimit {
     }
 
     /// Rewords the error of a statement that did not finish in time; other errors stay as they are.
-    pub(crate) fn reword(&self, error: Error, script: Option<&Script>) -> Error {
+    pub(in crate::runner) fn reword(&self, error: Error, script: Option<&Script>) -> Error {
         if error.sqlstate() != Some("57014") || self.each.is_zero() {
             return error;
         }

@@ -30,12 +30,12 @@ use crate::source::{Migration, MigrationBody, Script};
 #[derive(Debug)]
 pub struct Rehearsal {
     database: Database,
-    pub(crate) code: CodeMigrations,
-    pub(crate) session: Session,
-    pub(crate) settings: SessionSettings,
-    pub(crate) limit: SessionLimit,
+    pub(in crate::runner) code: CodeMigrations,
+    pub(in crate::runner) session: Session,
+    pub(in crate::runner) settings: SessionSettings,
+    pub(in crate::runner) limit: SessionLimit,
     /// The query that runs before each transaction ends.
-    pub(crate) guard: &'static str,
+    pub(in crate::runner) guard: &'static str,
     /// How many rows each statement of the last script returned or changed.
     counts: Vec<u64>,
     /// The tables that the last script read or wrote.
@@ -261,7 +261,7 @@ impl Rehearsal {
     }
 
     /// Sends a message that ends within this time, or is cancelled.
-    pub(crate) async fn attempt(
+    pub(in crate::runner) async fn attempt(
         &mut self,
         message: &str,
         all: Duration,
@@ -271,23 +271,23 @@ impl Rehearsal {
 
     /// Runs a migration statement by statement: one without a transaction, or one in Rust.
     async fn apart(&mut self, step: PlanStep) -> Result<()> {
-        let mut paced = StepwiseRehearsal::begin(self, step).await?;
-        while paced.next().is_some() {
-            if let Err(error) = paced.go("").await {
-                paced.end("").await?;
+        let mut stepwise = StepwiseRehearsal::begin(self, step).await?;
+        while stepwise.next().is_some() {
+            if let Err(error) = stepwise.go("").await {
+                stepwise.end("").await?;
                 return Err(error);
             }
         }
-        paced.end("").await.map(drop)
+        stepwise.end("").await.map(drop)
     }
 
     /// The statement that ends each transaction with the guard query.
-    pub(crate) fn guard(&self) -> String {
+    pub(in crate::runner) fn guard(&self) -> String {
         if self.guard.is_empty() { String::new() } else { format!("{};", self.guard) }
     }
 
     /// Continues in a new session, because the state of the old one is unknown.
-    pub(crate) async fn renew(&mut self) -> Result<()> {
+    pub(in crate::runner) async fn renew(&mut self) -> Result<()> {
         let (fresh, settings, backend) = connect(&self.database, self.limit.each).await?;
         (self.settings, self.limit.backend) = (settings, backend);
         std::mem::replace(&mut self.session, fresh).close().await;
@@ -317,7 +317,7 @@ async fn connect(database: &Database, limit: Duration) -> Result<(Session, Sessi
 }
 
 /// The step of a migration in one direction.
-pub(crate) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<PlanStep> {
+pub(in crate::runner) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<PlanStep> {
     let work = match (migration.body(), direction) {
         (MigrationBody::Sql { up, .. }, Direction::Up) => StepWork::Sql(up.clone()),
         (MigrationBody::Sql { down: Some(down), .. }, Direction::Down) => StepWork::Sql(down.clone()),
@@ -333,11 +333,11 @@ pub(crate) fn step(migration: &Arc<Migration>, direction: Direction) -> Result<P
     Ok(PlanStep::new(direction, (version, name), work, Some(migration.clone())))
 }
 
-pub(crate) fn broken(failure: SessionFailure) -> MessageFailure {
+pub(in crate::runner) fn broken(failure: SessionFailure) -> MessageFailure {
     MessageFailure { failure, cancelled: false, blockers: Vec::new() }
 }
 
-pub(crate) fn rows(answer: StatementAnswer) -> TextRows {
+pub(in crate::runner) fn rows(answer: StatementAnswer) -> TextRows {
     (answer.columns.iter().map(ToString::to_string).collect(), answer.rows)
 }
 

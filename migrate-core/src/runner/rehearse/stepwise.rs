@@ -78,7 +78,11 @@ impl Rehearsal {
     ///
     /// [`ErrorKind::Plan`] for a migration without this direction, [`ErrorKind::Statement`] when the server refuses its
     /// timeouts.
-    pub async fn pace(&mut self, migration: &Arc<Migration>, direction: Direction) -> Result<StepwiseRehearsal<'_>> {
+    pub async fn stepwise(
+        &mut self,
+        migration: &Arc<Migration>,
+        direction: Direction,
+    ) -> Result<StepwiseRehearsal<'_>> {
         StepwiseRehearsal::begin(self, step(migration, direction)?).await
     }
 
@@ -101,7 +105,7 @@ impl Rehearsal {
 }
 
 impl<'a> StepwiseRehearsal<'a> {
-    pub(crate) async fn begin(rehearsal: &'a mut Rehearsal, step: PlanStep) -> Result<Self> {
+    pub(in crate::runner) async fn begin(rehearsal: &'a mut Rehearsal, step: PlanStep) -> Result<Self> {
         let (head, stage) = match &step.work {
             StepWork::Sql(script) if step.no_transaction() => {
                 (own_timeouts(script, "").concat(), RehearsalStage::Outside)

@@ -68,7 +68,7 @@ impl fmt::Debug for CodeMigrations {
 }
 
 /// Runs one Rust migration in a transaction, together with its row in the ledger.
-pub(crate) async fn run(run: &mut Executor<'_>, step: &PlanStep) -> Result<()> {
+pub(in crate::runner) async fn run(run: &mut Executor<'_>, step: &PlanStep) -> Result<()> {
     let migration = run.code.get(&step.version).cloned();
     let (Some(code), Some(files)) = (migration, &step.migration) else { return Err(missing(step)) };
     let event = if step.direction == Direction::Up { LedgerEvent::Applied } else { LedgerEvent::RolledBack };
@@ -116,7 +116,7 @@ pub(crate) async fn run(run: &mut Executor<'_>, step: &PlanStep) -> Result<()> {
 }
 
 /// Calls the function; a panic in it is treated as an error.
-pub(crate) async fn call(
+pub(in crate::runner) async fn call(
     code: &dyn CodeMigration,
     direction: Direction,
     connection: &mut PgConnection,
@@ -147,7 +147,7 @@ fn describe(error: CodeError) -> String {
     }
 }
 
-pub(crate) fn wrong(step: &PlanStep, path: &std::path::Path, why: String) -> Error {
+pub(in crate::runner) fn wrong(step: &PlanStep, path: &std::path::Path, why: String) -> Error {
     let finding = Finding::new(codes::CODE_FAILED, format!("{} returned an error: {why}", explain::title(step)))
         .at(Place::file(path))
         .note("nothing of this migration was kept; what ran before it is committed")
@@ -156,7 +156,7 @@ pub(crate) fn wrong(step: &PlanStep, path: &std::path::Path, why: String) -> Err
 }
 
 /// The executable was built without the migration.
-pub(crate) fn missing(step: &PlanStep) -> Error {
+pub(in crate::runner) fn missing(step: &PlanStep) -> Error {
     let finding = Finding::new(codes::NO_CODE, format!("this executable does not contain {}", explain::title(step)))
         .help("register it with `CodeMigrations::with` in the executable that runs the chain");
     Error::new(ErrorKind::Plan, finding)

@@ -21,16 +21,16 @@ use crate::runner::options::{LEAVING, Options, Progress};
 
 /// The connections of a run and what they hold; each of them ends with [`RunConnections::give_back`].
 #[derive(Debug)]
-pub(crate) struct RunConnections {
-    pub(crate) worker: Session,
-    pub(crate) guard: Guard,
-    pub(crate) fence: Fence,
+pub(in crate::runner) struct RunConnections {
+    pub(in crate::runner) worker: Session,
+    pub(in crate::runner) guard: Guard,
+    pub(in crate::runner) fence: Fence,
     /// Watches instead of the guard if the guard's connection is silent or gone.
-    pub(crate) scout: Option<Session>,
+    pub(in crate::runner) scout: Option<Session>,
     /// Whether nothing answered when the worker was given up: neither the guard nor a new connection.
-    pub(crate) is_cut_off: bool,
+    pub(in crate::runner) is_cut_off: bool,
     /// Whether we lost the lock.
-    pub(crate) lock_lost: bool,
+    pub(in crate::runner) lock_lost: bool,
 }
 
 /// How long after a cancel request a statement that still runs is cancelled again.
@@ -42,7 +42,7 @@ const LOOK: Duration = Duration::from_millis(400);
 impl RunConnections {
     /// Releases the lock and the fence, and closes the connections, because the state that a migration left in a
     /// session is unknown. Returns an error if the lock was no longer ours.
-    pub(crate) async fn give_back(self) -> Outcome<()> {
+    pub(in crate::runner) async fn give_back(self) -> Outcome<()> {
         let Self { worker, mut guard, fence, mut scout, is_cut_off, .. } = self;
         if is_cut_off {
             // Nothing answers, so nothing can be released: the server will notice that we are gone.
@@ -68,7 +68,7 @@ impl RunConnections {
     }
 
     /// Sends a message and passes on every answer; meanwhile checks the lock and looks for blocking sessions.
-    pub(crate) async fn drive(
+    pub(in crate::runner) async fn drive(
         &mut self,
         message: String,
         course: &MessageSteps<'_>,
@@ -99,7 +99,7 @@ impl RunConnections {
     }
 
     /// Waits for work on the first connection that is not a message of ours: a Rust migration.
-    pub(crate) async fn accompany<T>(
+    pub(in crate::runner) async fn accompany<T>(
         &mut self,
         course: &MessageSteps<'_>,
         options: &Options,

@@ -24,17 +24,17 @@ use crate::runner::plan::{Plan, PlanStep, StepWork, obstacle};
 use crate::source::{Script, Version};
 
 /// A run in progress.
-pub(crate) struct Executor<'a> {
-    pub(crate) lines: RunConnections,
-    pub(crate) writer: LedgerWriter,
-    pub(crate) settings: SessionSettings,
-    pub(crate) options: &'a Options,
-    pub(crate) code: &'a CodeMigrations,
+pub(in crate::runner) struct Executor<'a> {
+    pub(in crate::runner) lines: RunConnections,
+    pub(in crate::runner) writer: LedgerWriter,
+    pub(in crate::runner) settings: SessionSettings,
+    pub(in crate::runner) options: &'a Options,
+    pub(in crate::runner) code: &'a CodeMigrations,
     /// The versions with kept data that is not restored yet.
-    pub(crate) kept: BTreeSet<Version>,
-    pub(crate) report: RunReport,
+    pub(in crate::runner) kept: BTreeSet<Version>,
+    pub(in crate::runner) report: RunReport,
     /// Whether event triggers may run at any statement and do anything.
-    pub(crate) has_event_triggers: bool,
+    pub(in crate::runner) has_event_triggers: bool,
 }
 
 /// How many migrations the first message takes; the number doubles as long as the server is quick.
@@ -46,7 +46,7 @@ const BYTES: usize = 1 << 20;
 
 impl Executor<'_> {
     /// Runs all steps; on failure the report still contains what was committed.
-    pub(crate) async fn run(&mut self, plan: &Plan) -> Result<()> {
+    pub(in crate::runner) async fn run(&mut self, plan: &Plan) -> Result<()> {
         let steps = plan.steps();
         self.has_event_triggers |= steps.iter().any(|step| match &step.work {
             StepWork::Sql(script) => may_make_event_triggers(script),
@@ -188,7 +188,7 @@ impl Executor<'_> {
     }
 
     /// Waits a moment and returns true if another attempt may succeed.
-    pub(crate) async fn try_again(&self, step: &PlanStep, broken: &MessageFailure, tries: u32) -> bool {
+    pub(in crate::runner) async fn try_again(&self, step: &PlanStep, broken: &MessageFailure, tries: u32) -> bool {
         let Options { lock_retries, cancel, observer, .. } = self.options;
         if broken.cancelled || !broken.failure.is_lock_conflict() || tries > *lock_retries {
             return false;
@@ -202,7 +202,7 @@ impl Executor<'_> {
     }
 
     /// Ends a failed transaction and restores the session's settings.
-    pub(crate) async fn roll_back(&mut self, step: &PlanStep) -> Result<()> {
+    pub(in crate::runner) async fn roll_back(&mut self, step: &PlanStep) -> Result<()> {
         let again = format!("ROLLBACK; {}", self.settings.isolate());
         self.send_own(&again).await.map_err(|failure| {
             failure.explain(ErrorKind::Statement, codes::ROLLBACK, &format!("end {}", explain::title(step)))
@@ -210,7 +210,7 @@ impl Executor<'_> {
     }
 
     /// Sends one message of our own that returns no rows.
-    pub(crate) async fn record(&mut self, step: &PlanStep, sql: &str) -> Result<()> {
+    pub(in crate::runner) async fn record(&mut self, step: &PlanStep, sql: &str) -> Result<()> {
         let outcome = match self.send_own(sql).await {
             Err(failure) if failure.is_lock_timeout() => {
                 Err(failure.with_holders(self.lines.worker.in_the_way(Some(&self.options.ledger)).await))
@@ -242,7 +242,7 @@ impl Executor<'_> {
 
     /// Opens a new session for the work, with the current defaults of new sessions. The old one is closed first,
     /// because a pool may have only two connections for us.
-    pub(crate) async fn reconnect(&mut self) -> Result<()> {
+    pub(in crate::runner) async fn reconnect(&mut self) -> Result<()> {
         let RunConnections { worker, guard, fence, .. } = &mut self.lines;
         let (application, lock_wait) = (&self.options.actor.application, self.options.lock_wait);
         worker.renew(application).await?;
@@ -261,7 +261,7 @@ impl Executor<'_> {
 }
 
 /// Adds a committed step to the report and notifies the observer.
-pub(crate) fn record_done(report: &mut RunReport, options: &Options, step: &PlanStep, elapsed: Duration) {
+pub(in crate::runner) fn record_done(report: &mut RunReport, options: &Options, step: &PlanStep, elapsed: Duration) {
     options.observer.hear(&Progress::Done(step, elapsed));
     let (version, name) = (step.version.to_string(), step.name.clone());
     report.done.push(CommittedStep { direction: step.direction, version, name, elapsed });

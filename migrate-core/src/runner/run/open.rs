@@ -13,7 +13,7 @@ use crate::runner::options::{CancelHandle, Options, Progress};
 use crate::runner::plan::state::LedgerState;
 
 /// Connects according to the options.
-pub(crate) async fn connect(database: &Database, options: &Options) -> Result<Session> {
+pub(in crate::runner) async fn connect(database: &Database, options: &Options) -> Result<Session> {
     let Options { actor, connect_wait, observer, cancel, .. } = options;
     let mut waiting = |why: &str, left: Duration| observer.hear(&Progress::Unreachable(database, why, left));
     tokio::select! {
@@ -24,7 +24,7 @@ pub(crate) async fn connect(database: &Database, options: &Options) -> Result<Se
 }
 
 /// The state according to these rows of the ledger; fails if reading them takes too long after a cancellation.
-pub(crate) async fn look(
+pub(in crate::runner) async fn look(
     reading: impl Future<Output = Result<Option<(Vec<LedgerEntry>, i64)>>>,
     cancel: &CancelHandle,
 ) -> Result<LedgerState> {

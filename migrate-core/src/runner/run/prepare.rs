@@ -27,7 +27,7 @@ impl Migrator {
     ///
     /// Whatever happens in between, everything taken is released. Before a step has started, cancellation needs no
     /// message to the server: it closes the connections, which releases what they hold.
-    pub(crate) async fn prepare(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
+    pub(in crate::runner) async fn prepare(&mut self, newest: i64, has_ledger: bool) -> Result<Executor<'_>> {
         let cancel = self.options.cancel.clone();
         tokio::select! {
             biased;
@@ -116,7 +116,7 @@ async fn ready(
 
 impl Executor<'_> {
     /// Records the schema's fingerprint after a successful run, and releases the lock.
-    pub(crate) async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
+    pub(in crate::runner) async fn finish(mut self, well: bool) -> (RunReport, Result<()>) {
         let asked = well && self.options.fingerprint && !self.report.done.is_empty();
         if asked && self.observe().await.is_err() {
             let remark = "the schema's fingerprint could not be recorded";
@@ -255,12 +255,12 @@ async fn create_ledger(
 }
 
 /// The condition that the ledger's schema exists.
-pub(crate) fn schema_exists(ledger: &QualifiedName) -> String {
+pub(in crate::runner) fn schema_exists(ledger: &QualifiedName) -> String {
     format!("EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = {})", literal(ledger.schema()))
 }
 
 /// The message that creates the ledger.
-pub(crate) fn creation(ledger: &QualifiedName, writer: &LedgerWriter, has_schema: bool) -> String {
+pub(in crate::runner) fn creation(ledger: &QualifiedName, writer: &LedgerWriter, has_schema: bool) -> String {
     let schema = if has_schema { String::new() } else { format!("CREATE SCHEMA {};", ident(ledger.schema())) };
     format!("BEGIN; {schema} {} COMMIT;", writer.create())
 }

@@ -11,7 +11,7 @@ use crate::runner::plan::{PlanStep, StepWork};
 
 /// What was sent to the server.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MessageSteps<'a> {
+pub(in crate::runner) struct MessageSteps<'a> {
     /// The steps of the message, in their order; at least one.
     steps: &'a [PlanStep],
     /// The number of the row that the first of them writes, if their rows show which of them runs.
@@ -22,28 +22,28 @@ pub(crate) struct MessageSteps<'a> {
 
 impl<'a> MessageSteps<'a> {
     /// One step, without further information.
-    pub(crate) fn of(step: &'a PlanStep) -> Self {
+    pub(in crate::runner) fn of(step: &'a PlanStep) -> Self {
         Self { steps: std::slice::from_ref(step), first: None, statement: None }
     }
 
     /// One statement of a step, counted from 0.
-    pub(crate) fn statement(step: &'a PlanStep, at: usize) -> Self {
+    pub(in crate::runner) fn statement(step: &'a PlanStep, at: usize) -> Self {
         Self { statement: Some(at + 1), ..Self::of(step) }
     }
 
     /// Steps that share a message; the first of them writes this row.
-    pub(crate) fn bundle(steps: &'a [PlanStep], first: i64) -> Self {
+    pub(in crate::runner) fn bundle(steps: &'a [PlanStep], first: i64) -> Self {
         Self { steps, first: Some(first), statement: None }
     }
 
     /// The ledger, if its rows show which step runs.
-    pub(crate) fn ledger<'o>(&self, options: &'o Options) -> Option<&'o QualifiedName> {
+    pub(in crate::runner) fn ledger<'o>(&self, options: &'o Options) -> Option<&'o QualifiedName> {
         self.first.map(|_| &options.ledger)
     }
 
     /// The step that runs, according to the newest row of the ledger; if that could not be read, it is known only for a
     /// single step. Nothing runs any more when all of them have their rows.
-    pub(crate) fn step(&self, newest: Option<i64>) -> Option<&'a PlanStep> {
+    pub(in crate::runner) fn step(&self, newest: Option<i64>) -> Option<&'a PlanStep> {
         if newest.is_none() && self.steps.len() > 1 {
             return None;
         }
@@ -57,7 +57,7 @@ const PAUSES: [u64; 6] = [2, 3, 5, 20, 30, 60];
 
 /// When the next report is due.
 #[derive(Debug)]
-pub(crate) struct ProgressTimer {
+pub(in crate::runner) struct ProgressTimer {
     begin: Instant,
     due: Instant,
     told: usize,
@@ -66,18 +66,18 @@ pub(crate) struct ProgressTimer {
 
 impl ProgressTimer {
     /// Starts timing work that begins now.
-    pub(crate) fn start() -> Self {
+    pub(in crate::runner) fn start() -> Self {
         let begin = Instant::now();
         Self { begin, due: begin + Duration::from_secs(PAUSES[0]), told: 0, last: None }
     }
 
     /// Whether it is time to report.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(in crate::runner) fn is_due(&self) -> bool {
         Instant::now() >= self.due
     }
 
     /// Reports the progress; unknown values are left out.
-    pub(crate) fn report(&mut self, advance: SessionProgress, course: &MessageSteps<'_>, options: &Options) {
+    pub(in crate::runner) fn report(&mut self, advance: SessionProgress, course: &MessageSteps<'_>, options: &Options) {
         match course.step(advance.newest) {
             Some(step) => self.tell(step, course, advance, options),
             None => self.next(false),
@@ -85,18 +85,18 @@ impl ProgressTimer {
     }
 
     /// Returns when it is time to report.
-    pub(crate) async fn due(&self) {
+    pub(in crate::runner) async fn due(&self) {
         tokio::time::sleep_until(self.due).await;
     }
 
     /// Reports that it is unknown what runs.
-    pub(crate) fn tell_of_silence(&mut self, observer: &dyn Observer) {
+    pub(in crate::runner) fn tell_of_silence(&mut self, observer: &dyn Observer) {
         observer.hear(&Progress::Remark("the server does not answer, neither over this connection nor over a new one"));
         self.next(false);
     }
 
     /// Reports a seed, for which only the time is known.
-    pub(crate) fn tell_of_seed(&mut self, statements: usize, observer: &dyn Observer) {
+    pub(in crate::runner) fn tell_of_seed(&mut self, statements: usize, observer: &dyn Observer) {
         let (statement, elapsed) = ((statements == 1).then_some(1), self.begin.elapsed());
         observer.hear(&Progress::Running(&RunningStep { step: None, statement, statements, elapsed, detail: None }));
         self.next(false);

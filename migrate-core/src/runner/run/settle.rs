@@ -24,7 +24,11 @@ use crate::source::Script;
 
 impl Executor<'_> {
     /// Sends statements of ours, then reads what is half done.
-    pub(crate) async fn look_left(&mut self, step: &PlanStep, before: &str) -> Result<BTreeSet<LeftoverObject>> {
+    pub(in crate::runner) async fn look_left(
+        &mut self,
+        step: &PlanStep,
+        before: &str,
+    ) -> Result<BTreeSet<LeftoverObject>> {
         let message = format!("{before} {}", look());
         let rows = self.ask(step, &message).await?;
         Ok(rows.into_iter().filter_map(LeftoverObject::of).collect())
@@ -32,7 +36,12 @@ impl Executor<'_> {
 
     /// Like [`Executor::settle`], in a session in which nothing was run yet, for a statement that is to be undone: an
     /// index that it half dropped is rebuilt.
-    pub(crate) async fn settle_apart(&mut self, step: &PlanStep, script: &Script, at: usize) -> Result<Option<bool>> {
+    pub(in crate::runner) async fn settle_apart(
+        &mut self,
+        step: &PlanStep,
+        script: &Script,
+        at: usize,
+    ) -> Result<Option<bool>> {
         let settings = stepwise::prepare(script, at);
         if !settings.is_empty() {
             self.record(step, &settings).await?;
@@ -86,7 +95,12 @@ impl Executor<'_> {
     /// the state: a half-built index is removed, so that it can be built again. A statement that the server refused is
     /// not done, unless it left something half done or something was created since: an index with that name that
     /// existed before belongs to somebody else.
-    pub(crate) async fn settle(&mut self, step: &PlanStep, script: &Script, at: usize) -> Result<Option<bool>> {
+    pub(in crate::runner) async fn settle(
+        &mut self,
+        step: &PlanStep,
+        script: &Script,
+        at: usize,
+    ) -> Result<Option<bool>> {
         let Some(statement) = script.statements().get(at) else { return Ok(Some(false)) };
         let text = &script.text()[statement.span.clone()];
         let failed = step.resume.as_ref().and_then(|unfinished| unfinished.failed.as_ref());
@@ -118,7 +132,11 @@ impl Executor<'_> {
     }
 
     /// The quoted name of the index of a statement, if it exists and is not valid.
-    pub(crate) async fn half_built(&mut self, step: &PlanStep, index: Option<IndexName>) -> Result<Option<String>> {
+    pub(in crate::runner) async fn half_built(
+        &mut self,
+        step: &PlanStep,
+        index: Option<IndexName>,
+    ) -> Result<Option<String>> {
         let Some(index) = index else { return Ok(None) };
         let row = self.ask(step, &index.query).await?.into_iter().next().unwrap_or_default();
         let mut row = row.into_iter();

@@ -25,7 +25,7 @@ use crate::runner::plan::{PlanStep, obstacle};
 use crate::source::Script;
 
 /// Runs a script statement by statement, from where it stopped.
-pub(crate) async fn run(run: &mut Executor<'_>, step: &PlanStep, script: &Script) -> Result<()> {
+pub(in crate::runner) async fn run(run: &mut Executor<'_>, step: &PlanStep, script: &Script) -> Result<()> {
     let begin = Instant::now();
     let (started, done) = match &step.resume {
         Some(unfinished) => (unfinished.id, unfinished.done),

@@ -29,7 +29,7 @@ impl Executor<'_> {
 }
 
 /// The SQL around the script of a step; `kept` are the versions with kept data that is not restored yet.
-pub(crate) fn around(options: &Options, kept: &BTreeSet<Version>, step: &PlanStep) -> SurroundingSql {
+pub(in crate::runner) fn around(options: &Options, kept: &BTreeSet<Version>, step: &PlanStep) -> SurroundingSql {
     let ledger = &options.ledger;
     match (step.direction, &step.work) {
         (Direction::Down, StepWork::Sql(script)) if options.keep_data => {
@@ -110,7 +110,7 @@ fn is_upkeep(script: &Script) -> bool {
 }
 
 /// A finding for each step whose lost data cannot be kept: those that are not one script in one transaction.
-pub(crate) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
+pub(in crate::runner) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
     let steps = plan.steps().iter().filter(|step| step.direction == Direction::Down);
     let why = |step: &PlanStep| match &step.work {
         StepWork::Code => Some("it is written in Rust"),
@@ -138,7 +138,7 @@ pub(crate) fn cannot_keep(plan: &Plan) -> Vec<Finding> {
 }
 
 /// The versions with kept data that is not restored yet, read from `registry`.
-pub(crate) async fn kept_versions(worker: &mut Session, registry: &str) -> Result<BTreeSet<Version>> {
+pub(in crate::runner) async fn kept_versions(worker: &mut Session, registry: &str) -> Result<BTreeSet<Version>> {
     let query = format!(
         "BEGIN READ ONLY; SET LOCAL lock_timeout TO '3s'; \
          SELECT DISTINCT version FROM {registry} WHERE restored_at IS NULL; COMMIT"
@@ -152,7 +152,7 @@ pub(crate) async fn kept_versions(worker: &mut Session, registry: &str) -> Resul
 }
 
 /// The condition that a registry exists.
-pub(crate) fn registry_exists(registry: &str) -> String {
+pub(in crate::runner) fn registry_exists(registry: &str) -> String {
     format!("pg_catalog.to_regclass({}) IS NOT NULL", literal(registry))
 }
 

@@ -87,7 +87,7 @@ impl RunbookParts {
             let StepWork::Sql(script) = &step.work else { continue };
             builder.parts.names.extend(names::of(script.text()));
             match step.no_transaction() {
-                true => builder.singly(step, script),
+                true => builder.stepwise(step, script),
                 false => builder.together(step, script),
             }
             if needs_fresh_session(step) && at + 1 < plan.steps().len() {
@@ -150,7 +150,7 @@ impl RunbookBuilder<'_> {
     }
 
     /// Parts for a migration whose statements commit one by one.
-    fn singly(&mut self, step: &PlanStep, script: &Script) {
+    fn stepwise(&mut self, step: &PlanStep, script: &Script) {
         let statements = script.statements().len();
         let last = self.parts.count + statements + 2;
         let started = self.writer.next_id();
