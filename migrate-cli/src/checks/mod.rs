@@ -100,8 +100,6 @@ impl<'a> CheckInput<'a> {
     }
 }
 
-/// The code for something that could not be checked.
-
 /// The finding for a check that could not run.
 fn could_not_look(name: &str, why: &str, error: &Error) -> Finding {
     let place = error.findings().iter().find_map(|finding| finding.place.clone());
