@@ -113,8 +113,8 @@ fn is_asked_for(before: &[Token]) -> bool {
     let takes_code = ["found", "refused", "failed", "check", "is_code"];
     match [last(3), last(2), last(1)] {
         ["(", exit, ","] => is_number(exit),
-        [_, function, "("] => takes_code.contains(&function),
         ["code", "]" | "=" | ")", ","] | ["code", "=" | "!", "="] | [_, "code", "," | "("] => true,
+        [_, function, "("] => takes_code.contains(&function),
         _ => last(4) == "as_str" && [last(3), last(2), last(1)] == ["(", ")", ","],
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A row `started` is committed before anything runs. A statement that can share a transaction with its progress row
 //! does so; for others (such as an index built concurrently), the catalogs are queried if a run was interrupted between
-//! the two: see [`left`].
+//! the two: see [`leftover`](crate::runner::message::leftover).
 
 use std::collections::BTreeSet;
 use std::time::Instant;
