@@ -95,7 +95,6 @@ codes! {
     QUERY: Error "query";
     NO_SUCH_TABLE: Error "no-such-table";
     TWO_TABLES: Error "two-tables";
-    PROOF: Error "proof";
     ENVIRONMENT_UNREACHABLE: Error "environment-unreachable";
     COULD_NOT_LOOK: Error "could-not-look";
 

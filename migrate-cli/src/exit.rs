@@ -83,7 +83,6 @@ impl From<ProofError> for Failure {
         match error {
             ProofError::Server(error) => error.into(),
             ProofError::Core(error) => Self::Core(error),
-            other => Self::failed(codes::PROOF, other.to_string()),
         }
     }
 }

@@ -148,7 +148,6 @@ impl ServerError {
 
 /// Why nothing could be proven.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum ProofError {
     /// There is no server, or it refuses.
     #[error(transparent)]

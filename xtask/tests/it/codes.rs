@@ -12,7 +12,7 @@ use crate::support::{ProgramOutput, Project, said, terminal};
 
 /// What a command that refuses to work must not change.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct ProjectState {
     /// The files of the project, and what is in them.
     files: BTreeMap<PathBuf, Vec<u8>>,
     /// The relations of the database; a relation that was rewritten or truncated has another number.
@@ -21,7 +21,7 @@ pub(crate) struct Kept {
     ledger: Vec<String>,
 }
 
-impl Kept {
+impl ProjectState {
     pub(crate) fn of(project: &Project) -> Self {
         let mut files = BTreeMap::new();
         read(project.path(), &mut files);
@@ -66,10 +66,10 @@ pub(crate) fn refused(project: &Project, arguments: &[&str], wanted: (i32, &str,
 /// The same for a command that is run in another way.
 #[track_caller]
 pub(crate) fn refused_by(project: &Project, wanted: (i32, &str, &str), run: impl FnOnce() -> ProgramOutput) -> Value {
-    let before = Kept::of(project);
+    let before = ProjectState::of(project);
     let said = run();
     let finding = failed(&said, wanted);
-    assert_eq!(Kept::of(project), before, "{} changed something", wanted.1);
+    assert_eq!(ProjectState::of(project), before, "{} changed something", wanted.1);
     finding
 }
 

@@ -83,6 +83,26 @@ fn what_a_table_refers_to_has_to_be_there() {
     project.end();
 }
 
+/// A word that names no column, or only one side, says which form was expected.
+#[test]
+fn a_word_that_names_no_column_is_pointed_at() {
+    let project = project();
+    for (option, word) in [
+        ("--drop-column", "users"),
+        ("--drop-column", "users."),
+        ("--add-column", "name:text:null"),
+        ("--rename-column", "users.name"),
+        ("--rename-column", "users=more"),
+        ("--add-index", ".name"),
+        ("--add-foreign-key", "pair.a="),
+        ("--add-enum-value", "mood"),
+    ] {
+        let finding = refused(&project, &["new", "more", option, word], (2, "word", "command line:1:1"));
+        assert!(help(&finding).starts_with("write "), "{option} {word}: {finding:#}");
+    }
+    project.end();
+}
+
 /// What no statement can undo, or what is no text, becomes no migration.
 #[test]
 fn an_up_script_that_cannot_be_used_is_not_written() {
@@ -173,5 +193,26 @@ fn a_baseline_takes_the_rows_of_one_table_or_of_none() {
     assert!(help(&baseline("land", "no-such-table")).contains("did you mean lands?"));
     assert_eq!(help(&baseline("third.lands", "no-such-table")), "");
     project.run(&["baseline", "--data", "other.lands"]).ok();
+    project.end();
+}
+
+/// A server where each attempt loses one more object. The function is evaluated when an index on it is built, and
+/// refuses the first one of each session, which its lock marks.
+#[test]
+fn a_schema_that_a_server_refuses_piece_by_piece_is_given_up() {
+    let project = Project::new();
+    let first = "CREATE TABLE t (id int);
+        CREATE FUNCTION first() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+            IF NOT EXISTS (SELECT FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objid = 4711
+                           AND pid = pg_catalog.pg_backend_pid()) THEN
+                PERFORM pg_catalog.pg_advisory_lock(4711);
+                RAISE 'not the first';
+            END IF;
+            RETURN 1;
+        END $$;";
+    let indexes: String = (10..40).map(|n| format!("CREATE INDEX i{n} ON t ((id + public.first()));\n")).collect();
+    project.query(&format!("SELECT pg_advisory_lock(4711); {first} {indexes}"));
+    let finding = refused(&project, &["baseline"], (1, "baseline", ""));
+    assert!(help(&finding).contains("ROUNDTRIP_TEST_SERVER"), "{finding:#}");
     project.end();
 }

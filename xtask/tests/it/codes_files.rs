@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::codes::{Kept, failed, found, help, is_at, refused, refused_by};
+use crate::codes::{ProjectState, failed, found, help, is_at, refused, refused_by};
 use crate::repository::Repository;
 use crate::support::{Project, said};
 
@@ -97,6 +97,22 @@ fn a_seed_that_cannot_be_run_leaves_no_row() {
 }
 
 #[test]
+fn a_seed_is_for_an_unprotected_database_with_the_newest_schema() {
+    let project = project();
+    project.write("rows.sql", "INSERT INTO good VALUES (1);\n");
+    let finding = refused(&project, &["seed", "rows.sql"], (1, "pending", ""));
+    assert!(finding["message"].as_str().unwrap().contains("20250101000001_good"), "{finding:#}");
+    project.run(&["migrate"]).ok();
+    project.write("migrate.toml", "[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\nprotected = true\n");
+    for command in [&["seed", "rows.sql"][..], &["db", "down"], &["db", "down", "--destroy"]] {
+        let finding = refused(&project, &[command, &["--env", "live"]].concat(), (2, "protected", ""));
+        assert!(finding["message"].as_str().unwrap().starts_with("live is protected"), "{finding:#}");
+    }
+    assert_eq!(project.query("SELECT count(*) FROM good"), ["0"]);
+    project.end();
+}
+
+#[test]
 fn a_script_for_shadow_databases_that_cannot_be_run_is_pointed_at() {
     let project = project();
     project.write("migrate.toml", "[shadow]\nsetup = [\"nowhere.sql\"]\n");
@@ -162,9 +178,9 @@ fn a_temporary_folder_that_cannot_be_made_is_told() {
     let finding = refused_by(&repository.0, (2, "temporary-folder", ""), || run("lint"));
     assert!(help(&finding).contains("TMPDIR"), "{finding:#}");
     // What could be checked was checked, and the rest is no success.
-    let before = Kept::of(&repository.0);
+    let before = ProjectState::of(&repository.0);
     let ci = run("ci");
-    assert_eq!((ci.code, Kept::of(&repository.0)), (1, before), "{ci:?}");
+    assert_eq!((ci.code, ProjectState::of(&repository.0)), (1, before), "{ci:?}");
     let checks = ci.json()["checks"].as_array().unwrap().clone();
     let code = |name: &str| {
         let check = checks.iter().find(|check| check["name"] == name).unwrap();

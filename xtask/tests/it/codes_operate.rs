@@ -3,7 +3,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::codes::{Kept, answered, failed, help, refused, refused_by};
+use migrate_base::codes;
+
+use crate::codes::{ProjectState, all_found, answered, failed, help, refused, refused_by};
 use crate::support::{Project, said};
 
 /// A project with two migrations, the first of which is applied.
@@ -26,10 +28,10 @@ fn only_the_name_of_the_environment_confirms() {
         answered(command, "Type live to continue: ", || {}, answer)
     };
     for answer in ["", "y", "yes", "Live", "live!", "development"] {
-        let before = Kept::of(&project);
+        let before = ProjectState::of(&project);
         let (code, shown) = ask(answer);
         assert!(code == 2 && shown.contains("error[not-confirmed]"), "{answer:?}: {shown}");
-        assert_eq!(Kept::of(&project), before, "{answer:?}");
+        assert_eq!(ProjectState::of(&project), before, "{answer:?}");
     }
     let (code, shown) = ask("live");
     assert!(code == 0 && shown.contains("2 migrations applied"), "{shown}");
@@ -178,6 +180,57 @@ fn a_role_that_may_not_connect_is_told_why() {
     let finding = failed(&status(), (1, "too-many-connections", ""));
     assert!(finding["message"].as_str().unwrap().contains(&role), "{finding:#}");
     project.query(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+    project.end();
+}
+
+/// What is only useful is a note, and no failure.
+#[test]
+fn what_the_setup_lacks_is_told_and_is_no_failure() {
+    let project = project();
+    let said = project.run(&["doctor", "--format", "json"]).ok();
+    let all = all_found(&said, codes::MISSING.as_str());
+    let git = all.iter().find(|one| one["message"].as_str().unwrap().contains("no commit")).unwrap();
+    assert_eq!(git["code"], "missing", "{git:#}");
+    assert_eq!(git["severity"], "note", "{git:#}");
+    project.end();
+}
+
+#[test]
+fn without_the_client_of_postgresql_the_way_to_another_client_is_told() {
+    let project = project();
+    let finding = refused_by(&project, (1, "psql", ""), || {
+        let all = ["db", "psql", "--env", "development", "--database", "env:TEST_DATABASE_URL", "--format", "json"];
+        said(project.command(&all).env("PATH", project.path().join("nowhere")).output().unwrap())
+    });
+    assert!(help(&finding).contains("cargo xtask db url"), "{finding:#}");
+    project.end();
+}
+
+/// The folder for the server of this project cannot be made where a file is.
+#[test]
+fn a_server_that_has_no_folder_is_not_started() {
+    let project = project();
+    let file = project.write("file", "it is not a folder\n");
+    let finding = refused_by(&project, (1, "server", ""), || {
+        let up = ["db", "up", "--database", "local", "--format", "json"];
+        said(project.command(&up).env("ROUNDTRIP_HOME", file.join("home")).output().unwrap())
+    });
+    assert!(help(&finding).contains("ROUNDTRIP_HOME"), "{finding:#}");
+    project.end();
+}
+
+/// Somebody removed the folder while a shell was in it.
+#[test]
+fn a_folder_that_is_gone_says_so() {
+    let project = project();
+    let finding = refused_by(&project, (2, "folder", ""), || {
+        let ours = project.command(&["status", "--format", "json"]);
+        let mut command = Command::new("sh");
+        let inside = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" \"$@\"";
+        command.args(["-c", inside]).arg(ours.get_program()).args(ours.get_args());
+        said(command.current_dir(project.path()).stdin(Stdio::null()).output().unwrap())
+    });
+    assert!(finding["message"].as_str().unwrap().contains("current folder"), "{finding:#}");
     project.end();
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::codes::{Kept, found, help, is_at};
+use crate::codes::{ProjectState, found, help, is_at};
 use crate::repository::Repository;
 use crate::support::{ProgramOutput, Project};
 
@@ -15,9 +15,9 @@ fn prove(base: &str, up: &str, down: &str, more: &[(&str, &str)]) -> ProgramOutp
     for (ending, text) in more {
         project.write(&format!("migrations/20250101000002_change.{ending}"), text);
     }
-    let before = Kept::of(&project);
+    let before = ProjectState::of(&project);
     let said = project.run(&["verify", "--all", "--format", "json"]);
-    assert_eq!(Kept::of(&project), before, "a proof changed something");
+    assert_eq!(ProjectState::of(&project), before, "a proof changed something");
     project.end();
     said
 }
@@ -80,9 +80,9 @@ fn a_check_that_does_not_run_is_no_success() {
 
 /// The outcome of `ci` on a branch with one more migration.
 fn ci(repository: &Repository) -> ProgramOutput {
-    let before = Kept::of(&repository.0);
+    let before = ProjectState::of(&repository.0);
     let said = repository.0.run_bare(&["ci", "--format", "json"]);
-    assert_eq!(Kept::of(&repository.0), before, "ci changed something");
+    assert_eq!(ProjectState::of(&repository.0), before, "ci changed something");
     said
 }
 

@@ -1,14 +1,14 @@
 //! The codes of a comparison with the base branch: what changed in it, and why there is nothing to compare with. No
 //! file is changed.
 
-use crate::codes::{Kept, all_found, failed, found, help, is_at, refused_by};
+use crate::codes::{ProjectState, all_found, failed, found, help, is_at, refused_by};
 use crate::repository::Repository;
 use crate::support::{ProgramOutput, Project};
 
 fn programs(repository: &Repository, arguments: &[&str]) -> ProgramOutput {
-    let before = Kept::of(&repository.0);
+    let before = ProjectState::of(&repository.0);
     let said = repository.0.run_bare(&[arguments, &["--format", "json"]].concat());
-    assert_eq!(Kept::of(&repository.0), before, "{arguments:?} changed something");
+    assert_eq!(ProjectState::of(&repository.0), before, "{arguments:?} changed something");
     said
 }
 

@@ -46,6 +46,19 @@ fn another_migration_than_the_unfinished_one_is_not_resolved() {
     project.end();
 }
 
+/// A statement to go on from is named only where something goes on.
+#[test]
+fn a_statement_to_go_on_from_needs_a_way_to_go() {
+    let project = unfinished();
+    for way in [&[][..], &["--mark-applied", "by hand"]] {
+        let resolve = [&["resolve", "--from", "2"][..], way].concat();
+        let finding = refused(&project, &resolve, (2, "usage", ""));
+        assert!(finding["message"].as_str().unwrap().contains("--from"), "{finding:#}");
+    }
+    project.run(&["resolve", "--undo"]).ok();
+    project.end();
+}
+
 /// While one person is asked, another one resolves it.
 #[test]
 fn what_somebody_else_has_resolved_meanwhile_is_left_alone() {

@@ -87,7 +87,8 @@ fn a_command_that_cannot_begin_prints_a_document() {
         let own = ARGUMENTS.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, own)| own);
         let said = project.run_bare(&[&words[..], own, &["--format=json", "--nonsense"]].concat());
         let document = is_document(&name, &said);
-        assert_eq!((said.code, &document["error"]["findings"][0]["code"]), (2, &"usage".into()), "{name}: {said:?}");
+        assert_eq!(document["error"]["findings"][0]["code"], "usage", "{name}: {said:?}");
+        assert_eq!(said.code, 2, "{name}: {said:?}");
         let said = project.run_bare(&[&words[..], own, &["--format=json", "--config", "missing.toml"]].concat());
         is_document(&name, &said);
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 use migrate_base::codes;
 use migrate_review::lint;
 
-use crate::rust_source::{Token, rust_files, tokens};
+use crate::rust_source::{TESTS, Token, rust_files, tokens};
 use crate::support::{root, said, sources};
 
 fn explain(arguments: &[&str]) -> String {
@@ -43,7 +43,7 @@ fn tokens_of_sources() -> Vec<(PathBuf, Vec<Token>)> {
     sources().iter().for_each(|folder| rust_files(folder, &mut files));
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
-        let tokens = tokens(text.split("#[cfg(test)]\nmod ").next().unwrap());
+        let tokens = tokens(text.split(TESTS).next().unwrap());
         (path, tokens)
     };
     let only_for_tests = |path: &Path| path.ends_with("tests.rs") || path.ends_with("sample.rs");
@@ -55,9 +55,6 @@ fn word(token: &Token) -> &str {
         Token::Word(text) | Token::Text(text) | Token::Sign(text) => text,
     }
 }
-
-/// How a source begins the module with its tests, which is the last part of it.
-const TESTS: &str = "#[cfg(test)]\nmod tests {";
 
 /// The tokens of all tests of this repository: of their own files, and of the modules in the sources.
 fn tokens_of_tests() -> Vec<Token> {
@@ -113,8 +110,8 @@ fn is_asked_for(before: &[Token]) -> bool {
     let takes_code = ["found", "refused", "failed", "check", "is_code"];
     match [last(3), last(2), last(1)] {
         ["(", exit, ","] => is_number(exit),
-        ["code", "]" | "=" | ")", ","] | ["code", "=" | "!", "="] | [_, "code", "," | "("] => true,
         [_, function, "("] => takes_code.contains(&function),
+        ["code", "]" | "=" | ")", ","] | ["code", "=" | "!", "="] | [_, "code", ","] => true,
         _ => last(4) == "as_str" && [last(3), last(2), last(1)] == ["(", ")", ","],
     }
 }

@@ -12,6 +12,7 @@ mod codes_operate;
 mod codes_proof;
 mod codes_released;
 mod codes_runs;
+mod codes_server;
 mod commands;
 mod consume;
 mod consumers;

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// How a source begins the module with its tests, which is the last part of it.
+pub(crate) const TESTS: &str = "#[cfg(test)]\nmod tests {";
+
 /// A word, a literal or a sign of Rust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Token {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::rust_source::{Token, files_ending, rust_files, tokens};
+use crate::rust_source::{TESTS, Token, files_ending, rust_files, tokens};
 use crate::support::{root, sources};
 
 /// The crates, each listed after those that it may use.
@@ -78,7 +78,7 @@ fn is_of_tests(path: &Path) -> bool {
 
 /// The words after `crate::` and a path in a text, including those in braces, up to its tests.
 fn named(text: &str, inside: &[&str]) -> Vec<String> {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let text = text.split(TESTS).next().unwrap();
     let words: Vec<String> = tokens(text)
         .into_iter()
         .filter_map(|token| match token {
