@@ -78,8 +78,12 @@ fn block(
     ];
     names.extend_from_slice(more);
     // Parts of blocks, which contain names themselves.
-    let shared =
-        [("live", include_str!("live.sql")), ("image", include_str!("image.sql")), ("same", include_str!("same.sql"))];
+    let shared = [
+        ("session", include_str!("session.sql")),
+        ("live", include_str!("live.sql")),
+        ("image", include_str!("image.sql")),
+        ("same", include_str!("same.sql")),
+    ];
     let parts: Vec<_> = shared.iter().chain(parts).map(|(name, part)| (*name, (*part).to_owned())).collect();
     // Parts contain other parts.
     let body = fill(&fill(body, &parts), &parts);
@@ -115,7 +119,7 @@ mod tests {
             for name in [
                 "registry", "schema", "prefix", "text", "ours", "live", "settings", "version", "name", "create",
                 "script", "chosen", "up", "untried", "tables", "columns", "rows", "reapply", "over", "copy", "seeds",
-                "update", "insert", "resown", "stored", "sift", "image", "same",
+                "update", "insert", "resown", "stored", "sift", "image", "same", "session",
             ] {
                 assert!(!sql.contains(&format!("{{{name}")), "{name} in {sql}");
             }

@@ -1,10 +1,7 @@
 -- After a down script: compares the copies with what remains, discards what still exists, and
 -- records what happened to the rest.
 DECLARE
-    settings CONSTANT jsonb := {settings};
-    saved    CONSTANT jsonb := (
-        SELECT jsonb_object_agg(s.k, current_setting(s.k))
-        FROM jsonb_each_text(settings) AS s (k, v));
+    {session}
     one      record;
     table_   text;
     target   regclass;

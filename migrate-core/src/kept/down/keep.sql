@@ -2,10 +2,7 @@
 -- which tables lose data, tries the up script that would be applied again after it, rolls both
 -- back, and copies those tables.
 DECLARE
-    settings CONSTANT jsonb  := {settings};
-    saved    CONSTANT jsonb  := (
-        SELECT jsonb_object_agg(s.k, current_setting(s.k))
-        FROM jsonb_each_text(settings) AS s (k, v));
+    {session}
     -- The columns that the up script sets, if its text shows all of them; and the tables that it
     -- names.
     sets     CONSTANT text[] := {columns};

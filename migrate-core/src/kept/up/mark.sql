@@ -2,10 +2,7 @@
 -- somebody has changed or removed a row since (~), that was on purpose, and the row gets what the
 -- up script makes of it. Or somebody has written a row again that the rollback removed (!).
 DECLARE
-    settings CONSTANT jsonb := {settings};
-    saved    CONSTANT jsonb := (
-        SELECT jsonb_object_agg(s.k, current_setting(s.k))
-        FROM jsonb_each_text(settings) AS s (k, v));
+    {session}
     one      record;
     table_   text;
     target   regclass;

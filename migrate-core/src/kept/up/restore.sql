@@ -2,10 +2,7 @@
 -- a row that somebody has changed since keeps its values. Foreign keys determine the order: rows
 -- that refer to rows that are not restored yet wait.
 DECLARE
-    settings CONSTANT jsonb := {settings};
-    saved    CONSTANT jsonb := (
-        SELECT jsonb_object_agg(s.k, current_setting(s.k))
-        FROM jsonb_each_text(settings) AS s (k, v));
+    {session}
     -- The rows that a rollback removed, and those that it changed or that the up script overwrites,
     -- if nobody has touched them since.
     left_    text;
