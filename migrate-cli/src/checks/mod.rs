@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::released::ReleasedBranch;
-use crate::report::CheckResult;
+use crate::report::{CheckResult, CiReport};
 use crate::shadow;
 
 pub(crate) use consumers::consumers;
@@ -94,8 +94,25 @@ impl<'a> CheckInput<'a> {
         self.schema.get_or_try_init(read).await.cloned()
     }
 
+    /// For a check that has nothing to look at without the migrations.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the files.
+    pub(crate) fn require_set(&self) -> Result<()> {
+        match &self.set {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::Core(Error::of(error.kind(), error.findings().to_vec()))),
+        }
+    }
+
+    /// A report on these checks, so far.
+    pub(crate) fn report(&self, checks: Vec<CheckResult>) -> CiReport {
+        CiReport { base: self.base(), new: self.new.len(), checks, ..CiReport::default() }
+    }
+
     /// The base of the comparison, in words.
-    pub(crate) fn base(&self) -> Option<String> {
+    fn base(&self) -> Option<String> {
         self.released.as_ref().ok().map(|released| released.base.title())
     }
 }

@@ -14,12 +14,6 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let begin = Instant::now();
     let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
     let checks = vec![checks::files(&ground), checks::edited(&ground).await];
-    let report = CiReport {
-        base: ground.base(),
-        new: ground.new.len(),
-        checks,
-        elapsed: begin.elapsed(),
-        ..CiReport::default()
-    };
+    let report = CiReport { elapsed: begin.elapsed(), ..ground.report(checks) };
     Ok(super::ci::conclude(context, "check", &report))
 }

@@ -25,12 +25,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let begin = Instant::now();
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
     let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
-    let mut report = CiReport {
-        base: ground.base(),
-        new: ground.new.len(),
-        checks: vec![checks::files(&ground)],
-        ..CiReport::default()
-    };
+    let mut report = ground.report(vec![checks::files(&ground)]);
     if ground.set.is_ok() {
         shadow::server(context, true, false).await?;
         all(&ground, &mut report).await;

@@ -29,14 +29,14 @@ pub(super) struct QueryFault {
     /// The definition of the constraint, if the fault is about one.
     pub(super) definition: Option<String>,
     /// Whether the fault was found by preparing the query, so that a later step can fix it.
-    pub(super) is_mendable: bool,
+    pub(super) is_fixable: bool,
 }
 
 impl QueryFault {
     pub(super) fn new(code: Code, severity: Severity, message: String) -> Self {
         let (notes, help) = (Vec::new(), Vec::new());
         let (about, label, definition) = (None, None, None);
-        Self { code, severity, message, at: None, notes, help, about, label, definition, is_mendable: false }
+        Self { code, severity, message, at: None, notes, help, about, label, definition, is_fixable: false }
     }
 
     pub(super) fn about(self, id: &Id) -> Self {
@@ -196,7 +196,7 @@ fn refused(step: &QueryEffects, why: &PrepareRefusal, text: &str) -> QueryFault 
         }
         _ => QueryFault::new(codes::CONSUMER_BROKEN, error, format!("can no longer be prepared: {}", why.message)),
     };
-    told(QueryFault { at: why.at, is_mendable: true, ..fault }, why)
+    told(QueryFault { at: why.at, is_fixable: true, ..fault }, why)
 }
 
 fn told(fault: QueryFault, why: &PrepareRefusal) -> QueryFault {
@@ -220,13 +220,13 @@ fn result(differences: &[QueryDifference], expands: bool) -> Option<QueryFault> 
     let severity = if *weight == ChangeImpact::Breaking { Severity::Error } else { Severity::Warning };
     let fault = QueryFault::new(codes::CONSUMER_RESULT, severity, format!("returns a different result: {first}"));
     let fault = all[1..].iter().fold(fault, |fault, (.., text)| fault.note(text));
-    Some(QueryFault { is_mendable: true, about: Some((String::new(), column.clone())), ..fault })
+    Some(QueryFault { is_fixable: true, about: Some((String::new(), column.clone())), ..fault })
 }
 
 fn parameter(at: usize, was: &str, is: &str) -> QueryFault {
     let message = format!("takes a different parameter: ${at} was {was} and is now {is}");
     let fault = QueryFault::new(codes::CONSUMER_PARAMETER, Severity::Error, message);
-    QueryFault { is_mendable: true, ..fault }
+    QueryFault { is_fixable: true, ..fault }
         .note("a driver that sends values in binary form sends those of the old type")
 }
 

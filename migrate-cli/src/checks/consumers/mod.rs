@@ -202,7 +202,7 @@ impl<'a> ConsumerJudge<'a> {
                 text: Cow::Borrowed(&query.text),
                 calls: query.calls,
                 is_old: self.sides.is_old(consumer, &query.text),
-                fault: self.mended(fault, number),
+                fault: self.weighed(fault, number),
                 allowed: allowance(&step.migration, consumer),
             }));
         }
@@ -223,9 +223,9 @@ impl<'a> ConsumerJudge<'a> {
     }
 
     /// A fault that a later new migration fixes is only a warning: the query fails until that migration is applied.
-    fn mended(&self, fault: QueryFault, number: usize) -> QueryFault {
+    fn weighed(&self, fault: QueryFault, number: usize) -> QueryFault {
         let left = differences(self.before(0, number), self.last(number));
-        if !fault.is_mendable || left.iter().any(migrate_review::consumer::QueryDifference::is_breaking) {
+        if !fault.is_fixable || left.iter().any(migrate_review::consumer::QueryDifference::is_breaking) {
             return fault;
         }
         match fault.severity {

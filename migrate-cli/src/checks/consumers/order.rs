@@ -102,7 +102,7 @@ impl ConsumerJudge<'_> {
         let broken = self.sides.gone().into_iter().filter_map(|(consumer, number, (told, expands))| {
             let text = &self.texts[number];
             let faults =
-                fault::faults(step, number, text, *expands).into_iter().map(|fault| self.mended(fault, number));
+                fault::faults(step, number, text, *expands).into_iter().map(|fault| self.weighed(fault, number));
             let worst = faults.into_iter().find(|fault| fault.severity == Severity::Error)?;
             let (told, why) = (format!("{told}, as released,"), worst.message.clone());
             Some(BrokenQuery { consumer, told, why, text, fault: Some(worst) })
