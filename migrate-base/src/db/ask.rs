@@ -1,14 +1,11 @@
 //! Queries on a database that is in use: read-only, one message each, on their own connection.
 
-use super::{AnswerPart, Database, Session, SessionFailure, kept};
+use super::{AnswerPart, Database, Session, SessionFailure, TextRow, kept};
 use crate::codes;
 use crate::error::{ErrorKind, Result};
 
 /// How many statements precede the first query of a message.
 const SETTINGS: usize = 2;
-
-/// A row as text; `None` is NULL.
-pub type QueryRow = Vec<Option<String>>;
 
 /// A connection that only reads.
 #[derive(Debug)]
@@ -45,7 +42,7 @@ impl ReadOnlySession {
     /// # Errors
     ///
     /// [`ErrorKind::Connection`] when the connection is lost, or the server refuses the query.
-    pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<QueryRow>> {
+    pub async fn ask(&mut self, what: &str, query: &str) -> Result<Vec<TextRow>> {
         let answer = self.send("", query).await;
         answer.map_err(|failure| failure.explain(ErrorKind::Connection, codes::QUERY, what))
     }
@@ -55,8 +52,8 @@ impl ReadOnlySession {
     /// # Errors
     ///
     /// Those of [`Self::ask`], about the query that failed.
-    pub async fn ask_each(&mut self, queries: &[(&str, String)]) -> Result<Vec<Vec<QueryRow>>> {
-        let mut answers: Vec<Vec<QueryRow>> = vec![Vec::new()];
+    pub async fn ask_each(&mut self, queries: &[(&str, String)]) -> Result<Vec<Vec<TextRow>>> {
+        let mut answers: Vec<Vec<TextRow>> = vec![Vec::new()];
         let texts: Vec<&str> = queries.iter().map(|(_, query)| query.as_str()).collect();
         let mut take = |part: AnswerPart<'_>| match part {
             AnswerPart::Row(_, row) => {
@@ -88,7 +85,7 @@ impl ReadOnlySession {
     /// # Errors
     ///
     /// Those of [`Self::ask`], for other reasons.
-    pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<QueryRow>>> {
+    pub async fn ask_for_all(&mut self, what: &str, query: &str) -> Result<Option<Vec<TextRow>>> {
         let patiently = "SET LOCAL statement_timeout TO '20s'; SET LOCAL row_security TO off;";
         match self.send(patiently, query).await {
             // lock_not_available, query_canceled, insufficient_privilege; and undefined_table, undefined_column if
@@ -102,7 +99,7 @@ impl ReadOnlySession {
         }
     }
 
-    async fn send(&mut self, settings: &str, query: &str) -> std::result::Result<Vec<QueryRow>, SessionFailure> {
+    async fn send(&mut self, settings: &str, query: &str) -> std::result::Result<Vec<TextRow>, SessionFailure> {
         let mut rows = Vec::new();
         let mut take = |part: AnswerPart<'_>| {
             if let AnswerPart::Row(_, row) = part {
@@ -144,7 +141,7 @@ impl Database {
     /// # Errors
     ///
     /// Those of [`ReadOnlySession::open`] and [`ReadOnlySession::ask`].
-    pub async fn ask(&self, what: &str, query: &str) -> Result<Vec<QueryRow>> {
+    pub async fn ask(&self, what: &str, query: &str) -> Result<Vec<TextRow>> {
         let mut reader = ReadOnlySession::open(self).await?;
         let answer = reader.ask(what, query).await;
         reader.close().await;

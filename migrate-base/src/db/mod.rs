@@ -21,7 +21,7 @@ mod silence;
 mod url;
 pub mod wait;
 
-pub use ask::{QueryRow, ReadOnlySession};
+pub use ask::ReadOnlySession;
 pub use conninfo::without_password;
 pub use database::Database;
 pub use keepalive::Keepalive;

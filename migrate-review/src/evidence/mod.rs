@@ -7,7 +7,7 @@ mod loss;
 
 use std::time::Duration;
 
-use migrate_base::db::{QueryRow, ReadOnlySession};
+use migrate_base::db::{ReadOnlySession, TextRow};
 use migrate_base::error::Result;
 use migrate_base::ident::{QualifiedName, literal};
 use migrate_base::template::fill;
@@ -213,9 +213,9 @@ pub async fn situation(
     ];
     let mut answers = reader.ask_each(&looks).await?.into_iter();
     let [server, sessions, long, replicas, slots] = std::array::from_fn(|_| answers.next().unwrap_or_default());
-    let yes = |row: &QueryRow, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
-    let session = |row: &QueryRow| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
-    let open = |row: &QueryRow| {
+    let yes = |row: &TextRow, at: usize| row.get(at).and_then(Option::as_deref) == Some("t");
+    let session = |row: &TextRow| Some((text(row, 0)?, text(row, 1)?, number(row, 2)?));
+    let open = |row: &TextRow| {
         Some(LongTransaction {
             pid: number(row, 0).and_then(|pid| u32::try_from(pid).ok())?,
             role: text(row, 1)?,
@@ -225,11 +225,8 @@ pub async fn situation(
             word: text(row, 5)?,
         })
     };
-    let counted = |row: &QueryRow| Replicas {
-        count: number(row, 0).unwrap_or(0),
-        bytes: number(row, 1),
-        seconds: number(row, 2),
-    };
+    let counted =
+        |row: &TextRow| Replicas { count: number(row, 0).unwrap_or(0), bytes: number(row, 1), seconds: number(row, 2) };
     let Some(first) = server.first() else { return Ok(ServerSituation::default()) };
     Ok(ServerSituation {
         version: text(first, 0).unwrap_or_default(),
@@ -277,7 +274,7 @@ impl TableStatistics {
     }
 }
 
-fn known(row: &QueryRow) -> Option<TableStatistics> {
+fn known(row: &TextRow) -> Option<TableStatistics> {
     Some(TableStatistics {
         table: QualifiedName::new(text(row, 0)?, text(row, 1)?),
         tuples: row.get(2)?.as_deref()?.parse().ok()?,
