@@ -103,7 +103,7 @@ fn a_word_that_names_no_column_is_pointed_at() {
     project.end();
 }
 
-/// What no statement can undo, or what is no text, becomes no migration.
+/// A file that is not text, or whose effects no statement can undo, does not become a migration.
 #[test]
 fn an_up_script_that_cannot_be_used_is_not_written() {
     let project = project();

@@ -48,7 +48,7 @@ fn a_folder_that_is_not_a_chain_is_refused_before_anything_runs() {
     for (code, place, spoil) in cases {
         let project = project();
         spoil(&project);
-        // Whoever only looks is told the same.
+        // A command that only reads reports the same.
         for command in ["migrate", "status", "rollback"] {
             let finding = refused(&project, &[command], (3, code, place));
             assert_ne!(help(&finding), "", "{code}");

@@ -1,4 +1,4 @@
-//! The codes of a server that refuses what every run needs: it is told what was refused, and nothing is run.
+//! The codes of a server that refuses what every run needs: the command reports what was refused, and runs nothing.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};

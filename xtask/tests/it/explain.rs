@@ -8,7 +8,7 @@ use std::process::Command;
 use migrate_base::codes;
 use migrate_review::lint;
 
-use crate::rust_source::{TESTS, Token, rust_files, tokens};
+use crate::rust_source::{TESTS, Token, rust_files, source_files, tokens};
 use crate::support::{root, said, sources};
 
 fn explain(arguments: &[&str]) -> String {
@@ -39,8 +39,7 @@ fn is_code(text: &str) -> bool {
 
 /// The tokens of each source file up to its tests, with its path.
 fn tokens_of_sources() -> Vec<(PathBuf, Vec<Token>)> {
-    let mut files = Vec::new();
-    sources().iter().for_each(|folder| rust_files(folder, &mut files));
+    let files = source_files();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
         let tokens = tokens(text.split(TESTS).next().unwrap());

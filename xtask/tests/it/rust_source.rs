@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::sources;
+
 /// How a source begins the module with its tests, which is the last part of it.
 pub(crate) const TESTS: &str = "#[cfg(test)]\nmod tests {";
 
@@ -16,6 +18,13 @@ pub(crate) enum Token {
 
 pub(crate) fn rust_files(folder: &Path, all: &mut Vec<PathBuf>) {
     files_ending(folder, "rs", all);
+}
+
+/// The source files of all crates, with the tests inside them.
+pub(crate) fn source_files() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    sources().iter().for_each(|folder| rust_files(folder, &mut files));
+    files
 }
 
 /// The files in a folder and below it that have this ending.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::rust_source::{TESTS, Token, files_ending, rust_files, tokens};
+use crate::rust_source::{TESTS, Token, files_ending, rust_files, source_files, tokens};
 use crate::support::{root, sources};
 
 /// The crates, each listed after those that it may use.
@@ -150,8 +150,7 @@ fn no_parts_of_the_runner_use_one_another_in_a_circle() {
 
 #[test]
 fn each_file_says_what_it_is_and_is_not_too_long() {
-    let mut files: Vec<PathBuf> = Vec::new();
-    sources().iter().for_each(|source| rust_files(source, &mut files));
+    let files = source_files();
     assert!(files.len() > 400, "the sources are not read any more");
     for path in &files {
         let text = fs::read_to_string(path).unwrap();
@@ -171,8 +170,7 @@ fn too_wide(path: &Path, widest: usize, is_excepted: fn(&str) -> bool) -> Vec<St
 
 #[test]
 fn no_line_is_too_wide() {
-    let mut files: Vec<PathBuf> = Vec::new();
-    sources().iter().for_each(|source| rust_files(source, &mut files));
+    let files = source_files();
     let wide: Vec<String> = files.iter().flat_map(|path| too_wide(path, WIDEST, |_| false)).collect();
     assert!(wide.is_empty(), "more than {WIDEST} characters: {wide:#?}");
     let mut sql: Vec<PathBuf> = Vec::new();
@@ -187,8 +185,7 @@ fn no_line_is_too_wide() {
 /// A search for the name of a type finds one type. `Result` is the idiom of a crate whose functions fail in one way.
 #[test]
 fn the_name_of_a_type_is_unique() {
-    let mut files = Vec::new();
-    sources().iter().for_each(|source| rust_files(source, &mut files));
+    let files = source_files();
     let mut places: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
     for path in files.iter().filter(|path| !is_of_tests(path)) {
         for part in tokens(&fs::read_to_string(path).unwrap()).windows(2) {
@@ -235,8 +232,7 @@ fn facts() -> BTreeSet<String> {
 #[test]
 fn each_fact_that_is_asked_for_is_one_that_a_query_returns() {
     let facts = facts();
-    let mut files = Vec::new();
-    sources().iter().for_each(|source| rust_files(source, &mut files));
+    let files = source_files();
     let mut asked = 0;
     for path in files {
         let tokens = tokens(&fs::read_to_string(&path).unwrap());
