@@ -200,6 +200,39 @@ fn findings(kind: &str, findings: &[Finding]) -> String {
     findings.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
+/// A plan has the state it was made for, and its steps say how they run.
+#[test]
+fn a_plan_says_what_it_was_made_for() {
+    let texts = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect::<Vec<_>>();
+    let planned = |files: &[&str], rows: &[&str], is_missing: bool| {
+        let files = texts(files);
+        let state = state(&texts(rows), &files, is_missing, "");
+        let none = BTreeMap::new();
+        plan(&folder(&files), &state, &none, &Target::Latest, RunPolicy::default(), &|_| true).unwrap()
+    };
+    let facts = |plan: &Plan| (plan.is_empty(), plan.newest(), plan.version().cloned(), plan.has_ledger());
+    assert_eq!(facts(&planned(&["1", "2"], &["applied 1", "applied 2"], false)), (true, 2, Some(version("2")), true));
+    let plan = planned(&["1", "2 stepwise", "3 code"], &[], true);
+    assert_eq!(facts(&plan), (false, 0, None, false));
+    assert_eq!(plan.steps().iter().map(PlanStep::no_transaction).collect::<Vec<_>>(), [false, true, false]);
+}
+
+/// An application starts only on a database that has its version; the error says what the database has instead.
+#[test]
+fn a_version_that_is_needed_is_applied() {
+    let ledger = migrate_base::ident::QualifiedName::new("roundtrip", "ledger");
+    let notes = |rows: &[&str], is_missing: bool| {
+        let rows: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
+        let ensured = newer::ensure(&state(&rows, &[], is_missing, ""), &version("2"), &ledger);
+        ensured.map_err(|finding| shortened(&finding.notes.join("; "))).err().unwrap_or_default()
+    };
+    assert_eq!(notes(&["applied 1", "applied 2", "applied 3"], false), "");
+    assert_eq!(notes(&[], true), "this database has no ledger roundtrip.ledger");
+    assert_eq!(notes(&[], false), "the ledger roundtrip.ledger has no applied migration");
+    let behind = "the newest applied migration in the ledger roundtrip.ledger is 1";
+    assert_eq!(notes(&["applied 1", "applied 2", "rolled_back 2"], false), behind);
+}
+
 /// A stale plan is made again as long as another run makes progress, but not if no run does or if something was already
 /// done.
 #[test]
