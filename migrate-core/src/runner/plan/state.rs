@@ -284,6 +284,9 @@ pub(in crate::runner) mod tests {
         let up = back.unfinished().unwrap();
         assert_eq!((up.direction, up.done, up.undoes), (Direction::Up, 2, None));
         assert_eq!(up.failed.as_ref().map(|failed| failed.0), Some(3));
+        let undoes = |rows: &[&str]| state(rows).unfinished().unwrap().undoes;
+        assert_eq!(undoes(&["started 1 up", "progress 1 up 1", "started 2 down"]), None);
+        assert_eq!(undoes(&["started 1 up", "progress 1 up 1", "started 1 up"]), None);
         let done = state(&[&rows[..], &["progress 1 down 1", "rolled_back 1 down"]].concat());
         assert_eq!((done.unfinished(), versions(&done)), (None, Vec::new()));
     }

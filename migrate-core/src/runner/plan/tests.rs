@@ -1,4 +1,5 @@
-//! Plans as text: the cases in `cases.txt` give the folder, the ledger and the target, and the expected plan.
+//! Plans as text: the cases in `cases.txt` give the folder, the ledger and the target, and the expected plan; with the
+//! target `status`, the expected status.
 //!
 //! `UPDATE_CASES=1` rewrites the outcomes.
 
@@ -10,6 +11,7 @@ use migrate_base::db::LockHolder;
 use migrate_base::error::{Error, ErrorKind};
 
 use super::state::tests::entry;
+use super::status::{AppliedStatus, Status};
 use super::{obstacle, *};
 use crate::ledger::{LedgerEntry, LedgerEvent};
 use crate::source::{Checksum, MigrationSet};
@@ -48,9 +50,12 @@ fn planned(case: &str) -> String {
         down_from: if value("policy").contains("files") { DownFrom::Files } else { DownFrom::Ledger },
     };
     let has_code = |_: &Version| !given.contains(&"no code");
-    let outcome = match plan(&set, &state, &stored, &target(value("target")), policy, &has_code) {
-        Ok(plan) => shown(&plan),
-        Err(error) => findings("", error.findings()),
+    let outcome = match value("target") {
+        "status" => standing(&Status::of(&set, &state, policy.allow_newer)),
+        words => match plan(&set, &state, &stored, &target(words), policy, &has_code) {
+            Ok(plan) => shown(&plan),
+            Err(error) => findings("", error.findings()),
+        },
     };
     let outcome = if outcome.is_empty() { "> nothing to do".to_owned() } else { shortened(&outcome) };
     [given.join("\n"), outcome].join("\n")
@@ -189,6 +194,30 @@ fn shown(plan: &Plan) -> String {
     steps.chain(never_run).chain(warnings).collect::<Vec<_>>().join("\n")
 }
 
+/// What `status` says about each migration, and the codes of its problems.
+fn standing(status: &Status) -> String {
+    let words = |is: &[(bool, &str)]| is.iter().filter(|(is, _)| *is).map(|(_, word)| format!(" {word}")).collect();
+    let applied = status.applied.iter().map(|one| {
+        let AppliedStatus { version, name, modified, down_modified, missing, newer, never_run, .. } = one;
+        let is: [(bool, &str); 5] = [
+            (*modified, "modified"),
+            (*down_modified, "down-modified"),
+            (*missing, "missing"),
+            (*newer, "newer"),
+            (*never_run, "never-run"),
+        ];
+        let words: String = words(&is);
+        format!("> applied {version}_{name}{words}")
+    });
+    let pending = status.pending.iter().map(|one| {
+        let words: String = words(&[(one.out_of_order, "out-of-order")]);
+        format!("> pending {}_{}{words}", one.version, one.name)
+    });
+    let unfinished = status.unfinished.iter().map(|one| format!("> unfinished {}_{}", one.version, one.name));
+    let problems = status.problems.iter().map(|one| format!("> {} {}", one.severity.as_str(), one.code.as_str()));
+    applied.chain(pending).chain(unfinished).chain(problems).collect::<Vec<_>>().join("\n")
+}
+
 fn findings(kind: &str, findings: &[Finding]) -> String {
     let one = |finding: &Finding| {
         let place = finding.place.as_ref().map_or(String::new(), |place| format!(" {}", place.path().display()));
@@ -215,6 +244,16 @@ fn a_plan_says_what_it_was_made_for() {
     let plan = planned(&["1", "2 stepwise", "3 code"], &[], true);
     assert_eq!(facts(&plan), (false, 0, None, false));
     assert_eq!(plan.steps().iter().map(PlanStep::no_transaction).collect::<Vec<_>>(), [false, true, false]);
+}
+
+/// The statements of a file are not parsed again if the ledger has the file in its present form.
+#[test]
+fn a_file_is_known_if_both_of_its_scripts_are_as_recorded() {
+    let files = ["1", "2 edited", "3 down-edited", "4 irreversible", "5 code", "6"].map(str::to_owned);
+    let rows: Vec<String> = (1..6).map(|number| format!("applied {number}")).collect();
+    let state = state(&rows, &files, false, "");
+    let known: Vec<bool> = folder(&files).iter().map(|one| state.knows(one)).collect();
+    assert_eq!(known, [true, false, false, true, true, false]);
 }
 
 /// An application starts only on a database that has its version; the error says what the database has instead.
