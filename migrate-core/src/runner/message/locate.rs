@@ -127,3 +127,109 @@ fn inside(failure: &SessionFailure, script: &Script, n: usize) -> Option<usize> 
     let byte = byte_of_position(query, *at)?;
     Some(span.start + start + byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use migrate_base::db::ServerRefusal;
+
+    use super::*;
+    use crate::runner::message::SurroundingSql;
+
+    const BLOCK: &str = "DO $$ BEGIN PERFORM 1; PERFORM nothing; END $$";
+
+    fn script(text: &str) -> Script {
+        Script::recorded("1_a.up.sql".into(), text.into())
+    }
+
+    /// The server's answer: the position is that of `at` in `sent`, in characters from 1.
+    fn refused(sent: &str, at: Option<&str>) -> SessionFailure {
+        let position = at.map(|at| sent[..sent.find(at).unwrap()].chars().count() + 1);
+        SessionFailure::Server(Box::new(ServerRefusal { position, ..ServerRefusal::default() }))
+    }
+
+    /// Two scripts in a message, each after one statement of ours.
+    fn message(scripts: &[&Script]) -> Message {
+        let mut message = Message::default();
+        for script in scripts {
+            let aside = SurroundingSql { before: String::new(), after: String::new() };
+            message.push(script, &aside, "RESET ALL;", "INSERT;");
+        }
+        message
+    }
+
+    #[test]
+    fn the_position_decides_if_nothing_was_run_and_refines_the_answers_otherwise() {
+        let (first, second) = (script("SELECT 'ü';\nSELECT one;\nSELECT two;"), script("SELECT 'ß';\nSELECT three;"));
+        let scripts = [&first, &second];
+        let message = message(&scripts);
+        let found = |failure: &SessionFailure, part, answers| {
+            let (part, place) = in_message(failure, &message, &scripts, part, answers)?;
+            Some((part, place.part, place.byte.map(|byte| &scripts[part].text()[byte..])))
+        };
+        let at = |text: &str, part, answers| found(&refused(&message.sql, Some(text)), part, answers);
+        let statement = FailurePart::Statement;
+        // Nothing was run: the whole message was refused.
+        assert_eq!(at("three", 0, 0), Some((1, statement(1), Some("three;"))));
+        assert_eq!(at("one", 0, 0), Some((0, statement(1), Some("one;\nSELECT two;"))));
+        assert_eq!(at("INSERT", 0, 0), Some((0, FailurePart::End, None)));
+        assert_eq!(at("BEGIN", 0, 0), Some((0, FailurePart::Before, None)));
+        let silent = refused(&message.sql, None);
+        assert_eq!(found(&silent, 0, 0), Some((0, FailurePart::Unknown, None)));
+        let lost = || SessionFailure::Lost(String::new());
+        assert_eq!(found(&lost(), 0, 0), Some((0, FailurePart::Before, None)));
+        // The answers say which statement was running.
+        assert_eq!(at("one", 0, 2), Some((0, statement(1), Some("one;\nSELECT two;"))));
+        assert_eq!(at("one", 0, 3), Some((0, statement(2), None)));
+        assert_eq!(at("one", 1, 2), Some((1, statement(1), None)));
+        assert_eq!(at("three", 1, 2), Some((1, statement(1), Some("three;"))));
+        assert_eq!(found(&silent, 1, 0), Some((1, FailurePart::Before, None)));
+        assert_eq!(found(&silent, 1, 1), Some((1, statement(0), None)));
+        assert_eq!(found(&silent, 1, 3), Some((1, FailurePart::End, None)));
+        assert_eq!(found(&lost(), 0, 2), Some((0, statement(1), None)));
+        assert_eq!(found(&silent, 2, 0), None);
+    }
+
+    #[test]
+    fn a_statement_that_was_sent_alone_has_a_place_in_its_file() {
+        let all = script("SELECT 'ü';\nSELECT one ;\nEXECUTE p(two);");
+        let sent =
+            |n: usize| format!("SET a TO 'ä'; {}\n; SELECT after", &all.text()[all.statements()[n].span.clone()]);
+        let start = "SET a TO 'ä'; ".len();
+        let byte = |n: usize, at: &str| {
+            let message = sent(n);
+            let place = FailurePlace::apart(&refused(&message, Some(at)), &message, start, &all, n);
+            assert_eq!(place.part, FailurePart::Statement(n));
+            place.byte.map(|byte| &all.text()[byte..])
+        };
+        assert_eq!(byte(1, "SELECT one"), Some("SELECT one ;\nEXECUTE p(two);"));
+        assert_eq!(byte(1, "one"), Some("one ;\nEXECUTE p(two);"));
+        // At the end of the statement: our semicolon is the one of the file.
+        let end = all.statements()[1].span.end;
+        assert_eq!(byte(1, "\n;"), Some(&all.text()[end..]));
+        assert_eq!(byte(1, " SELECT after"), Some(&all.text()[end..]));
+        assert_eq!((byte(1, "SELECT after"), byte(1, "SET"), byte(2, "two")), (None, None, None));
+        let nowhere = FailurePlace::apart(&SessionFailure::Lost(String::new()), &sent(1), start, &all, 1);
+        assert_eq!(nowhere.byte, None);
+    }
+
+    #[test]
+    fn a_query_inside_a_block_has_a_place_if_the_block_sent_it() {
+        let all = script(&format!("SELECT 1;\n{BLOCK};\nSELECT nothing;"));
+        let of = |n: usize, query: &str, context: Option<&str>| {
+            let inner = Some(InnerPosition { at: "PERFORM ".len() + 1, query: query.to_owned() });
+            let context = context.map(str::to_owned);
+            let failure =
+                SessionFailure::Server(Box::new(ServerRefusal { inner, context, ..ServerRefusal::default() }));
+            inside(&failure, &all, n).map(|byte| &all.text()[byte..])
+        };
+        let block = Some("PL/pgSQL function inline_code_block line 1 at PERFORM");
+        let place = Some("nothing; END $$;\nSELECT nothing;");
+        assert_eq!(of(1, "PERFORM nothing", block), place);
+        assert_eq!(of(1, "PERFORM nothing", None), place);
+        assert_eq!(of(1, "PERFORM nothing", Some("PL/pgSQL function f() line 1 at PERFORM")), None);
+        assert_eq!(of(1, "PERFORM nothing", Some("SQL function \"f\" statement 1")), None);
+        assert_eq!(of(1, "PERFORM ", block), None, "it is there twice");
+        assert_eq!(of(1, "PERFORM other", block), None);
+        assert_eq!(of(2, "SELECT nothing", None), None, "this is no block");
+    }
+}

@@ -246,6 +246,44 @@ mod tests {
     }
 
     #[test]
+    fn the_row_of_a_step_has_the_checksums_of_its_files_and_the_reason() {
+        let texts = [("1_a.up.sql", "SELECT 1;"), ("1_a.down.sql", "SELECT -1;")]
+            .map(|(name, text)| (format!("2025010100000{name}"), text));
+        let files = texts.iter().map(|(name, text)| (name.as_str(), text.as_bytes()));
+        let set = crate::MigrationSet::of_files(std::path::Path::new("m"), files).unwrap();
+        let migration = set.iter().next().unwrap();
+        let stored = Script::recorded("(ledger) a.down.sql".into(), "SELECT 'as it was';".into());
+        let options = Options { reason: Some("a deploy".to_owned()), ..Options::default() };
+        let row = |direction, script: &Script, has_files: bool| {
+            let work = crate::StepWork::Sql(std::sync::Arc::new(stored.clone()));
+            let named = (migration.version().clone(), migration.name().to_owned());
+            let step = PlanStep::new(direction, named, work, has_files.then(|| migration.clone()));
+            let row = outcome(&step, script, &options);
+            let sums = [row.up_checksum, row.down_checksum].map(|sum| sum.map(str::to_owned));
+            (row.event.as_str(), sums, row.down_sql.map(str::to_owned), row.note.map(str::to_owned))
+        };
+        let (up, down) = (migration.up_script().unwrap(), migration.down_script().unwrap());
+        let sum = |script: &Script| Some(script.checksum().as_str().to_owned());
+        let reason = || Some("a deploy".to_owned());
+        let text = Some("SELECT -1;".to_owned());
+        assert_eq!(row(Direction::Up, up, true), ("applied", [sum(up), sum(down)], text, reason()));
+        assert_eq!(row(Direction::Down, &stored, true), ("rolled_back", [sum(up), sum(&stored)], None, reason()));
+        assert_eq!(row(Direction::Down, &stored, false), ("rolled_back", [None, sum(&stored)], None, reason()));
+    }
+
+    #[test]
+    fn a_script_in_rust_and_one_that_listens_need_a_session_of_their_own() {
+        let needs = |work: crate::StepWork| {
+            let version = "20250101000001".parse().unwrap();
+            needs_fresh_session(&PlanStep::new(Direction::Up, (version, "a".to_owned()), work, None))
+        };
+        let sql =
+            |text: &str| crate::StepWork::Sql(std::sync::Arc::new(Script::recorded("1_a.up.sql".into(), text.into())));
+        assert!(needs(crate::StepWork::Code) && needs(sql("SET SESSION app.a = 'x';")));
+        assert!(!needs(sql("CREATE TABLE a (b int);")));
+    }
+
+    #[test]
     fn what_a_migration_did_to_its_session_is_undone_before_its_settings_are_set() {
         let settings = SessionSettings {
             lock_timeout: Duration::from_secs(3),
