@@ -58,6 +58,18 @@ codes! {
     MIGRATION_REMOVED: Error "migration-removed";
     MIGRATION_RENAMED: Error "migration-renamed";
     OUT_OF_ORDER: Error "out-of-order";
+
+    // The ledgers of other tools.
+    OTHER_LEDGER: Error "other-ledger";
+    OTHER_LEDGER_UNREADABLE: Error "other-ledger-unreadable";
+    OTHER_LEDGER_MOVED: Error "other-ledger-moved";
+    OTHER_LEDGER_NONE: Error "other-ledger-none";
+    OTHER_LEDGER_SEVERAL: Error "other-ledger-several";
+    OTHER_LEDGER_LOCKED: Error "other-ledger-locked";
+    OTHER_LEDGER_FAILED: Error "other-ledger-failed";
+    OTHER_LEDGER_NO_FILE: Error "other-ledger-no-file";
+    OTHER_LEDGER_GAP: Error "other-ledger-gap";
+    OTHER_LEDGER_CHECKSUM: Error "other-ledger-checksum";
     VERSION_TAKEN: Error "version-taken";
     RELEASED_DIFFERS: Error "released-differs";
     RELEASED_FAILS: Error "released-fails";

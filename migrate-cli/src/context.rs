@@ -107,6 +107,7 @@ impl<'a> Context<'a> {
         let actor = Actor::from_environment(APPLICATION);
         let options = Options {
             ledger: self.environment.ledger.clone(),
+            other_ledgers: self.environment.other_ledgers.clone(),
             connect_wait: self.wait,
             lock_wait: run.lock_wait.unwrap_or(self.environment.lock_wait),
             lock_timeout: self.environment.lock_timeout,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version, ours};
+use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version, foreign, ours};
 use migrate_review::config::DatabaseSource;
 use migrate_schema::{self as schema, Fact, Id, Kind, Object, SchemaDescription};
 use migrate_test::shape::{self, ShadowDatabase};
@@ -69,6 +69,8 @@ pub(crate) async fn as_placed_in(mut made: SchemaDescription, there: &SchemaDesc
         let untouched = made.schema.clone();
         made.schema = made.schema.as_in(&there.schema, |object| start.is_untouched(object, &untouched));
     }
+    // They are left out of the environment too.
+    made.schema = foreign::without(made.schema);
     let schemas = ReplaySettings::schemas();
     let is_plain = |object: &Object| object.fact("grants").is_none() && object.fact("comment").is_none();
     let touched: Vec<Arc<Id>> =

@@ -151,6 +151,8 @@ pub mod audit;
 #[doc(hidden)]
 pub mod drift;
 #[doc(hidden)]
+pub mod foreign;
+#[doc(hidden)]
 pub mod kept;
 #[doc(hidden)]
 pub mod ledger;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use migrate_base::ident::QualifiedName;
 use migrate_schema::{Kind, Object, Schema};
 
-use crate::{audit, kept, ledger};
+use crate::{audit, foreign, kept, ledger};
 
 /// The schema without this ledger and any other ledgers in it, because services can share a database: the table,
-/// what belongs to it, the kept data, the audit, and the schema if it contains nothing else.
+/// what belongs to it, the kept data, the audit, and the schema if it contains nothing else. The ledgers of other tools
+/// are left out as well.
 pub fn without(schema: Schema, ledger: &QualifiedName) -> Schema {
+    let schema = foreign::without(schema);
     let others = ledgers(&schema);
     others.iter().filter(|other| *other != ledger).fold(without_one(schema, ledger), without_one)
 }

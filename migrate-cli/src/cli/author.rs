@@ -118,6 +118,27 @@ pub(crate) struct DiffArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Reads the ledger of the other tool, finds the file of each of its rows, verifies the checksums that \
+                  the tool keeps, and compares the schema with what the migrations make. Only --yes records anything. \
+                  The old ledger is never changed.\n\nExamples:\n  \
+                  cargo xtask adopt --env production\n  \
+                  cargo xtask adopt --env production --yes\n  \
+                  cargo xtask adopt --from public.schema_migrations --yes"
+)]
+pub(crate) struct AdoptArgs {
+    /// The tool or the table to take over, if the database has several: goose, or public.goose_db_version
+    #[arg(long, value_name = "TOOL")]
+    pub(crate) from: Option<String>,
+    /// Record the migrations as applied
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Do not compare the schema, because the chain has migrations that only the other tool can run
+    #[arg(long)]
+    pub(crate) without_comparison: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "Without --mark, the database is only read.\n\nExamples:\n  \
                         cargo xtask baseline --env production\n  \
                         cargo xtask baseline --env production --data countries,currencies\n  \

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use migrate_core::{Layout, Version};
 
-pub(crate) use author::{BaselineArgs, DeriveArgs, DiffArgs, NewArgs, SquashArgs};
+pub(crate) use author::{AdoptArgs, BaselineArgs, DeriveArgs, DiffArgs, NewArgs, SquashArgs};
 pub(crate) use check::{CheckArgs, CiArgs, ExplainArgs, LintArgs, RebaseArgs, VerifyArgs};
 pub(crate) use consumers::{
     ConsumersCaptureArgs, ConsumersCheckArgs, ConsumersCommand, ConsumersExportArgs, ConsumersUsesArgs,
@@ -151,6 +151,8 @@ pub(crate) enum Command {
     Derive(DeriveArgs),
     /// Show the difference between two schemas, in words, as SQL or as a migration
     Diff(DiffArgs),
+    /// Take over the ledger of another migration tool: its applied migrations are not run again
+    Adopt(AdoptArgs),
     /// Capture an existing database as the first migration, proven to be identical
     Baseline(BaselineArgs),
     /// Replace the oldest migrations of the chain with one proven baseline

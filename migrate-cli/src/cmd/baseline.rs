@@ -2,20 +2,19 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use migrate_base::codes;
+use migrate_base::finding::{Finding, Severity};
 use migrate_base::visible;
-use migrate_core::{CodeMigrations, Version};
-use migrate_schema::ddl::{Ddl, DdlStage, LEFT_OUT, unowned};
-use migrate_schema::{SchemaChange, SideNames};
+use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
+use migrate_schema::ddl::{Ddl, DdlStage, LEFT_OUT};
 use migrate_test::shape::{self, LeftOut, TableData, role_guard};
 use serde::Serialize;
 
 use super::run::{RunOptions, Runner};
+use super::upto;
 use crate::cli::BaselineArgs;
-use crate::context::{Context, confirm};
-use crate::drift::excused;
+use crate::context::{Context, MigratorOptions, confirm};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
@@ -55,6 +54,9 @@ async fn capture(context: &Context<'_>, options: &BaselineArgs) -> Result<Exit> 
     let output = context.output;
     let name = files::snake_case(&options.name)?;
     refuse_second(context)?;
+    // The folder has nothing that could be matched with it, so a baseline is the way on.
+    let other = other_ledger(context).await?.map(|finding| finding.with_severity(Severity::Warning));
+    output.findings(other.as_slice());
     let database = context.reach().await?;
     let source = shadow::database(&database, context).await?;
     shadow::server(context, false, false).await?;
@@ -107,6 +109,16 @@ fn refuse_second(context: &Context<'_>) -> Result<()> {
                 .help("`cargo xtask baseline --mark` records the first migration of the folder as applied"))
         }
     }
+}
+
+/// The finding about the ledger of another tool in a database without a ledger of ours.
+async fn other_ledger(context: &Context<'_>) -> Result<Option<Finding>> {
+    let reading = MigratorOptions { set: Some(MigrationSet::default()), ..MigratorOptions::reading() };
+    let mut migrator = context.migrator(CodeMigrations::none(), reading).await?;
+    let status = migrator.status().await;
+    migrator.close().await;
+    let is_meant = |finding: &Finding| [codes::OTHER_LEDGER, codes::OTHER_LEDGER_UNREADABLE].contains(&finding.code);
+    Ok(status?.problems.into_iter().find(is_meant))
 }
 
 /// The two files. A large schema is created without a transaction, because every relation would hold a lock in it.
@@ -196,20 +208,13 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArg
         return Err(Failure::usage(codes::NO_MIGRATION, format!("there is no migration {version}"))
             .help("`cargo xtask status` lists the migrations"));
     }
-    let database = context.reach().await?;
-    let there = shadow::database(&database, context).await?;
-    shadow::server(context, false, false).await?;
-    shadow::replay(&database).await?;
-    let wanted = shadow::migrations(&set, &code, Some(&version)).await?;
-    let wanted = shadow::as_placed_in(Arc::unwrap_or_clone(wanted), &there).await?;
-    let change = SchemaChange::between(&unowned(&wanted.schema), &unowned(&there.schema));
-    let sides = SideNames { before: "in the migrations", after: &format!("in {}", context.title()) };
-    let excused = excused(&set, &version);
-    let differences: Vec<String> = change
-        .sentences(sides)
-        .into_iter()
-        .filter(|line| !excused.iter().any(|one| is_excused(&visible::line(line), one)))
-        .collect();
+    // Without a version it is not known how much of the chain was applied, but the other ledger knows.
+    if options.to.is_none()
+        && let Some(finding) = other_ledger(context).await?
+    {
+        return Err(Failure::Core(Error::new(ErrorKind::Plan, finding)));
+    }
+    let differences = upto::differences(context, &set, &code, &version).await?;
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {
         confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
@@ -221,26 +226,11 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArg
         output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
         output.next(format!("`cargo xtask status {}` shows what is applied", context.aim()));
     } else {
-        document.differences.iter().for_each(|line| output.item(format!("  {line}")));
-        let count = style::count(document.differences.len(), "difference");
-        output.line(format!(
-            "\n{}: {} does not match the migrations up to {version}",
-            paint(BAD, format!("not marked, {count}")),
-            context.title()
-        ));
-        let to = if context.named_database { "URL".to_owned() } else { format!("env:{}", context.name) };
-        output.next(format!(
-            "`cargo xtask diff migrations@{version} {to} --sql` shows the statements that would make them equal"
-        ));
+        upto::show(context, &document.differences, "not marked", &version);
     }
     let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };
     output.document(&DocumentJson::new("baseline", &context.name, document));
     Ok(exit)
-}
-
-/// Whether a difference is about something that a baseline leaves out: a whole object, or one fact about it.
-fn is_excused(line: &str, left_out: &str) -> bool {
-    line.strip_prefix(left_out).is_some_and(|rest| rest.starts_with(": only") || rest.starts_with(' '))
 }
 
 /// A line that says what is left out, what depends on it, and why.

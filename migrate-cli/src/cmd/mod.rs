@@ -1,5 +1,6 @@
 //! The commands, one file each: each takes the arguments and returns an exit code.
 
+mod adopt;
 mod audit;
 mod baseline;
 mod check;
@@ -29,6 +30,7 @@ mod runbook;
 mod seed;
 mod squash;
 mod status;
+mod upto;
 mod verify;
 mod watched;
 
@@ -73,6 +75,7 @@ pub(crate) async fn run(cli: &Cli, code: CodeMigrations, output: &CliOutput) -> 
         Command::Rebase(options) => rebase::run(&context, code, options),
         Command::Derive(options) => derive::run(&context, code, options).await,
         Command::Diff(options) => diff::run(&context, code, options).await,
+        Command::Adopt(options) => adopt::run(&context, code, options).await,
         Command::Baseline(options) => baseline::run(&context, code, options).await,
         Command::Squash(options) => squash::run(&context, code, options).await,
         Command::Seed(options) => seed::run(&context, code, options).await,

@@ -27,8 +27,9 @@ use crate::source::{MigrationSet, Version};
 
 pub use futures_util::future::BoxFuture;
 pub use options::{CancelHandle, CommittedStep, Observer, Options, Progress, RunReport, RunningStep, SilentObserver};
+pub use plan::adoption::{AdoptedMigration, Adoption};
 pub use plan::obstacle::MODIFIED;
-pub use plan::state::{AppliedMigration, LedgerState, UnfinishedMigration};
+pub use plan::state::{AdoptedLedger, AppliedMigration, LedgerState, UnfinishedMigration};
 pub use plan::status::{AppliedStatus, PendingStatus, Status};
 pub use plan::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target};
 pub use recover::resolve::{Resolution, StatementTrace, UnfinishedReport};
@@ -193,6 +194,8 @@ impl Migrator {
                 break;
             }
         }
+        let others = self.options.other_ledgers.clone();
+        open::look_for_others(self.session().await?, &mut state, &others).await?;
         self.set.check(|migration| state.knows(migration))?;
         Ok(state)
     }

@@ -20,6 +20,8 @@ use crate::ledger::{Actor, Direction};
 pub struct Options {
     /// The ledger table.
     pub ledger: QualifiedName,
+    /// Ledgers of other tools that belong to other applications, and say nothing about these migrations.
+    pub other_ledgers: Vec<QualifiedName>,
     /// How long to wait for a server that cannot be reached yet because it is starting; zero means do not wait.
     pub connect_wait: Duration,
     /// How long to wait for another run to finish.
@@ -53,6 +55,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ledger: QualifiedName::new("roundtrip", "ledger"),
+            other_ledgers: Vec::new(),
             connect_wait: Duration::ZERO,
             lock_wait: Duration::from_secs(60),
             lock_timeout: Duration::from_secs(3),

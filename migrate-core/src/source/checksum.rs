@@ -7,9 +7,8 @@ use sha2::{Digest, Sha256};
 
 /// The digest of a script, written `sha256:<hex>`.
 ///
-/// It is computed from the text after [`normalise`]: without a byte order mark, and with `
-/// ` as line ending. The algorithm is part of the text, so that a later version can use another one and still
-/// understand older checksums.
+/// It is computed from the text after [`normalise`]: without a byte order mark, and with `\n` as line ending. The
+/// algorithm is part of the text, so that a later version can use another one and still understand older checksums.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checksum(Box<str>);
 

@@ -23,6 +23,7 @@ use migrate_base::parallel;
 
 pub use checksum::{Checksum, normalise};
 pub use directive::Directives;
+pub(crate) use layout::diesel_version;
 pub use layout::{Layout, NotALayout};
 pub use load::EmbeddedFile;
 pub use load::decode;

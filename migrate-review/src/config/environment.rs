@@ -20,6 +20,9 @@ pub struct Environment {
     /// The ledger table.
     #[serde(deserialize_with = "qualified")]
     pub ledger: QualifiedName,
+    /// Ledgers of other tools that belong to other applications.
+    #[serde(deserialize_with = "qualified_list")]
+    pub other_ledgers: Vec<QualifiedName>,
     /// Whether to ask before changes, and to refuse seeds.
     pub protected: bool,
     /// How long a statement waits for a lock.
@@ -60,6 +63,7 @@ impl Default for Environment {
         Self {
             database: DatabaseSource::Auto,
             ledger: options.ledger,
+            other_ledgers: options.other_ledgers,
             protected: false,
             lock_timeout: options.lock_timeout,
             lock_retries: options.lock_retries,
@@ -85,6 +89,13 @@ fn source<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Dat
 fn qualified<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<QualifiedName, D::Error> {
     let text = String::deserialize(deserializer)?;
     QualifiedName::parse(&text).ok_or_else(|| de::Error::custom("give the ledger with its schema: roundtrip.ledger"))
+}
+
+fn qualified_list<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<QualifiedName>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let name = |text: &String| QualifiedName::parse(text);
+    let wrong = || de::Error::custom("give each table with its schema: [\"public.schema_migrations\"]");
+    names.iter().map(name).collect::<Option<_>>().ok_or_else(wrong)
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {

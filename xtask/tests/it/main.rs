@@ -1,5 +1,6 @@
 //! The command line as users see it: the compiled executable, real folders, real servers.
 
+mod adopt;
 mod audit;
 mod causes;
 mod children;

@@ -1,7 +1,9 @@
 //! The plan: what to run, and for which state of the ledger.
 
+pub(super) mod adoption;
 pub(super) mod newer;
 pub(super) mod obstacle;
+pub(super) mod others;
 mod planner;
 pub(super) mod state;
 pub(super) mod status;

@@ -8,7 +8,7 @@ use migrate_base::finding::{Finding, Place, Severity};
 use migrate_base::hint;
 
 use super::state::{AppliedMigration, LedgerState, UnfinishedMigration};
-use super::{DownFrom, newer};
+use super::{DownFrom, newer, others};
 use crate::ledger::Direction;
 use crate::source::{Migration, MigrationSet, Script, Version};
 
@@ -22,6 +22,7 @@ pub(in crate::runner) fn compare(
     allow_newer: bool,
 ) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    problems.extend(others::problems(set, state));
     problems.extend(half_squashed(set, state));
     let mut newer = Vec::new();
     for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {

@@ -11,7 +11,7 @@ use migrate_base::finding::Finding;
 use migrate_base::sql::StatementClass;
 
 use super::state::{AppliedMigration, LedgerState, UnfinishedMigration};
-use super::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target, obstacle};
+use super::{DownFrom, Plan, PlanStep, RunPolicy, StepWork, Target, obstacle, others};
 use crate::ledger::Direction;
 use crate::source::{Migration, MigrationBody, MigrationSet, Script, Version};
 
@@ -42,6 +42,7 @@ pub(in crate::runner) fn plan(
     match target {
         Target::Latest | Target::UpTo(_) | Target::Up(_) if set.is_empty() && !policy.allow_empty => {
             planner.obstacles.push(obstacle::no_migrations(set, state));
+            planner.obstacles.extend(others::problems(set, state));
         }
         Target::Latest => planner.up(&|_| true, usize::MAX),
         Target::UpTo(version) => {

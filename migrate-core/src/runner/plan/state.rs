@@ -1,9 +1,11 @@
 //! Derives the present state from the rows of a ledger: applied, pending, unfinished.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use migrate_base::db::LockHolder;
+use migrate_base::ident::QualifiedName;
 
+use crate::foreign::{self, ForeignLedger, ForeignTool};
 use crate::ledger::{Direction, LedgerEntry, LedgerEvent};
 use crate::source::{Checksum, Migration, Version};
 
@@ -14,6 +16,20 @@ pub struct LedgerState {
     unfinished: Option<UnfinishedMigration>,
     newest: i64,
     has_ledger: bool,
+    adopted: Option<AdoptedLedger>,
+    others: Vec<ForeignLedger>,
+}
+
+/// The ledger of another tool from which this one took migrations over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdoptedLedger {
+    /// The tool.
+    pub tool: &'static ForeignTool,
+    /// Its table.
+    pub table: QualifiedName,
+    /// Every version that was ever taken over.
+    pub versions: BTreeSet<Version>,
 }
 
 /// An applied migration, according to the ledger.
@@ -88,6 +104,7 @@ impl LedgerState {
     }
 
     fn take(&mut self, entry: LedgerEntry) {
+        self.take_over(&entry);
         match (entry.event, entry.direction) {
             (LedgerEvent::Applied | LedgerEvent::Baselined | LedgerEvent::Resolved, Direction::Up) => {
                 self.finish(&entry.version);
@@ -105,6 +122,13 @@ impl LedgerState {
             | (LedgerEvent::RolledBack, Direction::Up)
             | (LedgerEvent::Observed, _) => {}
         }
+    }
+
+    fn take_over(&mut self, entry: &LedgerEntry) {
+        let note = entry.note.as_deref().filter(|_| entry.event == LedgerEvent::Baselined);
+        let Some((tool, table)) = note.and_then(foreign::adopted_from) else { return };
+        let adopted = self.adopted.get_or_insert_with(|| AdoptedLedger { tool, table, versions: BTreeSet::new() });
+        adopted.versions.insert(entry.version.clone());
     }
 
     fn start(&mut self, entry: LedgerEntry) {
@@ -176,6 +200,21 @@ impl LedgerState {
     /// Whether this database has a ledger.
     pub fn has_ledger(&self) -> bool {
         self.has_ledger
+    }
+
+    /// The ledger of another tool from which this one took migrations over, if there is one.
+    pub fn adopted(&self) -> Option<&AdoptedLedger> {
+        self.adopted.as_ref()
+    }
+
+    /// The ledgers of other tools: the one that was adopted, or those in a database where nothing was recorded yet.
+    pub fn others(&self) -> &[ForeignLedger] {
+        &self.others
+    }
+
+    /// Sets the ledgers of other tools that were found.
+    pub(in crate::runner) fn set_others(&mut self, others: Vec<ForeignLedger>) {
+        self.others = others;
     }
 
     /// The number of the newest row of the ledger; equal numbers mean equal states.

@@ -2,8 +2,8 @@
 
 use migrate_base::finding::{Finding, Severity};
 
-use super::obstacle;
 use super::state::{LedgerState, UnfinishedMigration};
+use super::{obstacle, others};
 use crate::source::{MigrationSet, Version};
 
 /// The status of a chain.
@@ -93,6 +93,7 @@ impl Status {
         let nothing = obstacle::no_migrations(set, state);
         let severity = if is_fresh { Severity::Warning } else { Severity::Error };
         let mut problems = vec![nothing.with_severity(severity)];
+        problems.extend(others::problems(set, state));
         let unfinished = state.unfinished().cloned();
         let as_severe = |one: &UnfinishedMigration| match one.running {
             Some(_) => obstacle::unfinished(set, one).with_severity(Severity::Warning),

@@ -1,14 +1,13 @@
 //! Starts the ledger of a database that already has its schema: existing migrations are recorded, and nothing is run.
 
-use std::sync::Arc;
-
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 
+use crate::foreign::{self, ForeignLedger};
 use crate::ledger::{Direction, LedgerEvent, LedgerRow};
 use crate::runner::plan::obstacle;
-use crate::runner::{LedgerState, Migrator};
+use crate::runner::{Adoption, AppliedMigration, LedgerState, Migrator};
 use crate::source::{Migration, Version};
 
 impl Migrator {
@@ -32,7 +31,30 @@ impl Migrator {
         if migrations.last().is_none_or(|last| last.version() != upto) {
             return Err(Error::new(ErrorKind::Plan, obstacle::no_such_version(&self.set, upto)));
         }
-        self.baselined(&state, &migrations, why).await
+        self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[]).await
+    }
+
+    /// The ledgers of other tools in this database, except those of other applications. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Ledger`] if they cannot be looked for.
+    pub async fn ledgers_of_others(&mut self) -> Result<Vec<ForeignLedger>> {
+        let others = self.options.other_ledgers.clone();
+        let found = foreign::ledgers(self.session().await?, &others).await;
+        found.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools"))
+    }
+
+    /// Records what another tool applied, under the lock, and runs nothing. The caller must know that the database
+    /// really has what these migrations create. `state` is the one that the adoption was planned for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`] when the ledger has changed since then; [`ErrorKind::Ledger`] when it cannot be written.
+    pub async fn take_over(&mut self, adoption: &Adoption, state: &LedgerState) -> Result<usize> {
+        let taken = adoption.taken.iter().map(|one| (&*one.migration, &*one.note));
+        let names = adoption.given_back.iter().filter_map(|version| state.get(version));
+        self.baselined(state, taken, &names.collect::<Vec<_>>()).await
     }
 
     /// Records pending migrations as applied, under the lock, and runs nothing. The caller must know that the database
@@ -57,19 +79,30 @@ impl Migrator {
         };
         let migrations: std::result::Result<Vec<_>, Finding> = versions.iter().map(pending).collect();
         let migrations = migrations.map_err(|finding| Error::new(ErrorKind::Plan, finding))?;
-        self.baselined(&state, &migrations, why).await
+        self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[]).await
     }
 
-    async fn baselined(&mut self, state: &LedgerState, migrations: &[Arc<Migration>], why: &str) -> Result<usize> {
+    /// Records migrations as applied, each for its reason, and others as rolled back by another tool.
+    async fn baselined(
+        &mut self,
+        state: &LedgerState,
+        migrations: impl ExactSizeIterator<Item = (&Migration, &str)>,
+        reverted: &[&AppliedMigration],
+    ) -> Result<usize> {
+        let count = migrations.len();
         let mut executor = self.prepare(state.newest(), state.has_ledger()).await?;
         let mut sql = String::from("BEGIN;");
-        for migration in migrations {
+        for one in reverted {
+            let record = LedgerRow::of(LedgerEvent::RolledBack, Direction::Down, one.version.as_str(), &one.name);
+            sql += &executor.writer.insert(&LedgerRow { note: Some("rolled back by the tool it came from"), ..record });
+        }
+        for (migration, why) in migrations {
             let record = LedgerRow::with_files(LedgerEvent::Baselined, Direction::Up, migration);
             sql += &executor.writer.insert(&LedgerRow { note: Some(why), ..record });
         }
         let sent = executor.lines.worker.send(&(sql + "COMMIT;")).await;
         let (_, released) = executor.finish(false).await;
         sent.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::LEDGER_UNWRITABLE, "record the baseline"))?;
-        released.map(|()| migrations.len())
+        released.map(|()| count)
     }
 }

@@ -6,7 +6,9 @@ use migrate_base::codes;
 use migrate_base::db::{Database, Session, wait};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
+use migrate_base::ident::QualifiedName;
 
+use crate::foreign::{self, ForeignLedger};
 use crate::ledger::LedgerEntry;
 use crate::runner::message::explain;
 use crate::runner::options::{CancelHandle, Options, Progress};
@@ -33,6 +35,23 @@ pub(in crate::runner) async fn look(
         entries = reading => Ok(LedgerState::derive(entries?)),
         () = cancel.impatient() => Err(explain::interrupted_before()),
     }
+}
+
+/// Looks for the ledgers of other tools, if this one is empty or was adopted from one.
+pub(in crate::runner) async fn look_for_others(
+    session: &mut Session,
+    state: &mut LedgerState,
+    of_others: &[QualifiedName],
+) -> Result<()> {
+    let found = match state.adopted() {
+        Some(adopted) => foreign::rows_of(session, adopted.tool, &adopted.table).await.map(Vec::from_iter),
+        None if state.newest() == 0 => foreign::ledgers(session, of_others).await,
+        None => return Ok(()),
+    };
+    let found = found
+        .map_err(|failure| failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools"))?;
+    state.set_others(found.into_iter().filter(ForeignLedger::is_in_use).collect());
+    Ok(())
 }
 
 fn interrupted(database: &Database) -> Error {

@@ -108,7 +108,7 @@ pub(super) fn folders(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<
     let mut drafts = Vec::new();
     for (name, path) in entries(folder, findings)?.into_iter().filter(|(_, path)| path.is_dir()) {
         let (time, words) = name.split_once('_').unwrap_or((&name, ""));
-        let Some(version) = diesel(time) else {
+        let Some(version) = diesel_version(time) else {
             let finding = Finding::new(codes::FILE_NAME, format!("`{name}` does not begin with a version"));
             findings.push(finding.at(Place::file(&path)).help("name it `<date and time>_<name>/up.sql`"));
             continue;
@@ -130,7 +130,7 @@ const TIME: usize = 14;
 
 /// The version of a diesel folder: `2025-01-01-000000`, possibly with a number after it. Diesel compares these as text,
 /// so what follows the time is a separate part.
-fn diesel(time: &str) -> Option<Version> {
+pub(crate) fn diesel_version(time: &str) -> Option<Version> {
     let digits = time.replace('-', "");
     let text = match digits.split_at_checked(TIME) {
         Some((time, number)) if !number.is_empty() => format!("{time}.{number}"),
@@ -165,10 +165,14 @@ mod tests {
     #[test]
     fn a_number_after_the_time_of_diesel_does_not_move_a_folder_after_later_ones() {
         let times = ["2025-01-01-000000", "2025-06-01-000000-0000", "2025-06-01-000000-0001", "2026-01-01-000000"];
-        let versions: Vec<Version> = times.iter().filter_map(|time| diesel(time)).collect();
+        let versions: Vec<Version> = times.iter().filter_map(|time| diesel_version(time)).collect();
         assert!(versions.len() == times.len() && versions.is_sorted(), "{versions:?}");
         assert_eq!(versions[1].as_str(), "20250601000000.0000");
-        assert!(diesel("2025-x").is_none() && diesel("").is_none() && diesel("日本語日本語").is_none());
+        assert!(
+            diesel_version("2025-x").is_none()
+                && diesel_version("").is_none()
+                && diesel_version("日本語日本語").is_none()
+        );
     }
 
     #[test]

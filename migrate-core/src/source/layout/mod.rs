@@ -18,6 +18,8 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 
+pub(crate) use files::diesel_version;
+
 use super::load::{self, decode};
 use super::{Migration, MigrationBody, MigrationSet, Script, Version, assemble, odd};
 

@@ -1,0 +1,147 @@
+//! The ledgers of other migration tools: recognised and read, and never written.
+//!
+//! A database in which another tool applied migrations looks empty to a new ledger: everything would run again. So
+//! before the first migration of a database runs, the runner looks for such a ledger; and everything that compares
+//! schemas leaves them out.
+
+mod checksum;
+mod find;
+mod matching;
+mod note;
+mod recognise;
+mod tools;
+
+use migrate_base::ident::QualifiedName;
+use tools::KeyForm;
+
+pub use checksum::ForeignChecksum;
+pub(crate) use checksum::compare;
+pub(crate) use find::{ledgers, rows_of};
+pub use matching::ForeignMatch;
+pub(crate) use note::adopted_from;
+pub use recognise::without;
+
+/// A migration tool, and what it leaves in a database.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ForeignTool {
+    /// Its name, as an option takes it.
+    name: &'static str,
+    /// The usual name of the table with its ledger.
+    table: &'static str,
+    /// The schema of the table, if it is always the same.
+    schema: Option<&'static str>,
+    /// Columns that the table has.
+    columns: &'static [&'static str],
+    /// A column by which the table is recognised under another name, together with the other columns.
+    mark: Option<&'static str>,
+    /// A table that must exist in the same schema.
+    beside: Option<&'static str>,
+    /// How a row is matched with a file.
+    key: KeyForm,
+    /// The query of its rows.
+    rows: &'static str,
+    /// Whether the ledger has only the newest version.
+    only_newest: bool,
+    /// Other tables that it creates in the same schema.
+    also: &'static [&'static str],
+    /// Whether everything in the schema of the table is the tool's.
+    owns_schema: bool,
+    /// The table that says whether the tool is running, and the query for who it is.
+    lock: Option<(&'static str, &'static str)>,
+    /// The command of the tool that shows or repairs a failed state.
+    repair: &'static str,
+}
+
+impl ForeignTool {
+    /// The name, in lower case.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether its ledger has only the newest version; all older migrations are applied as well.
+    pub(crate) fn has_only_newest(&self) -> bool {
+        self.only_newest
+    }
+
+    /// Its command that shows or repairs a failed state; empty if there is none.
+    pub(crate) fn repair(&self) -> &'static str {
+        self.repair
+    }
+
+    /// The tool with this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        tools::TOOLS.iter().find(|tool| tool.name == name)
+    }
+
+    /// The names of all tools.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        tools::TOOLS.iter().map(|tool| tool.name)
+    }
+}
+
+/// The ledger of another tool, as found in a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignLedger {
+    /// The tool that wrote it.
+    pub tool: &'static ForeignTool,
+    /// The table.
+    pub table: QualifiedName,
+    /// Its rows, in the order of application; or why they cannot be read.
+    pub rows: Result<Vec<ForeignRow>, UnreadableRows>,
+    /// Who holds the lock of the tool, if it has one that can be seen and somebody holds it.
+    pub locked_by: Option<String>,
+}
+
+/// Why the rows of a ledger cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableRows {
+    /// What the server said.
+    pub why: String,
+    /// Whether the role lacks the right to read it.
+    pub is_forbidden: bool,
+}
+
+/// One migration according to the ledger of another tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignRow {
+    /// The version, the file name, or whatever the tool identifies a migration by.
+    pub key: String,
+    /// Its name or description, if it is recorded separately.
+    pub name: Option<String>,
+    /// Its checksum, as the tool writes it.
+    pub checksum: Option<String>,
+    /// Its state.
+    pub state: ForeignState,
+    /// When it was applied, as the tool recorded it.
+    pub at: Option<String>,
+    /// Who applied it.
+    pub by: Option<String>,
+}
+
+/// The state of a migration according to another tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForeignState {
+    /// It is applied.
+    Applied,
+    /// It failed, or did not finish.
+    Failed,
+    /// It was applied, and rolled back later.
+    Reverted,
+}
+
+impl ForeignLedger {
+    /// The applied migrations.
+    pub fn applied(&self) -> impl DoubleEndedIterator<Item = &ForeignRow> {
+        self.rows.iter().flatten().filter(|row| row.state == ForeignState::Applied)
+    }
+
+    /// The migrations that failed or did not finish.
+    pub fn failed(&self) -> impl Iterator<Item = &ForeignRow> {
+        self.rows.iter().flatten().filter(|row| row.state == ForeignState::Failed)
+    }
+
+    /// Whether it has, or may have, migrations.
+    pub fn is_in_use(&self) -> bool {
+        self.rows.as_ref().map_or(true, |rows| rows.iter().any(|row| row.state != ForeignState::Reverted))
+    }
+}

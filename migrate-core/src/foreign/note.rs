@@ -1,0 +1,55 @@
+//! The note with which a ledger records that a migration was taken over from another tool.
+
+use migrate_base::ident::{QualifiedName, first_name};
+
+use super::{ForeignLedger, ForeignRow, ForeignTool};
+
+const ADOPTED: &str = "adopted from ";
+
+impl ForeignLedger {
+    /// The note for a row: the tool and its table, and when, by whom and with which checksum it recorded the migration.
+    pub fn note(&self, row: &ForeignRow) -> String {
+        let mut note = format!("{ADOPTED}{} {}", self.tool.name, self.table);
+        let facts = [("applied", &row.at), ("by", &row.by), ("checksum", &row.checksum)];
+        for (word, value) in facts {
+            if let Some(value) = value {
+                note += &format!(", {word} {value}");
+            }
+        }
+        note
+    }
+}
+
+/// The tool and its table, if a note was written by [`ForeignLedger::note`].
+pub(crate) fn adopted_from(note: &str) -> Option<(&'static ForeignTool, QualifiedName)> {
+    let (tool, rest) = note.strip_prefix(ADOPTED)?.split_once(' ')?;
+    let (schema, rest) = first_name(rest)?;
+    let (table, _) = first_name(rest.strip_prefix('.')?)?;
+    Some((ForeignTool::named(tool)?, QualifiedName::new(schema, table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::foreign::ForeignState;
+
+    #[test]
+    fn a_note_names_the_tool_and_the_table_again() {
+        let tool = ForeignTool::named("flyway").unwrap();
+        let table = QualifiedName::new("my \"app\", x", "Schema History");
+        let row = ForeignRow {
+            key: "1".to_owned(),
+            name: None,
+            checksum: Some("-12".to_owned()),
+            state: ForeignState::Applied,
+            at: Some("2024-01-01 10:00:00".to_owned()),
+            by: None,
+        };
+        let ledger = ForeignLedger { tool, table: table.clone(), rows: Ok(Vec::new()), locked_by: None };
+        let note = ledger.note(&row);
+        assert!(note.ends_with(", applied 2024-01-01 10:00:00, checksum -12"), "{note}");
+        let (found, place) = adopted_from(&note).unwrap();
+        assert_eq!((found.name(), place), ("flyway", table));
+        assert!(adopted_from("baseline").is_none() && adopted_from("adopted from x public.y").is_none());
+    }
+}

@@ -1,0 +1,79 @@
+//! Recognises the ledgers of other tools by their tables, in a catalog or in a schema that was read.
+
+use std::collections::BTreeSet;
+
+use migrate_base::ident::{QualifiedName, first_name};
+use migrate_schema::{Id, Kind, Schema};
+
+use super::ForeignTool;
+use super::tools::TOOLS;
+
+/// The tool whose ledger a table is, by its name and its columns; `has_table` says whether its schema has a table.
+///
+/// A table with another name is recognised if the tool is known for one of its columns.
+pub(super) fn tool_of(
+    schema: &str,
+    table: &str,
+    columns: &[&str],
+    has_table: impl Fn(&str) -> bool,
+) -> Option<&'static ForeignTool> {
+    let is_marked = |tool: &&ForeignTool| tool.mark.is_some_and(|mark| columns.contains(&mark));
+    let named = TOOLS.iter().filter(|tool| tool.table == table);
+    named.chain(TOOLS.iter().filter(is_marked)).find(|tool| {
+        (!tool.owns_schema || tool.schema == Some(schema))
+            && tool.columns.iter().all(|column| columns.contains(column))
+            && tool.beside.is_none_or(&has_table)
+    })
+}
+
+/// The schema without the ledgers of other tools, and without whatever else the tools keep beside them.
+pub fn without(mut schema: Schema) -> Schema {
+    let found: Vec<(&'static ForeignTool, QualifiedName)> = schema
+        .of_kind(Kind::Table)
+        .filter_map(|table| {
+            let columns: Vec<&str> = schema.children(&table.id, Kind::Column).map(|column| &*column.id.name).collect();
+            let has_table = |name: &str| schema.get(&Id::named(Kind::Table, &table.id.schema, name)).is_some();
+            let tool = tool_of(&table.id.schema, &table.id.name, &columns, has_table)?;
+            Some((tool, QualifiedName::new(&*table.id.schema, &*table.id.name)))
+        })
+        .collect();
+    if found.is_empty() {
+        return schema;
+    }
+    let tables: BTreeSet<(&str, &str)> = found
+        .iter()
+        .flat_map(|(tool, table)| {
+            std::iter::once(table.name()).chain(tool.also.iter().copied()).map(|name| (table.schema(), name))
+        })
+        .collect();
+    let owned: BTreeSet<&str> =
+        found.iter().filter(|(tool, _)| tool.owns_schema).map(|(_, table)| table.schema()).collect();
+    let sequences: BTreeSet<Id> = schema
+        .of_kind(Kind::Sequence)
+        .filter(|sequence| {
+            let owner = sequence.fact("owned by").and_then(table_of);
+            owner.is_some_and(|table| tables.contains(&(table.schema(), table.name())))
+        })
+        .map(|sequence| (*sequence.id).clone())
+        .collect();
+    schema.retain(|id| {
+        let of_table = [&id.name, &id.parent].into_iter().any(|name| tables.contains(&(&*id.schema, &**name)));
+        let of_schema = owned.contains(&*id.schema) || (id.kind == Kind::Schema && owned.contains(&*id.name));
+        !of_table && !of_schema && !sequences.contains(id)
+    });
+    // A schema that the tool created for its table alone.
+    let created = found.iter().filter(|(tool, table)| tool.schema == Some(table.schema()));
+    let empty: BTreeSet<&str> = created
+        .map(|(_, table)| table.schema())
+        .filter(|name| !schema.objects().any(|object| *object.id.schema == **name))
+        .collect();
+    schema.retain(|id| id.kind != Kind::Schema || !empty.contains(&*id.name));
+    schema
+}
+
+/// The table of the column that a sequence is owned by: `identity of public.items.id`.
+fn table_of(owner: &str) -> Option<QualifiedName> {
+    let (schema, rest) = first_name(owner.strip_prefix("identity of ").unwrap_or(owner))?;
+    let (table, _) = first_name(rest.strip_prefix('.')?)?;
+    Some(QualifiedName::new(schema, table))
+}

@@ -1,0 +1,135 @@
+//! The findings about the ledgers of other tools: what they applied must not run again.
+
+use migrate_base::codes;
+use migrate_base::finding::Finding;
+use migrate_base::ident::{QualifiedName, plain};
+
+use super::state::{AdoptedLedger, LedgerState};
+use crate::foreign::{ForeignLedger, ForeignMatch, ForeignRow, UnreadableRows};
+use crate::ledger::LedgerEvent;
+use crate::source::{MigrationSet, Version};
+
+/// How many migrations one sentence lists.
+const SHOWN: usize = 5;
+
+/// The problems with the ledgers of other tools that were found.
+pub(in crate::runner) fn problems(set: &MigrationSet, state: &LedgerState) -> Vec<Finding> {
+    let of = |ledger: &ForeignLedger| match (&ledger.rows, state.adopted()) {
+        (Err(why), _) => vec![unreadable(ledger, why)],
+        (Ok(_), None) => vec![not_adopted(ledger)],
+        (Ok(_), Some(adopted)) => moved_on(set, state, ledger, adopted),
+    };
+    state.others().iter().flat_map(of).collect()
+}
+
+/// The name of a table, as somebody would write it.
+pub(in crate::runner) fn table(name: &QualifiedName) -> String {
+    [name.schema(), name.name()].map(plain).join(".")
+}
+
+/// A migration of another tool, as its ledger names it.
+fn named(row: &ForeignRow) -> String {
+    match row.name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => format!("{} ({name})", row.key),
+        None => row.key.clone(),
+    }
+}
+
+fn not_adopted(ledger: &ForeignLedger) -> Finding {
+    let tool = ledger.tool.name();
+    let (applied, failed) = (ledger.applied().count(), ledger.failed().count());
+    let message = match (applied, ledger.tool.has_only_newest()) {
+        (0, _) => format!("a migration of {tool} failed in this database"),
+        (_, true) => format!("{tool} applied migrations to this database, and this ledger has none of them"),
+        (1, _) => format!("{tool} applied 1 migration to this database, and this ledger does not have it"),
+        (n, _) => format!("{tool} applied {n} migrations to this database, and this ledger has none of them"),
+    };
+    let place = format!("its ledger is {}", table(&ledger.table));
+    let newest = ledger.applied().last().map(|row| format!("; the newest is {}", named(row)));
+    let finding = Finding::new(codes::OTHER_LEDGER, message).note(place + &newest.unwrap_or_default());
+    let finding = match failed {
+        0 => finding,
+        _ => finding.note(format!("failed: {}", list(ledger.failed().map(named)))),
+    };
+    finding
+        .note("without it, every migration would run a second time")
+        .help("`cargo xtask adopt` compares it with the files and the schema, and takes it over")
+        .help(belongs_elsewhere(&ledger.table))
+}
+
+/// What to do if a ledger says nothing about this chain.
+fn belongs_elsewhere(name: &QualifiedName) -> String {
+    format!(
+        "does it belong to another application? then name it in the environment: `other_ledgers = [\"{}\"]`",
+        table(name)
+    )
+}
+
+/// The finding for a ledger whose rows are not known.
+pub(in crate::runner) fn unreadable(ledger: &ForeignLedger, rows: &UnreadableRows) -> Finding {
+    let (tool, name) = (ledger.tool.name(), table(&ledger.table));
+    let finding = Finding::new(
+        codes::OTHER_LEDGER_UNREADABLE,
+        format!("this database has a ledger of {tool}, {name}, which cannot be read"),
+    );
+    let finding = finding.note(&rows.why).note("what it applied would run a second time");
+    let finding = match rows.is_forbidden {
+        true => finding.help(format!("let the role read it: GRANT SELECT ON {name}")),
+        false => finding.help(format!("is it really the ledger of {tool}? its columns are not as {tool} makes them")),
+    };
+    finding.help(belongs_elsewhere(&ledger.table))
+}
+
+/// What the other tool applied or rolled back after its ledger was adopted.
+fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, adopted: &AdoptedLedger) -> Vec<Finding> {
+    let matched = ledger.matched(set);
+    let (new, gone) = (newly_applied(&matched, adopted), newly_reverted(&matched, state, adopted));
+    let tool = adopted.tool.name();
+    let finding = |what: String| {
+        Finding::new(codes::OTHER_LEDGER_MOVED, what)
+            .note(format!("its ledger is {}", table(&adopted.table)))
+            .help("`cargo xtask adopt` compares the schema again, and takes this over as well")
+    };
+    let mut findings = Vec::new();
+    if !new.is_empty() {
+        let what = list(new.into_iter());
+        findings.push(finding(format!("{tool} applied more migrations after its ledger was adopted: {what}")));
+    }
+    if !gone.is_empty() {
+        let what = list(gone.into_iter());
+        findings.push(finding(format!("{tool} rolled back migrations after its ledger was adopted: {what}")));
+    }
+    findings.extend(ledger.failed().next().map(|row| {
+        let repair = Some(adopted.tool.repair()).filter(|repair| !repair.is_empty());
+        let finding = Finding::new(codes::OTHER_LEDGER_MOVED, format!("a migration of {tool} failed: {}", named(row)));
+        finding
+            .note(format!("its ledger is {}", table(&adopted.table)))
+            .help(format!("repair it with {tool}{}", repair.map_or(String::new(), |repair| format!(": `{repair}`"))))
+    }));
+    findings
+}
+
+/// The migrations that were applied after the adoption.
+fn newly_applied(matched: &ForeignMatch<'_>, adopted: &AdoptedLedger) -> Vec<String> {
+    // A tool that records only its newest version says nothing about older files that were added later.
+    let newest = adopted.versions.last().filter(|_| adopted.tool.has_only_newest());
+    let is_new = |version: &Version| !adopted.versions.contains(version) && newest.is_none_or(|one| version > one);
+    let new = matched.applied.iter().filter(|(one, _)| is_new(one.version()));
+    let new = new.map(|(one, _)| format!("{}_{}", one.version(), one.name()));
+    new.chain(matched.unknown.iter().map(|row| named(row))).collect()
+}
+
+/// The adopted migrations that the other tool no longer has, and that are still applied here.
+fn newly_reverted(matched: &ForeignMatch<'_>, state: &LedgerState, adopted: &AdoptedLedger) -> Vec<String> {
+    let is_still_adopted =
+        |version: &&Version| state.get(version).is_some_and(|one| one.event == LedgerEvent::Baselined);
+    let gone = adopted.versions.iter().filter(is_still_adopted).filter(|version| !matched.has(version));
+    gone.map(ToString::to_string).collect()
+}
+
+fn list(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<String> = words.collect();
+    let more = words.len().saturating_sub(SHOWN);
+    let shown = words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}

@@ -1,0 +1,229 @@
+//! The ledgers of other tools: what they applied is not run again, they are no part of any schema, and `adopt` takes
+//! them over.
+//!
+//! Each ledger has the columns that the tool itself creates, and rows for two migrations.
+
+mod ledgers;
+
+use std::fs;
+
+use ledgers::LEDGERS;
+
+use crate::support::{ProgramOutput, Project};
+
+const ACCOUNTS: &str = "CREATE TABLE accounts (id int PRIMARY KEY, balance bigint NOT NULL);\n";
+const CENTS: &str = "UPDATE accounts SET balance = balance * 100;\n";
+
+/// Everything that was printed.
+fn said(output: &ProgramOutput) -> String {
+    format!("{}{}", output.out, output.err)
+}
+
+fn execute(project: &Project, sql: &str) {
+    project.query(sql);
+}
+
+fn has_ledger(project: &Project) -> bool {
+    !project.query("SELECT nspname::text FROM pg_namespace WHERE nspname = 'roundtrip'").is_empty()
+}
+
+/// The SQL that leaves the ledger of a tool.
+fn ledger(tool: &str) -> &'static str {
+    LEDGERS.iter().find(|(name, _)| *name == tool).unwrap().1
+}
+
+/// The tools whose rows match no file by themselves.
+const UNMATCHED: [&str; 5] = ["tern", "liquibase", "django", "alembic", "drizzle"];
+
+/// A database in which another tool applied both migrations.
+fn left_by(ledger: &str) -> Project {
+    let project = Project::new();
+    for (version, name, up, down) in [
+        ("20240101000000", "accounts", ACCOUNTS, "DROP TABLE accounts;\n"),
+        ("20240201000000", "cents", CENTS, "UPDATE accounts SET balance = balance / 100;\n"),
+    ] {
+        project.write(&format!("migrations/{version}_{name}.up.sql"), up);
+        project.write(&format!("migrations/{version}_{name}.down.sql"), down);
+    }
+    let ledger = ledger.replace("{accounts}", ACCOUNTS).replace("{cents}", CENTS);
+    execute(&project, &format!("{ACCOUNTS} INSERT INTO accounts VALUES (1, 1000); {CENTS} {ledger}"));
+    project
+}
+
+fn balance(project: &Project) -> Vec<String> {
+    project.query("SELECT balance::text FROM accounts")
+}
+
+/// What every command says about a ledger that was not adopted: nothing runs, and the tool and the next step are named.
+fn refused(project: &Project, tool: &str) {
+    for command in ["migrate", "status", "doctor"] {
+        let output = project.run(&[command]);
+        let all = said(&output);
+        assert_eq!(output.code, 3, "{tool} {command}: {all}");
+        assert!(all.contains("other-ledger") && all.contains(&format!("{tool} applied")), "{tool} {command}: {all}");
+        assert!(all.contains(" adopt"), "{tool} {command}: {all}");
+    }
+    let marked = project.run(&["baseline", "--mark", "--yes"]);
+    assert!(marked.code == 3 && said(&marked).contains("other-ledger"), "{tool}: {}", said(&marked));
+    assert!(!has_ledger(project), "{tool}");
+}
+
+/// Law: after `adopt`, nothing is pending, nothing ran, and the schema is that of the migrations.
+#[test]
+fn what_another_tool_applied_is_taken_over_and_never_run_again() {
+    for (tool, ledger) in LEDGERS {
+        let project = left_by(ledger);
+        refused(&project, tool);
+        let looked = project.run(&["adopt"]);
+        if UNMATCHED.contains(&tool) {
+            assert_eq!((looked.code, said(&looked).contains("other-ledger-no-file")), (3, true), "{}", said(&looked));
+            // The schema says what is applied; the old ledger is no part of it.
+            let marked = project.run(&["baseline", "--mark", "--yes", "--to", "20240201000000"]);
+            marked.ok();
+        } else {
+            let looked = looked.ok().out;
+            assert!(looked.contains("2 migrations would be recorded"), "{tool}: {looked}");
+            assert!(!has_ledger(&project), "{tool}");
+            let adopted = project.run(&["adopt", "--yes"]).ok().out;
+            assert!(adopted.contains(&format!("2 migrations from {tool}")), "{adopted}");
+        }
+        assert!(project.run(&["migrate"]).ok().out.contains("nothing to do"), "{tool}");
+        assert!(project.run(&["status"]).ok().out.contains("2 applied, 0 pending, 0 problems"), "{tool}");
+        assert!(project.run(&["drift"]).ok().out.contains("no drift"), "{tool}");
+        assert_eq!(balance(&project), ["100000"], "{tool}");
+        project.write("migrations/20240301000000_notes.up.sql", "ALTER TABLE accounts ADD note text;\n");
+        project.write("migrations/20240301000000_notes.down.sql", "ALTER TABLE accounts DROP note;\n");
+        project.run(&["migrate"]).ok();
+        project.run(&["rollback"]).ok();
+        let status = project.run(&["status"]).ok().out;
+        assert!(status.contains("2 applied, 1 pending, 0 problems"), "{tool}: {status}");
+        project.end();
+    }
+}
+
+/// A baseline of such a database has nothing of the ledger.
+#[test]
+fn the_ledger_of_another_tool_is_no_part_of_a_schema() {
+    for (tool, ledger) in LEDGERS {
+        let project = left_by(ledger);
+        fs::remove_dir_all(project.path().join("migrations")).unwrap();
+        fs::create_dir(project.path().join("migrations")).unwrap();
+        let captured = project.run(&["baseline", "--format", "json"]);
+        assert!(captured.code == 0 && captured.out.contains("\"proven\": true"), "{tool}: {}", said(&captured));
+        let file = fs::read_dir(project.path().join("migrations")).unwrap().flatten().map(|one| one.path());
+        let up = file.filter(|path| path.to_string_lossy().ends_with(".up.sql")).map(fs::read_to_string);
+        let up: String = up.map(Result::unwrap).collect();
+        assert!(up.matches("CREATE ").count() == 1 && up.contains("accounts"), "{tool}: {up}");
+        project.end();
+    }
+}
+
+/// The other tool goes on: what it runs after the adoption is noticed, and taken over as well.
+#[test]
+fn what_the_other_tool_runs_later_is_noticed_and_taken_over() {
+    let steps = [
+        (
+            "goose",
+            "INSERT INTO goose_db_version (version_id, is_applied) VALUES (20240301000000, true)",
+            "DELETE FROM goose_db_version WHERE version_id = 20240301000000",
+        ),
+        (
+            "golang-migrate",
+            "UPDATE schema_migrations SET version = 20240301000000",
+            "UPDATE schema_migrations SET version = 20240201000000",
+        ),
+        (
+            "knex",
+            "INSERT INTO knex_migrations (name, batch, migration_time) VALUES ('20240301000000_notes.js', 2, now())",
+            "DELETE FROM knex_migrations WHERE batch = 2",
+        ),
+    ];
+    for (tool, forward, back) in steps {
+        let project = left_by(ledger(tool));
+        project.run(&["adopt", "--yes"]).ok();
+        project.write("migrations/20240301000000_notes.up.sql", "ALTER TABLE accounts ADD note text;\n");
+        project.write("migrations/20240301000000_notes.down.sql", "ALTER TABLE accounts DROP note;\n");
+        for (sql, schema, verb, count) in [
+            (forward, "ALTER TABLE accounts ADD note text", "applied more migrations", "3 applied, 0 pending"),
+            (back, "ALTER TABLE accounts DROP note", "rolled back migrations", "2 applied, 1 pending"),
+        ] {
+            execute(&project, &format!("{sql}; {schema};"));
+            for command in ["status", "migrate"] {
+                let output = project.run(&[command]);
+                let told = format!("{tool} {verb} after its ledger was adopted: 20240301000000");
+                assert!(said(&output).contains("other-ledger-moved"), "{tool}: {}", said(&output));
+                assert!(output.code == 3 && said(&output).contains(&told), "{tool}: {}", said(&output));
+            }
+            project.run(&["adopt", "--yes"]).ok();
+            let status = project.run(&["status"]).ok().out;
+            assert!(status.contains(&format!("{count}, 0 problems")), "{tool}: {status}");
+        }
+        project.end();
+    }
+}
+
+/// Everything that makes an adoption unsafe is refused, and nothing is recorded.
+#[test]
+fn what_is_not_certain_is_not_adopted() {
+    let cases = [
+        ("golang-migrate", "UPDATE schema_migrations SET dirty = true", "other-ledger-failed"),
+        ("flyway", "UPDATE flyway_schema_history SET success = false WHERE installed_rank = 2", "other-ledger-failed"),
+        ("prisma", "UPDATE _prisma_migrations SET finished_at = NULL WHERE id = '2'", "other-ledger-failed"),
+        ("atlas", "UPDATE atlas_schema_revisions.atlas_schema_revisions SET error = 'x'", "other-ledger-failed"),
+        ("sqlx", "UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = 20240201000000", "other-ledger-checksum"),
+        ("prisma", "UPDATE _prisma_migrations SET checksum = 'x' WHERE id = '2'", "other-ledger-checksum"),
+        ("flyway", "UPDATE flyway_schema_history SET checksum = 1", "other-ledger-checksum"),
+        ("dbmate", "DELETE FROM schema_migrations WHERE version = '20240101000000'", "other-ledger-gap"),
+        ("goose", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (7, true)", "other-ledger-no-file"),
+        ("knex", "UPDATE knex_migrations_lock SET is_locked = 1", "other-ledger-locked"),
+        ("liquibase", "UPDATE databasechangeloglock SET locked = true, lockedby = 'ci'", "other-ledger-locked"),
+        ("goose", "ALTER TABLE accounts ADD by_hand text", "not adopted, 1 difference"),
+        (
+            "goose",
+            "CREATE TABLE schema_migrations (version bigint, dirty boolean); INSERT INTO schema_migrations VALUES \
+          (1, false)",
+            "other-ledger-several",
+        ),
+        ("goose", "DROP TABLE goose_db_version", "other-ledger-none"),
+    ];
+    for (tool, sql, told) in cases {
+        let project = left_by(ledger(tool));
+        execute(&project, sql);
+        for options in [&["adopt"][..], &["adopt", "--yes"]] {
+            let output = project.run(options);
+            assert!(output.code == 3 && said(&output).contains(told), "{tool} {told}: {}", said(&output));
+        }
+        assert!(!has_ledger(&project), "{tool}");
+        project.end();
+    }
+}
+
+/// A ledger that belongs to another application is named, and says nothing any more.
+#[test]
+fn a_ledger_of_another_application_is_named() {
+    let project = left_by(LEDGERS[0].1);
+    execute(&project, "CREATE SCHEMA other; ALTER TABLE _sqlx_migrations SET SCHEMA other; DROP TABLE accounts");
+    let config =
+        "[environments.shared]\ndatabase = \"env:TEST_DATABASE_URL\"\nother_ledgers = [\"other._sqlx_migrations\"]\n";
+    project.write("migrate.toml", config);
+    assert_eq!(project.run(&["migrate"]).code, 3);
+    project.run_bare(&["migrate", "--env", "shared"]).ok();
+    assert_eq!(project.query("SELECT count(*)::text FROM roundtrip.ledger WHERE event = 'applied'"), ["2"]);
+    project.end();
+}
+
+/// A role that cannot read the other ledger cannot know that nothing was applied.
+#[test]
+fn a_ledger_that_cannot_be_read_stops_the_run() {
+    let project = left_by(LEDGERS[0].1);
+    execute(&project, "ALTER TABLE _sqlx_migrations RENAME COLUMN success TO succeeded");
+    // It is no longer recognised by its name alone.
+    assert!(said(&project.run(&["status"])).contains("0 problems"));
+    execute(&project, "ALTER TABLE _sqlx_migrations RENAME COLUMN succeeded TO success");
+    execute(&project, "ALTER TABLE _sqlx_migrations ALTER COLUMN checksum TYPE text USING encode(checksum, 'hex')");
+    for command in ["migrate", "adopt"] {
+        let output = project.run(&[command]);
+        assert!(output.code == 3 && said(&output).contains("other-ledger-unreadable"), "{}", said(&output));
+    }
+    project.end();
+}
