@@ -229,6 +229,10 @@ mod tests {
              CREATE TRIGGER t BEFORE UPDATE ON a FOR EACH ROW EXECUTE FUNCTION f();",
             "CREATE VIEW v AS SELECT f(a) FROM b; COMMENT ON VIEW v IS 'x'; GRANT SELECT ON v TO r; \
              DROP TABLE IF EXISTS a CASCADE;",
+            "CREATE SCHEMA s; ALTER TABLE app.a SET SCHEMA s; ALTER TABLE a SET (fillfactor = 70); DROP INDEX i;",
+            "ALTER TABLE a ADD PRIMARY KEY (b); ALTER TABLE a ADD UNIQUE (b), ADD FOREIGN KEY (c) REFERENCES d;",
+            "ALTER TABLE a ALTER b SET DEFAULT f(), ALTER c DROP NOT NULL;",
+            "ALTER TABLE a ADD b int DEFAULT 1 NOT NULL, ADD c boolean NOT NULL DEFAULT true, ADD d text DEFAULT NULL;",
             "",
         ] {
             assert!(leaves(text), "{text}");
@@ -272,6 +276,13 @@ mod tests {
             "ALTER TABLE a ALTER b TYPE text USING f(b);",
             "ALTER TABLE a VALIDATE CONSTRAINT c;",
             "ALTER TABLE a ATTACH PARTITION b DEFAULT;",
+            "ALTER TABLE a ADD b numeric(12, 2), VALIDATE CONSTRAINT c;",
+            "ALTER TABLE a ADD b int DEFAULT 1 + f();",
+            "ALTER TABLE a ADD b boolean DEFAULT true AND f();",
+            "ALTER TYPE t ALTER ATTRIBUTE a TYPE text;",
+            "DROP INDEX CONCURRENTLY i;",
+            "CREATE TABLE a (b) AS SELECT f();",
+            "CREATE TABLE a (b int) PARTITION BY RANGE (b) AS SELECT f();",
             "DROP OWNED BY r;",
             "CREATE TABLE a (b int); SELECT f();",
         ] {
@@ -281,6 +292,8 @@ mod tests {
         for text in [
             "create event\ntrigger t on ddl_command_end execute function f();",
             "SELECT install();",
+            "COMMENT ON EVENT TRIGGER t IS 'x';",
+            "COMMENT ON EXTENSION e IS 'x';",
             "DO $$ BEGIN PERFORM f(); END $$;",
         ] {
             assert!(may(text), "{text}");
