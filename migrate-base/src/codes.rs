@@ -51,6 +51,12 @@ codes! {
     UNTERMINATED_STATEMENT: Error "unterminated-statement";
     OPEN_PARENTHESIS: Error "open-parenthesis";
     META_COMMAND: Error "meta-command";
+    DOWN_INSIDE: Error "down-inside";
+    MARKER_UNKNOWN: Error "marker-unknown";
+    FOREIGN_INPUT: Error "foreign-input";
+    PLACEHOLDER_VALUE: Error "placeholder-value";
+    SKIP_UNKNOWN: Error "skip-unknown";
+    VERSION_ORDER: Error "version-order";
 
     // Released and edited.
     MIGRATION_EDITED: Error "migration-edited";

@@ -7,8 +7,8 @@ use std::time::Duration;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::{
-    Actor, CancelHandle, CodeMigrations, Database, Error, ErrorKind, Layout, MigrationSet, Migrator, Observer, Options,
-    Progress, RunPolicy,
+    Actor, CancelHandle, CodeMigrations, Database, Error, ErrorKind, Layout, MigrationFolder, MigrationSet, Migrator,
+    Observer, Options, Progress, RunPolicy,
 };
 use migrate_review::config::{Config, DatabaseSource, Environment};
 use migrate_test::{Endpoint, ManagedServer, ProviderChoice};
@@ -150,9 +150,19 @@ impl<'a> Context<'a> {
         RunPolicy { allow_newer: allow_newer || self.environment.allow_newer, ..RunPolicy::default() }
     }
 
+    /// The folder of the migrations, with what has to be known to read it.
+    pub(crate) fn folder(&self) -> MigrationFolder {
+        let Config { skip, placeholders, .. } = &self.config;
+        MigrationFolder {
+            skip: skip.clone(),
+            placeholders: placeholders.clone(),
+            ..MigrationFolder::new(&self.migrations, self.layout)
+        }
+    }
+
     /// The migrations. It is an error if there are none.
     pub(crate) fn chain(&self) -> Result<MigrationSet> {
-        let set = self.layout.load(&self.migrations)?;
+        let set = self.folder().load()?;
         if set.is_empty() { Err(self.no_migrations(&set)) } else { Ok(set) }
     }
 
@@ -163,8 +173,8 @@ impl<'a> Context<'a> {
 
     /// Reads the migrations on another thread.
     fn load(&self, given: Option<MigrationSet>) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
-        let (folder, layout) = (self.migrations.clone(), self.layout);
-        let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| layout.read(folder), Ok));
+        let folder = self.folder();
+        let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| folder.read(), Ok));
         async move {
             // The thread cannot be cancelled, and reading files does not panic.
             thread.await.unwrap_or_else(|error| {

@@ -58,7 +58,7 @@ impl<'a> CheckInput<'a> {
         base: Option<&str>,
         all: bool,
     ) -> Result<Self> {
-        let set = context.layout.load(&context.migrations).and_then(|set| match set.is_empty() {
+        let set = context.folder().load().and_then(|set| match set.is_empty() {
             true => Err(Error::new(ErrorKind::Files, set.why_empty())),
             false => Ok(set),
         });
@@ -79,7 +79,7 @@ impl<'a> CheckInput<'a> {
     /// The connection to the server is lost, or there is no temporary folder for the files of the base branch.
     pub(crate) async fn released_schema(&self) -> Result<Option<Arc<SchemaDescription>>> {
         let read = async || {
-            let base = match self.released.as_ref().map(|released| released.set(self.context.layout)) {
+            let base = match self.released.as_ref().map(|released| released.set(&self.context.folder())) {
                 Ok(Ok(base)) => base,
                 // Nothing is wrong with the files: there is no place to read them.
                 Ok(Err(error)) if error.kind() == ErrorKind::Configuration => return Err(error.into()),

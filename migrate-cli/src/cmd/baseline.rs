@@ -198,7 +198,7 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
 /// Records the migrations that a database already has, after comparing.
 async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArgs) -> Result<Exit> {
     let output = context.output;
-    let set = context.layout.load(&context.migrations)?;
+    let set = context.folder().load()?;
     let first = set.iter().next().map(|migration| migration.version().clone());
     let Some(version) = options.to.clone().or(first) else {
         return Err(Failure::usage(codes::NO_MIGRATION, "there is no migration to mark")

@@ -123,7 +123,7 @@ impl<'a> DiffSide<'a> {
     async fn describe(&self, context: &Context<'_>, code: &CodeMigrations) -> Result<SchemaDescription> {
         match self {
             Self::Migrations(version) => {
-                let set = context.layout.load(&context.migrations)?;
+                let set = context.folder().load()?;
                 if let Some(version) = version.as_ref().filter(|version| set.get(version).is_none()) {
                     return Err(Failure::usage(codes::NO_MIGRATION, format!("there is no migration {version}"))
                         .help("`cargo xtask status` lists the migrations"));

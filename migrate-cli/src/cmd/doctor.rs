@@ -118,7 +118,7 @@ fn show(output: &CliOutput, checks: &[SetupCheck]) {
 }
 
 fn migrations(context: &Context<'_>) -> SetupCheck {
-    match context.layout.load(&context.migrations) {
+    match context.folder().load() {
         Ok(set) if set.is_empty() => SetupCheck::bad("migrations", &context.no_migrations(&set)),
         Ok(set) => SetupCheck::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
         Err(error) => SetupCheck::bad("migrations", &error.into()),

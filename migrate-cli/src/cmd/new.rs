@@ -115,8 +115,7 @@ async fn change(
         return proven(context, code, vec![(name.to_owned(), up)]).await;
     }
     // If there is no folder yet, there is no schema yet.
-    let set =
-        if context.migrations.exists() { context.layout.load(&context.migrations)? } else { MigrationSet::default() };
+    let set = if context.migrations.exists() { context.folder().load()? } else { MigrationSet::default() };
     let described = shadow::migrations(&set, code, None).await?;
     let schema = &described.schema;
     let refused = |finding: Finding| Failure::Here(Exit::Usage, Box::new(finding));

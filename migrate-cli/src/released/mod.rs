@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use migrate_core::source::normalise;
-use migrate_core::{Layout, MigrationSet, Result as CoreResult, Version};
+use migrate_core::{Layout, MigrationFolder, MigrationSet, Result as CoreResult, Version};
 
 use crate::exit::{Failure, Result};
 use crate::git::{self, BaseBranch, BaseSearch, Files};
@@ -31,7 +31,7 @@ pub(crate) struct ReleasedBranch {
     /// The files at its newest commit.
     pub(crate) tip: Files,
     /// The migrations at the fork, once they have been asked for.
-    set: OnceLock<(Layout, MigrationSet)>,
+    set: OnceLock<(MigrationFolder, MigrationSet)>,
 }
 
 impl ReleasedBranch {
@@ -62,12 +62,12 @@ impl ReleasedBranch {
     /// # Errors
     ///
     /// The errors of loading the folder as it was.
-    pub(crate) fn set(&self, layout: Layout) -> CoreResult<MigrationSet> {
-        if let Some((_, set)) = self.set.get().filter(|(known, _)| *known == layout) {
+    pub(crate) fn set(&self, folder: &MigrationFolder) -> CoreResult<MigrationSet> {
+        if let Some((_, set)) = self.set.get().filter(|(known, _)| known == folder) {
             return Ok(set.clone());
         }
-        let set = set_of(&self.fork, layout)?;
-        Ok(self.set.get_or_init(|| (layout, set.clone())).1.clone())
+        let set = set_of(&self.fork, folder)?;
+        Ok(self.set.get_or_init(|| (folder.clone(), set.clone())).1.clone())
     }
 
     /// Whether the base branch has a migration with this version and name.
@@ -96,9 +96,9 @@ impl ReleasedBranch {
     }
 }
 
-/// Loads files as if they were in a folder.
-fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
-    if layout == Layout::Roundtrip {
+/// Loads files as if they were in this folder.
+fn set_of(files: &Files, like: &MigrationFolder) -> CoreResult<MigrationSet> {
+    if like.layout == Layout::Roundtrip {
         let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         return MigrationSet::of_files(Path::new("migrations"), files);
     }
@@ -109,7 +109,9 @@ fn set_of(files: &Files, layout: Layout) -> CoreResult<MigrationSet> {
         let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         made.and_then(|()| std::fs::write(&path, bytes)).map_err(unwritable)?;
     }
-    layout.load(folder.path())
+    // A file that is left out now may not have been there yet.
+    let skip = like.skip.iter().filter(|name| folder.path().join(name).exists()).cloned().collect();
+    MigrationFolder { path: folder.path().to_owned(), skip, ..like.clone() }.load()
 }
 
 fn unwritable(error: std::io::Error) -> migrate_core::Error {

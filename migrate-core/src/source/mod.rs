@@ -24,7 +24,7 @@ use migrate_base::parallel;
 pub use checksum::{Checksum, normalise};
 pub use directive::Directives;
 pub(crate) use layout::diesel_version;
-pub use layout::{Layout, NotALayout};
+pub use layout::{Layout, MigrationFolder, NotALayout};
 pub use load::EmbeddedFile;
 pub use load::decode;
 pub use script::Script;
@@ -63,9 +63,9 @@ pub enum MigrationBody {
         /// The down script; `None` if the up script is declared irreversible.
         down: Option<Arc<Script>>,
     },
-    /// A Rust file; its code is compiled into the executable.
+    /// A Rust file, whose code is compiled into the executable, or a file of another tool in another language.
     Code {
-        /// The Rust file.
+        /// The file.
         path: PathBuf,
         /// The checksum of its text.
         checksum: Checksum,
@@ -208,6 +208,25 @@ impl Migration {
             MigrationBody::Code { .. } => None,
         }
     }
+
+    /// The language of a migration that is not written in SQL.
+    pub fn language(&self) -> Option<&'static str> {
+        let MigrationBody::Code { path, .. } = &self.body else { return None };
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        Some(match extension {
+            "rs" => Self::RUST,
+            "go" => "Go",
+            "py" => "Python",
+            "java" | "class" => "Java",
+            "kt" => "Kotlin",
+            "js" | "mjs" | "cjs" => "JavaScript",
+            "ts" | "mts" | "cts" => "TypeScript",
+            _ => "another language",
+        })
+    }
+
+    /// The language whose migrations can be compiled into the executable.
+    pub(crate) const RUST: &'static str = "Rust";
 
     /// The file to name for the migration as a whole.
     pub fn path(&self) -> &Path {

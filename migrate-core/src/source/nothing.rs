@@ -129,14 +129,14 @@ fn names(folder: &Path) -> Vec<(String, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::MigrationSet;
+    use crate::source::{MigrationFolder, MigrationSet};
 
     #[test]
     fn an_empty_chain_says_what_is_there_instead_and_where_the_right_folder_may_be() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let told = |layout: Layout| {
-            let set: MigrationSet = layout.load(folder.path()).unwrap();
+            let set: MigrationSet = MigrationFolder::new(folder.path(), layout).load().unwrap();
             assert!(set.is_empty());
             let finding = set.why_empty();
             format!("{}; {}; {}", finding.message, finding.notes.join("; "), finding.help.join("; "))
@@ -154,7 +154,7 @@ mod tests {
         }
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join("V1__a.sql"), "SELECT 1").unwrap();
-        let told = Layout::Diesel.load(other.path()).unwrap().why_empty().help.join("; ");
+        let told = MigrationFolder::new(other.path(), Layout::Diesel).load().unwrap().why_empty().help.join("; ");
         assert!(told.contains("use `--layout flyway`"), "{told}");
     }
 }

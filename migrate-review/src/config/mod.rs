@@ -48,6 +48,10 @@ pub struct Config {
     pub migrations: PathBuf,
     /// The tool that wrote the files, if configured.
     pub layout: Option<Layout>,
+    /// Files that the tool of the layout would run and that are left out on purpose, as paths below the folder.
+    pub skip: Vec<String>,
+    /// The values of placeholders in the files of other tools.
+    pub placeholders: BTreeMap<String, String>,
     /// The branch with the released migrations, if configured.
     pub base: Option<String>,
     /// The severities of the rules for SQL.
@@ -77,6 +81,10 @@ struct ConfigFile {
     migrations: Option<PathBuf>,
     #[serde(default, deserialize_with = "layout")]
     layout: Option<Layout>,
+    #[serde(default)]
+    skip: Vec<String>,
+    #[serde(default)]
+    placeholders: BTreeMap<String, String>,
     base: Option<String>,
     #[serde(default)]
     lint: LintConfig,
@@ -116,8 +124,21 @@ impl Config {
             Error::new(ErrorKind::Configuration, finding)
         })?;
         let file: ConfigFile = toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
-        let ConfigFile { migrations, layout, base, lint, policy, notify, drift, contacts, consumers, shadow, .. } =
-            file;
+        let ConfigFile {
+            migrations,
+            layout,
+            skip,
+            placeholders,
+            base,
+            lint,
+            policy,
+            notify,
+            drift,
+            contacts,
+            consumers,
+            shadow,
+            ..
+        } = file;
         let mut environments = file.environments;
         let drift = drift.read(&path, &text)?;
         let project = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
@@ -137,6 +158,8 @@ impl Config {
         let config = Self {
             migrations,
             layout,
+            skip,
+            placeholders,
             base,
             lint,
             policy,

@@ -1,8 +1,9 @@
 //! The folders of other tools: detected by their form, read as they are, and proven like our own.
 
 use std::fs;
+use std::path::Path;
 
-use migrate_core::{CodeMigrations, Layout};
+use migrate_core::{CodeMigrations, Layout, MigrationFolder};
 use migrate_test::proof::{self, Law, Proof, Verdict};
 use rstest::rstest;
 
@@ -24,7 +25,21 @@ const DOWN: &str = "DROP TABLE t;";
 #[case(Layout::SqlMigrate, &[("1-make.sql", "-- +migrate Up\nCREATE TABLE t (id integer PRIMARY KEY);\n-- +migrate Down\nDROP TABLE t;"),
     ("2-index.sql", "-- +migrate Up notransaction\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n-- +migrate Down\nDROP INDEX t_i;")])]
 #[case(Layout::Flyway, &[("V1__Make_t.sql", UP), ("U1__Make_t.sql", DOWN), ("V1.1__index.sql", "CREATE INDEX t_i ON t (id);"),
-    ("U1.1__index.sql", "DROP INDEX t_i;"), ("R__views.sql", "SELECT 1;")])]
+    ("U1.1__index.sql", "DROP INDEX t_i;"), ("flyway.conf", "x")])]
+#[case(Layout::Flyway, &[("V1__Make_t.sql", UP), ("U1__Make_t.sql", DOWN), ("2024/V1.1__index.sql", "CREATE INDEX t_i ON t (id);"),
+    ("2024/undo/U1.1__index.sql", "DROP INDEX t_i;")])]
+#[case(Layout::NodePgMigrate, &[("1700000000000_make.sql", "-- Up Migration\nCREATE TABLE t (id integer PRIMARY KEY);\n-- Down Migration\nDROP TABLE t;"),
+    ("1700000000001_index.sql", "CREATE INDEX t_i ON t (id);\n---- Down Migration\nDROP INDEX t_i;")])]
+#[case(Layout::Tern, &[("001_make.sql", "CREATE TABLE t (id integer PRIMARY KEY);\n---- create above / drop below ----\nDROP TABLE t;"),
+    ("002_index.sql", "---- tern: disable-tx ----\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n---- create above / drop below ----\nDROP INDEX t_i;")])]
+#[case(Layout::Postgrator, &[("001.do.make.sql", UP), ("001.undo.make.sql", DOWN), ("002.do.sql", "CREATE INDEX t_i ON t (id);"),
+    ("002.undo.sql", "DROP INDEX t_i;")])]
+#[case(Layout::Yoyo, &[("0001.make.sql", UP), ("0001.make.rollback.sql", DOWN),
+    ("0002.index.sql", "-- index\n-- depends: 0001.make\n-- transactional: false\nCREATE INDEX CONCURRENTLY t_i ON t (id);"),
+    ("0002.index.rollback.sql", "DROP INDEX t_i;"), ("README.md", "x")])]
+#[case(Layout::Sqitch, &[("sqitch.plan", "%syntax-version=1.0.0\n%project=x\n\nmake 2024-01-01T00:00:00Z Ann <a@x>\n@v1 2024-01-01T00:00:01Z Ann <a@x>\nindex [make] 2024-01-02T00:00:00Z Ann <a@x>\n"),
+    ("deploy/make.sql", "BEGIN;\nCREATE TABLE t (id integer PRIMARY KEY);\nCOMMIT;"), ("revert/make.sql", "BEGIN;\nDROP TABLE t;\nCOMMIT;"),
+    ("deploy/index.sql", "CREATE INDEX t_i ON t (id);"), ("revert/index.sql", "DROP INDEX t_i;"), ("verify/make.sql", "SELECT id FROM t WHERE false;")])]
 #[tokio::test]
 async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files: &[(&str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
@@ -34,7 +49,7 @@ async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files
         fs::write(path, text).unwrap();
     }
     assert_eq!(Layout::detect(folder.path()), layout);
-    let set = layout.load(folder.path()).unwrap();
+    let set = MigrationFolder::new(folder.path(), layout).load().unwrap();
     assert_eq!(set.len(), 2);
     let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
     for proven in &report.migrations {
@@ -42,6 +57,144 @@ async fn a_chain_of_another_tool_is_proven(#[case] layout: Layout, #[case] files
             assert!(matches!(proven.laws[&law], Verdict::Holds), "{} {law}: {:?}", proven.name, proven.laws[&law]);
         }
     }
+}
+
+/// Tools without down scripts: their chains are read and applied, and nobody says that anything was declared.
+#[rstest]
+#[case(Layout::Prisma, &[("20240101000000_make/migration.sql", UP), ("20240102000000_index/migration.sql", "CREATE INDEX t_i ON t (id);"),
+    ("migration_lock.toml", "provider = \"postgresql\"")])]
+#[case(Layout::Drizzle, &[("meta/_journal.json", r#"{"entries": [{"idx": 0, "when": 1, "tag": "0000_make"}, {"idx": 1, "when": 2, "tag": "0001_index"}]}"#),
+    ("0000_make.sql", "CREATE TABLE t (id integer PRIMARY KEY);\n--> statement-breakpoint\nSELECT 1;"), ("0001_index.sql", "CREATE INDEX t_i ON t (id)"), ("0002_not_listed.sql", "x")])]
+#[case(Layout::GraphileMigrate, &[("committed/000001.sql", "--! Previous: -\n--! Hash: sha1:x\n\nCREATE TABLE t (id integer PRIMARY KEY);"),
+    ("committed/000002-index.sql", "--! Previous: sha1:x\n--! no-transaction\nCREATE INDEX CONCURRENTLY t_i ON t (id);"), ("current.sql", "x")])]
+#[case(Layout::Supabase, &[("supabase/migrations/20240101000000_make.sql", UP), ("supabase/migrations/20240102000000_index.sql", "CREATE INDEX t_i ON t (id);")])]
+#[case(Layout::Atlas, &[("20240101000000_make.sql", UP), ("20240102000000.sql", "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY t_i ON t (id);"), ("atlas.sum", "h1:x")])]
+#[case(Layout::Refinery, &[("V1__make.sql", UP), ("U2__index.sql", "CREATE INDEX t_i ON t (id);"), ("mod.rs", "")])]
+#[tokio::test]
+async fn a_chain_without_down_scripts_is_applied(#[case] layout: Layout, #[case] files: &[(&str, &str)]) {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), files);
+    let inside = folder.path().join("supabase/migrations");
+    let path = if inside.is_dir() { inside } else { folder.path().to_owned() };
+    assert_eq!(Layout::detect(&path), layout);
+    let set = MigrationFolder::new(&path, layout).load().unwrap();
+    assert!(set.len() == 2 && set.iter().all(|one| one.is_up_only()), "{set:?}");
+    let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
+    for proven in &report.migrations {
+        assert!(proven.laws.values().all(|verdict| !verdict.is_broken()), "{}: {:?}", proven.name, proven.laws);
+    }
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// The findings of a folder, as codes with file names.
+fn findings(folder: &MigrationFolder) -> Vec<String> {
+    let error = folder.load().unwrap_err();
+    let one = |finding: &migrate_core::Finding| {
+        let path = finding.place.as_ref().map(|place| place.path().strip_prefix(&folder.path).unwrap_or(place.path()));
+        format!("{} {}", finding.code.as_str(), path.unwrap_or(Path::new("")).display())
+    };
+    error.findings().iter().map(one).collect()
+}
+
+/// What a tool would run and we cannot is named, each file of it, unless it is left out on purpose.
+#[rstest]
+#[case(Layout::Flyway, &["R__views.sql", "afterMigrate.sql", "2024/beforeEachMigrate__x.sql", "B5__base.sql"], "V1__a.sql")]
+#[case(Layout::Yoyo, &["post-apply.sql"], "0001.a.sql")]
+fn what_the_tool_would_run_is_named(#[case] layout: Layout, #[case] files: &[&str], #[case] plain: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let all: Vec<(&str, &str)> = files.iter().chain([&plain]).map(|name| (*name, "SELECT 1;")).collect();
+    write(folder.path(), &all);
+    let mut read = MigrationFolder::new(folder.path(), layout);
+    let mut expected: Vec<String> = files.iter().map(|name| format!("foreign-input {name}")).collect();
+    expected.sort();
+    let mut found = findings(&read);
+    found.sort();
+    assert_eq!(found, expected);
+    read.skip = files.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(read.load().unwrap().len(), 1);
+    read.skip.push("gone.sql".to_owned());
+    assert_eq!(findings(&read), ["skip-unknown "]);
+}
+
+/// A migration in another language has its place in the chain, and the chain stops there.
+#[rstest]
+#[case(Layout::Goose, &[("1_a.sql", "-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 1;"), ("2_b.go", "package x"), ("2_b_test.go", "x"), ("3_c.sql", "-- +goose Up\nSELECT 1;")], "Go")]
+#[case(Layout::Flyway, &[("V1__a.sql", "SELECT 1;"), ("V2__b.java", "x"), ("V3__c.sql", "SELECT 1;")], "Java")]
+#[case(Layout::NodePgMigrate, &[("1_a.sql", "-- Up Migration\nSELECT 1;"), ("2_b.ts", "x"), ("2_b.d.ts", "x"), ("3_c.sql", "SELECT 1;")], "TypeScript")]
+#[case(Layout::Yoyo, &[("1.a.sql", "SELECT 1;"), ("2.b.py", "x"), ("3.c.sql", "SELECT 1;")], "Python")]
+#[case(Layout::Postgrator, &[("1.do.a.sql", "SELECT 1;"), ("2.do.b.js", "x"), ("3.do.c.sql", "SELECT 1;")], "JavaScript")]
+#[tokio::test]
+async fn the_chain_stops_at_another_language(
+    #[case] layout: Layout,
+    #[case] files: &[(&str, &str)],
+    #[case] language: &str,
+) {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), files);
+    let set = MigrationFolder::new(folder.path(), layout).load().unwrap();
+    assert_eq!(set.iter().map(|one| one.language()).collect::<Vec<_>>(), [None, Some(language), None]);
+    let database = migrate_test::TestDatabase::create().await.unwrap();
+    let mut migrator = migrate_core::Migrator::connect(&database.url(), set.clone()).await.unwrap();
+    let error = migrator.run(&migrate_core::Target::Latest, migrate_core::RunPolicy::default()).await.unwrap_err();
+    let told = error.findings().iter().map(|one| one.message.clone()).collect::<Vec<_>>().join("; ");
+    assert!(told.contains(&format!("written in {language}, and the chain stops there")), "{told}");
+    assert!(!migrator.state().await.unwrap().has_ledger());
+    let first = migrate_core::Target::UpTo(set.iter().next().unwrap().version().clone());
+    migrator.run(&first, migrate_core::RunPolicy::default()).await.unwrap();
+    assert_eq!(migrator.state().await.unwrap().applied().count(), 1);
+    migrator.close().await;
+    database.drop_now().await.unwrap();
+}
+
+/// A file that is read as an up script only, and says where its down script begins, is not run.
+#[rstest]
+#[case(Layout::Sqlx, "1_a.sql", "CREATE TABLE t (a int);\n-- Down Migration\nDROP TABLE t;\n")]
+#[case(Layout::Sqlx, "1_a.sql", "CREATE TABLE t (a int);\n---- create above / drop below ----\nDROP TABLE t;\n")]
+#[case(Layout::Sqlx, "1_a.sql", "CREATE TABLE t (a int);\n-- //@UNDO\nDROP TABLE t;\n")]
+#[case(Layout::Sqlx, "1_a.sql", "-- rambler up\nCREATE TABLE t (a int);\n-- rambler down\nDROP TABLE t;\n")]
+#[case(Layout::Sqlx, "1_a.sql", "-- ==== UP ====\nCREATE TABLE t (a int);\n-- ==== DOWN ====\nDROP TABLE t;\n")]
+#[case(Layout::Sqlx, "1_a.sql", "-- +goose Up\nCREATE TABLE t (a int);\n-- +goose Down\nDROP TABLE t;\n")]
+#[case(Layout::Flyway, "V1__a.sql", "CREATE TABLE t (a int);\n-- rollback\nDROP TABLE t;\n")]
+#[case(Layout::Prisma, "1_a/migration.sql", "CREATE TABLE t (a int);\n-- down\nDROP TABLE t;\n")]
+fn a_down_script_inside_an_up_script_is_refused(#[case] layout: Layout, #[case] name: &str, #[case] text: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[(name, text)]);
+    assert_eq!(findings(&MigrationFolder::new(folder.path(), layout)), [format!("down-inside {name}")]);
+}
+
+#[test]
+fn a_misspelt_marker_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("1_a.sql", "-- +goose Up\nSELECT 1;\n-- +goose Dwon\nSELECT 2;\n")]);
+    let found = findings(&MigrationFolder::new(folder.path(), Layout::Goose));
+    assert!(found.contains(&"marker-unknown 1_a.sql".to_owned()), "{found:?}");
+}
+
+/// Placeholders get the values of `migrate.toml`; the text that runs has no placeholder left.
+#[test]
+fn placeholders_have_values() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("V1__a.sql", "SELECT '${env_name}';\n"), ("V2__b.sql", "SELECT 2;\n")]);
+    let mut read = MigrationFolder::new(folder.path(), Layout::Flyway);
+    assert_eq!(findings(&read), ["placeholder-value V1__a.sql"]);
+    read.placeholders.insert("env_name".to_owned(), "prod".to_owned());
+    let set = read.load().unwrap();
+    assert_eq!(&**set.iter().next().unwrap().up_script().unwrap().text(), "SELECT 'prod';\n");
+}
+
+/// A tool that compares versions as text may run them in another order than by number.
+#[test]
+fn an_order_that_is_not_that_of_the_versions_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("2_b/up.sql", "SELECT 1;"), ("10_c/up.sql", "SELECT 1;"), ("1_a/up.sql", "SELECT 1;")]);
+    assert_eq!(findings(&MigrationFolder::new(folder.path(), Layout::Diesel)), ["version-order 2_b/up.sql"]);
 }
 
 /// A procedure that commits can be called in a separate message, which is what golang-migrate sends.
@@ -58,7 +211,7 @@ async fn a_procedure_that_commits_is_called_outside_of_a_transaction() {
     for (name, text) in files {
         fs::write(folder.path().join(format!("{name}.sql")), text).unwrap();
     }
-    let set = Layout::detect(folder.path()).load(folder.path()).unwrap();
+    let set = MigrationFolder::new(folder.path(), Layout::detect(folder.path())).load().unwrap();
     let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
     let broken: Vec<_> = report.migrations.iter().filter(|one| one.laws[&Law::Identity].is_broken()).collect();
     assert!(broken.is_empty(), "{:?}", broken[0].laws[&Law::Identity]);
@@ -68,7 +221,7 @@ async fn a_procedure_that_commits_is_called_outside_of_a_transaction() {
 fn a_migration_without_a_down_is_irreversible() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("1_make.sql"), UP).unwrap();
-    let set = Layout::Sqlx.load(folder.path()).unwrap();
+    let set = MigrationFolder::new(folder.path(), Layout::Sqlx).load().unwrap();
     assert!(set.last().unwrap().irreversible().unwrap().contains("sqlx"));
 }
 
@@ -80,7 +233,7 @@ fn a_misnamed_file_among_ours_is_still_a_mistake() {
         fs::write(folder.path().join(name), UP).unwrap();
     }
     assert_eq!(Layout::detect(folder.path()), Layout::Roundtrip);
-    assert!(Layout::Roundtrip.load(folder.path()).is_err());
+    assert!(MigrationFolder::new(folder.path(), Layout::Roundtrip).load().is_err());
 }
 
 /// sql-migrate identifies a file by its whole name: the number only orders files, and several may share it.
@@ -99,7 +252,7 @@ async fn files_of_one_number_are_a_chain(#[case] files: &[&str], #[case] expecte
             format!("-- +migrate Up\nCREATE TABLE t{n} (id int PRIMARY KEY);\n-- +migrate Down\nDROP TABLE t{n};\n");
         fs::write(folder.path().join(name), text).unwrap();
     }
-    let set = Layout::SqlMigrate.load(folder.path()).unwrap();
+    let set = MigrationFolder::new(folder.path(), Layout::SqlMigrate).load().unwrap();
     let found: Vec<(&str, &str)> = set.iter().map(|one| (one.version().as_str(), one.name())).collect();
     assert_eq!(found, expected);
     let report = proof::prove(&set, &CodeMigrations::none(), &Proof::default(), &mut |_| {}).await.unwrap();
@@ -113,7 +266,7 @@ fn files_of_a_tool_that_keeps_its_versions_are_not_rebased() {
     for name in ["1_a.sql", "1_b.sql"] {
         fs::write(folder.path().join(name), "-- +goose Up\nSELECT 1;\n").unwrap();
     }
-    let error = Layout::Goose.load(folder.path()).unwrap_err();
+    let error = MigrationFolder::new(folder.path(), Layout::Goose).load().unwrap_err();
     let [finding] = error.findings() else { panic!("{:?}", error.findings()) };
     assert_eq!(finding.code.as_str(), "version-twice");
     assert!(finding.help.iter().all(|help| !help.contains("rebase")), "{:?}", finding.help);

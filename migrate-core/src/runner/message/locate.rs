@@ -176,6 +176,7 @@ mod tests {
         let silent = refused(&message.sql, None);
         assert_eq!(found(&silent, 0, 0), Some((0, FailurePart::Unknown, None)));
         let lost = || SessionFailure::Lost(String::new());
+        assert_eq!(at("SELECT 'ü'", 0, 0), Some((0, statement(0), Some(&*first.text().clone()))));
         assert_eq!(found(&lost(), 0, 0), Some((0, FailurePart::Before, None)));
         // The answers say which statement was running.
         assert_eq!(at("one", 0, 2), Some((0, statement(1), Some("one;\nSELECT two;"))));

@@ -321,14 +321,31 @@ fn nearest<'a>(version: &Version, known: impl Iterator<Item = &'a Version>) -> O
     migrate_base::suggest::nearest(version.as_str(), known.map(Version::as_str))
 }
 
+/// A migration in another language that this executable cannot run.
 pub(in crate::runner) fn no_code(set: &MigrationSet, version: &Version) -> Finding {
+    let migration = set.get(version);
+    let language = migration.and_then(|one| one.language()).unwrap_or(Migration::RUST);
+    let finding = match language {
+        Migration::RUST => Finding::new(
+            codes::NO_CODE,
+            format!("migration {version} is written in Rust, and this executable does not contain it"),
+        )
+        .help("build the executable from this checkout, and register the migration (docs/FORMATS.md, Rust migrations)"),
+        _ => of_another_tool(set, version, language),
+    };
+    finding.at(migration.map(|migration| Place::file(migration.path())))
+}
+
+fn of_another_tool(set: &MigrationSet, version: &Version, language: &str) -> Finding {
     let finding = Finding::new(
         codes::NO_CODE,
-        format!("migration {version} is written in Rust, and this executable does not contain it"),
+        format!("migration {version} is written in {language}, and the chain stops there"),
     )
-    .help("build the executable from this checkout, and register the migration (docs/FORMATS.md, Rust migrations)");
-    match set.get(version) {
-        Some(migration) => finding.at(Place::file(migration.path())),
+    .help("run it with the tool that it was written for, then take over what that tool did: `cargo xtask adopt`")
+    .help("or write it in Rust, and register it with this version (docs/FORMATS.md, Rust migrations)");
+    let before = set.iter().map(|one| one.version()).take_while(|one| *one < version).last();
+    match before {
+        Some(before) => finding.help(format!("`cargo xtask migrate --to {before}` applies what comes before it")),
         None => finding,
     }
 }

@@ -1,16 +1,21 @@
-//! Layouts with the up and down scripts in one file, separated by markers: dbmate, goose, sql-migrate.
+//! Layouts with the up and down scripts in one file, separated by markers: dbmate, goose, sql-migrate, node-pg-migrate
+//! and tern.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
+use migrate_base::suggest;
 
-use super::{ForeignMigration, ForeignScript, Layout, Version, entries, read};
+use super::listing::{FolderEntry, FolderListing};
+use super::{ForeignMigration, ForeignScript, Layout, Version, placeholder, unread};
 
 /// The meaning of a marker line.
-enum MarkerKind {
+enum MarkerKind<'t> {
     Up {
         outside: bool,
     },
@@ -19,73 +24,178 @@ enum MarkerKind {
     },
     /// The whole file runs without a transaction.
     Outside,
+    /// Variables are replaced from here on, or no longer.
+    Variables(bool),
     /// A marker that has no effect here.
     Other,
+    /// Something that the tool does not know either.
+    Unknown(&'t str),
 }
+
+/// The line of tern between the two scripts.
+const TERN: &str = "---- create above / drop below ----";
 
 /// The tool whose markers a text has.
 pub(super) fn mark_of(text: &str) -> Option<Layout> {
     text.lines().find_map(|line| {
-        let (tool, _) = body(line)?;
-        Some(tool)
+        let (tool, words) = body(line)?;
+        let is_known = !matches!(kind(tool, words), MarkerKind::Unknown(_) | MarkerKind::Other);
+        (is_known || tool != Layout::Dbmate).then_some(tool)
     })
 }
 
 /// The tool of a marker, and its words.
 fn body(line: &str) -> Option<(Layout, &str)> {
-    let comment = line.trim().strip_prefix("--")?.trim_start();
+    if line.trim_end() == TERN {
+        return Some((Layout::Tern, "down"));
+    }
+    let comment = line.trim().strip_prefix("--")?.trim_start_matches(['-', ' ', '\t']);
     if let Some(rest) = comment.strip_prefix("+goose") {
         return Some((Layout::Goose, rest.trim()));
     }
     if let Some(rest) = comment.strip_prefix("+migrate") {
         return Some((Layout::SqlMigrate, rest.trim()));
     }
-    let rest = comment.strip_prefix("migrate:")?;
-    (rest.starts_with("up") || rest.starts_with("down")).then_some((Layout::Dbmate, rest.trim()))
+    if let Some(rest) = comment.strip_prefix("migrate:").filter(|rest| rest.starts_with(|c: char| c.is_alphabetic())) {
+        return Some((Layout::Dbmate, rest.trim()));
+    }
+    let lower = comment.to_ascii_lowercase();
+    let mut words = lower.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some("up"), Some("migration")) => Some((Layout::NodePgMigrate, "up")),
+        (Some("down"), Some("migration")) => Some((Layout::NodePgMigrate, "down")),
+        _ => None,
+    }
 }
 
-fn mark(layout: Layout, line: &str) -> Option<MarkerKind> {
+fn mark(layout: Layout, line: &str) -> Option<MarkerKind<'_>> {
     let (_, words) = body(line).filter(|(tool, _)| *tool == layout)?;
+    Some(kind(layout, words))
+}
+
+fn kind(layout: Layout, words: &str) -> MarkerKind<'_> {
     let lower = words.to_ascii_lowercase();
     let outside = lower.contains("transaction:false") || lower.contains("notransaction");
-    Some(match lower.split_whitespace().next().unwrap_or_default() {
-        "up" => MarkerKind::Up { outside },
-        "down" => MarkerKind::Down { outside },
-        "no" if lower.contains("transaction") => MarkerKind::Outside,
-        _ => MarkerKind::Other,
-    })
+    let mut parts = lower.split_whitespace();
+    match (parts.next().unwrap_or_default(), parts.next()) {
+        ("up", _) => MarkerKind::Up { outside },
+        ("down", _) => MarkerKind::Down { outside },
+        ("no", Some("transaction")) => MarkerKind::Outside,
+        ("envsub", Some(state @ ("on" | "off"))) if layout == Layout::Goose => MarkerKind::Variables(state == "on"),
+        ("statementbegin" | "statementend", _) => MarkerKind::Other,
+        // Our own directives begin with the same word as the markers of dbmate.
+        (word, _) if layout == Layout::Dbmate && suggest::nearest(word, ["up", "down"]).is_none() => MarkerKind::Other,
+        _ => MarkerKind::Unknown(words),
+    }
 }
 
-pub(super) fn files(layout: Layout, folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<ForeignMigration>> {
+/// Files that are not SQL, by their endings, which the tool runs as well.
+fn is_code(layout: Layout, file: &str) -> bool {
+    match layout {
+        Layout::Goose => file.ends_with(".go") && !file.ends_with("_test.go") && !digits(file).is_empty(),
+        Layout::NodePgMigrate => {
+            [".js", ".ts", ".mjs", ".cjs", ".mts", ".cts"].iter().any(|end| file.ends_with(end))
+                && !file.ends_with(".d.ts")
+                && !digits(file).is_empty()
+        }
+        _ => false,
+    }
+}
+
+pub(super) fn files(layout: Layout, listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
     let mut drafts = Vec::new();
-    let mut files = entries(folder, findings)?;
-    files.retain(|(name, _)| name.ends_with(".sql"));
+    let mut files: Vec<FolderEntry> = listing.entries()?;
+    files.retain(|(name, _)| name.ends_with(".sql") || is_code(layout, name));
     let mut numbers = FileNumbers::of(files.iter().map(|(name, _)| name.as_str()));
     for (file, path) in files {
-        let Some(text) = read(&path, findings) else { continue };
-        let stem = file.trim_end_matches(".sql");
+        let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);
         let digits = digits(stem);
         let version = match layout {
             Layout::SqlMigrate => Some(numbers.take(digits)),
             _ => digits.parse().ok(),
         };
         let Some(version) = version else {
-            let finding = Finding::new(codes::FILE_NAME, format!("`{file}` does not begin with a version"));
-            findings.push(finding.at(Place::file(&path)).help("name it `<digits>_<anything>.sql`"));
+            listing.misnamed(
+                &path,
+                format!("`{file}` does not begin with a version"),
+                "name it `<digits>_<anything>.sql`",
+            );
             continue;
         };
         let name = stem[digits.len()..].trim_start_matches(['_', '-']).to_owned();
-        match split(layout, &path, &text) {
-            Some((up, down)) => drafts.push(ForeignMigration { version, name, up, down }),
-            None => {
-                let finding =
-                    Finding::new(codes::NO_MARKER, format!("this file has no {layout} marker for the up script"));
-                findings
-                    .push(finding.at(Place::file(&path)).help("name the tool that wrote it: `layout` in migrate.toml"));
-            }
+        if is_code(layout, &file) {
+            drafts.push(ForeignMigration::code(version, name, path));
+            continue;
+        }
+        let Some(text) = listing.text(&path) else { continue };
+        if layout == Layout::Tern && text.contains("{{") {
+            listing.findings.push(unread::not_run(layout, &path, "it is a template"));
+            continue;
+        }
+        if let Some((up, down)) = read_parts(layout, &path, text, listing) {
+            drafts.push(ForeignMigration::sql(version, name, up, down));
         }
     }
     Ok(drafts)
+}
+
+/// The two parts of a file, with values in the place of its variables.
+fn read_parts(
+    layout: Layout,
+    path: &Path,
+    text: String,
+    listing: &mut FolderListing<'_>,
+) -> Option<(ForeignScript, Option<ForeignScript>)> {
+    let variables = variable_parts(layout, &text);
+    let values = &listing.folder.placeholders;
+    let text = match variables.is_empty() {
+        true => text,
+        false => placeholder::fill_variables(path, text, &variables, values, &mut listing.findings),
+    };
+    listing.findings.extend(unknown_markers(layout, path, &text));
+    let parts = split(layout, path, &text);
+    if parts.is_none() {
+        let finding = Finding::new(codes::NO_MARKER, format!("this file has no {layout} marker for the up script"));
+        let finding = finding.at(Place::file(path));
+        listing.findings.push(finding.help("name the tool that wrote it: `layout` in migrate.toml"));
+    }
+    parts
+}
+
+/// The parts of a text in which variables are replaced.
+fn variable_parts(layout: Layout, text: &str) -> Vec<Range<usize>> {
+    let (mut parts, mut from, mut at) = (Vec::new(), None, 0);
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        match mark(layout, line) {
+            Some(MarkerKind::Variables(true)) => from = from.or(Some(at)),
+            Some(MarkerKind::Variables(false)) => parts.extend(from.take().map(|from| from..start)),
+            _ => {}
+        }
+    }
+    parts.extend(from.map(|from| from..text.len()));
+    parts
+}
+
+/// Markers that nobody knows: a misspelt one would make both scripts run at once.
+fn unknown_markers(layout: Layout, path: &Path, text: &str) -> Vec<Finding> {
+    let (mut findings, mut at) = (Vec::new(), 0);
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let Some(MarkerKind::Unknown(words)) = mark(layout, line) else { continue };
+        let whole: Arc<str> = text.into();
+        let place = Place::within(path, whole, start..start + line.trim_end().len());
+        let finding = Finding::new(codes::MARKER_UNKNOWN, format!("`{words}` is not a marker of {layout}")).at(place);
+        let word = words.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        let known = ["up", "down", "statementbegin", "statementend", "envsub", "no"];
+        findings.push(match suggest::nearest(&word, known) {
+            Some(near) => finding.help(format!("did you mean `{near}`?")),
+            None => finding.help(format!("correct it, or remove the line; see the manual of {layout}")),
+        });
+    }
+    findings
 }
 
 /// The digits at the start of a name.
@@ -126,8 +236,10 @@ fn split(layout: Layout, path: &Path, text: &str) -> Option<(ForeignScript, Opti
     let part =
         || ForeignScript { path: path.to_owned(), text: String::with_capacity(text.len()), no_transaction: false };
     let (mut up, mut down) = (part(), part());
-    let mut inside: Option<bool> = None;
-    let (mut has_up, mut has_down, mut all_outside) = (false, false, false);
+    // These two need no marker for the up script.
+    let is_up_first = matches!(layout, Layout::NodePgMigrate | Layout::Tern);
+    let mut inside = is_up_first.then_some(true);
+    let (mut has_up, mut has_down, mut all_outside) = (is_up_first, false, tern_outside(layout, text));
     for line in text.split_inclusive('\n') {
         let blank = blank(line);
         match mark(layout, line) {
@@ -140,7 +252,7 @@ fn split(layout: Layout, path: &Path, text: &str) -> Option<(ForeignScript, Opti
                 down.no_transaction |= outside;
             }
             Some(MarkerKind::Outside) => all_outside = true,
-            Some(MarkerKind::Other) => {}
+            Some(MarkerKind::Other | MarkerKind::Variables(_) | MarkerKind::Unknown(_)) => {}
             None => {
                 up.text.push_str(if inside == Some(true) { line } else { &blank });
                 down.text.push_str(if inside == Some(false) { line } else { &blank });
@@ -153,6 +265,11 @@ fn split(layout: Layout, path: &Path, text: &str) -> Option<(ForeignScript, Opti
     up.no_transaction |= all_outside;
     down.no_transaction |= all_outside;
     has_up.then(|| (up, has_down.then_some(down)))
+}
+
+/// Whether a comment of tern says that the file runs without a transaction.
+fn tern_outside(layout: Layout, text: &str) -> bool {
+    layout == Layout::Tern && text.lines().any(|line| line.trim() == "---- tern: disable-tx ----")
 }
 
 /// The same number of blank bytes, with the same line breaks.
@@ -182,5 +299,36 @@ mod tests {
         assert!(up(Layout::SqlMigrate, "-- +migrate Up notransaction"));
         assert_eq!(mark_of("-- a\n-- +migrate Up\n"), Some(Layout::SqlMigrate));
         assert_eq!(mark_of("-- migrate: lossy x\nSELECT 1;"), None);
+        assert_eq!(mark_of("-- migrate:lossy x\nSELECT 1;"), None);
+        assert_eq!(mark_of("-- Up Migration\nSELECT 1;"), Some(Layout::NodePgMigrate));
+        assert_eq!(mark_of(&format!("SELECT 1;\n{TERN}\n")), Some(Layout::Tern));
+        let parts = |layout, text: &str| {
+            let (up, down) = split(layout, Path::new("x"), text).unwrap();
+            (up.text.trim().to_owned(), down.map(|down| down.text.trim().to_owned()))
+        };
+        let both = ("SELECT 1;".to_owned(), Some("SELECT 2;".to_owned()));
+        assert_eq!(parts(Layout::Tern, &format!("SELECT 1;\n{TERN}\nSELECT 2;")), both);
+        assert_eq!(parts(Layout::NodePgMigrate, "SELECT 1;\n---- Down Migration\nSELECT 2;"), both);
+        assert_eq!(parts(Layout::NodePgMigrate, "SELECT 1;"), (both.0, None));
+    }
+
+    #[test]
+    fn a_marker_that_nobody_knows_is_named() {
+        let told = |layout, text: &str| {
+            let findings = unknown_markers(layout, Path::new("x"), text);
+            findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Layout::Goose, "-- +goose Up\n-- +goose Dwon\n"), ["`Dwon` is not a marker of goose"]);
+        assert_eq!(told(Layout::Dbmate, "-- migrate:up\n-- migrate:dwon\n"), ["`dwon` is not a marker of dbmate"]);
+        let fine = "-- +goose Up\n-- +goose StatementBegin\n-- +goose ENVSUB ON\n-- +goose NO TRANSACTION\n";
+        assert_eq!(told(Layout::Goose, fine), [""; 0]);
+        assert_eq!(told(Layout::Dbmate, "-- migrate:up\n-- migrate:lossy it is\n"), [""; 0]);
+    }
+
+    #[test]
+    fn variables_are_replaced_between_two_markers() {
+        let text = "-- +goose Up\n$a\n-- +goose ENVSUB ON\n$b\n-- +goose ENVSUB OFF\n$c\n-- +goose envsub on\n$d";
+        let parts: Vec<&str> = variable_parts(Layout::Goose, text).into_iter().map(|part| text[part].trim()).collect();
+        assert_eq!(parts, ["$b", "$d"]);
     }
 }

@@ -1,27 +1,35 @@
 //! Reads the migration folders of other tools.
 //!
 //! Each layout only determines which files belong to which migration and which bytes of them are its up script and its
-//! down script; the rest of a shared file is replaced by blanks, so that lines and columns stay the same. Other inputs
-//! of a tool (callbacks, placeholders, seeds) are not read: see docs/FORMATS.md.
+//! down script; the rest of a shared file is replaced by blanks, so that lines and columns stay the same. What the tool
+//! would run and we cannot is a finding, or a migration at which the chain stops.
 
-mod files;
+mod detect;
+mod flyway;
+mod folders;
+mod listed;
+mod listing;
 mod marked;
+mod numbered;
+mod pairs;
+mod placeholder;
+mod unread;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
+pub(crate) use folders::diesel_version;
+use listing::FolderListing;
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 
-pub(crate) use files::diesel_version;
-
-use super::load::{self, decode};
-use super::{Migration, MigrationBody, MigrationSet, Script, Version, assemble, odd};
+use super::load::decode;
+use super::{Checksum, Migration, MigrationBody, MigrationSet, Script, Version, assemble};
 
 /// The tool whose files a folder contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,11 +50,33 @@ pub enum Layout {
     Goose,
     /// sql-migrate: single files with `-- +migrate Up` and `-- +migrate Down`.
     SqlMigrate,
-    /// Flyway: `V1.2__name.sql` and `U1.2__name.sql`.
+    /// Flyway: `V1.2__name.sql` and `U1.2__name.sql`, in folders inside the folder as well.
     Flyway,
+    /// refinery: `V1__name.sql` and `U1__name.sql`, both of which go up.
+    Refinery,
+    /// Prisma: folders with a `migration.sql`.
+    Prisma,
+    /// Drizzle: the files in `meta/_journal.json`.
+    Drizzle,
+    /// node-pg-migrate: single files with `-- Up Migration` and `-- Down Migration`.
+    NodePgMigrate,
+    /// tern: single files with `---- create above / drop below ----`.
+    Tern,
+    /// graphile-migrate: the files in `committed`.
+    GraphileMigrate,
+    /// Supabase: `<digits>_<anything>.sql`.
+    Supabase,
+    /// Atlas: `<digits>_<anything>.sql`, with an `atlas.sum`.
+    Atlas,
+    /// sqitch: the changes of `sqitch.plan`, with scripts in `deploy` and `revert`.
+    Sqitch,
+    /// yoyo: `<digits>.<anything>.sql` and `.rollback.sql`, after those that they depend on.
+    Yoyo,
+    /// postgrator: `<digits>.do.<anything>.sql` and `.undo.`.
+    Postgrator,
 }
 
-const WORDS: [(Layout, &str); 8] = [
+const WORDS: [(Layout, &str); 19] = [
     (Layout::Roundtrip, "roundtrip"),
     (Layout::Sqlx, "sqlx"),
     (Layout::GolangMigrate, "golang-migrate"),
@@ -55,10 +85,18 @@ const WORDS: [(Layout, &str); 8] = [
     (Layout::Goose, "goose"),
     (Layout::SqlMigrate, "sql-migrate"),
     (Layout::Flyway, "flyway"),
+    (Layout::Refinery, "refinery"),
+    (Layout::Prisma, "prisma"),
+    (Layout::Drizzle, "drizzle"),
+    (Layout::NodePgMigrate, "node-pg-migrate"),
+    (Layout::Tern, "tern"),
+    (Layout::GraphileMigrate, "graphile-migrate"),
+    (Layout::Supabase, "supabase"),
+    (Layout::Atlas, "atlas"),
+    (Layout::Sqitch, "sqitch"),
+    (Layout::Yoyo, "yoyo"),
+    (Layout::Postgrator, "postgrator"),
 ];
-
-/// How many files of a folder are examined to detect its tool.
-const LOOKED_AT: usize = 1000;
 
 /// A text that is not the name of a layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,93 +109,137 @@ impl Layout {
     }
 
     /// Detects which tool wrote a folder, from the file names and the first lines of the files.
-    ///
-    /// If most file names follow our pattern, the folder is ours: a misnamed file in it is a mistake. In a folder with
-    /// thousands of files, the first ones that the folder lists are enough.
     pub fn detect(folder: &Path) -> Self {
-        let Ok(entries) = fs::read_dir(folder) else { return Self::Roundtrip };
-        let (mut sql, mut others) = (Vec::new(), Vec::new());
-        for entry in entries.flatten().take(LOOKED_AT) {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".sql") { sql.push((name, entry.path())) } else { others.push(entry.path()) }
-        }
-        let ours = sql.iter().filter(|(name, _)| super::files::parse(name).is_ok()).count();
-        if others.iter().filter(|path| path.join("up.sql").is_file()).count() > sql.len() {
-            return Self::Diesel;
-        }
-        if ours * 2 > sql.len() || sql.is_empty() {
-            return Self::Roundtrip;
-        }
-        if sql.iter().any(|(name, _)| files::flyway(name).is_some_and(|found| found.up)) {
-            return Self::Flyway;
-        }
-        let said = sql.iter().find_map(|(_, path)| marked::mark_of(&regular::read_to_string(path).ok()?));
-        match said {
-            Some(layout) => layout,
-            None => files::pair_tool(sql.iter().map(|(name, _)| name.as_str())),
-        }
+        detect::detect(folder)
     }
 
-    /// Reads a folder of this layout, and checks its files.
+    /// Whether the tool compares versions as numbers; otherwise its own order has to be the same.
+    fn is_numeric(self) -> bool {
+        !matches!(
+            self,
+            Self::Diesel
+                | Self::Dbmate
+                | Self::Prisma
+                | Self::Drizzle
+                | Self::Supabase
+                | Self::Atlas
+                | Self::Sqitch
+                | Self::Yoyo
+        )
+    }
+
+    /// Whether the tool puts a transaction around a file.
+    fn wraps(self) -> bool {
+        !matches!(self, Self::GolangMigrate | Self::Prisma | Self::Postgrator)
+    }
+}
+
+/// A folder of migrations, and what has to be known to read it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MigrationFolder {
+    /// The folder.
+    pub path: PathBuf,
+    /// Whose files they are.
+    pub layout: Layout,
+    /// Files that the other tool would run and that are left out on purpose, as paths below the folder.
+    pub skip: Vec<String>,
+    /// The values of placeholders in the files.
+    pub placeholders: BTreeMap<String, String>,
+}
+
+impl MigrationFolder {
+    /// A folder of this layout, without placeholders, of which nothing is left out.
+    pub fn new(path: impl Into<PathBuf>, layout: Layout) -> Self {
+        Self { path: path.into(), layout, ..Self::default() }
+    }
+
+    /// Reads the folder, and checks its files.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Files`] with one finding for each problem in the folder.
-    pub fn load(self, folder: impl AsRef<Path>) -> Result<MigrationSet> {
-        self.load_by(folder.as_ref(), |folder| MigrationSet::load(folder))
+    pub fn load(&self) -> Result<MigrationSet> {
+        match self.layout {
+            Layout::Roundtrip => MigrationSet::load(&self.path),
+            _ => self.read_foreign(),
+        }
     }
 
-    /// Reads a folder of this layout for a migrator; see [`MigrationSet::read`]. The files of other tools are checked
-    /// at once, because what is sent of them depends on their statements.
+    /// Reads the folder for a migrator; see [`MigrationSet::read`]. The files of other tools are checked at once,
+    /// because what is sent of them depends on their statements.
     ///
     /// # Errors
     ///
-    /// Those of [`MigrationSet::read`], or of [`Layout::load`] for another tool's folder.
-    pub fn read(self, folder: impl AsRef<Path>) -> Result<MigrationSet> {
-        self.load_by(folder.as_ref(), |folder| MigrationSet::read(folder))
+    /// Those of [`MigrationSet::read`], or of [`Self::load`] for another tool's folder.
+    pub fn read(&self) -> Result<MigrationSet> {
+        match self.layout {
+            Layout::Roundtrip => MigrationSet::read(&self.path),
+            _ => self.read_foreign(),
+        }
     }
 
-    fn load_by(self, folder: &Path, ours: impl FnOnce(&Path) -> Result<MigrationSet>) -> Result<MigrationSet> {
-        let mut findings = Vec::new();
-        let mut drafts = match self {
-            Self::Roundtrip => return ours(folder),
-            Self::Diesel => files::folders(folder, &mut findings)?,
-            Self::Flyway => files::versioned(folder, &mut findings)?,
-            Self::Sqlx | Self::GolangMigrate => files::pairs(folder, &mut findings)?,
-            Self::Dbmate | Self::Goose | Self::SqlMigrate => marked::files(self, folder, &mut findings)?,
+    fn read_foreign(&self) -> Result<MigrationSet> {
+        let mut listing = FolderListing::new(self);
+        let layout = self.layout;
+        let mut drafts = match layout {
+            Layout::Roundtrip => Vec::new(),
+            Layout::Diesel => folders::diesel(&mut listing)?,
+            Layout::Prisma => folders::prisma(&mut listing)?,
+            Layout::Flyway => flyway::flyway(&mut listing)?,
+            Layout::Refinery => flyway::refinery(&mut listing)?,
+            Layout::Drizzle => listed::drizzle(&mut listing)?,
+            Layout::Sqitch => listed::sqitch(&mut listing)?,
+            Layout::GraphileMigrate => numbered::graphile(&mut listing)?,
+            Layout::Yoyo => numbered::yoyo(&mut listing)?,
+            Layout::Sqlx | Layout::GolangMigrate | Layout::Supabase | Layout::Atlas | Layout::Postgrator => {
+                pairs::pairs(layout, &mut listing)?
+            }
+            Layout::Dbmate | Layout::Goose | Layout::SqlMigrate | Layout::NodePgMigrate | Layout::Tern => {
+                marked::files(layout, &mut listing)?
+            }
         };
+        listing.check_skips();
+        let mut findings = listing.findings;
+        findings.extend(misordered(layout, &drafts));
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
         for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
-            let twice = assemble::twice(&pair[1].up.path, &pair[0].up.path);
+            let twice = assemble::twice(pair[1].path(), pair[0].path());
             findings.push(twice.help(format!(
-                "rename the one that is not applied to any database: {self} identifies migrations by version"
+                "rename the one that is not applied to any database: {layout} identifies migrations by version"
             )));
         }
-        let migrations = drafts.into_iter().map(|draft| Arc::new(self.finish(draft, &mut findings))).collect();
+        let built = drafts.into_iter().filter_map(|draft| draft.build(layout, &mut findings)).map(Arc::new);
+        let migrations = built.collect();
         match findings.is_empty() {
-            true => Ok(MigrationSet::of(migrations, folder, self)),
+            true => Ok(MigrationSet::of(migrations, &self.path, layout)),
             false => Err(Error::of(ErrorKind::Files, findings)),
         }
     }
+}
 
-    fn finish(self, draft: ForeignMigration, findings: &mut Vec<Finding>) -> Migration {
-        let wraps = !matches!(self, Self::GolangMigrate);
-        let mut up = Script::foreign(draft.up, wraps, findings);
-        let down = draft.down.map(|part| Arc::new(Script::foreign(part, wraps, findings)));
-        let is_up_only = down.is_none() && up.directives.irreversible.is_none();
-        if is_up_only {
-            up.directives.irreversible = Some(format!("there is no down script in the {self} files"));
-        }
-        let body = MigrationBody::Sql { up: Arc::new(up), down };
-        Migration { version: draft.version, name: draft.name.into(), body, is_up_only, fixture: None, verify: None }
-    }
+/// The finding for a tool whose own order is not that of the versions.
+fn misordered(layout: Layout, drafts: &[ForeignMigration]) -> Option<Finding> {
+    let pair = drafts.windows(2).find(|pair| !layout.is_numeric() && pair[0].version > pair[1].version)?;
+    let [first, second] = pair else { return None };
+    Some(
+        Finding::new(
+            codes::VERSION_ORDER,
+            format!(
+                "{layout} runs {} before {}, and versions are compared as numbers here",
+                first.version, second.version
+            ),
+        )
+        .at(Place::file(second.path()))
+        .note(format!("the one before it is {}", first.path().display()))
+        .help("rename the one that is not applied to any database, so that both orders are the same"),
+    )
 }
 
 /// Whether a file has the name of an up script in a layout with separate up scripts.
 pub(super) fn named_like(layout: Layout, name: &str) -> bool {
     let found = match layout {
-        Layout::Flyway => files::flyway(name),
-        _ => files::pair(name),
+        Layout::Flyway => flyway::versioned(name).filter(|_| name.ends_with(".sql")),
+        _ => pairs::pair(name),
     };
     found.is_some_and(|found| found.up)
 }
@@ -180,8 +262,16 @@ impl FromStr for Layout {
 struct ForeignMigration {
     version: Version,
     name: String,
-    up: ForeignScript,
-    down: Option<ForeignScript>,
+    body: ForeignBody,
+}
+
+enum ForeignBody {
+    Sql {
+        up: ForeignScript,
+        down: Option<ForeignScript>,
+    },
+    /// A file in another language, which only the tool can run.
+    Code(PathBuf),
 }
 
 /// One direction of it: the text that is sent, at the same positions as in the file.
@@ -191,40 +281,57 @@ pub(super) struct ForeignScript {
     pub(super) no_transaction: bool,
 }
 
-impl ForeignScript {
-    fn whole(path: &Path, findings: &mut Vec<Finding>) -> Option<Self> {
-        let text = read(path, findings)?;
-        Some(Self { path: path.to_owned(), text, no_transaction: false })
+impl ForeignMigration {
+    fn sql(version: Version, name: String, up: ForeignScript, down: Option<ForeignScript>) -> Self {
+        Self { version, name, body: ForeignBody::Sql { up, down } }
+    }
+
+    fn code(version: Version, name: String, path: PathBuf) -> Self {
+        Self { version, name, body: ForeignBody::Code(path) }
+    }
+
+    fn set_down(&mut self, script: ForeignScript) {
+        if let ForeignBody::Sql { down, .. } = &mut self.body {
+            *down = Some(script);
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match &self.body {
+            ForeignBody::Sql { up, .. } => &up.path,
+            ForeignBody::Code(path) => path,
+        }
+    }
+
+    fn build(self, layout: Layout, findings: &mut Vec<Finding>) -> Option<Migration> {
+        let Self { version, name, body } = self;
+        let (body, is_up_only) = match body {
+            ForeignBody::Sql { up, down } => {
+                let mut up = Script::foreign(up, layout.wraps(), findings);
+                let down = down.map(|part| Arc::new(Script::foreign(part, layout.wraps(), findings)));
+                let is_up_only = down.is_none() && up.directives.irreversible.is_none();
+                if is_up_only {
+                    findings.extend(unread::down_inside(layout, &up.path, &up.text));
+                    up.directives.irreversible = Some(format!("there is no down script in the {layout} files"));
+                }
+                (MigrationBody::Sql { up: Arc::new(up), down }, is_up_only)
+            }
+            ForeignBody::Code(path) => {
+                let checksum = code_checksum(&path, findings)?;
+                (MigrationBody::Code { path, checksum }, false)
+            }
+        };
+        Some(Migration { version, name: name.into(), body, is_up_only, fixture: None, verify: None })
     }
 }
 
-/// The text of a file, normalised.
-fn read(path: &Path, findings: &mut Vec<Finding>) -> Option<String> {
+/// The checksum of a file in another language.
+fn code_checksum(path: &Path, findings: &mut Vec<Finding>) -> Option<Checksum> {
     let unreadable = |error: std::io::Error| {
-        Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"))
-            .at(Place::file(path))
-            .help(regular::help(&error))
+        let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"));
+        finding.at(Place::file(path)).help(regular::help(&error))
     };
-    let text =
-        regular::read(path).map_err(unreadable).and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
-    text.map_err(|finding| findings.push(finding)).ok().map(|text| text.to_string())
-}
-
-/// The entries of a folder, sorted by name. An entry whose name cannot be displayed is a finding.
-fn entries(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, PathBuf)>> {
-    let entries = fs::read_dir(folder).map_err(|error| load::no_folder(folder, &error))?;
-    let mut is_plain = |entry: &fs::DirEntry| {
-        let odd = odd::name(folder, &entry.file_name());
-        let is_plain = odd.is_none();
-        findings.extend(odd);
-        is_plain
-    };
-    let mut names: Vec<(String, PathBuf)> = entries
-        .flatten()
-        .filter(|entry| is_plain(entry))
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()))
-        .collect();
-    names.retain(|(name, _)| !name.starts_with('.'));
-    names.sort();
-    Ok(names)
+    let bytes = regular::read(path).map_err(unreadable);
+    let text = bytes.and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
+    text.map_err(|finding| findings.push(finding)).ok().map(|text| Checksum::of(&text))
 }

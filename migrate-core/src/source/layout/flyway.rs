@@ -1,0 +1,118 @@
+//! Flyway and refinery, which name files `V1.2__name.sql`.
+
+use std::path::Path;
+
+use migrate_base::error::Result;
+
+use super::listing::FolderListing;
+use super::pairs::{FilePairs, ForeignFileName};
+use super::{ForeignMigration, Layout, placeholder, unread};
+
+const FORM: &str = "name it `V<version>__<anything>.sql` or `U<version>__<anything>.sql`";
+
+/// The events of Flyway before or after which a file with this name runs begin with one of these words.
+///
+/// See <https://documentation.red-gate.com/flyway/reference/callback-events>.
+const EVENTS: [&str; 3] = ["before", "after", "createSchema"];
+
+/// `V1.2__Add_users.sql`, `U1.2__Add_users.sql`, of any language; an underscore in the version is a dot.
+pub(super) fn versioned(file: &str) -> Option<ForeignFileName> {
+    let (stem, _) = file.rsplit_once('.')?;
+    let up = match stem.chars().next()? {
+        'V' => true,
+        'U' => false,
+        _ => return None,
+    };
+    let (version, name) = stem[1..].split_once("__")?;
+    Some(ForeignFileName { version: version.replace('_', ".").parse().ok()?, name: name.to_owned(), up, alone: false })
+}
+
+/// The migrations of Flyway, which reads folders inside the folder as well.
+pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
+    let mut sorted = FilePairs::default();
+    for (file, path) in listing.files_below()? {
+        if let Some(what) = not_versioned(&file) {
+            listing.findings.push(unread::not_run(Layout::Flyway, &path, what));
+            continue;
+        }
+        match versioned(&file) {
+            Some(name) if !file.ends_with(".sql") && name.up && is_code(&path) => {
+                sorted.ups.push(ForeignMigration::code(name.version, name.name, path));
+            }
+            Some(name) if file.ends_with(".sql") => {
+                let Some(mut script) = listing.script(&path) else { continue };
+                let values = &listing.folder.placeholders;
+                script.text = placeholder::fill_braces(&path, script.text, values, &mut listing.findings);
+                sorted.add(name, script);
+            }
+            // Flyway itself ignores such a file; beside the migrations it is a mistake.
+            None if file.ends_with(".sql") && path.parent() == Some(&listing.folder.path) => {
+                listing.misnamed(&path, format!("`{file}` is not a migration file name"), FORM);
+            }
+            _ => {}
+        }
+    }
+    Ok(sorted.combined(&mut listing.findings))
+}
+
+/// The migrations of refinery: `V` and `U` differ in how strictly their versions are checked, and both go up.
+pub(super) fn refinery(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
+    let mut drafts = Vec::new();
+    for (file, path) in listing.entries()? {
+        let Some(name) = versioned(&file) else { continue };
+        if file.ends_with(".rs") {
+            drafts.push(ForeignMigration::code(name.version, name.name, path));
+        } else if file.ends_with(".sql")
+            && let Some(script) = listing.script(&path)
+        {
+            drafts.push(ForeignMigration::sql(name.version, name.name, script, None));
+        }
+    }
+    Ok(drafts)
+}
+
+/// What a file is that Flyway runs beside the versioned migrations.
+fn not_versioned(file: &str) -> Option<&'static str> {
+    let stem = file.strip_suffix(".sql")?;
+    let word = stem.split("__").next().unwrap_or(stem);
+    let is_event = |event: &str| word.strip_prefix(event).is_some_and(|rest| !rest.contains(['_', ' ', '-']));
+    if stem.starts_with("R__") {
+        Some("a repeatable migration, which runs again when it changes")
+    } else if stem.starts_with('B') && stem.contains("__") && stem[1..].starts_with(|c: char| c.is_ascii_digit()) {
+        Some("a baseline migration, which replaces all older ones in an empty database")
+    } else if EVENTS.iter().any(|event| is_event(event)) {
+        Some("a callback")
+    } else {
+        None
+    }
+}
+
+/// Whether Flyway runs files with this extension.
+fn is_code(path: &Path) -> bool {
+    let extension = path.extension().unwrap_or_default();
+    ["java", "kt", "class", "sh", "bash", "py", "ps1", "bat", "cmd"].iter().any(|one| *one == extension)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_flyway_are_read() {
+        let shown = |file: &str| versioned(file).map(|n| format!("{} {} {}", n.version, n.name, n.up));
+        assert_eq!(shown("V1_2__Add_users.sql").as_deref(), Some("1.2 Add_users true"));
+        assert_eq!(shown("U10__x.sql").as_deref(), Some("10 x false"));
+        assert_eq!(shown("V3__Fill.java").as_deref(), Some("3 Fill true"));
+        assert_eq!((shown("R__views.sql"), shown("V__x.sql")), (None, None));
+    }
+
+    #[test]
+    fn what_flyway_runs_beside_the_chain_is_known_by_its_name() {
+        for file in ["R__v.sql", "B7__base.sql", "afterMigrate.sql", "beforeEachMigrate__x.sql", "createSchema.sql"] {
+            assert!(not_versioned(file).is_some(), "{file}");
+        }
+        for file in ["V1__after.sql", "Bad__x.sql", "after_party.sql", "R__v.txt", "notes.sql"] {
+            assert!(not_versioned(file).is_none(), "{file}");
+        }
+    }
+}

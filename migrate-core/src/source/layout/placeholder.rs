@@ -1,0 +1,143 @@
+//! Placeholders in the files of other tools, and their values from `migrate.toml`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use migrate_base::codes;
+use migrate_base::finding::{Finding, Place};
+use migrate_base::sql::lex::lex;
+use squawk_lexer::TokenKind;
+
+/// A placeholder in a text: where it is, and its name.
+struct PlaceholderUse {
+    span: Range<usize>,
+    name: String,
+}
+
+/// Puts values in the place of `${name}`, as Flyway does everywhere in a file. One without a value is a finding, except
+/// in a dollar-quoted text, where it may mean something else.
+pub(super) fn fill_braces(
+    path: &Path,
+    text: String,
+    values: &BTreeMap<String, String>,
+    findings: &mut Vec<Finding>,
+) -> String {
+    let used = in_braces(&text, 0);
+    let quoted: Vec<Range<usize>> = if used.is_empty() { Vec::new() } else { dollar_quoted(&text) };
+    let is_quoted = |one: &PlaceholderUse| quoted.iter().any(|span| span.contains(&one.span.start));
+    let known: Vec<PlaceholderUse> =
+        used.into_iter().filter(|one| values.contains_key(&one.name) || !is_quoted(one)).collect();
+    fill(path, text, known, values, findings)
+}
+
+/// Puts values in the place of `$NAME` and `${NAME}` in a part of a text, as goose does after `ENVSUB ON`.
+pub(super) fn fill_variables(
+    path: &Path,
+    text: String,
+    parts: &[Range<usize>],
+    values: &BTreeMap<String, String>,
+    findings: &mut Vec<Finding>,
+) -> String {
+    let used = parts.iter().flat_map(|part| variables(&text[part.clone()], part.start)).collect();
+    fill(path, text, used, values, findings)
+}
+
+fn fill(
+    path: &Path,
+    mut text: String,
+    used: Vec<PlaceholderUse>,
+    values: &BTreeMap<String, String>,
+    findings: &mut Vec<Finding>,
+) -> String {
+    let whole: std::sync::Arc<str> = text.as_str().into();
+    for PlaceholderUse { span, name } in used.into_iter().rev() {
+        match values.get(&name) {
+            Some(value) => text.replace_range(span, value),
+            None => findings.push(
+                Finding::new(codes::PLACEHOLDER_VALUE, format!("the placeholder `{name}` has no value"))
+                    .at(Place::within(path, whole.clone(), span))
+                    .help(format!("give it one in migrate.toml: `[placeholders]`, `{} = \"…\"`", key(&name))),
+            ),
+        }
+    }
+    text
+}
+
+/// A name as a key of TOML.
+fn key(name: &str) -> String {
+    let is_bare = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    if is_bare { name.to_owned() } else { format!("\"{name}\"") }
+}
+
+fn in_braces(text: &str, offset: usize) -> Vec<PlaceholderUse> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+    };
+    let opened = text.match_indices("${");
+    let one = |(start, _): (usize, &str)| {
+        let name = &text[start + 2..];
+        let name = &name[..name.find('}')?];
+        let span = offset + start..offset + start + name.len() + 3;
+        is_name(name).then(|| PlaceholderUse { span, name: name.to_owned() })
+    };
+    opened.filter_map(one).collect()
+}
+
+fn variables(text: &str, offset: usize) -> Vec<PlaceholderUse> {
+    let mut used = in_braces(text, offset);
+    for (start, _) in text.match_indices('$') {
+        let rest = &text[start + 1..];
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let name = &rest[..end];
+        // A name does not begin with a digit, and `$tag$` quotes.
+        let is_variable =
+            name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !rest[end..].starts_with('$');
+        let is_end_of_quote = text[..start].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$');
+        if is_variable && !is_end_of_quote {
+            used.push(PlaceholderUse { span: offset + start..offset + start + 1 + end, name: name.to_owned() });
+        }
+    }
+    used.sort_by_key(|one| one.span.start);
+    used
+}
+
+fn dollar_quoted(text: &str) -> Vec<Range<usize>> {
+    let is_quoted = |(kind, span): &(TokenKind, Range<usize>)| {
+        matches!(kind, TokenKind::Literal { .. }) && text[span.clone()].starts_with('$')
+    };
+    lex(text, 0).into_iter().filter(is_quoted).map(|(_, span)| span).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, is_goose: bool) -> (String, Vec<String>) {
+        let values = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("B_2".to_owned(), "two".to_owned())]);
+        let (mut findings, path) = (Vec::new(), Path::new("x.sql"));
+        let text = text.to_owned();
+        let filled = match is_goose {
+            true => {
+                let all = 0..text.len();
+                fill_variables(path, text, &[all], &values, &mut findings)
+            }
+            false => fill_braces(path, text, &values, &mut findings),
+        };
+        (filled, findings.into_iter().map(|finding| finding.message).collect())
+    }
+
+    #[test]
+    fn placeholders_get_their_values_and_one_without_is_named() {
+        assert_eq!(filled("SELECT ${a}, '${B_2}', $$${a}$$;", false), ("SELECT 1, 'two', $$1$$;".into(), vec![]));
+        let (same, told) = filled("SELECT '${c}', $x$ ${d} $x$, '${ }';", false);
+        assert_eq!(same, "SELECT '${c}', $x$ ${d} $x$, '${ }';");
+        assert_eq!(told, ["the placeholder `c` has no value"]);
+    }
+
+    #[test]
+    fn variables_of_goose_are_told_from_dollar_quotes_and_parameters() {
+        assert_eq!(filled("SELECT $a, ${B_2}, $1, $q$ x $q$;", true), ("SELECT 1, two, $1, $q$ x $q$;".into(), vec![]));
+        assert_eq!(filled("SELECT $c;", true).1, ["the placeholder `c` has no value"]);
+    }
+}
