@@ -1,9 +1,8 @@
 //! The files of new migrations: their versions and names, and writing them without ever overwriting a file.
 
 use migrate_base::codes;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use humantime::format_rfc3339_seconds;
@@ -17,20 +16,6 @@ pub(crate) type FileDraft = (String, String);
 /// The two files of a migration.
 pub(crate) fn pair(version: &Version, name: &str, up: String, down: String) -> [FileDraft; 2] {
     [(format!("{version}_{name}.up.sql"), up), (format!("{version}_{name}.down.sql"), down)]
-}
-
-/// Writes files into the migrations folder, which is created if it is missing.
-pub(crate) fn write(folder: &Path, drafts: &[FileDraft]) -> Result<Vec<PathBuf>> {
-    fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
-    let mut written = Vec::new();
-    for (name, text) in drafts {
-        let path = folder.join(name);
-        // `create_new` never overwrites, even if two processes write at the same time.
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| cannot(&path, &error))?;
-        written.push(path);
-    }
-    Ok(written)
 }
 
 /// The current second in UTC, or the second after the newest migration if that is later.

@@ -25,6 +25,7 @@ mod drill;
 mod exit;
 mod explain;
 mod files;
+mod form;
 mod git;
 mod invocation;
 mod notify;

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shared_json::{LeftOutJson, left_out_json};
-use crate::{files, shadow};
+use crate::{files, form, shadow};
 
 /// How many relations one transaction can create on a server with default settings.
 ///
@@ -89,8 +89,8 @@ async fn capture(context: &Context<'_>, options: &BaselineArgs) -> Result<Exit> 
     if options.dry_run {
         up.lines().for_each(|line| output.quoted(line));
     } else if proven {
-        let version = files::next_version(&context.migrations)?;
-        document.files = files::write(&context.migrations, &files::pair(&version, &name, up, down))?;
+        let version = form::next_version(&context.folder())?;
+        document.files = form::write(&context.folder(), &files::pair(&version, &name, up, down))?;
         document.version = Some(version.to_string());
     }
     tell(context, &document, &data);
@@ -99,16 +99,15 @@ async fn capture(context: &Context<'_>, options: &BaselineArgs) -> Result<Exit> 
 }
 
 fn refuse_second(context: &Context<'_>) -> Result<()> {
-    let first = std::fs::read_dir(&context.migrations).into_iter().flatten().flatten();
-    let mut names = first.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    match names.find(|name| name.ends_with(".up.sql")) {
-        None => Ok(()),
-        Some(name) => {
-            Err(Failure::usage(codes::BASELINE_FIRST, format!("the folder already has migrations, such as {name}"))
-                .help("a baseline is the first migration of a folder: give an empty folder with --migrations DIR")
-                .help("`cargo xtask baseline --mark` records the first migration of the folder as applied"))
-        }
+    if !context.migrations.exists() {
+        return Ok(());
     }
+    let set = context.folder().load()?;
+    let Some(first) = set.iter().next() else { return Ok(()) };
+    let name = first.path().strip_prefix(&context.migrations).unwrap_or(first.path()).display();
+    Err(Failure::usage(codes::BASELINE_FIRST, format!("the folder already has migrations, such as {name}"))
+        .help("a baseline is the first migration of a folder: give an empty folder with --migrations DIR")
+        .help("`cargo xtask baseline --mark` records the first migration of the folder as applied"))
 }
 
 /// The finding about the ledger of another tool in a database without a ledger of ours.

@@ -4,7 +4,7 @@ use migrate_base::codes;
 use std::fs;
 use std::path::PathBuf;
 
-use migrate_core::{CodeMigrations, Layout, MigrationSet, Version};
+use migrate_core::{CodeMigrations, Layout, Version};
 use migrate_test::proof::{Law, MigrationProof, Verdict};
 use migrate_test::shape::{self, DerivedScript};
 use serde::Serialize;
@@ -149,7 +149,7 @@ pub(crate) async fn down_of(
     let load = |text: &str| {
         let mut all: Vec<FileDraft> = drafts.iter().filter(|(name, _)| name != down).cloned().collect();
         all.push((down.to_owned(), text.to_owned()));
-        MigrationSet::load_with(&context.migrations, &all)
+        context.folder().load_with(&all)
     };
     let phases = context.output.phases();
     Ok(phases.during(shape::derive(&load, code, version, &mut |what| phases.begin(what))).await?)

@@ -16,7 +16,7 @@ use crate::exit::{Exit, Failure, Result};
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
 use crate::shared_json::{SqlJson, sql_json};
-use crate::{files, invocation, shadow};
+use crate::{files, form, invocation, shadow};
 
 #[derive(Serialize)]
 struct DiffJson {
@@ -234,7 +234,7 @@ pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &s
         }
     }
     let drafts = super::new::proven(context, code, ups).await?;
-    files::write(&context.migrations, &drafts)
+    form::write(&context.folder(), &drafts)
 }
 
 fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {

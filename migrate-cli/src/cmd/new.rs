@@ -16,7 +16,8 @@ use super::derive;
 use crate::cli::NewArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::files::{self, next_version, snake_case};
+use crate::files::{self, snake_case};
+use crate::form::{self, next_version};
 use crate::output::DocumentJson;
 use crate::output::style::{BOLD, DIM, GOOD, paint};
 use crate::released::ReleasedBranch;
@@ -50,7 +51,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
         text.lines().for_each(|line| output.quoted(format!("  {line}")));
         output.line("");
     }
-    let files = if options.dry_run { Vec::new() } else { files::write(&context.migrations, &drafts)? };
+    let files = if options.dry_run { Vec::new() } else { form::write(&context.folder(), &drafts)? };
     for path in &files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
@@ -95,7 +96,7 @@ fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<
     let directive = if no_transaction { "-- migrate: no-transaction\n" } else { "" };
     let up = format!("{directive}-- What changes, and why.\n\n");
     let down = format!("{directive}-- Undo exactly what the up script does.\n\n");
-    Ok(files::pair(&next_version(folder)?, name, up, down).to_vec())
+    Ok(files::pair(&next_version(&context.folder())?, name, up, down).to_vec())
 }
 
 /// The files of a common change, proven.
@@ -131,7 +132,7 @@ pub(super) async fn proven(
     code: &CodeMigrations,
     ups: Vec<(String, String)>,
 ) -> Result<Vec<files::FileDraft>> {
-    let mut version = next_version(&context.migrations)?;
+    let mut version = next_version(&context.folder())?;
     let mut drafts: Vec<files::FileDraft> = Vec::new();
     for (name, up) in ups {
         let [up, (down, _)] = files::pair(&version, &name, up, String::new());
@@ -146,7 +147,7 @@ pub(super) async fn proven(
             .help("nothing was written; write this migration by hand"));
         }
         drafts.push((down, derived.text));
-        version = files::after(&version);
+        version = form::after(version.as_str(), version.clone());
     }
     Ok(drafts)
 }

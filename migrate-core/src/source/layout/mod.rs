@@ -161,7 +161,20 @@ impl MigrationFolder {
     pub fn load(&self) -> Result<MigrationSet> {
         match self.layout {
             Layout::Roundtrip => MigrationSet::load(&self.path),
-            _ => self.read_foreign(),
+            _ => self.read_foreign(&[]),
+        }
+    }
+
+    /// Like [`Self::load`], as if the folder also had these migrations: pairs named `<version>_<name>.up.sql` and
+    /// `.down.sql`, whatever the layout is. A folder that does not exist yet counts as empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::load`].
+    pub fn load_with(&self, drafts: &[(String, String)]) -> Result<MigrationSet> {
+        match self.layout {
+            Layout::Roundtrip => MigrationSet::load_with(&self.path, drafts),
+            _ => self.read_foreign(drafts),
         }
     }
 
@@ -174,14 +187,15 @@ impl MigrationFolder {
     pub fn read(&self) -> Result<MigrationSet> {
         match self.layout {
             Layout::Roundtrip => MigrationSet::read(&self.path),
-            _ => self.read_foreign(),
+            _ => self.read_foreign(&[]),
         }
     }
 
-    fn read_foreign(&self) -> Result<MigrationSet> {
+    fn read_foreign(&self, added: &[(String, String)]) -> Result<MigrationSet> {
         let mut listing = FolderListing::new(self);
         let layout = self.layout;
         let mut drafts = match layout {
+            _ if !added.is_empty() && !self.path.exists() => Vec::new(),
             Layout::Roundtrip => Vec::new(),
             Layout::Diesel => folders::diesel(&mut listing)?,
             Layout::Prisma => folders::prisma(&mut listing)?,
@@ -199,6 +213,7 @@ impl MigrationFolder {
             }
         };
         listing.check_skips();
+        drafts.extend(pairs::drafts(&self.path, added));
         let mut findings = listing.findings;
         findings.extend(misordered(layout, &drafts));
         drafts.sort_by(|a, b| a.version.cmp(&b.version));

@@ -114,6 +114,17 @@ fn of_atlas(path: &Path, text: &str) -> Option<Finding> {
     Some(unread::not_run(Layout::Atlas, path, what))
 }
 
+/// Migrations that are not written yet, from pairs of names and texts.
+pub(super) fn drafts(folder: &Path, added: &[(String, String)]) -> Vec<ForeignMigration> {
+    let mut sorted = FilePairs::default();
+    for (file, text) in added {
+        let Some(name) = pair(file) else { continue };
+        let script = ForeignScript { path: folder.join(file), text: text.clone(), no_transaction: false };
+        sorted.add(name, script);
+    }
+    sorted.combined(&mut Vec::new())
+}
+
 /// Up scripts, and the down scripts that belong to them.
 #[derive(Default)]
 pub(super) struct FilePairs {
