@@ -63,7 +63,8 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
     }
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => printer::help_beside(&help()),
-        _ => printer::err(style::marked(&help()).trim_end()),
+        // A message repeats arguments, which are not ours.
+        _ => printer::quoted_err(style::marked(&error.render().ansi().to_string()).trim_end()),
     }
 }
 

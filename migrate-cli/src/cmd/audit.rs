@@ -106,7 +106,7 @@ async fn show(context: &Context<'_>, filter: &DdlFilter) -> Result<Exit> {
     if context.output.verbose {
         for record in &records {
             let statement = record.statement.as_deref().unwrap_or("not recorded: it may hold a password");
-            context.output.line(format!(
+            context.output.quoted(format!(
                 "\n{DIM}-- {} {}{DIM:#}\n{statement}",
                 style::moment(&record.at),
                 record.command

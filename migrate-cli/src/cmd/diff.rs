@@ -268,19 +268,19 @@ pub(super) fn show_sql(context: &Context<'_>, difference: &DifferenceScript, sta
         }
     }
     for gap in &difference.ddl.uncovered {
-        output.remark(format!("{} {gap}: {}", paint(WARN, "left out"), gap.why));
+        output.quoted_remark(format!("{} {gap}: {}", paint(WARN, "left out"), gap.why));
     }
     for one in &difference.left_out {
-        output.remark(format!("{} {one}: {}", paint(WARN, "not proven"), one.why));
+        output.quoted_remark(format!("{} {one}: {}", paint(WARN, "not proven"), one.why));
     }
     if difference.is_proven() && difference.gaps() > 0 {
         output.remark(paint(WARN, format!("proven except for {} left out", difference.gaps())));
     }
     if let Some((statement, why)) = &difference.failed {
-        output.remark(format!("{} {why}\n  {}", paint(BAD, "not proven:"), statement.text));
+        output.quoted_remark(format!("{} {why}\n  {}", paint(BAD, "not proven:"), statement.text));
     }
     for line in &difference.remaining {
-        output.remark(format!("{} {line}", paint(BAD, "still different:")));
+        output.quoted_remark(format!("{} {line}", paint(BAD, "still different:")));
     }
 }
 

@@ -293,12 +293,12 @@ fn mark(proven: &MigrationProof, law: Law) -> (style::MarkedStyle, String) {
 /// Explains a broken law, and names the file that is at fault.
 fn tell(context: &Context<'_>, set: &MigrationSet, proven: &MigrationProof, law: Law, story: &Story) {
     let output = context.output;
-    output.line(format!("  {}", story.summary));
+    output.quoted(format!("  {}", story.summary));
     for line in story.details() {
-        output.line(format!("    {line}"));
+        output.quoted(format!("    {line}"));
     }
     for finding in &story.findings {
-        output.line(render(finding));
+        output.quoted(render(finding));
     }
     if story.findings.is_empty()
         && let Some(migration) = set.get(&proven.version)

@@ -69,6 +69,13 @@ fn a_password_in_a_file_that_git_keeps_is_refused() {
         );
     }
     check(&project, &["status"], 2, "password-in-git", "DEVELOPMENT_DATABASE_URL");
+    // Nor does it stay unnoticed in another environment.
+    project.write("migrate.toml", format!("[environments.staging]\ndatabase = \"{}\"\n", project.url()));
+    project.migration(1, "one", "CREATE TABLE one ();", "DROP TABLE one;");
+    for command in [&["check"][..], &["ci"], &["doctor"]] {
+        let said = project.run_bare(command);
+        assert!(said.code == 3 && (said.out + &said.err).contains("error[password-in-git]"), "{command:?}");
+    }
     project.end();
 }
 
@@ -94,6 +101,10 @@ fn wrong_files_are_reported_together_and_nothing_runs() {
         "folder-unreadable",
         "nowhere",
     );
+    for command in [&["derive"][..], &["derive", "20250101000001"]] {
+        check(&empty, &[command, &["--migrations", "nowhere"]].concat(), 3, "folder-unreadable", "nowhere");
+        check(&empty, command, 3, "no-migrations", "no migrations in migrations");
+    }
     empty.end();
 }
 
