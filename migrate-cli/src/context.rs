@@ -51,7 +51,7 @@ impl<'a> Context<'a> {
         let folder = std::env::current_dir()
             .map_err(|error| Failure::usage(codes::FOLDER, format!("the current folder cannot be read: {error}")))?;
         let config = Config::load(global.config.as_deref(), &folder)?;
-        output.findings(&config.renamed);
+        output.notices(&config.renamed);
         let database = global.database.as_deref().map(source).transpose()?;
         let is_address = database.as_ref().is_some_and(|database| !database.is_managed());
         let name = global.env.as_deref().unwrap_or(DEVELOPMENT);

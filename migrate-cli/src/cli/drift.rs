@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use migrate_core::Version;
 
-use super::{time, version};
+use super::{number, time, version};
 
 const DRIFT: &str = "\
 Without --mark, the database is only read. The expected schema is the one that the migrations recorded as applied in
@@ -72,7 +72,7 @@ pub(crate) enum AuditCommand {
         #[arg(long, value_name = "WHEN", value_parser = since)]
         since: Option<String>,
         /// Only the last N commands
-        #[arg(short = 'n', long, value_name = "N")]
+        #[arg(short = 'n', long, value_name = "N", value_parser = number)]
         count: Option<usize>,
     },
     /// Stop recording; the existing records stay

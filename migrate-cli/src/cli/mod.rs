@@ -175,9 +175,9 @@ fn version(text: &str) -> Result<Version, String> {
     digits.parse().map_err(|_| "not a version: write the number at the beginning of the file name".to_owned())
 }
 
-/// A number of migrations; zero would mean nothing to do, so it is refused.
+/// A number of migrations, events or commands; zero would mean nothing to do, so it is refused.
 fn number(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "not a number of migrations: write 1 or more".to_owned())
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number of 1 or more".to_owned())
 }
 
 fn layout(text: &str) -> Result<Layout, String> {

@@ -209,7 +209,7 @@ pub(crate) struct EnsureArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// Show only the last N events
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number)]
     pub(crate) count: Option<usize>,
 }
 

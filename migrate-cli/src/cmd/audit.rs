@@ -45,14 +45,25 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::AuditComman
             let database = context.reach().await?;
             let records = if *purge { " The records will be dropped." } else { "" };
             confirm(context, *yes, &format!("Its DDL will no longer be recorded.{records}"))?;
+            let before = audit::recording(&database, ledger).await?;
             audit::uninstall(&database, ledger, APPLICATION, *purge).await?;
-            context.output.line(format!("{BOLD}recording stopped{BOLD:#} in {}", context.title()));
+            context.output.line(stopped(&before, *purge, &context.title()));
             status_json(context, &audit::recording(&database, ledger).await?)
         }
         Some(cli::AuditCommand::Show { object, since, count }) => {
             let filter = DdlFilter { object: object.clone(), since: since.clone(), count: *count };
             show(context, &filter).await
         }
+    }
+}
+
+/// What stopping did in a database that recorded as `before`.
+fn stopped(before: &AuditState, purge: bool, name: &str) -> String {
+    match (before.on, before.has_records && purge) {
+        (true, true) => format!("{BOLD}recording stopped{BOLD:#} in {name}, and the records were dropped"),
+        (true, false) => format!("{BOLD}recording stopped{BOLD:#} in {name}"),
+        (false, true) => format!("{BOLD}records dropped{BOLD:#} in {name}; recording was off"),
+        (false, false) => format!("nothing to do: DDL in {name} is not recorded"),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::context::{Context, MigratorOptions, confirm, confirm_loss_of};
 use crate::exit::{Failure, Result};
 use crate::notify::RunListeners;
 use crate::output::style::{self, BOLD, DIM};
-use crate::output::{DocumentJson, FindingJson, printer};
+use crate::output::{CliOutput, DocumentJson, FindingJson};
 use crate::record::Keeper;
 
 /// A migrator with its observer and its cancel switch, ready to change a database.
@@ -110,10 +110,10 @@ struct PlanStepJson {
 impl<'a> Runner<'a> {
     /// Connects. From here on, Ctrl-C and SIGTERM interrupt the run in an orderly way.
     pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: RunOptions) -> Result<Self> {
-        context.output.findings(wish.renamed.as_slice());
+        context.output.notices(wish.renamed.as_slice());
         let keeper = Arc::new(Keeper::new(context.output.display()));
         let cancel = CancelHandle::new();
-        listen(cancel.clone());
+        listen(cancel.clone(), context.output.clone());
         let RunOptions { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
         let observer = keeper.clone();
         let run = MigratorOptions {
@@ -283,11 +283,11 @@ fn sql(step: &PlanStep) -> Option<&str> {
 }
 
 /// Cancels the run on Ctrl-C or SIGTERM; a second Ctrl-C ends the process immediately.
-fn listen(cancel: CancelHandle) {
+fn listen(cancel: CancelHandle, output: CliOutput) {
     tokio::spawn(async move {
         asked_to_stop().await;
         cancel.cancel();
-        printer::err("interrupting: cancelling the running statement; press Ctrl-C again to exit immediately");
+        output.interrupting();
         asked_to_stop().await;
         std::process::exit(130);
     });

@@ -8,6 +8,7 @@ mod post;
 mod slack;
 
 use migrate_base::codes;
+use migrate_base::visible;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -136,7 +137,8 @@ pub(crate) fn why(failure: &Failure) -> String {
 pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Hook> {
     config.notify.get(name).ok_or_else(|| {
         let known: Vec<&str> = config.notify.keys().map(String::as_str).collect();
-        let failure = Failure::usage(codes::NO_HOOK, format!("there is no [notify.{name}] in migrate.toml"));
+        let failure =
+            Failure::usage(codes::NO_HOOK, format!("there is no [notify.{}] in migrate.toml", visible::line(name)));
         match known.is_empty() {
             true => failure.help("docs/FORMATS.md shows how to write one"),
             false => failure.help(format!("the webhooks are {}", known.join(", "))),

@@ -164,6 +164,26 @@ impl CliOutput {
         }
     }
 
+    /// Prints findings that belong to no document, such as the old name of an option: for programs as events.
+    pub(crate) fn notices(&self, findings: &[migrate_base::finding::Finding]) {
+        #[derive(Serialize)]
+        struct NoticeJson {
+            finding: FindingJson,
+        }
+        self.findings(findings);
+        findings.iter().for_each(|finding| self.event("notice", NoticeJson { finding: finding.into() }));
+    }
+
+    /// Reports that Ctrl-C was heard, and what happens now.
+    pub(crate) fn interrupting(&self) {
+        let what = "cancelling the running statement; press Ctrl-C again to exit immediately";
+        match self.format {
+            Format::Json if self.quiet => {}
+            Format::Json => ProgressEvent::of("interrupting", None, Some(what.to_owned())).print(),
+            Format::Text => printer::err(&format!("interrupting: {what}")),
+        }
+    }
+
     /// Prints findings that do not fail the command, such as warnings of a plan.
     pub(crate) fn findings(&self, findings: &[migrate_base::finding::Finding]) {
         if !self.is_json() {

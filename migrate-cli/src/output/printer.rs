@@ -24,7 +24,7 @@ pub(crate) fn is_incomplete() -> bool {
     written(io::stdout().lock().flush());
     let Some(why) = UNWRITTEN.get() else { return false };
     err(&format!(
-        "{}: the result could not be written to standard output: {why}; the changes of the command are not undone",
+        "{}: the result could not be written to standard output: {why}; the command itself was carried out",
         super::style::paint(super::style::BAD, "error")
     ));
     true
