@@ -162,11 +162,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WHY")]
     pub(crate) reason: Option<String>,
     /// The folder for the run record: the state before, what was done, and the state after
-    #[arg(long, value_name = "DIR")]
+    // Its old name, which this release still accepts, is an alias: it is not in the help, nor in completions.
+    #[arg(long, value_name = "DIR", alias = "audit")]
     pub(crate) record: Option<PathBuf>,
-    /// The old name of --record, which this release still accepts
-    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "record")]
-    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -72,14 +72,14 @@ async fn status(context: &Context<'_>) -> Result<Exit> {
     let output = context.output;
     let name = context.title();
     output.line(match (recording.on, recording.has_records) {
-        (true, true) => format!("{} DDL in {name} is recorded", paint(GOOD, "on")),
+        (true, true) => format!("{} DDL in {name} is recorded", paint(GOOD, "on:")),
         (true, false) => {
-            format!("{} the audit table is missing from {name}: nothing is recorded", paint(BAD, "broken"))
+            format!("{} the audit table is missing from {name}: nothing is recorded", paint(BAD, "broken:"))
         }
         (false, true) => {
-            format!("{} DDL in {name} is no longer recorded; the existing records are still there", paint(WARN, "off"))
+            format!("{} DDL in {name} is no longer recorded; the existing records are still there", paint(WARN, "off:"))
         }
-        (false, false) => format!("{} DDL in {name} was never recorded", paint(WARN, "off")),
+        (false, false) => format!("{} DDL in {name} was never recorded", paint(WARN, "off:")),
     });
     if recording.has_records && !recording.readable {
         let table = audit::table(&context.environment.ledger);

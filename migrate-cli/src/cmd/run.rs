@@ -18,6 +18,7 @@ use crate::brief::Brief;
 use crate::cli::RunArgs;
 use crate::context::{Context, MigratorOptions, confirm, confirm_loss_of};
 use crate::exit::{Failure, Result};
+use crate::invocation::is_typed;
 use crate::notify::RunListeners;
 use crate::output::style::{self, BOLD, DIM};
 use crate::output::{CliOutput, DocumentJson, FindingJson};
@@ -52,9 +53,8 @@ pub(super) struct RunOptions {
 
 impl From<&RunArgs> for RunOptions {
     fn from(change: &RunArgs) -> Self {
-        let record = change.record.as_ref().or(change.audit.as_ref()).cloned();
-        let renamed = change.audit.as_ref().map(|_| renamed("--audit", "--record"));
-        let (lock_wait, reason) = (change.lock_wait, change.reason.clone());
+        let renamed = is_typed("--audit").then(|| renamed("--audit", "--record"));
+        let (lock_wait, reason, record) = (change.lock_wait, change.reason.clone(), change.record.clone());
         Self { lock_wait, reason, record, renamed, keep_data: false, leave_kept: false }
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::exit::{Failure, Result};
 
 pub(crate) use notice::Notice;
-pub(crate) use post::{WebhookReceiver, post};
+pub(crate) use post::{PostFailure, WebhookReceiver, post};
 
 /// The time that a thread needs to report that its deadline is over.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -114,9 +114,9 @@ fn listen(name: &str, hook: &Hook, receiver: WebhookReceiver, answer: UnboundedS
     let of_thread = name.to_owned();
     std::thread::spawn(move || {
         for message in inbox {
-            if let Err(why) = post(&receiver, &message) {
+            if let Err(failure) = post(&receiver, &message) {
                 // If the receiver is gone, nobody waits for the answer any more.
-                let _ = answer.send(sentence(&of_thread, &why));
+                let _ = answer.send(sentence(&of_thread, &failure.why));
             }
         }
     });
