@@ -8,8 +8,9 @@ use migrate_core::Version;
 use super::{number, time, version};
 
 const DRIFT: &str = "\
-Without --mark, the database is only read. The expected schema is the one that the migrations recorded as applied in
+Without --mark, the database is only read. The expected schema is the one that the migrations recorded as applied in \
 its ledger produce on a shadow server. `[drift] ignore` in migrate.toml lists what to ignore.
+
 The exit code is 3 if something differs.
 
 Examples:
@@ -59,6 +60,7 @@ pub(crate) enum AuditCommand {
         yes: bool,
     },
     /// Show whether DDL is recorded, and whether this role may read the records (this is the default)
+    #[command(after_help = "Example:\n  cargo xtask audit status --env staging")]
     Status,
     /// Show what was recorded
     #[command(after_help = "Examples:\n  cargo xtask audit show --env staging\n  \
@@ -76,6 +78,8 @@ pub(crate) enum AuditCommand {
         count: Option<usize>,
     },
     /// Stop recording; the existing records stay
+    #[command(after_help = "Examples:\n  cargo xtask audit uninstall --env staging\n  \
+                            cargo xtask audit uninstall --env staging --purge")]
     Uninstall {
         /// Drop the existing records too
         #[arg(long)]

@@ -140,8 +140,7 @@ fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
 fn duplicate(path: &Path, first: &Path) -> Finding {
     twice(path, first).help(
         "give the one that was written last a newer version: run `cargo xtask rebase --base COMMIT` with a commit that \
-         has only the \
-         other one",
+         has only the other one",
     )
 }
 
