@@ -224,7 +224,10 @@ fn only_our_own_words_are_rewritten() {
     assert_eq!(line("1 | /*").find("nonsense"), line("| ").find("^^^"), "{failed:?}");
     here.migration(1, "one", "SELECT 1;\n", "SELECT 1;\n");
     here.run(&["migrate"]).ok();
-    here.run(&["rollback", "--reason", "`cargo xtask ci` said so"]).ok();
+    here.run(&["rollback", "--reason", "`cargo xtask ci` said so", "--record", "records"]).ok();
+    let folder = fs::read_dir(here.project.path().join("records")).unwrap().next().unwrap().unwrap().path();
+    let page = fs::read_to_string(folder.join("record.md")).unwrap();
+    assert!(page.contains("<code>cargo xtask ci</code> said so"), "{page}");
     let history = here.run(&["history"]).ok();
     assert!(history.out.contains("`cargo xtask ci` said so"), "{history:?}");
     let wrong = here.run(&["resolve", "cargo xtask"]);
