@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn an_example_stays_on_its_line() {
         let text = "Text that is longer than a line.\n\nExamples:\n  echo 'a b' | cargo xtask new --derive";
-        let mut command = unwrapped(Command::new("x").after_help(text).term_width(20));
+        let mut command = unwrapped(Cli::command().after_help(text).term_width(20));
         let help = wrapped(&command.render_help().to_string());
         assert!(help.contains("\n  echo 'a b' | cargo xtask new --derive"), "{help}");
         assert!(help.contains("Text that is longer\nthan a line."), "{help}");
