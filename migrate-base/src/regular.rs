@@ -77,7 +77,8 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
 pub fn help(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::PermissionDenied => "check its permissions",
-        ErrorKind::NotFound => "correct the link or the path",
+        ErrorKind::NotFound | ErrorKind::NotADirectory => "correct the link or the path",
+        ErrorKind::InvalidData => "save it as UTF-8",
         _ => "replace it with a regular file, or move it elsewhere",
     }
 }

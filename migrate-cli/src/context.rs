@@ -51,9 +51,9 @@ impl<'a> Context<'a> {
         let folder = std::env::current_dir()
             .map_err(|error| Failure::usage(codes::FOLDER, format!("the current folder cannot be read: {error}")))?;
         let config = Config::load(global.config.as_deref(), &folder)?;
-        output.findings(&config.renamed);
+        output.notices(&config.renamed);
         let database = global.database.as_deref().map(source).transpose()?;
-        let is_address = matches!(database, Some(DatabaseSource::Variable(_) | DatabaseSource::Url(_)));
+        let is_address = database.as_ref().is_some_and(|database| !database.is_managed());
         let name = global.env.as_deref().unwrap_or(DEVELOPMENT);
         let named = config.environment(name);
         // A name that no configuration file defines does not say what the database is for.
@@ -321,10 +321,20 @@ impl MigratorOptions {
 
 /// Refuses a password in a file that git tracks.
 fn refuse_committed_password(config: &Config, name: &str, environment: &Environment) -> Result<()> {
-    let Some(path) = config.path.as_deref().filter(|_| environment.database.holds_password()) else { return Ok(()) };
-    if !git::tracks(path) {
-        return Ok(());
+    match committed_password(config, name, environment) {
+        Some(finding) => Err(Failure::Core(Error::new(ErrorKind::Configuration, finding))),
+        None => Ok(()),
     }
+}
+
+/// A finding for each environment whose password is in a file that git tracks.
+pub(crate) fn committed_passwords(config: &Config) -> Vec<Finding> {
+    let environments = config.names().into_iter().filter_map(|name| Some((config.environment(&name).ok()?, name)));
+    environments.filter_map(|(environment, name)| committed_password(config, &name, &environment)).collect()
+}
+
+fn committed_password(config: &Config, name: &str, environment: &Environment) -> Option<Finding> {
+    let path = config.path.as_deref().filter(|path| environment.database.holds_password() && git::tracks(path))?;
     let variable = format!("{}_DATABASE_URL", name.to_uppercase());
     let finding = Finding::new(
         codes::PASSWORD_IN_GIT,
@@ -332,7 +342,7 @@ fn refuse_committed_password(config: &Config, name: &str, environment: &Environm
     )
     .at(Place::file(path))
     .help(format!("write `database = \"env:{variable}\"`, set the variable, and change the password"));
-    Err(Failure::Core(Error::new(ErrorKind::Configuration, finding)))
+    Some(finding)
 }
 
 /// Asks for confirmation before a protected environment is changed.

@@ -40,6 +40,15 @@ impl Failure {
         }
     }
 
+    /// Adds a note.
+    pub(crate) fn note(self, note: impl Into<String>) -> Self {
+        match self {
+            Self::Here(exit, finding) => Self::Here(exit, Box::new(finding.note(note))),
+            Self::Core(error) => Self::Core(error.note(note)),
+            server @ Self::Server(_) => server,
+        }
+    }
+
     /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {

@@ -1,6 +1,7 @@
 //! The files of new migrations: their versions and names, and writing them without ever overwriting a file.
 
 use migrate_base::codes;
+use migrate_base::visible;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -83,7 +84,7 @@ pub(crate) fn snake_case(name: &str) -> Result<String> {
             'A'..='Z' => words.push(c.to_ascii_lowercase()),
             ' ' | '-' => words.push('_'),
             other => {
-                let message = format!("`{other}` cannot be part of a migration's name");
+                let message = format!("`{}` cannot be part of a migration's name", visible::line(&other.to_string()));
                 return Err(Failure::usage(codes::NAME, message)
                     .help("use lower-case letters, digits and underscores: add_tracking_number"));
             }
@@ -152,6 +153,8 @@ mod tests {
     #[test]
     fn a_name_says_something() {
         assert_eq!(snake_case(" Add 2FA-tokens").unwrap(), "add_2fa_tokens");
+        let message = |name: &str| snake_case(name).unwrap_err().findings()[0].message.clone();
+        assert_eq!(message("a\nb"), "`\\n` cannot be part of a migration's name");
         for wrong in ["2", "20250101", "", "_", "a.sql", "a/b", &"x".repeat(300)] {
             assert!(snake_case(wrong).is_err(), "{wrong}");
         }

@@ -75,6 +75,13 @@ fn has_dry_run(command: &Command, matches: &ArgMatches) -> bool {
     !leaf.get_arguments().filter(is_given).any(|arg| excludes(arg, dry_run) || excludes(dry_run, arg))
 }
 
+/// Whether an option was given by this name, which may be an old one.
+pub(crate) fn is_typed(option: &str) -> bool {
+    let ours = env::args_os().take_while(|argument| argument != "--");
+    let name = |argument: &OsStr| Some(argument.to_str()?.split('=').next()? == option);
+    ours.into_iter().any(|argument| name(&argument) == Some(true))
+}
+
 /// The name of the program for shell completion, which does not know `cargo xtask`.
 pub(crate) fn name() -> String {
     let program = INVOCATION.get().map_or(hint::PROGRAM, |invocation| &invocation.program);

@@ -147,3 +147,8 @@ pub(crate) async fn file(path: &Path) -> Result<SchemaDescription> {
     shadow.end().await?;
     Ok(described)
 }
+
+/// Whether a note says what a run kept: on a shadow database, that means nothing.
+pub(crate) fn is_about_kept(note: &str) -> bool {
+    note.starts_with("nothing of this migration was kept")
+}

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{Command, CommandFactory, FromArgMatches};
 use migrate_base::codes;
 use migrate_base::hint;
 
@@ -22,7 +22,7 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
     let program = invocation::program(arguments.first().map(OsString::as_os_str));
     // Clap needs a static name, and the process has only one.
     let name: &'static str = Box::leak(program.clone().into_boxed_str());
-    let mut command = Cli::command().name(name).bin_name(name);
+    let mut command = unwrapped(Cli::command()).name(name).bin_name(name);
     let parsed = command.try_get_matches_from_mut(&arguments);
     let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
     match parsed {
@@ -40,6 +40,28 @@ pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
     }
 }
 
+/// Replaces the blanks in examples, so that the help is not wrapped within them: they can be pasted as they stand.
+fn unwrapped(command: Command) -> Command {
+    let Some(text) = command.get_after_help().map(ToString::to_string) else {
+        return command.mut_subcommands(unwrapped);
+    };
+    let mut is_example = false;
+    let lines = text.split('\n').map(|line| {
+        is_example = if line.starts_with(' ') { is_example } else { line.starts_with("Example") };
+        if is_example { line.replace(' ', UNBROKEN) } else { line.to_owned() }
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    command.after_help(text).mut_subcommands(unwrapped)
+}
+
+/// The text with the blanks that it had before.
+fn wrapped(text: &str) -> String {
+    text.replace(UNBROKEN, " ")
+}
+
+/// A blank at which no line is broken.
+const UNBROKEN: &str = "\u{a0}";
+
 /// Prints the requested help, or the error.
 fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
     let wants = |option: &str, value: &str| wants(arguments, option, value);
@@ -49,12 +71,12 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
         _ => {}
     }
     // The help contains only our own text.
-    let help = || error.render().ansi().to_string().replace(hint::PROGRAM, program);
+    let help = || wrapped(&error.render().ansi().to_string()).replace(hint::PROGRAM, program);
     if !error.use_stderr() {
         return printer::help(&help());
     }
     if wants("--format", "json") {
-        let text = error.to_string();
+        let text = wrapped(&error.to_string());
         let message = text.trim().strip_prefix("error: ").unwrap_or(text.trim());
         let (message, rest) = message.split_once("\n\n").unwrap_or((message, ""));
         let failure = Failure::usage(codes::USAGE, message);
@@ -63,7 +85,8 @@ fn say(error: &clap::Error, arguments: &[OsString], program: &str) {
     }
     match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => printer::help_beside(&help()),
-        _ => printer::err(style::marked(&help()).trim_end()),
+        // A message repeats arguments, which are not ours.
+        _ => printer::quoted_err(style::marked(&error.render().ansi().to_string()).trim_end()),
     }
 }
 
@@ -97,6 +120,15 @@ mod tests {
         assert_eq!(shown("postgres://a:s=3cret@h/d"), "…");
         assert_eq!(shown("--databse=postgres://a:s3c=ret@h/d"), "--databse=…");
         assert_eq!(shown("a\u{1b}=b"), "a\\x1b=b");
+    }
+
+    #[test]
+    fn an_example_stays_on_its_line() {
+        let text = "Text that is longer than a line.\n\nExamples:\n  echo 'a b' | cargo xtask new --derive";
+        let mut command = unwrapped(Cli::command().after_help(text).term_width(20));
+        let help = wrapped(&command.render_help().to_string());
+        assert!(help.contains("\n  echo 'a b' | cargo xtask new --derive"), "{help}");
+        assert!(help.contains("Text that is longer\nthan a line."), "{help}");
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl DatabaseSource {
         }
     }
 
+    /// Whether it is a server that the project starts and keeps; there is one for all its environments.
+    pub fn is_managed(&self) -> bool {
+        matches!(self, Self::Auto | Self::Local | Self::Docker(_))
+    }
+
     /// Whether the source is a URL that contains a password.
     pub fn holds_password(&self) -> bool {
         // An invalid URL may contain anything.

@@ -14,7 +14,7 @@ pub(crate) fn measure(bench: &Bench, size: usize) -> Result<()> {
     let config = own.path().join("migrate.toml");
     std::fs::write(
         &config,
-        "[environments.production]\ndatabase = \"env:BENCH_URL\"\nprotected = true\nrecord = \"audit\"\n",
+        "[environments.production]\ndatabase = \"env:BENCH_URL\"\nprotected = true\nrecord = \"records\"\n",
     )?;
     let script = |ending: &str| -> Result<std::path::PathBuf> {
         let path = own.path().join(ending);

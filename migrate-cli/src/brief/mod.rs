@@ -215,7 +215,7 @@ impl LossSummary {
 
     /// The lines for the terminal.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let lost = self.lost.iter().map(|loss| format!("{} {loss}", style::paint(style::BAD, "data lost")));
+        let lost = self.lost.iter().map(|loss| format!("{} {loss}", style::paint(style::BAD, "would be lost:")));
         let unknown = self.unknown.iter();
         let unknown = unknown.map(|what| format!("{} {what}", style::paint(style::WARN, "may destroy data")));
         lost.chain(unknown).collect()

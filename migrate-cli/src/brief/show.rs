@@ -37,11 +37,11 @@ impl Brief {
                 true => "unknown: the effects of the statements above cannot be read from the script",
                 false => "nothing",
             };
-            let line = is_rollback.then(|| format!("{BOLD}data lost{BOLD:#}  {text}"));
+            let line = is_rollback.then(|| format!("{BOLD}would be lost{BOLD:#}  {text}"));
             return line.into_iter().chain(is_rollback.then(String::new)).collect();
         }
         let style = if keeps { WARN } else { BAD };
-        let word = if keeps { "data removed, and kept" } else { "data lost" };
+        let word = if keeps { "would be removed, and kept" } else { "would be lost" };
         let mut lines = vec![style::paint(style, word)];
         lines.extend(self.losses.iter().map(|loss| format!("  {}", loss.sentence())));
         lines.push(String::new());

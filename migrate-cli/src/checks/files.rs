@@ -1,8 +1,9 @@
-//! `files`: names, pairs, directives, and the order of the new migrations.
+//! `files`: names, pairs, directives, the order of the new migrations, and passwords in `migrate.toml`.
 
 use migrate_core::Layout;
 
 use super::{CheckInput, Clock};
+use crate::context::committed_passwords;
 use crate::files::latest;
 use crate::output::style;
 use crate::released::{ahead, misplaced, twice};
@@ -14,7 +15,7 @@ pub(crate) fn files(ground: &CheckInput<'_>) -> CheckResult {
     let is_ours = ground.context.layout == Layout::default();
     // Only versions in the roundtrip layout are times. The clock is read here; the decision is made elsewhere.
     let too_late = |set| if is_ours { ahead(set, &latest()) } else { Vec::new() };
-    match (&ground.set, &ground.released) {
+    let mut check = match (&ground.set, &ground.released) {
         (Err(error), Ok(released)) => {
             let findings = twice(released, &ground.context.migrations, error.findings().to_vec());
             clock.done("the files cannot be read as migrations", findings)
@@ -27,5 +28,7 @@ pub(crate) fn files(ground: &CheckInput<'_>) -> CheckResult {
             clock.done(summary, findings.collect())
         }
         (Ok(set), Err(_)) => clock.done(style::count(set.len(), "migration"), too_late(set)),
-    }
+    };
+    check.findings.extend(committed_passwords(&ground.context.config));
+    check
 }

@@ -64,8 +64,9 @@ pub(crate) async fn lint(ground: &CheckInput<'_>, with_server: bool) -> Result<C
             findings.extend(lint::judge(&subject, weights));
         }
     }
-    let scripts = chosen.clone().map(|migration| scripts(migration).len()).sum();
-    let summary = format!("{} of {}", style::count(scripts, "script"), style::count(chosen.count(), "new migration"));
+    let scripts = chosen.map(|migration| scripts(migration).len()).sum();
+    let migrations = ground.scope.words().unwrap_or_default();
+    let summary = format!("{} of {migrations}", style::count(scripts, "script"));
     let blind = with_server && around.is_empty() && !ground.new.is_empty();
     let summary = if blind { format!("{summary}, without their schemas: the chain does not apply") } else { summary };
     Ok(clock.done(summary, findings))

@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::released::ReleasedBranch;
-use crate::report::{CheckResult, CiReport};
+use crate::report::{CheckResult, CiReport, ReportScope};
 use crate::shadow;
 
 pub(crate) use consumers::consumers;
@@ -46,6 +46,8 @@ pub(crate) struct CheckInput<'a> {
     pub(crate) released: std::result::Result<ReleasedBranch, String>,
     /// The migrations that are not on the base branch in this form; all, if there is no base branch.
     pub(crate) new: BTreeSet<Version>,
+    /// The same for the report.
+    pub(crate) scope: ReportScope,
     /// The schema of the base branch, once a check has asked for it.
     schema: OnceCell<Option<Arc<SchemaDescription>>>,
 }
@@ -68,7 +70,12 @@ impl<'a> CheckInput<'a> {
             (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
             (Err(_), _) => BTreeSet::new(),
         };
-        Ok(Self { context, code, set, released, new, schema: OnceCell::new() })
+        let scope = match &set {
+            Ok(_) if all => ReportScope::All(new.len()),
+            Ok(_) => ReportScope::New(new.len()),
+            Err(_) => ReportScope::Unread,
+        };
+        Ok(Self { context, code, set, released, new, scope, schema: OnceCell::new() })
     }
 
     /// The schema of the base branch; objects that are not in it are not in use. `None` if there is no base branch, or
@@ -108,11 +115,14 @@ impl<'a> CheckInput<'a> {
 
     /// A report on these checks, so far.
     pub(crate) fn report(&self, checks: Vec<CheckResult>) -> CiReport {
-        CiReport { base: self.base(), new: self.new.len(), checks, ..CiReport::default() }
+        CiReport { base: self.base(), scope: self.scope, checks, ..CiReport::default() }
     }
 
-    /// The base of the comparison, in words.
+    /// The base of the comparison, in words; none if nothing was compared with it.
     fn base(&self) -> Option<String> {
+        if !matches!(self.scope, ReportScope::New(_)) {
+            return None;
+        }
         self.released.as_ref().ok().map(|released| released.base.title())
     }
 }

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::output::style;
 use crate::report::CheckResult;
+use crate::shadow;
 
 /// Proves the new migrations; the report has the result for each.
 ///
@@ -206,7 +207,7 @@ impl ProofJudge<'_> {
         let Some(said) = said else { return finding.at(self.file(None)) };
         let finding = finding.at(said.place.clone().or_else(|| self.file(None))).note(story.summary.clone());
         // Notes about what a run would have kept do not apply to a proof.
-        let notes = said.notes.iter().filter(|note| !note.starts_with("nothing of this migration was kept"));
+        let notes = said.notes.iter().filter(|note| !shadow::is_about_kept(note));
         let finding = notes.fold(finding, Finding::note);
         said.help.iter().fold(finding, Finding::help)
     }

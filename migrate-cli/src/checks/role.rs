@@ -35,8 +35,10 @@ pub(crate) async fn role(ground: &CheckInput<'_>) -> Result<CheckResult> {
     let mut findings: Vec<Finding> =
         owned.refused.iter().map(|one| refused(ground, set.get(&one.version).map(|one| &**one), one)).collect();
     findings.extend(owned.failed.iter().map(|one| {
-        let why = format!("the {} script of {} fails", one.direction.as_str(), one.version);
-        let finding = could_not_look("role", &why, &one.error);
+        let why = what_fails(one);
+        let why = one.error.findings().first().map_or(why.clone(), |said| format!("{why}: {}", said.message));
+        let mut finding = could_not_look("role", &why, &one.error);
+        finding.message = format!("role is not completed: {why}");
         // A released migration can no longer be changed, and its down script may never run.
         let is_old = one.direction == Direction::Down && !ground.new.contains(&one.version);
         let severity = if is_old { Severity::Warning } else { finding.severity };
@@ -63,7 +65,7 @@ fn summary(count: usize, owned: &OwnerReport) -> String {
     };
     match &owned.failed {
         Some(failed) => {
-            format!("not completed: the {} script of {} fails", failed.direction.as_str(), failed.version)
+            format!("not completed: {}", what_fails(failed))
         }
         None => {
             let applied = style::count(owned.applied, "migration");
@@ -77,6 +79,14 @@ fn summary(count: usize, owned: &OwnerReport) -> String {
             };
             format!("{applied} applied by an owner who is not a superuser{roles}, {rolled}{before}")
         }
+    }
+}
+
+/// What an owner could not do, whatever the rights.
+fn what_fails(failed: &MigrationRefusal) -> String {
+    match failed.again {
+        true => format!("{} cannot be reapplied", failed.version),
+        false => format!("the {} script of {} fails", failed.direction.as_str(), failed.version),
     }
 }
 

@@ -6,8 +6,8 @@ use migrate_core::Version;
 use super::version;
 
 const NEW: &str = "\
-Without a change option, it creates two empty files. With one, it writes the up script in the form that locks
-least, derives the down script, and proves both on a shadow database before it shows them.
+Without a change option, it creates two empty files. With one, it writes the up script in the form that locks least, \
+derives the down script, and proves both on a shadow database before it shows them.
 
 A column is NAME:TYPE, followed by its properties, separated by colons:
   id:uuid:pk                   a primary key; a uuid gets a default, a bigint becomes an identity column

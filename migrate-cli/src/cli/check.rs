@@ -23,7 +23,7 @@ pub(crate) struct VerifyArgs {
     /// The branch or commit whose migrations are already proven
     #[arg(long, value_name = "REF", conflicts_with_all = ["versions", "all"])]
     pub(crate) base: Option<String>,
-    /// Discard results cached by earlier runs first
+    /// Discard the templates of earlier runs first
     #[arg(long)]
     pub(crate) fresh: bool,
     /// The random seed: the same seed generates the same rows and walks

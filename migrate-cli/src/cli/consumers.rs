@@ -81,7 +81,7 @@ pub(crate) struct ConsumersCaptureArgs {
                   cargo xtask consumers check --base origin/release"
 )]
 pub(crate) struct ConsumersCheckArgs {
-    /// The branch or commit that has what is released
+    /// The branch or commit that has the released migrations
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
 }

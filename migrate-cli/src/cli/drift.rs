@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 use clap::{Args, Subcommand};
 use migrate_core::Version;
 
-use super::{time, version};
+use super::{number, time, version};
 
 const DRIFT: &str = "\
-Without --mark, the database is only read. The expected schema is the one that the migrations recorded as applied in
+Without --mark, the database is only read. The expected schema is the one that the migrations recorded as applied in \
 its ledger produce on a shadow server. `[drift] ignore` in migrate.toml lists what to ignore.
+
 The exit code is 3 if something differs.
 
 Examples:
@@ -59,6 +60,7 @@ pub(crate) enum AuditCommand {
         yes: bool,
     },
     /// Show whether DDL is recorded, and whether this role may read the records (this is the default)
+    #[command(after_help = "Example:\n  cargo xtask audit status --env staging")]
     Status,
     /// Show what was recorded
     #[command(after_help = "Examples:\n  cargo xtask audit show --env staging\n  \
@@ -72,10 +74,12 @@ pub(crate) enum AuditCommand {
         #[arg(long, value_name = "WHEN", value_parser = since)]
         since: Option<String>,
         /// Only the last N commands
-        #[arg(short = 'n', long, value_name = "N")]
+        #[arg(short = 'n', long, value_name = "N", value_parser = number)]
         count: Option<usize>,
     },
     /// Stop recording; the existing records stay
+    #[command(after_help = "Examples:\n  cargo xtask audit uninstall --env staging\n  \
+                            cargo xtask audit uninstall --env staging --purge")]
     Uninstall {
         /// Drop the existing records too
         #[arg(long)]

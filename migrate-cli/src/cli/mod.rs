@@ -118,6 +118,8 @@ pub(crate) enum Command {
     /// Run every check that a change has to pass before it is merged
     Ci(CiArgs),
     /// Track the services that share the database, and find the queries that a change breaks
+    #[command(after_help = "Examples:\n  cargo xtask consumers list\n  cargo xtask consumers check\n  \
+                            cargo xtask consumers uses shipments.tracking_number")]
     Consumers {
         #[command(subcommand)]
         command: ConsumersCommand,
@@ -127,11 +129,14 @@ pub(crate) enum Command {
     /// Give new migrations versions newer than those on the base branch
     Rebase(RebaseArgs),
     /// List, restore or purge the data that rollbacks kept
+    #[command(after_help = "Examples:\n  cargo xtask kept\n  cargo xtask kept restore 20250224091500\n  \
+                            cargo xtask kept purge --env production")]
     Kept {
         #[command(subcommand)]
         command: Option<KeptCommand>,
     },
     /// Test the webhooks that notify the team about runs
+    #[command(after_help = "Example:\n  cargo xtask notify test --env production")]
     Notify {
         #[command(subcommand)]
         command: NotifyCommand,
@@ -139,6 +144,9 @@ pub(crate) enum Command {
     /// Compare a database with its migrations: show what differs, since when, and who changed it
     Drift(DriftArgs),
     /// Record every DDL command in a database, and show the records
+    #[command(after_help = "Examples:\n  cargo xtask audit --env staging\n  \
+                            cargo xtask audit install --env staging\n  \
+                            cargo xtask audit show --env staging --since 2h")]
     Audit {
         #[command(subcommand)]
         command: Option<AuditCommand>,
@@ -160,11 +168,19 @@ pub(crate) enum Command {
     /// Load seed data into a development database
     Seed(SeedArgs),
     /// Start, stop and connect to the managed database server
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cargo xtask db up\n  cargo xtask db psql\n  \
+                                        cargo xtask db down"
+    )]
     Db(DbCommand),
     /// Check the whole setup, and report what is wrong
+    #[command(after_help = "Examples:\n  cargo xtask doctor\n  cargo xtask doctor --env staging")]
     Doctor,
     /// Print the completion script for a shell
+    #[command(after_help = "Examples:\n  \
+                            cargo xtask completions bash > ~/.local/share/bash-completion/completions/roundtrip\n  \
+                            cargo xtask completions fish > ~/.config/fish/completions/roundtrip.fish")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -177,9 +193,9 @@ fn version(text: &str) -> Result<Version, String> {
     digits.parse().map_err(|_| "not a version: write the number at the beginning of the file name".to_owned())
 }
 
-/// A number of migrations; zero would mean nothing to do, so it is refused.
+/// A number of migrations, events or commands; zero would mean nothing to do, so it is refused.
 fn number(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "not a number of migrations: write 1 or more".to_owned())
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number of 1 or more".to_owned())
 }
 
 fn layout(text: &str) -> Result<Layout, String> {
@@ -189,4 +205,24 @@ fn layout(text: &str) -> Result<Layout, String> {
 fn time(text: &str) -> Result<Duration, String> {
     migrate_base::duration::parse(text)
         .ok_or_else(|| "not a time: write a number with its unit: 250ms, 3s, 10min, 1h".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Cli;
+
+    /// The commands without examples, below this one.
+    fn bare(command: &Command) -> Vec<String> {
+        let below = |one: &Command| one.get_subcommands().flat_map(bare).collect::<Vec<_>>();
+        let has = |one: &Command| one.get_after_help().is_some_and(|text| text.to_string().contains("Example"));
+        let all = command.get_subcommands().filter(|one| one.get_name() != "help");
+        all.flat_map(|one| (!has(one)).then(|| one.get_name().to_owned()).into_iter().chain(below(one))).collect()
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        assert_eq!(bare(&Cli::command()), Vec::<String>::new());
+    }
 }

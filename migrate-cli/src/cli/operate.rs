@@ -136,6 +136,7 @@ pub(crate) enum DownFromArg {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask redo\n  cargo xtask redo -n 2 --keep-data")]
 pub(crate) struct RedoArgs {
     /// Roll back and reapply the last N
     #[arg(short = 'n', long, value_name = "N", value_parser = number, default_value_t = 1)]
@@ -162,11 +163,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WHY")]
     pub(crate) reason: Option<String>,
     /// The folder for the run record: the state before, what was done, and the state after
-    #[arg(long, value_name = "DIR")]
+    // Its old name, which this release still accepts, is an alias: it is not in the help, nor in completions.
+    #[arg(long, value_name = "DIR", alias = "audit")]
     pub(crate) record: Option<PathBuf>,
-    /// The old name of --record, which this release still accepts
-    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "record")]
-    pub(crate) audit: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -185,6 +184,7 @@ pub(crate) enum NotifyCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask status\n  cargo xtask status --env production --exit-code")]
 pub(crate) struct StatusArgs {
     /// Exit with 3 if migrations are pending or there are no migrations
     #[arg(long)]
@@ -207,15 +207,18 @@ pub(crate) struct EnsureArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask history\n  cargo xtask history --env production -n 20")]
 pub(crate) struct HistoryArgs {
     /// Show only the last N events
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = number)]
     pub(crate) count: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Without --continue, --undo, --mark-applied or --mark-rolled-back, it only shows the actual \
-                        state.")]
+                        state.\n\nExamples:\n  cargo xtask resolve\n  \
+                        cargo xtask resolve 20250303101500 --continue\n  \
+                        cargo xtask resolve 20250303101500 --mark-applied 'INC-4711: finished by hand'")]
 pub(crate) struct ResolveArgs {
     /// The unfinished migration; it fails if another one is unfinished
     #[arg(value_parser = version)]
@@ -242,6 +245,7 @@ pub(crate) struct ResolveArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  cargo xtask seed\n  cargo xtask seed seeds/development.sql")]
 pub(crate) struct SeedArgs {
     /// The SQL file [default: the one in migrate.toml, or seeds/ENVIRONMENT.sql]
     pub(crate) file: Option<PathBuf>,
@@ -250,18 +254,23 @@ pub(crate) struct SeedArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbCommand {
     /// Start the managed server, and create the database
+    #[command(after_help = "Example:\n  cargo xtask db up")]
     Up,
     /// Stop the managed server; its data stays
+    #[command(after_help = "Examples:\n  cargo xtask db down\n  cargo xtask db down --destroy")]
     Down {
         /// Delete the data too
         #[arg(long)]
         destroy: bool,
     },
     /// Show where the managed server is, and why this server was chosen
+    #[command(after_help = "Example:\n  cargo xtask db status")]
     Status,
     /// Print the URL of the database, with its password
+    #[command(after_help = "Example:\n  cargo xtask db url --env staging")]
     Url,
     /// Open psql on the database
+    #[command(after_help = "Examples:\n  cargo xtask db psql\n  cargo xtask db psql -- -c 'SELECT 1'")]
     Psql {
         /// Arguments for psql
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -272,8 +281,10 @@ pub(crate) enum DbCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeptCommand {
     /// List the kept data, and whether it was restored (this is the default)
+    #[command(after_help = "Example:\n  cargo xtask kept list --env production")]
     List,
     /// Restore the data that the last rollback of an applied migration kept
+    #[command(after_help = "Example:\n  cargo xtask kept restore 20250224091500 --env production")]
     Restore {
         /// The migration
         #[arg(value_parser = version)]
@@ -283,6 +294,8 @@ pub(crate) enum KeptCommand {
         yes: bool,
     },
     /// Drop the copies that were restored completely, those of one migration, or all of them
+    #[command(after_help = "Examples:\n  cargo xtask kept purge\n  cargo xtask kept purge 20250224091500\n  \
+                            cargo xtask kept purge --all")]
     Purge {
         /// Only the copies of this migration
         #[arg(value_parser = version)]

@@ -45,8 +45,9 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::AuditComman
             let database = context.reach().await?;
             let records = if *purge { " The records will be dropped." } else { "" };
             confirm(context, *yes, &format!("Its DDL will no longer be recorded.{records}"))?;
+            let before = audit::recording(&database, ledger).await?;
             audit::uninstall(&database, ledger, APPLICATION, *purge).await?;
-            context.output.line(format!("{BOLD}recording stopped{BOLD:#} in {}", context.title()));
+            context.output.line(stopped(&before, *purge, &context.title()));
             status_json(context, &audit::recording(&database, ledger).await?)
         }
         Some(cli::AuditCommand::Show { object, since, count }) => {
@@ -56,19 +57,29 @@ pub(crate) async fn run(context: &Context<'_>, command: Option<&cli::AuditComman
     }
 }
 
+/// What stopping did in a database that recorded as `before`.
+fn stopped(before: &AuditState, purge: bool, name: &str) -> String {
+    match (before.on, before.has_records && purge) {
+        (true, true) => format!("{BOLD}recording stopped{BOLD:#} in {name}, and the records were dropped"),
+        (true, false) => format!("{BOLD}recording stopped{BOLD:#} in {name}"),
+        (false, true) => format!("{BOLD}records dropped{BOLD:#} in {name}; recording was off"),
+        (false, false) => format!("nothing to do: DDL in {name} is not recorded"),
+    }
+}
+
 async fn status(context: &Context<'_>) -> Result<Exit> {
     let recording = audit::recording(&context.reach().await?, &context.environment.ledger).await?;
     let output = context.output;
     let name = context.title();
     output.line(match (recording.on, recording.has_records) {
-        (true, true) => format!("{} DDL in {name} is recorded", paint(GOOD, "on")),
+        (true, true) => format!("{} DDL in {name} is recorded", paint(GOOD, "on:")),
         (true, false) => {
-            format!("{} the audit table is missing from {name}: nothing is recorded", paint(BAD, "broken"))
+            format!("{} the audit table is missing from {name}: nothing is recorded", paint(BAD, "broken:"))
         }
         (false, true) => {
-            format!("{} DDL in {name} is no longer recorded; the existing records are still there", paint(WARN, "off"))
+            format!("{} DDL in {name} is no longer recorded; the existing records are still there", paint(WARN, "off:"))
         }
-        (false, false) => format!("{} DDL in {name} was never recorded", paint(WARN, "off")),
+        (false, false) => format!("{} DDL in {name} was never recorded", paint(WARN, "off:")),
     });
     if recording.has_records && !recording.readable {
         let table = audit::table(&context.environment.ledger);
@@ -106,7 +117,7 @@ async fn show(context: &Context<'_>, filter: &DdlFilter) -> Result<Exit> {
     if context.output.verbose {
         for record in &records {
             let statement = record.statement.as_deref().unwrap_or("not recorded: it may hold a password");
-            context.output.line(format!(
+            context.output.quoted(format!(
                 "\n{DIM}-- {} {}{DIM:#}\n{statement}",
                 style::moment(&record.at),
                 record.command

@@ -218,7 +218,7 @@ pub(super) fn conclude(context: &Context<'_>, command: &str, report: &CiReport) 
     let output = context.output;
     match output.is_quiet() {
         true => report.findings().for_each(|finding| output.wrong(render(finding))),
-        false => report::text::render(report).lines().for_each(|line| output.line(line)),
+        false => report::text::render(report).lines().for_each(|line| output.quoted(line)),
     }
     // An error makes the command fail, wherever it is in the report.
     let worst = report.findings().find(|finding| finding.severity == Severity::Error);

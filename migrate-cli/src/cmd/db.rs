@@ -66,18 +66,36 @@ async fn down(context: &Context<'_>, destroy: bool) -> Result<Exit> {
         ));
     }
     let managed = managed(context)?;
+    refuse_neighbours(context)?;
     let output = context.output;
+    let is_there = managed.home().exists();
     if destroy {
         managed.destroy().await?;
+    }
+    if destroy && is_there {
         output.line(format!("stopped, and deleted {}", managed.home().display()));
     } else if managed.down().await? {
         output.line("stopped; the data stays");
         output.next("`cargo xtask db up` starts it again, `cargo xtask db down --destroy` deletes the data");
-    } else {
+    } else if is_there {
         output.line("nothing to do: the server is not running");
+    } else {
+        output.line("nothing to do: there is no server");
     }
     show_json(context, &managed).await?;
     Ok(Exit::Done)
+}
+
+/// Refuses if another environment on the server is protected: a project has one managed server for all of them.
+fn refuse_neighbours(context: &Context<'_>) -> Result<()> {
+    for name in context.config.names() {
+        let environment = context.config.environment(&name)?;
+        if environment.protected && environment.database.is_managed() {
+            let message = format!("{name} is protected, and its database is on this server, which is not stopped");
+            return Err(Failure::usage(codes::PROTECTED, message));
+        }
+    }
+    Ok(())
 }
 
 async fn status(context: &Context<'_>) -> Result<Exit> {

@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
             "down scripts can be derived only in folders with the roundtrip layout",
         ));
     }
-    let pairs = pairs(context);
+    let pairs = pairs(context)?;
     let missing = |pair: &&ScriptPair| !has_statements(&context.migrations.join(&pair.down));
     match &options.version {
         Some(version) => {
@@ -198,8 +198,8 @@ pub(crate) fn show(context: &Context<'_>, derived: &DerivedScript) {
     }
 }
 
-/// The SQL migrations of the folder, the oldest first.
-fn pairs(context: &Context<'_>) -> Vec<ScriptPair> {
+/// The SQL migrations of the folder, the oldest first. It is an error if the folder has no migrations at all.
+fn pairs(context: &Context<'_>) -> Result<Vec<ScriptPair>> {
     let entries = fs::read_dir(&context.migrations).into_iter().flatten().flatten();
     let pair = |up: String| {
         let version = up.strip_suffix(".up.sql")?.split('_').next()?.parse().ok()?;
@@ -208,8 +208,11 @@ fn pairs(context: &Context<'_>) -> Vec<ScriptPair> {
     };
     let mut pairs: Vec<ScriptPair> =
         entries.filter_map(|entry| pair(entry.file_name().to_string_lossy().into_owned())).collect();
+    if pairs.is_empty() {
+        context.chain()?;
+    }
     pairs.sort_by(|a, b| a.version.cmp(&b.version));
-    pairs
+    Ok(pairs)
 }
 
 fn find<'a>(context: &Context<'_>, pairs: &'a [ScriptPair], version: &Version) -> Result<&'a ScriptPair> {

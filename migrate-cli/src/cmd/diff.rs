@@ -14,7 +14,7 @@ use crate::cli::DiffArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::output::DocumentJson;
-use crate::output::style::{self, BAD, BOLD, DIM, WARN, paint};
+use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shared_json::{SqlJson, sql_json};
 use crate::{files, form, invocation, shadow};
 
@@ -78,6 +78,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
         show_sql(context, &difference, options.write.is_none());
         if let Some(name) = options.write.as_deref().filter(|_| is_proven) {
             document.files = write(context, &code, name, &difference.ddl).await?;
+            tell_created(context, &document.files);
         }
     } else {
         show(context, &document, options.sql);
@@ -87,6 +88,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
     let written = !document.files.is_empty();
     context.output.document(&DocumentJson::new("diff", &context.name, document));
     Ok(if (differs && !written) || !is_proven { Exit::Found } else { Exit::Done })
+}
+
+/// Shows which files were written.
+pub(super) fn tell_created(context: &Context<'_>, files: &[PathBuf]) {
+    for path in files {
+        context.output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
+    }
 }
 
 /// One of the two schemas.
@@ -268,19 +276,19 @@ pub(super) fn show_sql(context: &Context<'_>, difference: &DifferenceScript, sta
         }
     }
     for gap in &difference.ddl.uncovered {
-        output.remark(format!("{} {gap}: {}", paint(WARN, "left out"), gap.why));
+        output.quoted_remark(format!("{} {gap}: {}", paint(WARN, "left out"), gap.why));
     }
     for one in &difference.left_out {
-        output.remark(format!("{} {one}: {}", paint(WARN, "not proven"), one.why));
+        output.quoted_remark(format!("{} {one}: {}", paint(WARN, "not proven"), one.why));
     }
     if difference.is_proven() && difference.gaps() > 0 {
         output.remark(paint(WARN, format!("proven except for {} left out", difference.gaps())));
     }
     if let Some((statement, why)) = &difference.failed {
-        output.remark(format!("{} {why}\n  {}", paint(BAD, "not proven:"), statement.text));
+        output.quoted_remark(format!("{} {why}\n  {}", paint(BAD, "not proven:"), statement.text));
     }
     for line in &difference.remaining {
-        output.remark(format!("{} {line}", paint(BAD, "still different:")));
+        output.quoted_remark(format!("{} {line}", paint(BAD, "still different:")));
     }
 }
 

@@ -7,7 +7,7 @@ use migrate_test::provider::{binaries::Binaries, docker};
 use serde::Serialize;
 
 use crate::cli::GlobalArgs;
-use crate::context::{Context, DEVELOPMENT, MigratorOptions};
+use crate::context::{Context, DEVELOPMENT, MigratorOptions, committed_passwords};
 use crate::exit::{Exit, Failure, Result};
 use crate::git;
 use crate::output::style::{BAD, DIM, GOOD, WARN, paint};
@@ -64,17 +64,22 @@ impl SetupCheck {
 
 pub(crate) async fn run(global: &GlobalArgs, code: CodeMigrations, output: &CliOutput) -> Result<Exit> {
     let mut checks = Vec::new();
+    let mut pending = 0;
     let mut name = global.env.clone().unwrap_or_else(|| DEVELOPMENT.to_owned());
     match Context::new(global, output) {
         Ok(context) => {
             name.clone_from(&context.name);
             let path =
                 context.config.path.as_ref().map_or("none; defaults are used".to_owned(), |p| p.display().to_string());
-            checks.push(SetupCheck::good("configuration", path));
+            // Those of the chosen environment have already failed.
+            let findings = committed_passwords(&context.config);
+            checks.push(SetupCheck { findings, ..SetupCheck::good("configuration", path) });
             checks.push(migrations(&context));
             checks.push(binaries());
             checks.push(container());
-            checks.push(database(&context, code).await);
+            let (check, waiting) = database(&context, code).await;
+            checks.push(check);
+            pending = waiting;
             checks.push(match git::commit(&context.migrations) {
                 Some(commit) => SetupCheck::good("git", format!("commit {commit}")),
                 None => SetupCheck::without(
@@ -85,7 +90,7 @@ pub(crate) async fn run(global: &GlobalArgs, code: CodeMigrations, output: &CliO
         }
         Err(failure) => checks.push(SetupCheck::bad("configuration", &failure)),
     }
-    show(output, &checks);
+    show(output, &checks, pending);
     let wrong = checks.iter().any(|check| check.state() == "wrong");
     let checks = checks.iter().map(|check| DoctorCheckJson {
         check: check.what,
@@ -97,7 +102,8 @@ pub(crate) async fn run(global: &GlobalArgs, code: CodeMigrations, output: &CliO
     Ok(if wrong { Exit::Found } else { Exit::Done })
 }
 
-fn show(output: &CliOutput, checks: &[SetupCheck]) {
+/// `pending` is the number of pending migrations, as far as it is known.
+fn show(output: &CliOutput, checks: &[SetupCheck], pending: usize) {
     for check in checks {
         let mark = match check.state() {
             "good" => paint(GOOD, "good   "),
@@ -108,8 +114,8 @@ fn show(output: &CliOutput, checks: &[SetupCheck]) {
     }
     let wrong: Vec<Finding> =
         checks.iter().filter(|check| check.state() == "wrong").flat_map(|check| check.findings.clone()).collect();
-    if wrong.is_empty() {
-        output.next("`cargo xtask migrate`");
+    if wrong.is_empty() && pending > 0 {
+        output.next("`cargo xtask migrate` applies the pending migrations");
     }
     let is_said = |check: &&SetupCheck| check.findings.iter().any(|finding| finding.severity == Severity::Warning);
     let warned = checks.iter().filter(|check| check.state() == "without").filter(is_said);
@@ -141,12 +147,14 @@ fn container() -> SetupCheck {
     }
 }
 
-async fn database(context: &Context<'_>, code: CodeMigrations) -> SetupCheck {
+/// Also returns the number of pending migrations.
+async fn database(context: &Context<'_>, code: CodeMigrations) -> (SetupCheck, usize) {
     let migrator = match context.migrator(code, MigratorOptions::reading()).await {
         Ok(migrator) => Ok(migrator),
         // Problems in the folder were reported above; this check is about the connection to the database.
         Err(Failure::Core(error)) if error.kind() == migrate_core::ErrorKind::Files => {
-            return SetupCheck::without("database", "not checked, because the migrations have problems");
+            let why = "not checked, because the migrations have problems";
+            return (SetupCheck::without("database", why), 0);
         }
         Err(failure) => Err(failure),
     };
@@ -162,8 +170,8 @@ async fn database(context: &Context<'_>, code: CodeMigrations) -> SetupCheck {
     match outcome {
         Ok((status, database)) => {
             let said = format!("{database}: {} applied, {} pending", status.applied.len(), status.pending.len());
-            SetupCheck { what: "database", said, findings: status.problems }
+            (SetupCheck { what: "database", said, findings: status.problems }, status.pending.len())
         }
-        Err(failure) => SetupCheck::bad("database", &failure),
+        Err(failure) => (SetupCheck::bad("database", &failure), 0),
     }
 }

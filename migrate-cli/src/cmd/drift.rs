@@ -101,7 +101,7 @@ fn show(context: &Context<'_>, chain: &DriftChain, look: &DriftComparison) {
     };
     output.line(match look.found.len() {
         0 if !look.is_clean() => format!("no difference in what was compared, at {version}{ignored}"),
-        0 => format!("{} {} matches its migrations, at {version}{ignored}", paint(GOOD, "no drift"), context.title()),
+        0 => format!("{} {} matches its migrations, at {version}{ignored}", paint(GOOD, "no drift:"), context.title()),
         n => format!(
             "\n{BOLD}{}{BOLD:#} between {} and its migrations, at {version}{ignored}",
             style::count(n, "difference"),

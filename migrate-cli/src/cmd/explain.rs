@@ -2,6 +2,7 @@
 
 use migrate_base::codes;
 use migrate_base::finding::Severity;
+use migrate_base::visible;
 use serde::Serialize;
 
 use crate::cli::ExplainArgs;
@@ -60,7 +61,7 @@ pub(crate) fn run(output: &CliOutput, environment: &str, options: &ExplainArgs) 
 
 fn find(code: &str) -> Result<CodeExplanation> {
     explain::find(code).map_err(|near| {
-        let failure = Failure::usage(codes::UNKNOWN_CODE, format!("there is no code {code}"));
+        let failure = Failure::usage(codes::UNKNOWN_CODE, format!("there is no code {}", visible::line(code)));
         match near {
             Some(near) => failure.help(format!("did you mean {near}?")),
             None => failure.help("`cargo xtask explain` lists the codes"),

@@ -62,10 +62,10 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
         Purge::Version(version) => one.version == version.as_str(),
         Purge::All => true,
     };
-    let copies: Vec<KeptCopy> =
-        kept::list(&context.reach().await?, ledger).await?.into_iter().filter(is_meant).collect();
+    let all = kept::list(&context.reach().await?, ledger).await?;
+    let (copies, others): (Vec<KeptCopy>, Vec<KeptCopy>) = all.into_iter().partition(is_meant);
     if copies.is_empty() {
-        context.output.line("nothing to do: there are no such copies");
+        context.output.line(format!("nothing to do: {}", none_of(which, others.len())));
         return list_json(context, Vec::new());
     }
     let open = copies.iter().filter(|copy| !copy.is_whole() && !copy.relation.is_empty()).count();
@@ -76,6 +76,18 @@ async fn purge(context: &Context<'_>, code: CodeMigrations, which: &Purge, yes: 
     runner.close().await;
     context.output.line(format!("{BOLD}{} purged{BOLD:#}", copies_word(copies.len())));
     list_json(context, copies)
+}
+
+/// Why there is no copy to drop; there are `others`.
+fn none_of(which: &Purge, others: usize) -> String {
+    match (which, others) {
+        (Purge::Restored, 1) => "no copy was restored completely; 1 copy was not: --all drops it too".to_owned(),
+        (Purge::Restored, 2..) => {
+            format!("no copy was restored completely; {others} copies were not: --all drops them too")
+        }
+        (Purge::Version(version), 1..) => format!("there is no copy of migration {version}"),
+        _ => "no data is kept".to_owned(),
+    }
 }
 
 async fn list(context: &Context<'_>) -> Result<Exit> {

@@ -6,7 +6,7 @@ use super::run::{CommandWords, RunOptions, Runner};
 use crate::cli::MigrateArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Result};
-use crate::output::DocumentJson;
+use crate::output::{DocumentJson, style};
 
 /// The target of an upward run.
 pub(super) fn target(to: Option<&Version>, count: Option<usize>) -> Target {
@@ -27,10 +27,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
     let output = context.output;
     if !options.change.dry_run {
         if report.done.is_empty() {
-            output.line(format!("nothing to do: {} is up to date", runner.migrator.database()));
+            output.line(nothing_to_do(&mut runner, options).await?);
         } else {
             output.line(runner.total(&report, "applied"));
-            output.next(next(context));
+            output.next(next(&mut runner).await?);
         }
         if output.is_json() {
             let version = runner.version().await?;
@@ -41,12 +41,31 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
     Ok(Exit::Done)
 }
 
+/// Why nothing had to be done.
+async fn nothing_to_do(runner: &mut Runner<'_>, options: &MigrateArgs) -> Result<String> {
+    let name = runner.migrator.database().to_string();
+    if let Some(version) = &options.to {
+        let pending = runner.migrator.status().await?.pending.len();
+        let verb = if pending == 1 { "is" } else { "are" };
+        let newer = style::count(pending, "newer migration");
+        if pending > 0 {
+            return Ok(format!("nothing to do: {name} is already at {version}; {newer} {verb} pending"));
+        }
+    }
+    Ok(format!("nothing to do: {name} is up to date"))
+}
+
 /// The next step after a successful run.
-fn next(context: &Context<'_>) -> &'static str {
-    if context.is_unnamed || context.environment.protected {
+async fn next(runner: &mut Runner<'_>) -> Result<&'static str> {
+    let context = runner.context;
+    Ok(if context.is_unnamed || context.environment.protected {
         "`cargo xtask status` shows what is applied; `cargo xtask rollback` rolls back the last migration"
-    } else {
+    } else if !runner.migrator.status().await?.pending.is_empty() {
+        "`cargo xtask migrate` applies the rest, `cargo xtask status` shows what is pending"
+    } else if super::seed::usual_file(context).is_file() {
         "`cargo xtask seed` loads development data, `cargo xtask db psql` opens psql, `cargo xtask new NAME` starts \
          the next change"
-    }
+    } else {
+        "`cargo xtask db psql` opens psql, `cargo xtask new NAME` starts the next change"
+    })
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::{CodeMigrations, MigrationSet};
+use migrate_core::{CodeMigrations, Error, MigrationSet};
 use migrate_review::draft::{ChangeDraft, DraftColumn};
 use migrate_schema::Schema;
 use serde::Serialize;
@@ -113,7 +113,7 @@ async fn change(
             Failure::usage(codes::UP_UNREADABLE, format!("standard input cannot be read: {error}"))
                 .help(format!("`echo 'ALTER TABLE …;' | cargo xtask new {name} --derive`"))
         })?;
-        return proven(context, code, vec![(name.to_owned(), up)]).await;
+        return proven(context, code, vec![(name.to_owned(), up)]).await.map_err(|failure| unwritten(failure, true));
     }
     // If there is no folder yet, there is no schema yet.
     let set = if context.migrations.exists() { context.folder().load()? } else { MigrationSet::default() };
@@ -123,7 +123,21 @@ async fn change(
     let draft = draft(options, schema).map_err(refused)?;
     let ups = draft.ups(schema).map_err(refused)?;
     let ups = ups.into_iter().map(|(ending, text)| (format!("{name}{ending}"), text)).collect();
-    proven(context, code, ups).await
+    proven(context, code, ups).await.map_err(|failure| unwritten(failure, false))
+}
+
+/// The failure of scripts that were never written and ran only on a shadow database. If they came from standard input,
+/// that is the place.
+fn unwritten(failure: Failure, is_typed: bool) -> Failure {
+    let Failure::Core(error) = failure else { return failure };
+    let mut findings = error.findings().to_vec();
+    for finding in &mut findings {
+        finding.notes.retain(|note| !shadow::is_about_kept(note));
+        if is_typed {
+            finding.place = finding.place.take().map(|place| place.renamed("standard input"));
+        }
+    }
+    Failure::Core(Error::of(error.kind(), findings)).note("nothing was written")
 }
 
 /// Migrations with these names and up scripts, one after the other, each with a down script that is derived and proven.
@@ -156,6 +170,9 @@ pub(super) async fn proven(
 fn draft(options: &NewArgs, schema: &Schema) -> std::result::Result<ChangeDraft, Finding> {
     let list = |text: &str| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
     if let Some(table) = &options.table {
+        if table.is_empty() {
+            return Err(misread(table, 0..0, "a table needs a name", "--table orders"));
+        }
         let columns = options
             .columns
             .iter()
@@ -176,6 +193,10 @@ fn draft(options: &NewArgs, schema: &Schema) -> std::result::Result<ChangeDraft,
     if let Some(word) = &options.rename_column {
         let (from, to) = assignment(word, "users.fax=phone")?;
         let (table, column) = member(from, word, "users.fax=phone")?;
+        if let Some(dot) = to.find('.') {
+            let span = word.len() - to.len()..word.len() - to.len() + dot + 1;
+            return Err(misread(word, span, "a column stays in its table: the new name has no dot", "users.fax=phone"));
+        }
         return Ok(ChangeDraft::RenameColumn(table, column, to.to_owned()));
     }
     if let Some(word) = &options.add_index {

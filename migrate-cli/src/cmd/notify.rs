@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::NotifyCommand;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::notify::{self, Notice, WebhookReceiver, post};
+use crate::notify::{self, Notice, PostFailure, WebhookReceiver, post};
 use crate::output::style::{BAD, BOLD, DIM, GOOD, PLAIN};
 use crate::output::{DocumentJson, TextTable};
 
@@ -25,6 +25,9 @@ struct HookJson {
     taken: Option<bool>,
     /// The host that accepted the message, or why it was not accepted.
     answer: String,
+    /// Whether the server answered.
+    #[serde(skip)]
+    was_answered: bool,
 }
 
 pub(crate) async fn run(context: &Context<'_>, command: &NotifyCommand) -> Result<Exit> {
@@ -58,28 +61,36 @@ pub(crate) async fn run(context: &Context<'_>, command: &NotifyCommand) -> Resul
 
 /// Sends a message, if there is one.
 async fn attempt(name: &str, hook: &Hook, body: Option<String>) -> HookJson {
+    let unsent = |why: String| PostFailure { why, was_answered: false };
     let answer = match (WebhookReceiver::of(hook), body) {
         (Ok(receiver), None) => Ok((None, receiver.host().to_owned())),
         (Ok(receiver), Some(body)) => {
             let host = receiver.host().to_owned();
             let sent = tokio::task::spawn_blocking(move || post(&receiver, &body)).await;
-            sent.unwrap_or_else(|error| Err(error.to_string())).map(|()| (Some(true), host))
+            sent.unwrap_or_else(|error| Err(unsent(error.to_string()))).map(|()| (Some(true), host))
         }
-        (Err(failure), _) => Err(notify::why(&failure)),
+        (Err(failure), _) => Err(unsent(notify::why(&failure))),
     };
-    let (taken, answer) = answer.unwrap_or_else(|why| (Some(false), why));
+    let (taken, answer, was_answered) = match answer {
+        Ok((taken, host)) => (taken, host, taken.is_some()),
+        Err(PostFailure { why, was_answered }) => (Some(false), why, was_answered),
+    };
     let form = match hook.form {
         HookFormat::Slack => "slack",
         HookFormat::Json => "json",
     };
     let on = hook.on.iter().map(|moment| moment.as_str()).collect();
-    HookJson { name: name.to_owned(), form, on, taken, answer }
+    HookJson { name: name.to_owned(), form, on, taken, answer, was_answered }
 }
 
 fn show(context: &Context<'_>, tried: &[HookJson]) {
     let mut table = TextTable::default();
     for hook in tried {
-        let (style, sign) = if hook.taken == Some(true) { (GOOD, "accepted by") } else { (BAD, "not accepted") };
+        let (style, sign) = match hook.taken {
+            Some(true) => (GOOD, "accepted by"),
+            _ if hook.was_answered => (BAD, "not accepted"),
+            _ => (BAD, "not sent"),
+        };
         table.row([
             (BOLD, hook.name.clone()),
             (DIM, format!("{} on {}", hook.form, hook.on.join(", "))),

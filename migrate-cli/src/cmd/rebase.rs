@@ -86,10 +86,13 @@ pub(crate) fn run(context: &Context<'_>, code: CodeMigrations, options: &RebaseA
         true => output.next("run it without --dry-run to rename the files"),
         false => {
             output.line(format!("\n{} to follow {}", paint(BOLD, format!("{count} renumbered")), document.base));
-            output.next(
-                "if a database has applied them under their old versions, roll them back there first, with the old \
-                 files",
-            );
+            output.next(match document.renamed.len() {
+                1 => "if a database has applied it under its old version, roll it back there first, with the old files",
+                _ => {
+                    "if a database has applied them under their old versions, roll them back there first, with the old \
+                     files"
+                }
+            });
         }
     }
     output.document(&DocumentJson::new("rebase", &context.name, document));

@@ -136,7 +136,7 @@ fn show(context: &Context<'_>, unresolved: &UnfinishedReport) {
     let one = &unresolved.unfinished;
     let output = context.output;
     if let Some(holder) = &one.running {
-        output.line(format!("{BOLD}running now{BOLD:#}: {holder}"));
+        output.quoted(format!("{BOLD}running now{BOLD:#}: {holder}"));
     }
     output.line(format!(
         "{BOLD}{}_{}{BOLD:#} started at {} by {}, {}",
@@ -163,7 +163,7 @@ fn show(context: &Context<'_>, unresolved: &UnfinishedReport) {
     }
     output.lines(&table.lines());
     if let Some((statement, why)) = failed {
-        output.line(format!("statement {statement} failed: {why}"));
+        output.quoted(format!("statement {statement} failed: {why}"));
     }
 }
 

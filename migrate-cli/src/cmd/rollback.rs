@@ -48,12 +48,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
             output.line(format!("nothing to do: there is nothing to roll back on {}", runner.migrator.database()));
         } else {
             output.line(runner.total(&report, "rolled back"));
+            let (them, migrations) = if report.done.len() == 1 { ("it", "migration") } else { ("them", "migrations") };
             output.next(match options.keep_data {
-                true => {
-                    "`cargo xtask kept` lists the data that was kept; `cargo xtask migrate` reapplies the migrations \
+                true => format!(
+                    "`cargo xtask kept` lists the data that was kept; `cargo xtask migrate` reapplies the {migrations} \
                      and restores it"
-                }
-                false => "`cargo xtask migrate` reapplies them, `cargo xtask history` shows what was done",
+                ),
+                false => format!("`cargo xtask migrate` reapplies {them}, `cargo xtask history` shows what was done"),
             });
         }
         if output.is_json() {

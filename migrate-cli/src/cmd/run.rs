@@ -18,9 +18,10 @@ use crate::brief::Brief;
 use crate::cli::RunArgs;
 use crate::context::{Context, MigratorOptions, confirm, confirm_loss_of};
 use crate::exit::{Failure, Result};
+use crate::invocation::is_typed;
 use crate::notify::RunListeners;
 use crate::output::style::{self, BOLD, DIM};
-use crate::output::{DocumentJson, FindingJson, printer};
+use crate::output::{CliOutput, DocumentJson, FindingJson};
 use crate::record::Keeper;
 
 /// A migrator with its observer and its cancel switch, ready to change a database.
@@ -52,9 +53,8 @@ pub(super) struct RunOptions {
 
 impl From<&RunArgs> for RunOptions {
     fn from(change: &RunArgs) -> Self {
-        let record = change.record.as_ref().or(change.audit.as_ref()).cloned();
-        let renamed = change.audit.as_ref().map(|_| renamed("--audit", "--record"));
-        let (lock_wait, reason) = (change.lock_wait, change.reason.clone());
+        let renamed = is_typed("--audit").then(|| renamed("--audit", "--record"));
+        let (lock_wait, reason, record) = (change.lock_wait, change.reason.clone(), change.record.clone());
         Self { lock_wait, reason, record, renamed, keep_data: false, leave_kept: false }
     }
 }
@@ -110,10 +110,10 @@ struct PlanStepJson {
 impl<'a> Runner<'a> {
     /// Connects. From here on, Ctrl-C and SIGTERM interrupt the run in an orderly way.
     pub(super) async fn new(context: &'a Context<'a>, code: CodeMigrations, wish: RunOptions) -> Result<Self> {
-        context.output.findings(wish.renamed.as_slice());
+        context.output.notices(wish.renamed.as_slice());
         let keeper = Arc::new(Keeper::new(context.output.display()));
         let cancel = CancelHandle::new();
-        listen(cancel.clone());
+        listen(cancel.clone(), context.output.clone());
         let RunOptions { lock_wait, keep_data, leave_kept, reason, .. } = wish.clone();
         let observer = keeper.clone();
         let run = MigratorOptions {
@@ -283,11 +283,11 @@ fn sql(step: &PlanStep) -> Option<&str> {
 }
 
 /// Cancels the run on Ctrl-C or SIGTERM; a second Ctrl-C ends the process immediately.
-fn listen(cancel: CancelHandle) {
+fn listen(cancel: CancelHandle, output: CliOutput) {
     tokio::spawn(async move {
         asked_to_stop().await;
         cancel.cancel();
-        printer::err("interrupting: cancelling the running statement; press Ctrl-C again to exit immediately");
+        output.interrupting();
         asked_to_stop().await;
         std::process::exit(130);
     });

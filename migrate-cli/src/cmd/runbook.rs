@@ -127,10 +127,10 @@ async fn drill(
     output.line(format!("by hand     {:>9}  with psql", style::time(drill.by_hand)));
     output.line(format!("by command  {:>9}", style::time(drill.by_command)));
     for difference in &drill.differences {
-        output.line(format!("{} {difference}", paint(BAD, "different")));
+        output.line(format!("{} {difference}", paint(BAD, "different:")));
     }
     if holds {
-        output.line(format!("{} schema and ledger are the same, and later migrations apply", paint(GOOD, "holds")));
+        output.line(format!("{} schema and ledger are the same, and later migrations apply", paint(GOOD, "holds:")));
         let same = format!("{}{}", context.aim(), as_given(options));
         output.next(format!("`cargo xtask runbook {} -o FILE` writes the script for {}", same, context.title()));
     } else {

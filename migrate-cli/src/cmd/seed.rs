@@ -20,6 +20,12 @@ struct SeedJson {
     milliseconds: f64,
 }
 
+/// The file of the environment, if none is given: the one in migrate.toml, or the one with its name.
+pub(super) fn usual_file(context: &Context<'_>) -> PathBuf {
+    let by_habit = || context.config.project.join("seeds").join(format!("{}.sql", context.name));
+    context.environment.seed.clone().unwrap_or_else(by_habit)
+}
+
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &SeedArgs) -> Result<Exit> {
     let (name, output) = (&context.name, context.output);
     if context.environment.protected {
@@ -30,8 +36,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
         return Err(Failure::usage(codes::NOT_DEVELOPMENT, message)
             .help("name its environment; for a development database, add `--env development`"));
     }
-    let by_habit = || context.config.project.join("seeds").join(format!("{name}.sql"));
-    let file = options.file.clone().or_else(|| context.environment.seed.clone()).unwrap_or_else(by_habit);
+    let file = options.file.clone().unwrap_or_else(|| usual_file(context));
     let observer = output.display();
     let mut migrator = context.migrator(code, MigratorOptions { observer, ..MigratorOptions::reading() }).await?;
     let status = migrator.status().await?;

@@ -14,6 +14,7 @@ use crate::cli::SquashArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, FileDraft};
+use crate::git;
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, WARN, paint};
 use crate::shadow;
@@ -41,6 +42,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let set = context.chain()?;
     let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
     let first = refuse(&set, &options.to)?;
+    let old = files_upto(&context.migrations, &options.to);
+    refuse_uncommitted(&context.migrations, &old)?;
     shadow::server(context, true, false).await?;
     let database = migrate_test::migrated(&prefix, &code, true).await?;
     let there = Database::from(database.options());
@@ -66,13 +69,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let name = files::snake_case(&options.name)?;
     let pair = files::pair(&options.to, &name, up, down);
     if proven && !options.dry_run {
-        document.removed = files_upto(&context.migrations, &options.to);
-        document.created = replace(&context.migrations, &pair, &document.removed)?;
+        document.created = replace(&context.migrations, &pair, &old)?;
+        document.removed.clone_from(&old);
     }
     for one in &baseline.left_out {
         context.output.line(format!("  {}", baseline::left_out_line(one)));
     }
-    tell(context, &document, options.dry_run);
+    tell(context, &document, (options.dry_run, old.len()));
     context.output.document(&DocumentJson::new("squash", &context.name, document));
     Ok(if proven { Exit::Done } else { Exit::Found })
 }
@@ -95,6 +98,21 @@ fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
         (Some(first), Some(_)) => Ok(first.squashes().unwrap_or(first.version()).clone()),
         _ => Err(Failure::usage(codes::SQUASH_ONE, format!("there is no migration before {to} to squash"))),
     }
+}
+
+/// Refuses to remove what git cannot bring back. Outside a checkout, nobody expects that it can.
+fn refuse_uncommitted(folder: &Path, old: &[PathBuf]) -> Result<()> {
+    let Some(committed) = git::committed(folder) else { return Ok(()) };
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let lacking: Vec<String> = old.iter().map(name).filter(|name| !committed.contains(name)).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let what = style::count(lacking.len(), "file");
+    let verb = if lacking.len() == 1 { "is" } else { "are" };
+    let message = format!("{what} that this removes {verb} not in git as {verb} now");
+    let failure = Failure::usage(codes::SQUASH_UNCOMMITTED, message);
+    Err(lacking.into_iter().fold(failure, Failure::note).help("commit them first; after that, git can bring them back"))
 }
 
 fn files_upto(folder: &Path, to: &Version) -> Vec<PathBuf> {
@@ -127,7 +145,8 @@ fn replace(folder: &Path, pair: &[FileDraft; 2], old: &[PathBuf]) -> Result<Vec<
     Ok(created)
 }
 
-fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
+/// `files` is how many old files there are, which a dry run leaves alone.
+fn tell(context: &Context<'_>, document: &SquashJson, (dry_run, files): (bool, usize)) {
     let output = context.output;
     for line in &document.remaining {
         output.line(format!("  {} {line}", paint(BAD, "different:")));
@@ -146,7 +165,8 @@ fn tell(context: &Context<'_>, document: &SquashJson, dry_run: bool) {
     for path in &document.created {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
-    output.line(format!("  {}  {}", paint(BAD, "removed"), style::count(document.removed.len(), "file")));
+    let removed = if dry_run { "would remove" } else { "removed" };
+    output.line(format!("  {}  {}", paint(BAD, removed), style::count(files, "file")));
     output.next(match dry_run {
         true => "run it without --dry-run to replace the files",
         false => {

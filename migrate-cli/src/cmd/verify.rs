@@ -13,6 +13,7 @@ use crate::checks;
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
+use crate::invocation::quote;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 use crate::output::{DocumentJson, ErrorJson, FindingJson, TextTable, render};
 use crate::released::ReleasedBranch;
@@ -132,7 +133,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         report.migrations.iter().filter_map(|proven| checks::fragile(context, &set, proven)).collect();
     others.extend(without_rows);
     show(context, &set, &report, &others);
-    close(context, &report, SummaryFlags { broke_off: failure.is_some(), refused });
+    close(context, &report, options, SummaryFlags { broke_off: failure.is_some(), refused });
     findings.extend(others);
     let mut document = json(&report, options.seed, &findings);
     document.holds &= !refused;
@@ -245,7 +246,12 @@ struct SummaryFlags {
 }
 
 /// Shows the summary line and the next step.
-fn close(context: &Context<'_>, report: &ProofReport, SummaryFlags { broke_off, refused }: SummaryFlags) {
+fn close(
+    context: &Context<'_>,
+    report: &ProofReport,
+    options: &VerifyArgs,
+    SummaryFlags { broke_off, refused }: SummaryFlags,
+) {
     let output = context.output;
     let unreached = report.unreached();
     if let Some(why) = report.migrations.iter().find_map(|proven| proven.unreached.as_ref()) {
@@ -267,12 +273,29 @@ fn close(context: &Context<'_>, report: &ProofReport, SummaryFlags { broke_off, 
     match broken {
         _ if broke_off => {}
         0 if refused => output.next("provide rows for the tables above, or change `rows` in [policy]"),
-        0 => output.next(
-            "`cargo xtask migrate` applies them; `cargo xtask verify -v` also shows declarations, skipped laws and \
-             notes",
-        ),
-        _ => output.next("fix the files, then run `cargo xtask verify` again with the broken versions"),
+        0 => {
+            let them = if report.migrations.len() == 1 { "it" } else { "them" };
+            // Those that are named, or all, may be applied already.
+            let is_new = options.versions.is_empty() && !options.all;
+            let applies = is_new.then(|| format!("`cargo xtask migrate` applies {them}"));
+            let command = again(options);
+            let shows = format!("`{command} -v` also shows declarations, skipped laws and notes");
+            let steps: Vec<String> = applies.into_iter().chain((!output.verbose).then_some(shows)).collect();
+            if !steps.is_empty() {
+                output.next(steps.join("; "));
+            }
+        }
+        _ => output.next(format!("fix the files, then run `{}` again", again(options))),
     }
+}
+
+/// The command that proves the same migrations again.
+fn again(options: &VerifyArgs) -> String {
+    let mut command = "cargo xtask verify".to_owned();
+    command.extend(options.versions.iter().map(|version| format!(" {version}")));
+    command.extend(options.all.then_some(" --all".to_owned()));
+    command.extend(options.base.iter().map(|base| format!(" --base {}", quote(base))));
+    command
 }
 
 /// The verdict of a law in one word, with its evidence.
@@ -293,12 +316,12 @@ fn mark(proven: &MigrationProof, law: Law) -> (style::MarkedStyle, String) {
 /// Explains a broken law, and names the file that is at fault.
 fn tell(context: &Context<'_>, set: &MigrationSet, proven: &MigrationProof, law: Law, story: &Story) {
     let output = context.output;
-    output.line(format!("  {}", story.summary));
+    output.quoted(format!("  {}", story.summary));
     for line in story.details() {
-        output.line(format!("    {line}"));
+        output.quoted(format!("    {line}"));
     }
     for finding in &story.findings {
-        output.line(render(finding));
+        output.quoted(render(finding));
     }
     if story.findings.is_empty()
         && let Some(migration) = set.get(&proven.version)

@@ -144,7 +144,7 @@ impl Runner<'_> {
                         folder.path().display()
                     ),
                 ));
-                printer::err(&record.markdown());
+                printer::quoted_err(&record.markdown());
                 None
             }
         });

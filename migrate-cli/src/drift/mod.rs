@@ -24,6 +24,7 @@ use migrate_test::shape::{self, ChainSplit, LeftOut, NamedChain, ObjectHistory, 
 
 use crate::context::{Context, MigratorOptions};
 use crate::exit::{Failure, Result};
+use crate::invocation::quote;
 use crate::shadow;
 
 pub(crate) use json::{DriftJson, PendingPartsJson};
@@ -143,9 +144,12 @@ fn refuse_unknown(context: &Context<'_>, status: &Status) -> Result<()> {
     if !status.has_ledger {
         let ledger = &context.environment.ledger;
         let message = format!("{} has no ledger {ledger}, so its expected schema is unknown", context.title());
-        return Err(Failure::failed(codes::NO_LEDGER, message)
-            .help(format!("`cargo xtask baseline --mark {}` creates a ledger for the existing schema", context.aim()))
-            .help("`cargo xtask diff migrations env:NAME` compares it with all migrations of the folder"));
+        let failure = Failure::failed(codes::NO_LEDGER, message)
+            .help(format!("`cargo xtask baseline --mark {}` creates a ledger for the existing schema", context.aim()));
+        // The address of a database without a name may hold a password.
+        let there = if context.named_database { "URL".to_owned() } else { quote(&format!("env:{}", context.name)) };
+        return Err(failure
+            .help(format!("`cargo xtask diff migrations {there}` compares it with all migrations of the folder")));
     }
     let is_obstacle = |code: Code| {
         matches!(

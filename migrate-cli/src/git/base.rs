@@ -1,6 +1,7 @@
 //! The branch with the released migrations, and the commit where this branch began.
 
 use migrate_base::codes;
+use migrate_base::visible;
 use std::path::Path;
 
 use super::ask;
@@ -55,9 +56,9 @@ pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>)
         return Ok(BaseSearch::Nothing("there is no commit yet".to_owned()));
     }
     let target = || TARGETS.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let asked = named.map(|name| (name.to_owned(), "--base names it".to_owned()));
-    let asked = asked.or_else(|| configured.map(|name| (name.to_owned(), "migrate.toml names it".to_owned())));
-    let asked = asked.or_else(|| target().map(|name| (name, "it is the target of the pull request".to_owned())));
+    let asked = named.map(|name| (name.to_owned(), "--base".to_owned()));
+    let asked = asked.or_else(|| configured.map(|name| (name.to_owned(), "migrate.toml".to_owned())));
+    let asked = asked.or_else(|| target().map(|name| (name, "the target of the pull request".to_owned())));
     if let Some((name, why)) = asked {
         let wanted = [format!("origin/{name}"), name.clone()];
         // A name on the command line is first taken as it is, then as a branch of the remote.
@@ -66,7 +67,7 @@ pub(crate) fn find(folder: &Path, named: Option<&str>, configured: Option<&str>)
             wanted.reverse();
         }
         let found = wanted.into_iter().find_map(|name| Some((name.clone(), commit(folder, name)?)));
-        let Some((name, tip)) = found else { return Err(missing(&name, &why)) };
+        let Some((name, tip)) = found else { return Err(missing(folder, &name, &why)) };
         return forked(folder, name, tip).map(BaseSearch::Base);
     }
     let default = ask(folder, &["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"]);
@@ -103,9 +104,17 @@ fn forked(folder: &Path, name: String, tip: String) -> Result<BaseBranch> {
     })
 }
 
-fn missing(name: &str, why: &str) -> Failure {
+/// The failure for a name that `namer` gives and that this clone does not have.
+fn missing(folder: &Path, name: &str, namer: &str) -> Failure {
     let branch = name.strip_prefix("origin/").unwrap_or(name);
-    Failure::usage(codes::NO_BASE, format!("there is no {name} in this clone; {why}"))
-        .help(format!("`git fetch origin {branch}:refs/remotes/origin/{branch}` gets it"))
-        .help("or name another one with --base REF")
+    let failure = Failure::usage(
+        codes::NO_BASE,
+        format!("{namer}: this clone has no branch or commit `{}`", visible::line(name)),
+    );
+    match ask(folder, &["remote", "get-url", "origin"]) {
+        Some(_) => failure
+            .help(format!("`git fetch origin {branch}:refs/remotes/origin/{branch}` gets it"))
+            .help("or name another one with --base REF"),
+        None => failure.help("name another one with --base REF"),
+    }
 }

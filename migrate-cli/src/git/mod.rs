@@ -5,6 +5,7 @@
 mod base;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -30,6 +31,19 @@ pub(crate) fn tracks(file: &Path) -> bool {
     let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Some(name) = file.file_name().map(|name| name.to_string_lossy()) else { return false };
     ask(folder, &["ls-files", "--error-unmatch", "--", &*name]).is_some()
+}
+
+/// The names in a folder of which the newest commit has the present text; `None` without git or outside a checkout.
+pub(crate) fn committed(folder: &Path) -> Option<BTreeSet<String>> {
+    root(folder)?;
+    let names = |arguments: &[&str]| -> BTreeSet<String> {
+        // Without a first commit, nothing is committed.
+        let text = ask(folder, arguments).unwrap_or_default();
+        text.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    };
+    let there = names(&["ls-tree", "--name-only", "-z", "HEAD"]);
+    let changed = names(&["diff", "--name-only", "-z", "--relative", "--no-renames", "HEAD", "--", "."]);
+    Some(&there - &changed)
 }
 
 /// The folder at the top of the checkout.

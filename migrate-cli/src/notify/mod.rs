@@ -8,6 +8,7 @@ mod post;
 mod slack;
 
 use migrate_base::codes;
+use migrate_base::visible;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::exit::{Failure, Result};
 
 pub(crate) use notice::Notice;
-pub(crate) use post::{WebhookReceiver, post};
+pub(crate) use post::{PostFailure, WebhookReceiver, post};
 
 /// The time that a thread needs to report that its deadline is over.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -113,9 +114,9 @@ fn listen(name: &str, hook: &Hook, receiver: WebhookReceiver, answer: UnboundedS
     let of_thread = name.to_owned();
     std::thread::spawn(move || {
         for message in inbox {
-            if let Err(why) = post(&receiver, &message) {
+            if let Err(failure) = post(&receiver, &message) {
                 // If the receiver is gone, nobody waits for the answer any more.
-                let _ = answer.send(sentence(&of_thread, &why));
+                let _ = answer.send(sentence(&of_thread, &failure.why));
             }
         }
     });
@@ -136,7 +137,8 @@ pub(crate) fn why(failure: &Failure) -> String {
 pub(crate) fn find<'a>(config: &'a Config, name: &str) -> Result<&'a Hook> {
     config.notify.get(name).ok_or_else(|| {
         let known: Vec<&str> = config.notify.keys().map(String::as_str).collect();
-        let failure = Failure::usage(codes::NO_HOOK, format!("there is no [notify.{name}] in migrate.toml"));
+        let failure =
+            Failure::usage(codes::NO_HOOK, format!("there is no [notify.{}] in migrate.toml", visible::line(name)));
         match known.is_empty() {
             true => failure.help("docs/FORMATS.md shows how to write one"),
             false => failure.help(format!("the webhooks are {}", known.join(", "))),

@@ -70,7 +70,7 @@ impl WebhookReceiver {
     }
 
     /// Sends the message once. `Err` has the reason, and the pause after which a retry may help, if it may.
-    fn send(&self, body: &str, patience: Duration) -> std::result::Result<(), (String, Option<Duration>)> {
+    fn send(&self, body: &str, patience: Duration) -> std::result::Result<(), (PostFailure, Option<Duration>)> {
         let request = self.agent.post(&self.url).header("Content-Type", "application/json");
         let request = match &self.authorization {
             Some(value) => request.header("Authorization", value),
@@ -80,30 +80,41 @@ impl WebhookReceiver {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => {
                 let pause = is_passing(answer.status()).then(|| asked_pause(answer.headers()));
-                Err((format!("{} responded with {}", self.host, answer.status()), pause))
+                let why = format!("{} responded with {}", self.host, answer.status());
+                Err((PostFailure { why, was_answered: true }, pause))
             }
             Err(error) => {
                 let is_passing =
                     matches!(error, Error::Io(_) | Error::Timeout(_) | Error::HostNotFound | Error::ConnectionFailed);
-                Err((format!("{}: {}", self.host, reason(&error)), is_passing.then_some(Duration::ZERO)))
+                let why = format!("{}: {}", self.host, reason(&error));
+                Err((PostFailure { why, was_answered: false }, is_passing.then_some(Duration::ZERO)))
             }
         }
     }
 }
 
+/// Why a webhook did not get a message.
+#[derive(Debug)]
+pub(crate) struct PostFailure {
+    pub(crate) why: String,
+    /// Whether the server answered, so that the message was sent.
+    pub(crate) was_answered: bool,
+}
+
 /// Sends a message, with retries where they may help, until the deadline.
-pub(crate) fn post(receiver: &WebhookReceiver, body: &str) -> std::result::Result<(), String> {
+pub(crate) fn post(receiver: &WebhookReceiver, body: &str) -> std::result::Result<(), PostFailure> {
     let begin = Instant::now();
     // Each attempt has its own share of the time, so that one that hangs leaves time for the next.
     let patience = receiver.deadline / receiver.tries;
     let mut pause = PAUSE;
     for tries in 1.. {
         let left = receiver.deadline.saturating_sub(begin.elapsed());
-        let Err((why, asked)) = receiver.send(body, patience.min(left)) else { return Ok(()) };
+        let Err((failure, asked)) = receiver.send(body, patience.min(left)) else { return Ok(()) };
         let left = receiver.deadline.saturating_sub(begin.elapsed());
         match asked.map(|asked| asked.max(pause)) {
             Some(pause) if tries < receiver.tries && left > pause => thread::sleep(pause),
-            _ => return Err(if tries == 1 { why } else { format!("{why}, after {tries} attempts") }),
+            _ if tries == 1 => return Err(failure),
+            _ => return Err(PostFailure { why: format!("{}, after {tries} attempts", failure.why), ..failure }),
         }
         pause *= 2;
     }

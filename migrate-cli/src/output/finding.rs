@@ -8,8 +8,9 @@ use crate::invocation::spoken_finding;
 
 /// Renders a finding with its place, its notes and its next steps, in colour.
 ///
-/// Foreign text is escaped with [`clean`]. The colours carry our mark, and are removed on output if they are not
-/// wanted.
+/// Commands in our own words are rewritten here, so the printer must not do it again: the lines of a script stay as
+/// they are. Foreign text is escaped with [`clean`]. The colours carry our mark, and are removed on output if they are
+/// not wanted.
 pub(crate) fn render(finding: &Finding) -> String {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,

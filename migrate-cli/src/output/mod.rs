@@ -70,23 +70,24 @@ impl CliOutput {
         }
     }
 
-    /// Prints lines of a text result all at once, because there may be thousands.
+    /// Prints lines of a table all at once, because there may be thousands. Its cells are what others wrote, so
+    /// commands in them are not rewritten.
     pub(crate) fn lines(&self, lines: &[String]) {
         if !lines.is_empty() {
-            self.line(lines.join("\n"));
+            self.quoted(lines.join("\n"));
         }
     }
 
-    /// Prints a problem in a text result; `--quiet` does not suppress it.
+    /// Prints a problem in a text result, with commands that are already rewritten; `--quiet` does not suppress it.
     pub(crate) fn wrong(&self, text: impl AsRef<str>) {
         if !self.is_json() {
-            printer::out(text.as_ref());
+            printer::quoted(text.as_ref());
         }
     }
 
-    /// Prints a line of a list. A line break in a name is escaped, because it would look like two lines.
+    /// Prints a line of a list of names. A line break in a name is escaped, because it would look like two lines.
     pub(crate) fn item(&self, text: impl AsRef<str>) {
-        self.line(text.as_ref().replace('\n', "\\n"));
+        self.quoted(text.as_ref().replace('\n', "\\n"));
     }
 
     /// Prints SQL or other text of the user as part of a result; commands in it are not rewritten.
@@ -124,6 +125,13 @@ impl CliOutput {
         }
     }
 
+    /// Prints a remark that repeats SQL or other text of the user; commands in it are not rewritten.
+    pub(crate) fn quoted_remark(&self, text: impl AsRef<str>) {
+        if !self.quiet && !self.is_json() {
+            printer::quoted_err(text.as_ref());
+        }
+    }
+
     /// Prints the next step, at the end.
     pub(crate) fn next(&self, text: impl AsRef<str>) {
         self.line(format!("\n{}next{:#} {}", style::GOOD, style::GOOD, text.as_ref()));
@@ -156,11 +164,31 @@ impl CliOutput {
         }
     }
 
+    /// Prints findings that belong to no document, such as the old name of an option: for programs as events.
+    pub(crate) fn notices(&self, findings: &[migrate_base::finding::Finding]) {
+        #[derive(Serialize)]
+        struct NoticeJson {
+            finding: FindingJson,
+        }
+        self.findings(findings);
+        findings.iter().for_each(|finding| self.event("notice", NoticeJson { finding: finding.into() }));
+    }
+
+    /// Reports that Ctrl-C was heard, and what happens now.
+    pub(crate) fn interrupting(&self) {
+        let what = "cancelling the running statement; press Ctrl-C again to exit immediately";
+        match self.format {
+            Format::Json if self.quiet => {}
+            Format::Json => ProgressEvent::of("interrupting", None, Some(what.to_owned())).print(),
+            Format::Text => printer::err(&format!("interrupting: {what}")),
+        }
+    }
+
     /// Prints findings that do not fail the command, such as warnings of a plan.
     pub(crate) fn findings(&self, findings: &[migrate_base::finding::Finding]) {
         if !self.is_json() {
             for finding in findings {
-                printer::err(&render(finding));
+                printer::quoted_err(&render(finding));
             }
         }
     }
@@ -172,7 +200,7 @@ impl CliOutput {
         }
         let findings = failure.findings();
         for finding in &findings {
-            printer::err(&format!("{}\n", render(finding)));
+            printer::quoted_err(&format!("{}\n", render(finding)));
         }
         if findings.len() > 1 {
             printer::err(&format!("{} problems", findings.len()));

@@ -24,7 +24,7 @@ pub(crate) fn is_incomplete() -> bool {
     written(io::stdout().lock().flush());
     let Some(why) = UNWRITTEN.get() else { return false };
     err(&format!(
-        "{}: the result could not be written to standard output: {why}; the changes of the command are not undone",
+        "{}: the result could not be written to standard output: {why}; the command itself was carried out",
         super::style::paint(super::style::BAD, "error")
     ));
     true
@@ -42,7 +42,12 @@ pub(crate) fn quoted(text: &str) {
 
 /// Prints a line on standard error.
 pub(crate) fn err(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{}", clean::printed(&guarded(&spoken(text))));
+    quoted_err(&spoken(text));
+}
+
+/// The same for foreign text, whose commands are not rewritten.
+pub(crate) fn quoted_err(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", clean::printed(&guarded(text)));
 }
 
 /// Prints a question on standard error; the answer follows on the same line.

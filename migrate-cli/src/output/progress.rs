@@ -9,6 +9,7 @@ use migrate_core::{Direction, MigrationSet, Observer, PlanStep, Progress, Runnin
 use super::event::ProgressEvent;
 use super::style::{self, DIM, GOOD, WARN};
 use super::{clean, printer};
+use crate::invocation::spoken;
 
 /// The number of steps from which a bar is shown.
 const LONG: usize = 20;
@@ -43,7 +44,7 @@ impl StepBar {
         if said.elapsed() >= OFTEN {
             *said = Instant::now();
             let (at, all) = (self.bar.position(), self.bar.length().unwrap_or_default());
-            printer::err(&style::paint(DIM, format!("  {at} of {all}  {}", clean::line(what))));
+            printer::quoted_err(&style::paint(DIM, format!("  {at} of {all}  {}", clean::line(what))));
         }
     }
 
@@ -140,7 +141,7 @@ impl RunDisplay {
         let text = format!("{what}{statements} has been running for {}{detail}", style::time(running.elapsed));
         match lock(&self.bar).as_ref().filter(|bar| !bar.is_hidden()) {
             Some(bar) => bar.set_message(clean::line(&text).into_owned()),
-            None => printer::err(&format!("  {}  {text}", style::paint(DIM, "running"))),
+            None => printer::quoted_err(&format!("  {}  {text}", style::paint(DIM, "running"))),
         }
     }
 
@@ -164,8 +165,8 @@ impl RunDisplay {
 
     fn say(&self, text: &str) {
         match lock(&self.bar).as_ref() {
-            Some(bar) => bar.suspend(|| printer::err(text)),
-            None => printer::err(text),
+            Some(bar) => bar.suspend(|| printer::quoted_err(text)),
+            None => printer::quoted_err(text),
         }
     }
 }
@@ -206,7 +207,7 @@ impl Observer for RunDisplay {
                 ));
             }
             Progress::Running(running) => self.running(running),
-            Progress::Remark(text) => self.say(text),
+            Progress::Remark(text) => self.say(&spoken(text)),
             _ => {}
         }
     }

@@ -24,9 +24,7 @@ pub(crate) struct EnvironmentState {
 /// Asks every environment with its own address; a managed database belongs only to the developer.
 pub(crate) async fn environments(context: &Context<'_>, code: &CodeMigrations) -> Vec<EnvironmentState> {
     let others = context.config.names().into_iter().filter_map(|name| context.other(&name).ok());
-    let has_own = |other: &Context<'_>| {
-        matches!(other.environment.database, DatabaseSource::Variable(_) | DatabaseSource::Url(_))
-    };
+    let has_own = |other: &Context<'_>| !other.environment.database.is_managed();
     let asked = others.filter(has_own).map(async |other| match ask(&other, code).await {
         Ok(applied) => EnvironmentState { name: other.name.clone(), unreachable: None, was_asked: true, applied },
         Err(why) => {

@@ -3,14 +3,10 @@
 //! Special characters become character references, which are never read as structure. Backslashes would work in
 //! prose, but not for a `|` after a backslash in a table, and code between backticks has no escapes at all.
 
-use crate::invocation::spoken;
 use crate::output::clean;
 
 /// A sentence. Text between backticks is shown as code, and line breaks are kept.
-///
-/// Its commands are rewritten to match how this process was called.
 pub(crate) fn prose(text: &str) -> String {
-    let text = &*spoken(text);
     let parts: Vec<&str> = text.split('`').collect();
     // A backtick without a second one is an ordinary character.
     if parts.len().is_multiple_of(2) {

@@ -6,6 +6,7 @@ use migrate_base::finding::Finding;
 
 use super::escape::{code, fence, prose};
 use super::{CheckOutcome, CheckResult, CiReport, MigrationResult, ResultMark, StrongestLock, mermaid, place};
+use crate::invocation::spoken_finding;
 use crate::output::style;
 
 /// The limit of GitHub, minus some room for what another step has already written to the summary.
@@ -147,6 +148,7 @@ fn findings(page: &mut MarkdownPage, check: &CheckResult) {
 
 /// A list item, with notes and help below.
 fn item(finding: &Finding) -> String {
+    let finding = spoken_finding(finding);
     let place = finding.place.as_ref().map(|place| format!(" at {}", code(&place::file_line(place))));
     let place = place.unwrap_or_default();
     let mut item = format!(

@@ -32,8 +32,8 @@ pub(crate) struct CiReport {
     pub(crate) base: Option<String>,
     /// The checks, in the order of the report.
     pub(crate) checks: Vec<CheckResult>,
-    /// The number of new migrations.
-    pub(crate) new: usize,
+    /// Which migrations were checked.
+    pub(crate) scope: ReportScope,
     /// The result for each new migration, the oldest first, if it was checked.
     pub(crate) migrations: Vec<MigrationResult>,
     /// In which order each of them and the code of consumers can be deployed, if there are consumers.
@@ -44,6 +44,18 @@ pub(crate) struct CiReport {
     pub(crate) tables: Vec<DiagramTable>,
     /// How long all checks took.
     pub(crate) elapsed: Duration,
+}
+
+/// The migrations that were checked, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ReportScope {
+    /// The files cannot be read as migrations.
+    #[default]
+    Unread,
+    /// Those that are not on the base branch.
+    New(usize),
+    /// The whole chain, whatever the base branch has.
+    All(usize),
 }
 
 /// The result of one check.
@@ -175,6 +187,17 @@ pub(crate) enum CheckOutcome {
     Skipped,
 }
 
+impl ReportScope {
+    /// `3 new migrations`; none if they cannot be read.
+    pub(crate) fn words(self) -> Option<String> {
+        match self {
+            Self::Unread => None,
+            Self::New(new) => Some(style::count(new, "new migration")),
+            Self::All(all) => Some(style::count(all, "migration")),
+        }
+    }
+}
+
 impl CheckOutcome {
     /// The word for it.
     pub(crate) fn as_str(self) -> &'static str {
@@ -263,7 +286,7 @@ impl CiReport {
         self.checks.iter().flat_map(|check| &check.findings)
     }
 
-    /// `7 checks passed` or `2 errors and 1 warning in 7 checks`, and the number of new migrations.
+    /// `7 checks passed` or `2 errors and 1 warning, 7 checks run`, and the number of migrations.
     pub(crate) fn counts(&self) -> String {
         let found = |severity, noun| {
             let number = self.findings().filter(|finding| finding.severity == severity).count();
@@ -274,10 +297,10 @@ impl CiReport {
         let skipped = self.checks.iter().filter(|check| check.outcome() == CheckOutcome::Skipped).count();
         let checks = style::count(self.checks.len() - skipped, "check");
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
-        let migrations = style::count(self.new, "new migration");
+        let migrations = self.scope.words().map(|words| format!(", {words}")).unwrap_or_default();
         match found.is_empty() {
-            true => format!("{checks} passed{skipped}, {migrations}"),
-            false => format!("{} in {checks}{skipped}, {migrations}", found.join(" and ")),
+            true => format!("{checks} passed{skipped}{migrations}"),
+            false => format!("{}, {checks} run{skipped}{migrations}", found.join(" and ")),
         }
     }
 }

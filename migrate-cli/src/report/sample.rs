@@ -11,8 +11,8 @@ use migrate_review::consumer::SafeOrder;
 use migrate_test::proof::{ProofBasis, WithoutRows};
 
 use super::{
-    CheckResult, CiReport, DiagramColumn, DiagramFate, DiagramTable, MigrationOrder, MigrationResult, ResultMark,
-    StrongestLock,
+    CheckResult, CiReport, DiagramColumn, DiagramFate, DiagramTable, MigrationOrder, MigrationResult, ReportScope,
+    ResultMark, StrongestLock,
 };
 
 const UP: &str = "\
@@ -52,7 +52,7 @@ pub(super) fn report() -> CiReport {
             },
             looked("role", "roundtrip may do everything", 21, vec![note()]),
         ],
-        new: migrations().len(),
+        scope: ReportScope::New(migrations().len()),
         migrations: migrations(),
         orders: migrations().into_iter().take(1).map(ordered).collect(),
         difference: vec![

@@ -93,7 +93,7 @@ fn closing(report: &CiReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::sample;
+    use crate::report::{ReportScope, sample};
 
     #[test]
     fn the_sample() {
@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn what_is_good_is_short() {
-        let text = render(&CiReport { base: Some("main at 1a2b3c4".to_owned()), ..CiReport::default() });
+        let scope = ReportScope::New(0);
+        let text = render(&CiReport { scope, base: Some("main at 1a2b3c4".to_owned()), ..CiReport::default() });
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "\n0 checks passed, 0 new migrations against main at 1a2b3c4, in 0.0 ms");
     }

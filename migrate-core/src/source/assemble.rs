@@ -139,8 +139,8 @@ fn unpaired(up: &Script, down: Option<&Script>) -> Option<Finding> {
 
 fn duplicate(path: &Path, first: &Path) -> Finding {
     twice(path, first).help(
-        "give the newer one a later version: run `cargo xtask rebase --base COMMIT` with a commit that has only the \
-         other one",
+        "give the one that was written last a newer version: run `cargo xtask rebase --base COMMIT` with a commit that \
+         has only the other one",
     )
 }
 

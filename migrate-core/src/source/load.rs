@@ -271,14 +271,25 @@ pub fn decode(path: &Path, bytes: &[u8]) -> std::result::Result<Arc<str>, Box<Fi
 
 pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
     let finding = Finding::new(codes::FOLDER_UNREADABLE, format!("the migrations folder cannot be read: {error}"))
-        .at(Place::file(folder))
-        .help("check `migrations` in migrate.toml, or pass the folder with --migrations DIR")
-        .help("`cargo xtask new NAME` creates the folder and its first migration");
+        .at(Place::file(folder));
+    let finding = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => finding.help("check its permissions"),
+        _ => finding.help("check `migrations` in migrate.toml, or pass the folder with --migrations DIR"),
+    };
+    let finding = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            finding.help("`cargo xtask new NAME` creates the folder and its first migration")
+        }
+        _ => finding,
+    };
     Error::new(ErrorKind::Files, finding)
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {
     Finding::new(codes::FOLDER_UNREADABLE, format!("the migrations folder cannot be read: {error}"))
         .at(Place::file(folder))
-        .help("check its permissions")
+        .help(match error.kind() {
+            std::io::ErrorKind::NotFound => "correct the link or the path",
+            _ => "check its permissions",
+        })
 }

@@ -99,7 +99,12 @@ fn qualified_list<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Re
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    duration::parse(&text)
-        .ok_or_else(|| de::Error::custom("write a time as a number with its unit: 250ms, 3s, 10min, 1h"))
+    let time = match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(text) => duration::parse(&text),
+        toml::Value::Integer(number) => {
+            return Err(de::Error::custom(format!("write a time with its unit: \"{number}s\"")));
+        }
+        _ => None,
+    };
+    time.ok_or_else(|| de::Error::custom("write a time as a number with its unit: 250ms, 3s, 10min, 1h"))
 }

@@ -10,7 +10,9 @@ mod judgement;
 mod notify;
 mod shadow;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 use migrate_base::suggest;
+use migrate_base::visible;
 use migrate_core::Layout;
 use migrate_core::runner::Contact;
 use serde::{Deserialize, Deserializer, de};
@@ -120,7 +123,10 @@ impl Config {
         let text = regular::read_to_string(&path).map_err(|error| {
             let finding = Finding::new(codes::CONFIG_UNREADABLE, format!("the configuration cannot be read: {error}"))
                 .at(Place::file(&path))
-                .help("check the path after --config");
+                .help(match error.kind() {
+                    std::io::ErrorKind::NotFound if file.is_some() => "check the path after --config",
+                    _ => regular::help(&error),
+                });
             Error::new(ErrorKind::Configuration, finding)
         })?;
         let file: ConfigFile = toml::from_str(&text).map_err(|error| wrong(&path, &text, &error))?;
@@ -146,8 +152,15 @@ impl Config {
         for environment in environments.values_mut() {
             environment.seed = environment.seed.take().map(|seed| project.join(seed));
             if let Some(old) = environment.old_record.take() {
-                found.push(renamed("audit", "record").at(Place::within(&path, redact(&text).into(), old.span())));
-                environment.record.get_or_insert(old.into_inner());
+                let place = Place::within(&path, redact(&text).into(), key_before(&text, "audit", old.span()));
+                if environment.record.is_some() {
+                    let finding =
+                        Finding::new(codes::CONFIG, "`audit` is the old name of `record`, which is also given");
+                    let finding = finding.at(place).help("remove the line with `audit`");
+                    return Err(Error::new(ErrorKind::Configuration, finding));
+                }
+                found.push(renamed("audit", "record").at(place));
+                environment.record = Some(old.into_inner());
             }
             environment.record = environment.record.take().map(|folder| project.join(folder));
         }
@@ -202,7 +215,11 @@ impl Config {
         }
         let known = self.names();
         // A URL in the wrong place may contain a password.
-        let shown = if name.contains("//") { "of this name" } else { name };
+        let shown = match name {
+            "" => "without a name".into(),
+            _ if name.contains("//") => "of this name".into(),
+            _ => visible::line(name),
+        };
         let finding = Finding::new(codes::NO_ENVIRONMENT, format!("there is no environment {shown}"));
         let finding = match suggest::nearest(name, known.iter().map(String::as_str)) {
             Some(near) => finding.help(format!("did you mean `{near}`?")),
@@ -210,9 +227,11 @@ impl Config {
         };
         let finding = match &self.path {
             Some(path) => {
-                finding.at(Place::file(path)).help(format!("add it as [environments.{shown}] with its database"))
+                finding.at(Place::file(path)).help(format!("add it as [environments.{}] with its database", key(name)))
             }
-            None => finding.help(format!("write a {FILE_NAME} with [environments.{shown}], or pass --database URL")),
+            None => {
+                finding.help(format!("write a {FILE_NAME} with [environments.{}], or pass --database URL", key(name)))
+            }
         };
         Err(Error::new(ErrorKind::Configuration, finding))
     }
@@ -226,6 +245,17 @@ impl Config {
 
 const SHADOW: &str = "shadow";
 const BUILT_IN: [&str; 2] = ["development", SHADOW];
+
+/// A name as a key of TOML, with quotes if it needs them.
+fn key(name: &str) -> Cow<'_, str> {
+    let is_bare = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    match name {
+        _ if name.is_empty() || name.contains("//") => "NAME".into(),
+        _ if name.chars().all(is_bare) => name.into(),
+        // A string of JSON is one of TOML, and writing it cannot fail.
+        _ => serde_json::to_string(name).unwrap_or_default().into(),
+    }
+}
 
 /// Whether the file itself sets a limit for shadow databases: the default of an environment is not one.
 fn says_limit(text: &str) -> bool {
@@ -250,6 +280,12 @@ fn named(
         }
     });
     declared.collect()
+}
+
+/// The place of a key, from that of its value: the key is the last such word before it.
+fn key_before(text: &str, key: &str, value: Range<usize>) -> Range<usize> {
+    let at = text.get(..value.start).and_then(|before| before.rfind(key));
+    at.map_or(value, |at| at..at + key.len())
 }
 
 /// The finding for a key or an option that was renamed.
@@ -292,8 +328,13 @@ mod tests {
             message("[environments.a]\nlock_timeout = \"5\"\n")
                 .starts_with("2:16 write a time as a number with its unit")
         );
+        assert!(
+            message("[environments.a]\nlock_timeout = 3\n").starts_with("2:16 write a time with its unit: \"3s\" (")
+        );
+        let both = message("[environments.a]\naudit = \"a\"\nrecord = \"b\"\n");
+        assert!(both.starts_with("2:1 `audit` is the old name of `record`, which is also given"), "{both}");
         assert!(message("[contacts]\nops = \"\"\n").starts_with("2:7 a contact is a name and how to reach it"));
-        assert!(message("[contacts]\nops = 112\n").starts_with("2:7 invalid type"));
+        assert!(message("[contacts]\nops = 112\n").starts_with("2:7 this is a number"));
         assert!(message("[environments.a]\ndatabase = \"mysql://x\"\n").starts_with("2:12 not a database"));
         assert!(
             message("[notify.a]\nslck = \"env:A\"\n").starts_with("2:1 unknown key `slck` (did you mean `slack`?)")
@@ -311,6 +352,28 @@ mod tests {
             message(misspelt),
             "4:3 `tabel` is not a kind of object, did you mean `table`? (docs/FORMATS.md describes the rules)"
         );
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_is_named_as_it_has_to_be_written() {
+        let told = |name: &str| {
+            let error = Config::default().environment(name).unwrap_err();
+            let finding = &error.findings()[0];
+            format!("{}; {}", finding.message, finding.help.join("; "))
+        };
+        assert!(told("a b").contains("there is no environment a b;") && told("a b").contains("[environments.\"a b\"]"));
+        assert!(told("a\nb").contains("environment a\\nb;") && told("a\nb").contains("[environments.\"a\\nb\"]"));
+        assert!(told("").contains("without a name") && told("").contains("[environments.NAME]"));
+    }
+
+    #[test]
+    fn the_old_name_of_a_key_is_pointed_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "[environments.a]\naudit = \"audit\"\n").unwrap();
+        let config = Config::load(Some(&path), folder.path()).unwrap();
+        let place = config.renamed[0].place.as_ref().unwrap();
+        assert_eq!((place.line_column(), place.end_line_column()), (Some((2, 1)), Some((2, 6))));
     }
 
     #[test]

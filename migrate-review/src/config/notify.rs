@@ -142,7 +142,7 @@ impl TryFrom<HookSection> for Hook {
                 )?,
             ),
             (None, Some(url)) => (HookFormat::Json, address(&url)?),
-            _ => return Err("a hook has either `slack` or `url`"),
+            _ => return Err("a webhook has either `slack` or `url`"),
         };
         let authorization = written.authorization.as_deref().map(|text| {
             variable(text).ok_or("a secret does not belong in a file: write `authorization = \"env:VARIABLE\"`")
@@ -172,7 +172,7 @@ fn variable(text: &str) -> Option<SecretText> {
 fn address(text: &str) -> std::result::Result<SecretText, &'static str> {
     match text.split_once("://") {
         Some(("http" | "https", rest)) if !rest.is_empty() => Ok(SecretText::Text(text.to_owned())),
-        _ => variable(text).ok_or("write the address of a hook as https://… or env:VARIABLE"),
+        _ => variable(text).ok_or("write the address of a webhook as https://… or env:VARIABLE"),
     }
 }
 

@@ -112,5 +112,5 @@ pub(super) fn read(path: &Path) -> Result<Arc<str>, Box<Finding>> {
 fn unreadable(path: &Path, error: &std::io::Error) -> Finding {
     Finding::new(codes::CONSUMER_FILE, format!("cannot read this file: {error}"))
         .at(Place::file(path))
-        .help("check its permissions and the targets of links")
+        .help(regular::help(error))
 }

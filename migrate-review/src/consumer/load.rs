@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
+use migrate_base::regular;
 
 use super::gather::{ConsumerBuilder, fits};
 use super::{Consumer, is_name, misnamed};
@@ -54,12 +56,19 @@ pub fn read(name: &str, base: &Path, declared: &ConsumerDeclaration) -> Consumer
 fn folders(project: &Path, problems: &mut Vec<Finding>) -> BTreeMap<String, PathBuf> {
     let mut folders = BTreeMap::new();
     let all = project.join(FOLDER);
-    let Ok(entries) = fs::read_dir(&all) else {
-        if fs::symlink_metadata(&all).is_ok() {
-            let finding = Finding::new(codes::CONSUMER_FILE, "cannot read the folder of consumers");
-            problems.push(finding.at(Place::file(&all)).help("check its permissions and the targets of links"));
+    let entries = match fs::read_dir(&all) {
+        Ok(entries) => entries,
+        Err(error) => {
+            if fs::symlink_metadata(&all).is_ok() {
+                let finding =
+                    Finding::new(codes::CONSUMER_FILE, format!("cannot read the folder of consumers: {error}"));
+                problems.push(finding.at(Place::file(&all)).help(match error.kind() {
+                    ErrorKind::NotADirectory => "replace it with a folder, or remove it",
+                    _ => regular::help(&error),
+                }));
+            }
+            return folders;
         }
-        return folders;
     };
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::ident::QualifiedName;
+use migrate_base::visible;
 
 pub use answer::{
     AssignedValue, PrepareAnswer, PrepareRefusal, QueryDependencies, QueryDescription, ResultColumn, TableAccess,
@@ -171,9 +172,13 @@ pub fn is_name(text: &str) -> bool {
 }
 
 /// The finding for an invalid name.
-pub(crate) fn misnamed(text: &str) -> Finding {
-    Finding::new(codes::CONSUMER_NAME, format!("`{text}` cannot be the name of a consumer"))
-        .help("use letters, digits, `-` and `_`, at most 63 of them: billing")
+pub fn misnamed(text: &str) -> Finding {
+    let message = match text {
+        "" => "a consumer needs a name".to_owned(),
+        _ => format!("`{}` cannot be the name of a consumer", visible::line(text)),
+    };
+    Finding::new(codes::CONSUMER_NAME, message)
+        .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing")
 }
 
 /// The finding for a JSON document that cannot be read, with its place.

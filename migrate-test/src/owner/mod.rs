@@ -55,6 +55,8 @@ pub struct MigrationRefusal {
     pub version: Version,
     /// The direction.
     pub direction: Direction,
+    /// Whether the up script had run before, and was rolled back.
+    pub again: bool,
     /// The server's error, with the location.
     pub error: Error,
 }
@@ -200,11 +202,12 @@ impl OwnedDatabase {
         owned: &mut OwnerReport,
     ) -> Result<usize, ProofError> {
         let mut count = 0;
+        let again = direction == Direction::Up && owned.rolled_back > 0;
         // What the owner may do is sent in a few messages; what it may not do is run separately.
         while let Err((done, error)) = self.owner.run_all(chain.clone().skip(count), direction).await {
             count += done;
             let Some(migration) = chain.clone().nth(count) else { break };
-            let refusal = |error| MigrationRefusal { version: migration.version().clone(), direction, error };
+            let refusal = |error| MigrationRefusal { version: migration.version().clone(), direction, again, error };
             // More rights help only if something is forbidden.
             let is_forbidden = error.sqlstate() == Some("42501");
             let helps = match is_forbidden {

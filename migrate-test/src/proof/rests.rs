@@ -52,7 +52,8 @@ impl ProofBasis {
     /// `37 of 41 tables had rows`, how many statements changed none, and where values were plain or no rows
     /// were added; `None` if there was no table.
     pub fn words(&self) -> Option<String> {
-        let tables = (self.tables > 0).then(|| format!("{} of {} tables had rows", self.with_rows(), self.tables))?;
+        let noun = if self.tables == 1 { "table" } else { "tables" };
+        let tables = (self.tables > 0).then(|| format!("{} of {} {noun} had rows", self.with_rows(), self.tables))?;
         let idle = match self.idle.len() {
             0 => String::new(),
             1 => ", 1 statement changed no rows".to_owned(),

@@ -150,7 +150,7 @@ async fn what_cannot_be_filled_is_said() {
     let report = proof::prove(&chain.set(), &CodeMigrations::none(), &proof, &mut |_| {}).await.unwrap();
     let proven = &report.migrations[1];
     assert!(proven.notes.iter().any(|note| note.starts_with("public.t got no rows: ")), "{:?}", proven.notes);
-    assert_eq!(proven.rests.words().as_deref(), Some("0 of 1 tables had rows"));
+    assert_eq!(proven.rests.words().as_deref(), Some("0 of 1 table had rows"));
     assert!(matches!(&proven.laws[&Law::Data], Verdict::Skipped(why) if why.contains("public.t got no rows")));
 }
 

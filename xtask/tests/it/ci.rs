@@ -282,3 +282,19 @@ fn tables_that_are_locked_together_are_told() {
     assert_eq!(codes(&said, "locks"), ["tables-locked-together", "tables-locked-together"], "both ways: {said:?}");
     repository.0.end();
 }
+
+#[test]
+fn what_cannot_be_reapplied_is_told_so_and_only_what_ran_is_counted() {
+    let repository = Repository::branched();
+    let up = "CREATE TYPE mood AS ENUM ('good');\nCREATE TABLE moods (mood mood NOT NULL);\n";
+    repository.0.migration(3, "moods", up, "DROP TABLE moods;\n");
+    let said = repository.0.run_bare(&["ci"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.out.contains("not completed: 20250101000003 cannot be reapplied"), "{said:?}");
+    let all = repository.0.run_bare(&["lint", "--all", "--no-server"]).ok();
+    assert!(all.out.contains("1 warning, 1 check run, 3 migrations, in"), "{all:?}");
+    repository.0.write("migrations/typo.sql", "SELECT 1;");
+    let unread = repository.0.run_bare(&["check"]);
+    assert!(unread.out.contains("1 error, 2 checks run, in") && !unread.out.contains("new migration"), "{unread:?}");
+    repository.0.end();
+}

@@ -4,6 +4,7 @@
 use std::fs;
 
 use crate::codes::{fed, help, refused, refused_by};
+use crate::repository::Repository;
 use crate::support::Project;
 
 /// A project with tables of every key, and a type of its own.
@@ -163,6 +164,29 @@ fn a_chain_is_squashed_only_where_it_becomes_shorter_and_stays_the_same() {
     let code = refused(&project, &["squash", "--to", "20250331120000"], (2, "squash-code", ""));
     assert!(code["message"].as_str().unwrap().contains("20250331120000"), "{code:#}");
     project.end();
+}
+
+#[test]
+fn a_squash_removes_only_what_git_has() {
+    let repository = Repository::new();
+    let project = &repository.0;
+    project.migration(3, "three", "CREATE TABLE three ();\n", "DROP TABLE three;\n");
+    repository.commit("three");
+    project.migration(3, "three", "CREATE TABLE three (id int);\n", "DROP TABLE three;\n");
+    project.migration(4, "four", "CREATE TABLE four ();\n", "DROP TABLE four;\n");
+    let squash = ["squash", "--to", "20250101000004"];
+    let said = project.run_bare(&squash);
+    assert_eq!(said.code, 2, "{said:?}");
+    let files = ["20250101000003_three.up.sql", "20250101000004_four.down.sql", "20250101000004_four.up.sql"];
+    assert!(said.err.contains("[squash-uncommitted]") && said.err.contains("3 files"), "{said:?}");
+    assert!(files.iter().all(|file| said.err.contains(file)), "{said:?}");
+    assert!(!said.err.contains("_three.down.sql"), "{said:?}");
+    repository.commit("four");
+    let look = project.run_bare(&[&squash[..], &["--dry-run"]].concat()).ok();
+    assert!(look.out.contains("would remove  8 files"), "{look:?}");
+    let done = project.run_bare(&squash).ok();
+    assert!(done.out.contains("removed  8 files"), "{done:?}");
+    repository.0.end();
 }
 
 /// Only the layout of this tool has a place for what these write.

@@ -109,6 +109,13 @@ fn a_seed_is_for_an_unprotected_database_with_the_newest_schema() {
         assert!(finding["message"].as_str().unwrap().starts_with("live is protected"), "{finding:#}");
     }
     assert_eq!(project.query("SELECT count(*) FROM good"), ["0"]);
+    // The environments of a project have one managed server.
+    project.write("migrate.toml", "[environments.staging]\ndatabase = \"local\"\nprotected = true\n");
+    for command in [&["db", "down"][..], &["db", "down", "--destroy"]] {
+        let json = [command, &["--format", "json"]].concat();
+        let finding = refused_by(&project, (2, "protected", ""), || project.run_bare(&json));
+        assert!(finding["message"].as_str().unwrap().starts_with("staging is protected"), "{finding:#}");
+    }
     project.end();
 }
 

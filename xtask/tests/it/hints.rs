@@ -211,6 +211,30 @@ fn every_command_goes_where_this_one_went() {
     here.project.end();
 }
 
+/// What others wrote is shown as they wrote it, even if it names the program, and a caret stays under its word.
+#[test]
+fn only_our_own_words_are_rewritten() {
+    let here = RenamedExecutable::new("");
+    let up = "/* `cargo xtask status` */ SELECT nonsense;\n";
+    here.migration(1, "one", up, "SELECT 1;\n");
+    let failed = here.run(&["migrate"]);
+    let source = format!("1 | {}", up.trim_end());
+    assert!(failed.err.contains(&source), "{failed:?}");
+    let line = |start: &str| failed.err.lines().find(|line| line.trim_start().starts_with(start)).unwrap();
+    assert_eq!(line("1 | /*").find("nonsense"), line("| ").find("^^^"), "{failed:?}");
+    here.migration(1, "one", "SELECT 1;\n", "SELECT 1;\n");
+    here.run(&["migrate"]).ok();
+    here.run(&["rollback", "--reason", "`cargo xtask ci` said so", "--record", "records"]).ok();
+    let folder = fs::read_dir(here.project.path().join("records")).unwrap().next().unwrap().unwrap().path();
+    let page = fs::read_to_string(folder.join("record.md")).unwrap();
+    assert!(page.contains("<code>cargo xtask ci</code> said so"), "{page}");
+    let history = here.run(&["history"]).ok();
+    assert!(history.out.contains("`cargo xtask ci` said so"), "{history:?}");
+    let wrong = here.run(&["resolve", "cargo xtask"]);
+    assert!(wrong.err.contains("'cargo xtask'"), "{wrong:?}");
+    here.project.end();
+}
+
 #[test]
 fn a_printed_command_can_be_pasted() {
     let here = RenamedExecutable::new("");

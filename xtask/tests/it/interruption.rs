@@ -78,7 +78,10 @@ fn ctrl_c_and_sigterm_cancel_on_the_server_and_say_where_the_chain_stands() {
         let project = Project::new();
         project.migration(1, "quick", "CREATE TABLE quick ();", "DROP TABLE quick;");
         project.migration(2, "slow", "SELECT pg_sleep(600);", "SELECT 1;");
-        let mut command = project.command(&["migrate", "--database", "env:TEST_DATABASE_URL"]);
+        // One of the two for programs.
+        let is_json = signal == Signal::TERM;
+        let format = if is_json { "json" } else { "text" };
+        let mut command = project.command(&["migrate", "--database", "env:TEST_DATABASE_URL", "--format", format]);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let sleeping = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'";
         while project.query(sleeping).is_empty() {
@@ -87,11 +90,16 @@ fn ctrl_c_and_sigterm_cancel_on_the_server_and_say_where_the_chain_stands() {
         kill_process(Pid::from_child(&child), signal).unwrap();
         let said = said(child.wait_with_output().unwrap());
         assert_eq!(said.code, 1, "{said:?}");
-        assert!(
-            said.err.contains("interrupted at migration 20250101000002_slow")
-                && said.err.contains("1 migration committed"),
-            "{said:?}"
-        );
+        if is_json {
+            let events = said.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            assert!(events.into_iter().any(|event| event["progress"] == "interrupting"), "{said:?}");
+        } else {
+            assert!(
+                said.err.contains("interrupted at migration 20250101000002_slow")
+                    && said.err.contains("1 migration committed"),
+                "{said:?}"
+            );
+        }
         assert_eq!(project.query(sleeping), Vec::<String>::new());
         assert_eq!(project.query("SELECT event FROM roundtrip.ledger"), ["applied"]);
         project.end();

@@ -265,11 +265,16 @@ fn a_base_that_cannot_be_found_is_a_clear_error_with_the_command_that_mends_it()
     let repository = Repository::branched();
     let unknown = repository.0.run_bare(&["check", "--base", "release"]);
     assert_eq!(unknown.code, 2, "{unknown:?}");
-    says(&unknown, &["there is no release in this clone", "git fetch origin release"]);
+    says(&unknown, &["--base: this clone has no branch or commit `release`", "name another one with --base REF"]);
     let mut asked = repository.0.command(&["check"]);
     let asked = said(asked.env("GITHUB_BASE_REF", "develop").output().unwrap());
     assert_eq!(asked.code, 2, "{asked:?}");
-    says(&asked, &["there is no develop in this clone; it is the target of the pull request"]);
+    says(&asked, &["the target of the pull request: this clone has no branch or commit `develop`"]);
+    // Where nothing can be fetched, nothing is fetched.
+    assert!(!unknown.err.contains("origin"), "{unknown:?}");
+    repository.git(&["remote", "add", "origin", "nowhere"]);
+    says(&repository.0.run_bare(&["check", "--base", "release"]), &["git fetch origin release"]);
+    repository.git(&["remote", "remove", "origin"]);
     let copy = tempfile::tempdir().unwrap();
     repository.0.migration(3, "ours", "ALTER TABLE shops ADD COLUMN a text;\n", "ALTER TABLE shops DROP COLUMN a;\n");
     repository.commit("ours");

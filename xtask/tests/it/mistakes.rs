@@ -58,6 +58,40 @@ fn a_wrong_configuration_is_pointed_at() {
     project.end();
 }
 
+/// What to do depends on what went wrong.
+#[test]
+fn the_help_fits_what_could_not_be_read() {
+    let project = Project::new();
+    check(
+        &project,
+        &["seed", "nowhere.sql", "--database", "env:TEST_DATABASE_URL", "--env", "development"],
+        3,
+        "seed-unreadable",
+        "write this file",
+    );
+    project.write("migrate.toml", b"base = \"\xff\"\n");
+    check(&project, &["status"], 2, "config-unreadable", "save it as UTF-8");
+    std::fs::remove_file(project.path().join("migrate.toml")).unwrap();
+    check(&project, &["status", "--config", "nowhere.toml"], 2, "config-unreadable", "check the path after --config");
+    let file = project.write("file", "x").display().to_string();
+    let status = ["status", "--database", "env:TEST_DATABASE_URL", "--migrations", &file];
+    check(&project, &status, 3, "folder-unreadable", "pass the folder with --migrations DIR");
+    assert!(!project.run_bare(&status).err.contains(" new NAME"));
+    project.write("migrate.toml", "[environments.legacy]\ndatabase = \"env:TEST_DATABASE_URL\"\n");
+    project.migration(1, "a", "CREATE TABLE a (id int);\n", "DROP TABLE a;\n");
+    check(&project, &["drift", "--env", "legacy"], 1, "no-ledger", "diff migrations env:legacy");
+    for (arguments, part) in [
+        (&["explain", "x\ny"][..], "there is no code x\\ny"),
+        (&["status", "--env", "a\nb"], "there is no environment a\\nb"),
+        (&["new", "a\nb"], "`\\n` cannot be part"),
+        (&["consumers", "export", "", "--sql", "x"], "a consumer needs a name"),
+    ] {
+        let said = project.run_bare(arguments);
+        assert!(said.code == 2 && said.err.contains(part), "{said:?}");
+    }
+    project.end();
+}
+
 #[test]
 fn a_password_in_a_file_that_git_keeps_is_refused() {
     let project = Project::new();
@@ -69,6 +103,13 @@ fn a_password_in_a_file_that_git_keeps_is_refused() {
         );
     }
     check(&project, &["status"], 2, "password-in-git", "DEVELOPMENT_DATABASE_URL");
+    // Nor does it stay unnoticed in another environment.
+    project.write("migrate.toml", format!("[environments.staging]\ndatabase = \"{}\"\n", project.url()));
+    project.migration(1, "one", "CREATE TABLE one ();", "DROP TABLE one;");
+    for command in [&["check"][..], &["ci"], &["doctor"]] {
+        let said = project.run_bare(command);
+        assert!(said.code == 3 && (said.out + &said.err).contains("error[password-in-git]"), "{command:?}");
+    }
     project.end();
 }
 
@@ -94,6 +135,10 @@ fn wrong_files_are_reported_together_and_nothing_runs() {
         "folder-unreadable",
         "nowhere",
     );
+    for command in [&["derive"][..], &["derive", "20250101000001"]] {
+        check(&empty, &[command, &["--migrations", "nowhere"]].concat(), 3, "folder-unreadable", "nowhere");
+        check(&empty, command, 3, "no-migrations", "no migrations in migrations");
+    }
     empty.end();
 }
 

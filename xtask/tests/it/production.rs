@@ -197,6 +197,9 @@ fn what_does_not_come_back_is_told_and_not_purged_with_the_rest() {
     assert!(said.err.contains("kept from public.state, 0 came back; the copy is roundtrip.ledger_kept_"), "{said:?}");
     project.run_bare(&["kept", "purge", "--env", "live", "--yes"]).ok();
     let listed = project.run_bare(&["kept", "--env", "live", "--format", "json"]).ok().json();
+    let nothing = project.run_bare(&["kept", "purge", "--env", "live", "--yes"]).ok();
+    let why = "nothing to do: no copy was restored completely; 1 copy was not: --all drops it too";
+    assert!(nothing.out.contains(why), "{nothing:?}");
     let left: Vec<_> = listed["kept"].as_array().unwrap().iter().map(|copy| &copy["relation"]).collect();
     assert_eq!(left, ["public.state"]);
     project.end();
@@ -401,10 +404,13 @@ fn the_old_names_of_the_run_record_still_work() {
     let records = |folder: &str| fs::read_dir(project.path().join(folder)).map_or(0, Iterator::count);
     let live = |key: &str| format!("[environments.live]\ndatabase = \"env:TEST_DATABASE_URL\"\n{key} = \"records\"\n");
     let run = |arguments: &[&str]| project.run_bare(&[arguments, &["--env", "live"]].concat()).ok();
-    let (note, at) = ("warning[config-renamed]: `audit` is now called `record`", "migrate.toml:3:9");
+    let (note, at) = ("warning[config-renamed]: `audit` is now called `record`", "migrate.toml:3:1");
     project.write("migrate.toml", live("audit"));
     let old = run(&["migrate"]);
     assert!(old.err.contains(note) && old.err.contains(at) && records("records") == 1, "{old:?}");
+    let events = run(&["status", "--format", "json"]).err;
+    let event: serde_json::Value = serde_json::from_str(&events).unwrap();
+    assert_eq!((&event["progress"], &event["finding"]["code"]), (&"notice".into(), &"config-renamed".into()));
     project.write("migrate.toml", live("record"));
     let new = run(&["rollback"]);
     assert!(new.err.is_empty() && records("records") == 2, "{new:?}");

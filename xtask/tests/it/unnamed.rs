@@ -51,7 +51,7 @@ fn a_rollback_there_that_destroys_data_needs_a_yes_and_no_other_does() {
         assert!(text.contains("needs-yes") && text.contains("--env development"), "{refused:?}");
     }
     let told = project.run_unnamed(&["rollback"]);
-    assert!(told.err.contains("data lost public.b: 2 rows"), "{told:?}");
+    assert!(told.err.contains("would be lost: public.b: 2 rows"), "{told:?}");
     assert_eq!(project.query("SELECT count(*) FROM b"), ["2"]);
     project.run_unnamed(&["rollback", "--dry-run"]).ok();
     project.run_unnamed(&["rollback", "--keep-data"]).ok();

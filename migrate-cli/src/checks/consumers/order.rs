@@ -31,27 +31,30 @@ struct BrokenQueries<'a> {
     replaced: Vec<BrokenQuery<'a>>,
     /// Queries of this branch that do not run before the step.
     early: Vec<BrokenQuery<'a>>,
+    /// Queries that this branch adds and that do not run after the step.
+    late: Vec<BrokenQuery<'a>>,
 }
 
 impl<'a> BrokenQueries<'a> {
     fn order(&self) -> SafeOrder {
-        match self.unchanged.is_empty() {
-            // Deploying unchanged code first does not help.
+        match self.unchanged.is_empty() && self.late.is_empty() {
+            // Deploying code first does not help if the same code runs, and breaks, after the migration.
             false => SafeOrder::None,
             true => SafeOrder::of(self.replaced.is_empty(), self.early.is_empty()),
         }
     }
 
     fn all(&self) -> Vec<&BrokenQuery<'a>> {
-        self.unchanged.iter().chain(&self.replaced).chain(&self.early).collect()
+        self.unchanged.iter().chain(&self.late).chain(&self.replaced).chain(&self.early).collect()
     }
 
     /// Separates the queries that count from those that the migration allows to break.
     fn parted(self, migration: &Migration) -> (Self, Self) {
         let part =
             |all: Vec<BrokenQuery<'a>>| all.into_iter().partition(|one| allowance(migration, one.consumer).is_none());
-        let ((unchanged, a), (replaced, b), (early, c)) = (part(self.unchanged), part(self.replaced), part(self.early));
-        (Self { unchanged, replaced, early }, Self { unchanged: a, replaced: b, early: c })
+        let ((unchanged, a), (replaced, b)) = (part(self.unchanged), part(self.replaced));
+        let ((early, c), (late, d)) = (part(self.early), part(self.late));
+        (Self { unchanged, replaced, early, late }, Self { unchanged: a, replaced: b, early: c, late: d })
     }
 }
 
@@ -60,7 +63,12 @@ impl ConsumerJudge<'_> {
     /// does not count, but is reported. Also returns the consumers that the migration allows to break.
     pub(super) fn order(&self, at: usize, hits: &[AffectedQuery<'_>]) -> (Vec<Finding>, SafeOrder, BTreeSet<String>) {
         let migration = &self.course.steps[at].migration;
-        let cases = BrokenQueries { unchanged: unchanged(hits), replaced: self.replaced(at), early: self.early(at) };
+        let cases = BrokenQueries {
+            unchanged: broken(hits, true),
+            replaced: self.replaced(at),
+            early: self.early(at),
+            late: broken(hits, false),
+        };
         let (open, allowed) = cases.parted(migration);
         let names: BTreeSet<String> = allowed.all().iter().map(|one| one.consumer.to_owned()).collect();
         let verdict = self.verdict(at, &open).map(|(finding, texts)| self.helped(finding, open.order(), at, &texts));
@@ -181,9 +189,9 @@ impl ConsumerJudge<'_> {
     }
 }
 
-/// Queries that this branch does not change and that break.
-fn unchanged<'a>(hits: &'a [AffectedQuery<'_>]) -> Vec<BrokenQuery<'a>> {
-    let breaks = |hit: &&AffectedQuery<'_>| hit.fault.severity == Severity::Error && hit.is_old;
+/// Queries of this branch that break: those that the base branch has too, or those that it does not have.
+fn broken<'a>(hits: &'a [AffectedQuery<'_>], is_old: bool) -> Vec<BrokenQuery<'a>> {
+    let breaks = |hit: &&AffectedQuery<'_>| hit.fault.severity == Severity::Error && hit.is_old == is_old;
     let broken = |hit: &'a AffectedQuery<'_>| BrokenQuery {
         consumer: hit.consumer,
         told: placed(&hit.name, &hit.place),
@@ -202,7 +210,7 @@ fn severity(order: SafeOrder) -> Severity {
     }
 }
 
-fn message(order: SafeOrder, BrokenQueries { unchanged, replaced, early }: &BrokenQueries<'_>) -> String {
+fn message(order: SafeOrder, BrokenQueries { unchanged, replaced, early, late }: &BrokenQueries<'_>) -> String {
     let names = |all: &[BrokenQuery<'_>]| {
         let all: BTreeSet<&str> = all.iter().map(|one| one.consumer).collect();
         all.into_iter().collect::<Vec<_>>().join(", ")
@@ -210,6 +218,9 @@ fn message(order: SafeOrder, BrokenQueries { unchanged, replaced, early }: &Brok
     let why = match order {
         SafeOrder::None if !unchanged.is_empty() => {
             format!("this breaks {}, whose code does not change", names(unchanged))
+        }
+        SafeOrder::None if !late.is_empty() => {
+            format!("the new code of {} does not run on the new schema", names(late))
         }
         SafeOrder::None => format!(
             "the released code of {} does not run on the new schema, and the new code of {} does not run on the old \

@@ -1,6 +1,5 @@
 //! `consumers capture`: the queries that pg_stat_statements has recorded.
 
-use migrate_base::codes;
 use migrate_base::db::ReadOnlySession;
 use migrate_review::consumer::{self, CapturedQueries, Consumer, ExportedConsumer, FOLDER};
 use serde::Serialize;
@@ -28,8 +27,7 @@ struct ConsumersCaptureJson {
 pub(crate) async fn run(context: &Context<'_>, options: &ConsumersCaptureArgs) -> Result<Exit> {
     let name = &options.name;
     if !consumer::is_name(name) {
-        return Err(Failure::usage(codes::CONSUMER_NAME, format!("`{name}` cannot be the name of a consumer"))
-            .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
+        return Err(Failure::Here(Exit::Usage, Box::new(consumer::misnamed(name))));
     }
     let known = consumer::load(&project(context), &context.config.consumers)
         .consumers

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use migrate_base::codes;
 use migrate_base::finding::Severity;
 use migrate_review::consumer::{self, Consumer, ExportedConsumer};
 use migrate_review::consumer::{ConsumerDeclaration, PlacedText};
@@ -69,8 +68,7 @@ pub(crate) fn run(context: &Context<'_>, options: &ConsumersExportArgs) -> Resul
 fn read(context: &Context<'_>, options: &ConsumersExportArgs) -> Result<Consumer> {
     let name = &options.name;
     if !consumer::is_name(name) {
-        return Err(Failure::usage(codes::CONSUMER_NAME, format!("`{name}` cannot be the name of a consumer"))
-            .help("use letters, digits, `-` and `_`, at most 63 characters, such as billing"));
+        return Err(Failure::Here(Exit::Usage, Box::new(consumer::misnamed(name))));
     }
     let said = |texts: &[String]| texts.iter().map(|text| PlacedText::from(text.as_str())).collect();
     let declared = ConsumerDeclaration {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use migrate_base::codes;
 use migrate_base::ident::QualifiedName;
 use migrate_base::suggest;
+use migrate_base::visible;
 use migrate_core::{CodeMigrations, Migration};
 use migrate_review::consumer::{Consumer, QueryDependencies};
 use migrate_schema::{Id, Kind, Object, Schema};
@@ -213,7 +214,10 @@ fn parts(name: &str) -> Vec<String> {
 }
 
 fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Failure {
-    let failure = Failure::usage(codes::NO_SUCH_TABLE, format!("the migrations create no table or view `{name}`"));
+    let failure = Failure::usage(
+        codes::NO_SUCH_TABLE,
+        format!("the migrations create no table or view `{}`", visible::line(name)),
+    );
     let first = name.split('.').next().unwrap_or(name);
     match suggest::nearest(first, known) {
         Some(near) => failure.help(format!("did you mean `{near}`?")),

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::drift::{DriftChain, DriftComparison, DriftJson, PendingParts, PendingPartsJson};
 use crate::exit::{Exit, Result};
 use crate::output::DocumentJson;
-use crate::output::style::{BOLD, GOOD, WARN, paint};
+use crate::output::style::{WARN, paint};
 use crate::shared_json::sql_json;
 
 /// Writes what the database has beyond its chain as migrations, proven. What pending migrations make anyway is left
@@ -62,9 +62,7 @@ pub(super) async fn adopt(
     if difference.is_proven() {
         document.files = diff::write(context, code, name, &difference.ddl).await?;
     }
-    for path in &document.files {
-        output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
-    }
+    diff::tell_created(context, &document.files);
     let written = versions(&document);
     match (difference.is_proven(), &partly) {
         (true, _) if document.files.is_empty() => {}

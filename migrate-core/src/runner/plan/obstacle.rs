@@ -173,7 +173,7 @@ pub(in crate::runner) fn out_of_order(
     Finding::new(codes::OUT_OF_ORDER, format!("migration {} is older than an applied migration", migration.version()))
         .at(Place::file(migration.path()))
         .note(format!("already applied: {newest_file}"))
-        .help("give it a later version if it is not applied anywhere yet")
+        .help("if no database has applied it yet, `cargo xtask rebase` gives it a newer version")
         .help("or apply it anyway with --allow-out-of-order")
 }
 

@@ -68,12 +68,9 @@ pub async fn run(migrator: &mut Migrator, file: &Path) -> Result<usize> {
 const BEGIN: &str = "BEGIN;";
 
 fn unreadable(file: &Path, why: &str) -> Error {
-    Error::new(
-        ErrorKind::Files,
-        Finding::new(codes::SEED_UNREADABLE, format!("the seed cannot be read: {why}")).at(Place::file(file)).help(
-            "write seeds/<environment>.sql, name another file in migrate.toml, or pass it: `cargo xtask seed FILE`",
-        ),
-    )
+    let help = "write this file, name another one with `seed` in migrate.toml, or pass it: `cargo xtask seed FILE`";
+    let finding = Finding::new(codes::SEED_UNREADABLE, format!("the seed cannot be read: {why}"));
+    Error::new(ErrorKind::Files, finding.at(Place::file(file)).help(help))
 }
 
 fn refused(

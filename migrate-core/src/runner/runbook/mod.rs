@@ -129,7 +129,7 @@ impl Migrator {
             steps: plan.steps().iter().map(|step| format!("{}: {}", step.direction, explain::title(step))).collect(),
             losses: plan.steps().iter().filter_map(loss).collect(),
             reason: options.reason.clone(),
-            tool: noted.actor.tool,
+            tool: options.actor.tool.clone(),
             parts,
         })
     }

@@ -31,10 +31,13 @@ pub(super) fn write(book: &Runbook) -> String {
 
 /// The header comment.
 fn head(book: &Runbook) -> String {
-    let at = |version: &Option<crate::Version>| version.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+    let at = |version: &Option<crate::Version>| match version {
+        Some(version) => format!("version {version}"),
+        None => "the state before the first migration".to_owned(),
+    };
     let mut lines = vec![
         format!("Runbook for the database {}, written by {}.", book.database, book.tool),
-        format!("It takes the database from version {} to version {}:", at(&book.before), at(&book.after)),
+        format!("It takes the database from {} to {}:", at(&book.before), at(&book.after)),
     ];
     lines.extend(book.steps.iter().map(|step| format!("  {step}")));
     lines.extend(book.losses.iter().map(|loss| format!("DATA IS LOST by {loss}")));
@@ -215,7 +218,12 @@ fn step(book: &Runbook, item: &RunbookItem, tag: &str) -> String {
 /// The checks at the end, and the release of the lock.
 fn end(book: &Runbook) -> String {
     let version = book.after.as_ref().map_or("NULL".to_owned(), |version| literal(version.as_str()));
+    let ended = match &book.after {
+        Some(version) => format!("done: version {version}"),
+        None => "done: no migration is applied".to_owned(),
+    };
     let names = [
+        ("ended", word(&ended)),
         ("applied", ledger::newest_applied(&book.ledger)),
         ("ledger", book.ledger.to_string()),
         ("version", version),

@@ -106,7 +106,7 @@ fn dollar_quoted(text: &str) -> Vec<Range<usize>> {
     let is_quoted = |(kind, span): &(TokenKind, Range<usize>)| {
         matches!(kind, TokenKind::Literal { .. }) && text[span.clone()].starts_with('$')
     };
-    lex(text, 0).into_iter().filter(is_quoted).map(|(_, span)| span).collect()
+    lex(text, 0).filter(is_quoted).map(|(_, span)| span).collect()
 }
 
 #[cfg(test)]

@@ -53,6 +53,24 @@ fn a_column_is_dropped_that_another_service_reads() {
 }
 
 #[test]
+fn a_query_that_the_branch_adds_does_not_run_after_the_migration() {
+    let repository = repository(SHIPMENTS, &[]);
+    rename(&repository);
+    consumer(&repository, "shop", "SELECT carrier FROM shipments;\n");
+    let said = repository.0.run_bare(&["consumers", "check"]);
+    assert_eq!(said.code, 3, "{said:?}");
+    says(
+        &said.out,
+        &[
+            "1 query of 1 consumer, no order is safe",
+            "error[consumer-broken]: shop: ",
+            "error[consumer-order]: no order is safe: the new code of shop does not run on the new schema",
+        ],
+    );
+    repository.0.end();
+}
+
+#[test]
 fn a_column_gets_another_name_while_old_servers_run() {
     let repository = repository(SHIPMENTS, &[("shop", "SELECT carrier FROM shipments WHERE id = $1;\n")]);
     rename(&repository);
