@@ -118,7 +118,7 @@ fn failed(ledger: &ForeignLedger, row: &ForeignRow) -> Finding {
 fn without_file(ledger: &ForeignLedger, matched: &ForeignMatch<'_>, set: &MigrationSet) -> Vec<Finding> {
     let tool = ledger.tool.name();
     let folder = set.folder().display();
-    if matched.applied.is_empty() && matched.unknown.len() > 1 {
+    if matched.applied.is_empty() && !matched.unknown.is_empty() {
         let keys: Vec<&str> = matched.unknown.iter().take(SHOWN).map(|row| &*row.key).collect();
         let finding = Finding::new(
             codes::OTHER_LEDGER_NO_FILE,
@@ -159,22 +159,20 @@ fn gap(ledger: &ForeignLedger, migration: &Migration) -> Finding {
 }
 
 fn compare(ledger: &ForeignLedger, row: &ForeignRow, migration: &Migration) -> Result<ForeignChecksum, Box<Finding>> {
-    if ledger.tool.has_only_newest() {
-        return Ok(ForeignChecksum::NotKept);
-    }
+    let Some(recorded) = row.checksum.as_deref() else { return Ok(ForeignChecksum::NotKept) };
     let path = migration.path();
     let bytes = regular::read(path).map_err(|error| {
         let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"));
         Box::new(finding.at(Place::file(path)).help(regular::help(&error)))
     })?;
-    match foreign::compare(ledger.tool, row.checksum.as_deref(), &bytes) {
+    match foreign::compare(ledger.tool, recorded, &bytes) {
         ForeignChecksum::Differs => {
             let tool = ledger.tool.name();
             let finding =
                 Finding::new(codes::OTHER_LEDGER_CHECKSUM, format!("the file was changed after {tool} applied it"));
             let finding = finding.at(Place::file(path)).note(format!(
                 "{tool} recorded the checksum {}{}",
-                row.checksum.as_deref().unwrap_or_default(),
+                recorded,
                 row.at.as_ref().map_or(String::new(), |at| format!(" at {at}"))
             ));
             Err(Box::new(finding.help("put the file back as it was, and write a new migration for the change")))

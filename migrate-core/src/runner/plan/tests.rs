@@ -1,5 +1,5 @@
 //! Plans as text: the cases in `cases.txt` give the folder, the ledger and the target, and the expected plan; with the
-//! target `status`, the expected status.
+//! target `status`, the expected status, and with `adopt`, what taking over the ledger of another tool records.
 //!
 //! `UPDATE_CASES=1` rewrites the outcomes.
 
@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use migrate_base::db::LockHolder;
 use migrate_base::error::{Error, ErrorKind};
+use migrate_base::ident::QualifiedName;
 
+use super::adoption::Adoption;
 use super::state::tests::entry;
 use super::status::{AppliedStatus, Status};
 use super::{obstacle, *};
+use crate::foreign::{ForeignLedger, ForeignRow, ForeignState, ForeignTool, UnreadableRows};
 use crate::ledger::{LedgerEntry, LedgerEvent};
 use crate::source::{Checksum, MigrationSet};
 
@@ -41,7 +44,9 @@ fn planned(case: &str) -> String {
     let files: Vec<String> = list("files");
     let ledger: Vec<String> = list("ledger");
     let set = folder(&files);
-    let state = state(&ledger, &files, given.contains(&"no ledger"), value("running"));
+    let mut state = state(&ledger, &files, given.contains(&"no ledger"), value("running"));
+    let other = other(value("other"), value("locked"));
+    state.set_others(other.iter().cloned().collect());
     let stored = stored(&state, value("not stored"));
     let policy = RunPolicy {
         allow_out_of_order: value("policy").contains("out-of-order"),
@@ -52,6 +57,10 @@ fn planned(case: &str) -> String {
     let has_code = |_: &Version| !given.contains(&"no code");
     let outcome = match value("target") {
         "status" => standing(&Status::of(&set, &state, policy.allow_newer)),
+        "adopt" => match Adoption::plan(&other.unwrap(), &set, &state) {
+            Ok(adoption) => adopted(&adoption),
+            Err(problems) => findings("", &problems),
+        },
         words => match plan(&set, &state, &stored, &target(words), policy, &has_code) {
             Ok(plan) => shown(&plan),
             Err(error) => findings("", error.findings()),
@@ -132,11 +141,12 @@ fn folder(files: &[String]) -> MigrationSet {
     MigrationSet::of_files(Path::new("migrations"), files).unwrap()
 }
 
-/// The rows of a ledger: `applied 1`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the unedited
+/// The rows of a ledger: `applied 1`, `adopted 2`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the unedited
 /// files.
 fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> LedgerState {
     let entries = rows.iter().zip(1..).map(|(row, id)| {
-        let plain = entry(row, id);
+        let is_adopted = row.starts_with("adopted");
+        let plain = entry(&row.replace("adopted", "baselined"), id);
         let number = plain.version.to_string();
         let file = files.iter().find(|file| words(file).0 == number).unwrap_or(&number);
         let texts = texts(file, false);
@@ -147,7 +157,10 @@ fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> 
             down_checksum: checksum(1),
             at: "noon".to_owned(),
             by: "ann".to_owned(),
-            note: (plain.event == LedgerEvent::Failed).then(|| "division by zero".to_owned()),
+            note: match plain.event {
+                LedgerEvent::Failed => Some("division by zero".to_owned()),
+                _ => is_adopted.then(|| "adopted from goose \"public\".\"versions\"".to_owned()),
+            },
             ..plain
         }
     });
@@ -192,6 +205,40 @@ fn shown(plan: &Plan) -> String {
     let never_run = plan.never_run().iter().map(|version| format!("> never run: {version}"));
     let warnings = (!plan.warnings().is_empty()).then(|| findings("warning ", plan.warnings()));
     steps.chain(never_run).chain(warnings).collect::<Vec<_>>().join("\n")
+}
+
+/// The ledger of another tool: `goose 1, 2 failed, 3 reverted`.
+fn other(rows: &str, locked: &str) -> Option<ForeignLedger> {
+    let (tool, rows) = rows.split_once(' ')?;
+    let row = |row: &str| {
+        let (number, state) = row.split_once(' ').unwrap_or((row, ""));
+        let state = match state {
+            "failed" => ForeignState::Failed,
+            "reverted" => ForeignState::Reverted,
+            _ => ForeignState::Applied,
+        };
+        let (at, by) = (Some("noon".to_owned()), None);
+        ForeignRow { key: version(number).to_string(), name: None, checksum: None, state, at, by }
+    };
+    let refused = |why: &str| UnreadableRows { why: why.to_owned(), is_forbidden: why.contains("denied") };
+    let rows = match rows.strip_prefix("error ") {
+        Some(why) => Err(refused(why)),
+        None => Ok(rows.split(", ").map(row).collect()),
+    };
+    let (tool, table) = (ForeignTool::named(tool).unwrap(), QualifiedName::new("public", "versions"));
+    Some(ForeignLedger { tool, table, rows, locked_by: (!locked.is_empty()).then(|| locked.to_owned()) })
+}
+
+/// What an adoption records.
+fn adopted(adoption: &Adoption) -> String {
+    let taken = adoption
+        .taken
+        .iter()
+        .map(|one| format!("> take {}_{}: {}", one.migration.version(), one.migration.name(), one.note));
+    let back = adoption.given_back.iter().map(|version| format!("> give back {version}"));
+    let newest = adoption.newest.iter().map(|version| format!("> then at {version}"));
+    let nothing = adoption.is_empty().then(|| "> records nothing".to_owned());
+    taken.chain(back).chain(newest).chain(nothing).collect::<Vec<_>>().join("\n")
 }
 
 /// What `status` says about each migration, and the codes of its problems.
