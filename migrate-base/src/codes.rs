@@ -51,6 +51,7 @@ codes! {
     UNTERMINATED_STATEMENT: Error "unterminated-statement";
     OPEN_PARENTHESIS: Error "open-parenthesis";
     META_COMMAND: Error "meta-command";
+    OTHER_TOOL: Error "other-tool";
     DOWN_INSIDE: Error "down-inside";
     MARKER_UNKNOWN: Error "marker-unknown";
     FOREIGN_INPUT: Error "foreign-input";

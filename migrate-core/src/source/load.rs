@@ -15,7 +15,7 @@ use migrate_base::{parallel, regular};
 
 use super::files::{self, FileRole};
 use super::script::Script;
-use super::{Checksum, Layout, Migration, MigrationSet, Version, assemble, normalise, odd};
+use super::{Checksum, Layout, Migration, MigrationSet, Version, assemble, normalise, odd, unreadable};
 
 /// An embedded file: its name without a folder, and its bytes.
 pub type EmbeddedFile = (&'static str, &'static [u8]);
@@ -107,6 +107,9 @@ fn gather(folder: &Path, drafts: &[(String, String)]) -> Result<(MigrationSet, V
             Ok(Err(finding)) => findings.push(finding),
             Err(error) => findings.push(unreadable(folder, &error)),
         }
+    }
+    if let Some(finding) = unreadable::finding(folder, files.iter().map(|file| file.name.as_str())) {
+        return Err(Error::new(ErrorKind::Files, finding));
     }
     files.retain(|file| !drafts.iter().any(|(draft, _)| *draft == file.name));
     files.extend(

@@ -11,6 +11,7 @@ mod load;
 mod nothing;
 mod odd;
 mod script;
+mod unreadable;
 mod version;
 
 use std::path::{Path, PathBuf};
