@@ -152,10 +152,16 @@ impl<'a> Context<'a> {
 
     /// The folder of the migrations, with what has to be known to read it.
     pub(crate) fn folder(&self) -> MigrationFolder {
-        let Config { skip, placeholders, .. } = &self.config;
+        let Config { skip, whole, placeholders, .. } = &self.config;
+        // A variable that is not set leaves its placeholder without a value.
+        let value = |(name, value): (&String, &String)| match value.strip_prefix("env:") {
+            Some(variable) => Some((name.clone(), std::env::var(variable).ok()?)),
+            None => Some((name.clone(), value.clone())),
+        };
         MigrationFolder {
             skip: skip.clone(),
-            placeholders: placeholders.clone(),
+            whole: whole.clone(),
+            placeholders: placeholders.iter().filter_map(value).collect(),
             ..MigrationFolder::new(&self.migrations, self.layout)
         }
     }

@@ -101,6 +101,7 @@ fn refuse(layout: Layout) -> Result<()> {
         Layout::Drizzle => "drizzle-kit generate --custom --name NAME",
         Layout::GraphileMigrate => "graphile-migrate commit",
         Layout::Sqitch => "sqitch add NAME",
+        Layout::Atlas => "atlas migrate new NAME",
         _ => return Ok(()),
     };
     Err(Failure::usage(
@@ -160,13 +161,14 @@ impl NewMigration<'_> {
                 files
             }
             Layout::Flyway => {
-                self.pair(format!("V{version}__{name}.sql"), (*up).to_owned(), format!("U{version}__{name}.sql"))
+                let file = format!("V{version}__{name}.sql");
+                let options = outside.then(|| (format!("{file}.conf"), "executeInTransaction=false\n".to_owned()));
+                let mut files = self.pair(file, (*up).to_owned(), format!("U{version}__{name}.sql"));
+                files.extend(options);
+                files
             }
             Layout::Refinery => vec![(format!("V{version}__{name}.sql"), (*up).to_owned())],
             Layout::Prisma => vec![(format!("{version}_{name}/migration.sql"), (*up).to_owned())],
-            Layout::Atlas => {
-                vec![(format!("{version}_{name}.sql"), self.first_line(outside, "-- atlas:txmode none\n"))]
-            }
             Layout::Postgrator => {
                 self.pair(format!("{version}.do.{name}.sql"), (*up).to_owned(), format!("{version}.undo.{name}.sql"))
             }
@@ -177,7 +179,7 @@ impl NewMigration<'_> {
             Layout::Dbmate | Layout::Goose | Layout::SqlMigrate | Layout::NodePgMigrate | Layout::Tern => {
                 vec![(format!("{version}_{name}.sql"), self.one_file(layout, outside))]
             }
-            // Supabase; and Drizzle, graphile-migrate and sqitch were refused before.
+            // Supabase; and Drizzle, graphile-migrate, Atlas and sqitch were refused before.
             _ => vec![(format!("{version}_{name}.sql"), (*up).to_owned())],
         }
     }
@@ -283,7 +285,7 @@ mod tests {
                 written += 1;
             }
         }
-        assert_eq!((written, refused), (48, 3));
+        assert_eq!((written, refused), (45, 4));
     }
 
     /// A script without a transaction says so to its tool as well.
@@ -297,7 +299,7 @@ mod tests {
             (Layout::Goose, "-- +goose NO TRANSACTION\n"),
             (Layout::SqlMigrate, "+migrate Up notransaction"),
             (Layout::Tern, "---- tern: disable-tx ----"),
-            (Layout::Atlas, "-- atlas:txmode none"),
+            (Layout::Flyway, "executeInTransaction=false"),
             (Layout::Yoyo, "-- transactional: false"),
         ] {
             let there = tempfile::tempdir().unwrap();

@@ -63,6 +63,7 @@ fn checksum(of: ForeignChecksum) -> &'static str {
         ForeignChecksum::Same => "verified",
         ForeignChecksum::Differs => "differs",
         ForeignChecksum::NotKept => "not kept",
+        ForeignChecksum::NotCompared => "not compared",
     }
 }
 
@@ -85,11 +86,12 @@ async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptAr
         .map_err(|findings| Failure::Core(Error::of(ErrorKind::Plan, findings).note("nothing was recorded")))?;
     let mut document = document(&ledger, &adoption);
     show(context, &document);
-    let Some(newest) = adoption.newest.as_ref().filter(|_| !adoption.is_empty()) else {
+    if adoption.is_empty() {
         context.output.line(format!("nothing to do: this ledger has everything that {} applied", document.tool));
         context.output.next("`cargo xtask migrate` applies what is pending");
         return Ok((document, Exit::Done));
-    };
+    }
+    let newest = adoption.newest.as_ref();
     if options.without_comparison {
         let told =
             format!("{}: nobody knows whether the schema is what the migrations make", paint(WARN, "not compared"));
@@ -101,7 +103,7 @@ async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptAr
             upto::show(context, &document.differences, "not adopted", newest);
             return Ok((document, Exit::Found));
         }
-        let same = format!("the schema is what the migrations up to {newest} make");
+        let same = format!("the schema is what the migrations {} make", upto::reach(newest));
         context.output.line(format!("  {} {same}", paint(GOOD, "compared:")));
     }
     if !options.yes {

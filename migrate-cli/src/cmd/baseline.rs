@@ -213,7 +213,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArg
     {
         return Err(Failure::Core(Error::new(ErrorKind::Plan, finding)));
     }
-    let differences = upto::differences(context, &set, &code, &version).await?;
+    let differences = upto::differences(context, &set, &code, Some(&version)).await?;
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {
         confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;
@@ -225,7 +225,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArg
         output.line(format!("  {} {marked} up to {version}, without running anything", paint(GOOD, "marked")));
         output.next(format!("`cargo xtask status {}` shows what is applied", context.aim()));
     } else {
-        upto::show(context, &document.differences, "not marked", &version);
+        upto::show(context, &document.differences, "not marked", Some(&version));
     }
     let exit = if document.differences.is_empty() { Exit::Done } else { Exit::Found };
     output.document(&DocumentJson::new("baseline", &context.name, document));

@@ -30,7 +30,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &M
             output.line(nothing_to_do(&mut runner, options).await?);
         } else {
             output.line(runner.total(&report, "applied"));
-            output.next(next(&mut runner).await?);
+            if !output.is_json() {
+                output.next(next(&mut runner).await);
+            }
         }
         if output.is_json() {
             let version = runner.version().await?;
@@ -55,17 +57,17 @@ async fn nothing_to_do(runner: &mut Runner<'_>, options: &MigrateArgs) -> Result
     Ok(format!("nothing to do: {name} is up to date"))
 }
 
-/// The next step after a successful run.
-async fn next(runner: &mut Runner<'_>) -> Result<&'static str> {
+/// The next step after a successful run. The run is over: if nobody can look what is pending, nothing is said about it.
+async fn next(runner: &mut Runner<'_>) -> &'static str {
     let context = runner.context;
-    Ok(if context.is_unnamed || context.environment.protected {
+    if context.is_unnamed || context.environment.protected {
         "`cargo xtask status` shows what is applied; `cargo xtask rollback` rolls back the last migration"
-    } else if !runner.migrator.status().await?.pending.is_empty() {
+    } else if runner.migrator.status().await.is_ok_and(|status| !status.pending.is_empty()) {
         "`cargo xtask migrate` applies the rest, `cargo xtask status` shows what is pending"
     } else if super::seed::usual_file(context).is_file() {
         "`cargo xtask seed` loads development data, `cargo xtask db psql` opens psql, `cargo xtask new NAME` starts \
          the next change"
     } else {
         "`cargo xtask db psql` opens psql, `cargo xtask new NAME` starts the next change"
-    })
+    }
 }

@@ -18,32 +18,41 @@ pub(super) async fn differences(
     context: &Context<'_>,
     set: &MigrationSet,
     code: &CodeMigrations,
-    version: &Version,
+    version: Option<&Version>,
 ) -> Result<Vec<String>> {
     let database = context.reach().await?;
     let there = shadow::database(&database, context).await?;
     shadow::server(context, false, false).await?;
     shadow::replay(&database).await?;
-    let wanted = shadow::migrations(set, code, Some(version)).await?;
+    let none = MigrationSet::default();
+    let set = if version.is_some() { set } else { &none };
+    let wanted = shadow::migrations(set, code, version).await?;
     let wanted = shadow::as_placed_in(Arc::unwrap_or_clone(wanted), &there).await?;
     let change = SchemaChange::between(&unowned(&wanted.schema), &unowned(&there.schema));
     let sides = SideNames { before: "in the migrations", after: &format!("in {}", context.title()) };
-    let excused = excused(set, version);
+    let excused = version.map(|version| excused(set, version)).unwrap_or_default();
     let is_excused = |line: &String| excused.iter().any(|one| is_left_out(&visible::line(line), one));
     Ok(change.sentences(sides).into_iter().filter(|line| !is_excused(line)).collect())
 }
 
+/// How far the migrations go: `up to 3`.
+pub(super) fn reach(version: Option<&Version>) -> String {
+    version.map_or("before the first one".to_owned(), |version| format!("up to {version}"))
+}
+
 /// Shows the differences, and why nothing was recorded.
-pub(super) fn show(context: &Context<'_>, differences: &[String], verdict: &str, version: &Version) {
+pub(super) fn show(context: &Context<'_>, differences: &[String], verdict: &str, version: Option<&Version>) {
     let output = context.output;
     differences.iter().for_each(|line| output.item(format!("  {line}")));
     let count = style::count(differences.len(), "difference");
     output.line(format!(
-        "\n{}: {} does not match the migrations up to {version}",
+        "\n{}: {} does not match the migrations {}",
         paint(BAD, format!("{verdict}, {count}")),
-        context.title()
+        context.title(),
+        reach(version)
     ));
     let to = if context.named_database { "URL".to_owned() } else { format!("env:{}", context.name) };
+    let Some(version) = version else { return };
     output.next(format!(
         "`cargo xtask diff migrations@{version} {to} --sql` shows the statements that would make them equal"
     ));

@@ -12,8 +12,10 @@ pub enum ForeignChecksum {
     Same,
     /// The file was changed since, or never was the one that was applied.
     Differs,
-    /// The tool keeps none, or it is not known how it computes it.
+    /// The tool keeps none.
     NotKept,
+    /// The tool keeps one, and it is not known how it computes it.
+    NotCompared,
 }
 
 /// Compares a recorded checksum with the bytes of a file.
@@ -22,7 +24,7 @@ pub(crate) fn compare(tool: &ForeignTool, recorded: &str, bytes: &[u8]) -> Forei
         "sqlx" => as_checked_out(bytes).iter().any(|text| hex::<Sha384>(text) == recorded),
         "prisma" => as_checked_out(bytes).iter().any(|text| hex::<Sha256>(text) == recorded),
         "flyway" => flyway(bytes).to_string() == recorded,
-        _ => return ForeignChecksum::NotKept,
+        _ => return ForeignChecksum::NotCompared,
     };
     if is_same { ForeignChecksum::Same } else { ForeignChecksum::Differs }
 }
@@ -72,6 +74,6 @@ mod tests {
             assert_eq!(compared("flyway", &check, text), ForeignChecksum::Same, "{text:?}");
         }
         assert_eq!(compared("flyway", &check, "12345678"), ForeignChecksum::Differs);
-        assert_eq!(compared("goose", "x", ""), ForeignChecksum::NotKept);
+        assert_eq!(compared("refinery", "x", ""), ForeignChecksum::NotCompared);
     }
 }

@@ -8,7 +8,7 @@ use migrate_base::ident::{QualifiedName, literal};
 
 use super::recognise::tool_of;
 use super::tools::TOOLS;
-use super::{ForeignLedger, ForeignRow, ForeignState, ForeignTool, UnreadableRows};
+use super::{ForeignLedger, ForeignRow, ForeignState, ForeignTool, UnreadableCause, UnreadableRows};
 
 /// How long reading such a ledger waits for an exclusive lock.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -37,17 +37,20 @@ pub(crate) async fn ledgers(
     Ok(ledgers)
 }
 
-/// The rows of one such ledger; `None` if the table no longer exists.
-pub(crate) async fn rows_of(
+/// One such ledger; `None` if the table no longer exists.
+pub(crate) async fn ledger_of(
     session: &mut Session,
     tool: &'static ForeignTool,
     table: &QualifiedName,
 ) -> Result<Option<ForeignLedger>, SessionFailure> {
-    let there = session.read(&message(session, &exists(table))).await?;
-    if there.is_empty() {
-        return Ok(None);
+    let lock = tool.lock.map(|(lock, _)| QualifiedName::new(table.schema(), lock));
+    let there = session.read(&message(session, &exists(table, lock.as_ref()))).await?;
+    match there.first() {
+        Some(row) if text(row, 0) == Some("t") => {
+            read(session, tool, table.clone(), text(row, 1) == Some("t")).await.map(Some)
+        }
+        _ => Ok(None),
     }
-    read(session, tool, table.clone(), false).await.map(Some)
 }
 
 async fn read(
@@ -76,21 +79,28 @@ async fn asked(session: &mut Session, query: &str) -> Result<Result<Vec<TextRow>
         Err(failure) if failure.is_lost() => Err(failure),
         Err(failure) => {
             session.send("ROLLBACK").await?;
-            let is_forbidden = failure.is("42501");
-            Ok(Err(UnreadableRows { why: failure.why().to_owned(), is_forbidden }))
+            let cause = match () {
+                () if failure.is("42501") => UnreadableCause::Forbidden,
+                () if failure.is_lock_timeout() => UnreadableCause::Locked,
+                () => UnreadableCause::Other,
+            };
+            let role = session.database().user().to_owned();
+            Ok(Err(UnreadableRows { why: failure.why().to_owned(), cause, role }))
         }
     }
 }
 
 fn message(session: &Session, query: &str) -> String {
     format!(
-        "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog; SET LOCAL lock_timeout TO '{}s'; {} {query}; COMMIT",
+        "BEGIN READ ONLY; SET LOCAL search_path TO pg_catalog; SET LOCAL row_security TO off; \
+         SET LOCAL lock_timeout TO '{}s'; {} {query}; COMMIT",
         PATIENCE.as_secs(),
         session.comment()
     )
 }
 
-/// Every table that may be such a ledger, or that tools keep beside one: schema, name, columns.
+/// Every table that may be such a ledger, or that tools keep beside one: schema, name, columns. The tables of an
+/// extension are not, nor are those of the services of Supabase, whose owners have names of their own.
 fn candidates() -> String {
     let beside = TOOLS.iter().flat_map(|tool| tool.also.iter().copied().chain(tool.beside));
     let names: BTreeSet<&str> = TOOLS.iter().map(|tool| tool.table).chain(beside).collect();
@@ -99,20 +109,26 @@ fn candidates() -> String {
     format!(
         "SELECT n.nspname, c.relname, (SELECT string_agg(a.attname, chr(10)) FROM pg_attribute a WHERE a.attrelid = \
          c.oid AND a.attnum > 0 AND NOT a.attisdropped) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't' AND (c.relname IN ({}) OR EXISTS \
+         WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't' AND \
+         pg_get_userbyid(c.relowner) NOT LIKE 'supabase\\_%' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = \
+         'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AND (c.relname IN ({}) OR EXISTS \
          (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ({}))) ORDER BY 1, 2",
         list(names),
         list(marks)
     )
 }
 
-fn exists(table: &QualifiedName) -> String {
-    format!(
-        "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = \
-         {}",
-        literal(table.schema()),
-        literal(table.name())
-    )
+/// Whether a table and the lock beside it exist.
+fn exists(table: &QualifiedName, lock: Option<&QualifiedName>) -> String {
+    let one = |name: &QualifiedName| {
+        format!(
+            "EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND \
+             c.relname = {})",
+            literal(name.schema()),
+            literal(name.name())
+        )
+    };
+    format!("SELECT {}, {}", one(table), lock.map_or("false".to_owned(), one))
 }
 
 fn text(row: &TextRow, at: usize) -> Option<&str> {
@@ -125,6 +141,7 @@ fn row_of(row: TextRow) -> Option<ForeignRow> {
     let (key, name, checksum, state, at, by) = (next()?, next(), next(), next(), next(), next());
     let state = match state.as_deref() {
         Some("applied") => ForeignState::Applied,
+        Some("baseline") => ForeignState::Baseline,
         Some("reverted") => ForeignState::Reverted,
         _ => ForeignState::Failed,
     };

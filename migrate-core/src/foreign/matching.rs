@@ -1,10 +1,11 @@
 //! Matches the rows of another tool's ledger with the migrations of a folder.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::tools::KeyForm;
-use super::{ForeignLedger, ForeignRow};
+use super::{ForeignLedger, ForeignRow, ForeignState};
 use crate::source::{Migration, MigrationSet, Version, diesel_version};
 
 /// What the ledger of another tool says about a folder.
@@ -26,48 +27,88 @@ impl ForeignMatch<'_> {
 impl ForeignLedger {
     /// Matches the applied rows with the migrations of a folder.
     pub fn matched(&self, set: &MigrationSet) -> ForeignMatch<'_> {
+        let names = if self.tool.key == KeyForm::File { FileNames::of(set) } else { FileNames::default() };
         let mut matched = ForeignMatch::default();
         for row in self.applied() {
-            match self.migration(row, set) {
-                Some(migration) => matched.applied.push((migration, row)),
-                None => matched.unknown.push(row),
+            let migration = self.migration(row, set, &names);
+            // A baseline, and the newest version of a tool that records no other, stand for everything older.
+            let covers = row.state == ForeignState::Baseline || (self.tool.only_newest && migration.is_some());
+            let upto = row.key.parse::<Version>().ok().filter(|_| covers);
+            if let Some(upto) = upto {
+                let older = set.iter().filter(|migration| before(migration) <= &upto);
+                matched.applied.extend(older.map(|migration| (migration.clone(), row)));
+            } else if let Some(migration) = migration {
+                matched.applied.push((migration, row));
+            } else {
+                matched.unknown.push(row);
             }
         }
-        if self.tool.only_newest
-            && let [(newest, row)] = matched.applied.as_slice()
-        {
-            let (newest, row) = (newest.version().clone(), *row);
-            let older = set.iter().filter(|migration| *migration.version() <= newest);
-            matched.applied = older.map(|migration| (migration.clone(), row)).collect();
-        }
         matched.applied.sort_by(|(a, _), (b, _)| a.version().cmp(b.version()));
-        matched.applied.dedup_by(|(a, _), (b, _)| a.version() == b.version());
+        matched.applied.dedup_by(|(later, row), (earlier, kept)| {
+            let is_same = later.version() == earlier.version();
+            // A row of its own says more than a baseline.
+            if is_same && kept.state == ForeignState::Baseline {
+                *kept = *row;
+            }
+            is_same
+        });
         matched
     }
 
     /// The migration that a row is about.
-    fn migration(&self, row: &ForeignRow, set: &MigrationSet) -> Option<Arc<Migration>> {
-        let by_version = |version: Option<Version>| set.get(&version?).cloned();
+    fn migration(&self, row: &ForeignRow, set: &MigrationSet, names: &FileNames<'_>) -> Option<Arc<Migration>> {
+        let by_version = |version: Option<Version>| {
+            let version = version?;
+            let was = || set.converted().find(|(_, was)| was.version == version);
+            set.get(&version).or_else(|| set.get(was()?.0.version())).cloned()
+        };
         match self.tool.key {
             KeyForm::Version => by_version(row.key.parse().ok()),
             KeyForm::Diesel => by_version(diesel_version(&row.key)),
-            KeyForm::File => {
-                let named = |migration: &&Arc<Migration>| is_of_file(migration.path(), &row.key);
-                // A file that was rewritten for another tool keeps its version.
-                set.iter().find(named).cloned().or_else(|| by_version(leading_version(&row.key)))
-            }
+            KeyForm::File => names.get(&row.key).or_else(|| {
+                // A file that was rewritten in our form keeps its version.
+                by_version(leading_version(&row.key)).filter(|migration| is_ours(migration.path()))
+            }),
             KeyForm::Name => None,
         }
     }
 }
 
-/// Whether a path is the file, or the folder, that a tool calls by this name: with or without extension.
-fn is_of_file(path: &Path, key: &str) -> bool {
-    let key = key.rsplit('/').next().unwrap_or(key);
-    let parts = path.iter().rev().take(2).filter_map(|part| part.to_str());
-    let stem = |name: &str| name.split_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());
-    let mut parts = parts.enumerate();
-    parts.any(|(at, name)| name == key || (at == 0 && !key.contains('.') && stem(name) == key))
+/// The version under which a ledger may know a migration.
+fn before(migration: &Migration) -> &Version {
+    migration.was().map_or(migration.version(), |was| &was.version)
+}
+
+/// The migrations by the names of their files and of the folders that these are in, with and without ending.
+#[derive(Default)]
+struct FileNames<'s>(HashMap<&'s str, &'s Arc<Migration>>);
+
+impl<'s> FileNames<'s> {
+    fn of(set: &'s MigrationSet) -> Self {
+        let mut names = HashMap::new();
+        for migration in set {
+            let mut parts = migration.path().iter().rev().filter_map(|part| part.to_str());
+            let file = parts.next().unwrap_or_default();
+            let stem = file.split_once('.').map_or(file, |(stem, _)| stem);
+            // yoyo leaves out only the last ending.
+            let without_last = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+            for name in [file, stem, without_last].into_iter().chain(parts.next()) {
+                names.entry(name).or_insert(migration);
+            }
+        }
+        Self(names)
+    }
+
+    fn get(&self, key: &str) -> Option<Arc<Migration>> {
+        let key = key.rsplit('/').next().unwrap_or(key);
+        self.0.get(key).map(|migration| (*migration).clone())
+    }
+}
+
+/// Whether a file has a name in our form.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.ends_with(".up.sql") && name.split('_').next().is_some_and(|digits| digits.len() == TIME)
 }
 
 /// How many digits a date with a time has.
@@ -87,6 +128,7 @@ fn leading_version(key: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Layout, MigrationFolder};
 
     #[test]
     fn a_name_begins_with_a_version() {
@@ -101,9 +143,17 @@ mod tests {
 
     #[test]
     fn a_file_or_its_folder_is_known_by_its_name() {
-        let is = |path: &str, key: &str| is_of_file(Path::new(path), key);
-        assert!(is("m/001_a.sql", "001_a.sql") && is("m/001_a.sql", "001_a") && is("m/001_a.up.sql", "001_a"));
-        assert!(is("m/20240101_a/migration.sql", "20240101_a") && is("m/001_a.sql", "db/001_a.sql"));
-        assert!(!is("m/001_ab.sql", "001_a") && !is("001_a/b/c.sql", "001_a") && !is("m/001_a.up.sql", "001_a.sql"));
+        let is = |path: &str, key: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "SELECT 1;").unwrap();
+            let layout = if path.contains("migration.sql") { Layout::Prisma } else { Layout::Sqlx };
+            let set = MigrationFolder::new(folder.path(), layout).load().unwrap();
+            FileNames::of(&set).get(key).is_some()
+        };
+        assert!(is("001_a.sql", "001_a.sql") && is("001_a.sql", "001_a") && is("001_a.up.sql", "001_a"));
+        assert!(is("20240101_a/migration.sql", "20240101_a") && is("001_a.sql", "db/001_a.sql"));
+        assert!(!is("001_ab.sql", "001_a") && !is("001_a.up.sql", "001_a.sql"));
     }
 }

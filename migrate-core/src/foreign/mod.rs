@@ -16,9 +16,9 @@ use tools::KeyForm;
 
 pub use checksum::ForeignChecksum;
 pub(crate) use checksum::compare;
-pub(crate) use find::{ledgers, rows_of};
+pub(crate) use find::{ledger_of, ledgers};
 pub use matching::ForeignMatch;
-pub(crate) use note::adopted_from;
+pub(crate) use note::{AdoptionNote, adopted_from};
 pub use recognise::without;
 
 /// A migration tool, and what it leaves in a database.
@@ -34,6 +34,8 @@ pub struct ForeignTool {
     columns: &'static [&'static str],
     /// A column by which the table is recognised under another name, together with the other columns.
     mark: Option<&'static str>,
+    /// Whether the table has no other columns: its name could be that of any table.
+    is_exact: bool,
     /// A table that must exist in the same schema.
     beside: Option<&'static str>,
     /// How a row is matched with a file.
@@ -97,8 +99,21 @@ pub struct ForeignLedger {
 pub struct UnreadableRows {
     /// What the server said.
     pub why: String,
-    /// Whether the role lacks the right to read it.
-    pub is_forbidden: bool,
+    /// What kind of reason that is.
+    pub cause: UnreadableCause,
+    /// The role that tried.
+    pub role: String,
+}
+
+/// What kind of reason there is that rows cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnreadableCause {
+    /// The role lacks the right.
+    Forbidden,
+    /// Another session holds a lock on the table.
+    Locked,
+    /// The table is not what it seems to be.
+    Other,
 }
 
 /// One migration according to the ledger of another tool.
@@ -123,6 +138,8 @@ pub struct ForeignRow {
 pub enum ForeignState {
     /// It is applied.
     Applied,
+    /// It was there when the tool began, and so is everything older.
+    Baseline,
     /// It failed, or did not finish.
     Failed,
     /// It was applied, and rolled back later.
@@ -132,7 +149,7 @@ pub enum ForeignState {
 impl ForeignLedger {
     /// The applied migrations.
     pub fn applied(&self) -> impl DoubleEndedIterator<Item = &ForeignRow> {
-        self.rows.iter().flatten().filter(|row| row.state == ForeignState::Applied)
+        self.rows.iter().flatten().filter(|row| matches!(row.state, ForeignState::Applied | ForeignState::Baseline))
     }
 
     /// The migrations that failed or did not finish.

@@ -1,6 +1,6 @@
 //! The note with which a ledger records that a migration was taken over from another tool.
 
-use migrate_base::ident::{QualifiedName, first_name};
+use migrate_base::ident::{QualifiedName, first_name, literal, quoted};
 
 use super::{ForeignLedger, ForeignRow, ForeignTool};
 
@@ -9,7 +9,7 @@ const ADOPTED: &str = "adopted from ";
 impl ForeignLedger {
     /// The note for a row: the tool and its table, and when, by whom and with which checksum it recorded the migration.
     pub fn note(&self, row: &ForeignRow) -> String {
-        let mut note = format!("{ADOPTED}{} {}", self.tool.name, self.table);
+        let mut note = format!("{ADOPTED}{} {} as {}", self.tool.name, self.table, literal(&row.key));
         let facts = [("applied", &row.at), ("by", &row.by), ("checksum", &row.checksum)];
         for (word, value) in facts {
             if let Some(value) = value {
@@ -20,12 +20,21 @@ impl ForeignLedger {
     }
 }
 
-/// The tool and its table, if a note was written by [`ForeignLedger::note`].
-pub(crate) fn adopted_from(note: &str) -> Option<(&'static ForeignTool, QualifiedName)> {
+/// Where a migration was taken over from.
+pub(crate) struct AdoptionNote {
+    pub(crate) tool: &'static ForeignTool,
+    pub(crate) table: QualifiedName,
+    /// What the tool identifies the migration by.
+    pub(crate) key: String,
+}
+
+/// Reads a note that was written by [`ForeignLedger::note`].
+pub(crate) fn adopted_from(note: &str) -> Option<AdoptionNote> {
     let (tool, rest) = note.strip_prefix(ADOPTED)?.split_once(' ')?;
     let (schema, rest) = first_name(rest)?;
-    let (table, _) = first_name(rest.strip_prefix('.')?)?;
-    Some((ForeignTool::named(tool)?, QualifiedName::new(schema, table)))
+    let (table, rest) = first_name(rest.strip_prefix('.')?)?;
+    let (key, _) = quoted(rest.strip_prefix(" as '")?, '\'')?;
+    Some(AdoptionNote { tool: ForeignTool::named(tool)?, table: QualifiedName::new(schema, table), key })
 }
 
 #[cfg(test)]
@@ -38,7 +47,7 @@ mod tests {
         let tool = ForeignTool::named("flyway").unwrap();
         let table = QualifiedName::new("my \"app\", x", "Schema History");
         let row = ForeignRow {
-            key: "1".to_owned(),
+            key: "it's, 1".to_owned(),
             name: None,
             checksum: Some("-12".to_owned()),
             state: ForeignState::Applied,
@@ -48,8 +57,8 @@ mod tests {
         let ledger = ForeignLedger { tool, table: table.clone(), rows: Ok(Vec::new()), locked_by: None };
         let note = ledger.note(&row);
         assert!(note.ends_with(", applied 2024-01-01 10:00:00, checksum -12"), "{note}");
-        let (found, place) = adopted_from(&note).unwrap();
-        assert_eq!((found.name(), place), ("flyway", table));
+        let found = adopted_from(&note).unwrap();
+        assert_eq!((found.tool.name(), found.table, found.key), ("flyway", table, row.key));
         assert!(adopted_from("baseline").is_none() && adopted_from("adopted from x public.y").is_none());
     }
 }

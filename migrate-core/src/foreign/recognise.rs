@@ -19,8 +19,9 @@ pub(super) fn tool_of(
 ) -> Option<&'static ForeignTool> {
     let is_marked = |tool: &&ForeignTool| tool.mark.is_some_and(|mark| columns.contains(&mark));
     let named = TOOLS.iter().filter(|tool| tool.table == table);
-    named.chain(TOOLS.iter().filter(is_marked)).find(|tool| {
+    TOOLS.iter().filter(is_marked).chain(named).find(|tool| {
         (!tool.owns_schema || tool.schema == Some(schema))
+            && (!tool.is_exact || tool.columns.len() == columns.len())
             && tool.columns.iter().all(|column| columns.contains(column))
             && tool.beside.is_none_or(&has_table)
     })
@@ -57,7 +58,8 @@ pub fn without(mut schema: Schema) -> Schema {
         .map(|sequence| (*sequence.id).clone())
         .collect();
     schema.retain(|id| {
-        let of_table = [&id.name, &id.parent].into_iter().any(|name| tables.contains(&(&*id.schema, &**name)));
+        let of_table = tables.contains(&(&*id.schema, &*id.parent))
+            || (id.kind == Kind::Table && tables.contains(&(&*id.schema, &*id.name)));
         let of_schema = owned.contains(&*id.schema) || (id.kind == Kind::Schema && owned.contains(&*id.name));
         !of_table && !of_schema && !sequences.contains(id)
     });

@@ -55,11 +55,11 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         table: "flyway_schema_history",
         columns: &["installed_rank", "version", "description", "type", "script", "checksum", "installed_by", "success"],
         mark: Some("installed_rank"),
-        rows: "SELECT r.version, r.description, r.checksum, CASE WHEN NOT r.success THEN 'failed' WHEN EXISTS (SELECT \
-               FROM {t} u WHERE u.version = r.version AND u.installed_rank > r.installed_rank AND u.success AND \
-               (u.type LIKE 'UNDO%' OR u.type = 'DELETE')) THEN 'reverted' ELSE 'applied' END, r.installed_on, \
-               r.installed_by FROM {t} r WHERE r.version IS NOT NULL AND r.type NOT LIKE 'UNDO%' AND r.type <> \
-               'DELETE' ORDER BY r.installed_rank",
+        rows: "SELECT version, description, checksum, CASE WHEN NOT success THEN 'failed' WHEN installed_rank < undone \
+               THEN 'reverted' WHEN type = 'BASELINE' THEN 'baseline' ELSE 'applied' END, installed_on, installed_by \
+               FROM (SELECT *, max(installed_rank) FILTER (WHERE success AND (type LIKE 'UNDO%' OR type = 'DELETE')) \
+               OVER (PARTITION BY version) AS undone FROM {t} WHERE version IS NOT NULL) r WHERE type NOT LIKE \
+               'UNDO%' AND type <> 'DELETE' ORDER BY installed_rank",
         repair: "flyway repair",
         ..SIMPLE
     },
@@ -131,6 +131,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "typeorm",
         table: "migrations",
         columns: &["id", "timestamp", "name"],
+        is_exact: true,
         rows: "SELECT timestamp, name, NULL, 'applied', NULL, NULL FROM {t} ORDER BY id",
         ..SIMPLE
     },
@@ -138,6 +139,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "laravel",
         table: "migrations",
         columns: &["id", "migration", "batch"],
+        is_exact: true,
         key: File,
         rows: "SELECT migration, NULL, NULL, 'applied', NULL, NULL FROM {t} ORDER BY id",
         ..SIMPLE
@@ -203,9 +205,8 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         table: "changes",
         schema: Some("sqitch"),
         columns: &["change_id", "script_hash", "change", "project", "committed_at", "planned_at"],
-        key: File,
-        rows: "SELECT change, project, script_hash, 'applied', committed_at, committer_name FROM {t} ORDER BY \
-               committed_at",
+        rows: "SELECT to_char(planned_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS'), change, script_hash, 'applied', \
+               committed_at, committer_name FROM {t} ORDER BY committed_at",
         owns_schema: true,
         ..SIMPLE
     },
@@ -216,7 +217,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         columns: &["version", "description", "applied", "total", "executed_at", "hash", "partial_hashes"],
         mark: Some("partial_hashes"),
         rows: "SELECT version, description, hash, CASE WHEN coalesce(error, '') <> '' OR applied < total THEN 'failed' \
-               ELSE 'applied' END, executed_at, NULL FROM {t} WHERE version NOT LIKE '.%' ORDER BY version",
+               WHEN type = 1 THEN 'baseline' ELSE 'applied' END, executed_at, NULL FROM {t} WHERE version NOT LIKE '.%' ORDER BY version",
         repair: "atlas migrate status",
         ..SIMPLE
     },
@@ -238,6 +239,59 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         columns: &["MigrationId", "ProductVersion"],
         key: File,
         rows: r#"SELECT "MigrationId", NULL, NULL, 'applied', NULL, NULL FROM {t} ORDER BY "MigrationId""#,
+        ..SIMPLE
+    },
+    ForeignTool {
+        // With the naming conventions for PostgreSQL.
+        name: "entity-framework-snake-case",
+        table: "__EFMigrationsHistory",
+        columns: &["migration_id", "product_version"],
+        mark: Some("product_version"),
+        key: File,
+        rows: "SELECT migration_id, NULL, NULL, 'applied', NULL, NULL FROM {t} ORDER BY migration_id",
+        ..SIMPLE
+    },
+    ForeignTool {
+        name: "kysely",
+        table: "kysely_migration",
+        columns: &["name", "timestamp"],
+        key: File,
+        rows: "SELECT name, NULL, NULL, 'applied', timestamp, NULL FROM {t} ORDER BY timestamp, name",
+        also: &["kysely_migration_lock"],
+        lock: Some(("kysely_migration_lock", "SELECT NULL FROM {t} WHERE is_locked = 1")),
+        repair: "UPDATE kysely_migration_lock SET is_locked = 0",
+        ..SIMPLE
+    },
+    ForeignTool {
+        name: "mikro-orm",
+        table: "mikro_orm_migrations",
+        columns: &["id", "name", "executed_at"],
+        key: File,
+        rows: "SELECT name, NULL, NULL, 'applied', executed_at, NULL FROM {t} ORDER BY id",
+        ..SIMPLE
+    },
+    ForeignTool {
+        name: "db-migrate",
+        table: "migrations",
+        columns: &["id", "name", "run_on"],
+        is_exact: true,
+        key: File,
+        rows: "SELECT name, NULL, NULL, 'applied', run_on, NULL FROM {t} ORDER BY id",
+        ..SIMPLE
+    },
+    ForeignTool {
+        name: "doctrine",
+        table: "doctrine_migration_versions",
+        columns: &["version", "executed_at", "execution_time"],
+        key: Name,
+        rows: "SELECT version, NULL, NULL, 'applied', executed_at, NULL FROM {t} ORDER BY executed_at, version",
+        ..SIMPLE
+    },
+    ForeignTool {
+        name: "phinx",
+        table: "phinxlog",
+        columns: &["version", "migration_name", "start_time", "end_time"],
+        rows: "SELECT version, migration_name, NULL, 'applied', end_time, NULL FROM {t} ORDER BY version",
         ..SIMPLE
     },
     ForeignTool {
@@ -264,6 +318,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "golang-migrate",
         table: "schema_migrations",
         columns: &["version", "dirty"],
+        is_exact: true,
         rows: "SELECT version, NULL, NULL, CASE WHEN dirty THEN 'failed' ELSE 'applied' END, NULL, NULL FROM {t}",
         only_newest: ONLY_NEWEST,
         repair: "migrate force VERSION",
@@ -273,6 +328,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "ecto",
         table: "schema_migrations",
         columns: &["version", "inserted_at"],
+        is_exact: true,
         rows: "SELECT version, NULL, NULL, 'applied', inserted_at, NULL FROM {t} ORDER BY version",
         ..SIMPLE
     },
@@ -280,6 +336,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "rails",
         table: "schema_migrations",
         columns: &["version"],
+        is_exact: true,
         rows: "SELECT version, NULL, NULL, 'applied', NULL, NULL FROM {t} ORDER BY version",
         also: &["ar_internal_metadata"],
         beside: Some("ar_internal_metadata"),
@@ -289,6 +346,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "dbmate",
         table: "schema_migrations",
         columns: &["version"],
+        is_exact: true,
         rows: "SELECT version, NULL, NULL, 'applied', NULL, NULL FROM {t} ORDER BY version",
         ..SIMPLE
     },
@@ -296,6 +354,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "tern",
         table: "schema_version",
         columns: &["version"],
+        is_exact: true,
         rows: "SELECT version, NULL, NULL, 'applied', NULL, NULL FROM {t} WHERE version > 0",
         only_newest: ONLY_NEWEST,
         ..SIMPLE
@@ -304,6 +363,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "postgrator",
         table: "schemaversion",
         columns: &["version", "name", "md5", "run_at"],
+        is_exact: true,
         rows: "SELECT version, name, md5, 'applied', run_at, NULL FROM {t} WHERE version > 0 ORDER BY version",
         ..SIMPLE
     },
@@ -316,6 +376,7 @@ const SIMPLE: ForeignTool = ForeignTool {
     schema: None,
     columns: &[],
     mark: None,
+    is_exact: false,
     beside: None,
     key: Version,
     rows: "",

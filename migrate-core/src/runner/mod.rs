@@ -175,6 +175,15 @@ impl Migrator {
     /// [`ErrorKind::Ledger`] when the role may not read it or it has an invalid row; [`ErrorKind::Files`] when a file
     /// that was not applied in its present form cannot be run.
     pub async fn state(&mut self) -> Result<LedgerState> {
+        let mut state = self.recognised().await?;
+        let others = self.options.other_ledgers.clone();
+        open::look_for_others(self.session().await?, &mut state, &others).await?;
+        self.set.check(|migration| state.knows(migration))?;
+        Ok(state)
+    }
+
+    /// The state according to the ledger, with what is running now.
+    async fn recognised(&mut self) -> Result<LedgerState> {
         let keys = LockKeys::of(&self.options.ledger);
         let mut state = self.recorded().await?;
         for _ in 0..LOOKS {
@@ -194,9 +203,7 @@ impl Migrator {
                 break;
             }
         }
-        let others = self.options.other_ledgers.clone();
-        open::look_for_others(self.session().await?, &mut state, &others).await?;
-        self.set.check(|migration| state.knows(migration))?;
+        state.recognise(&self.set);
         Ok(state)
     }
 

@@ -18,7 +18,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::sql::lex::lex;
 use squawk_lexer::TokenKind;
 
-use super::Version;
+use super::{Checksum, Version};
 
 /// The directives of one file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,15 +34,26 @@ pub struct Directives {
     pub allow: Vec<(String, String)>,
     /// The first of the migrations that this one replaces; it has the version of the last one.
     pub squashes: Option<Version>,
+    /// What this migration was before its folder was converted into ours.
+    pub was: Option<FormerMigration>,
     /// How long a statement waits for a lock; zero means no limit.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may run; zero means no limit.
     pub statement_timeout: Option<Duration>,
 }
 
+/// A migration as a ledger knows it from before its files were converted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormerMigration {
+    /// Its version.
+    pub version: Version,
+    /// The checksum of its up script.
+    pub up_checksum: Checksum,
+}
+
 const MARK: &str = "migrate:";
-const NAMES: [&str; 7] =
-    ["no-transaction", "lossy", "irreversible", "allow", "squashes", "lock-timeout", "statement-timeout"];
+const NAMES: [&str; 8] =
+    ["no-transaction", "lossy", "irreversible", "allow", "squashes", "was", "lock-timeout", "statement-timeout"];
 
 /// Reads the directives of a script; returns them with the problems found.
 pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
@@ -95,6 +106,7 @@ impl Directives {
                 Ok(())
             }
             "squashes" => set(&mut self.squashes, name, first(rest)?),
+            "was" => set(&mut self.was, name, former(rest)?),
             "lock-timeout" => set(&mut self.lock_timeout, name, time(name, rest)?),
             "statement-timeout" => set(&mut self.statement_timeout, name, time(name, rest)?),
             other => Err(unknown(other)),
@@ -130,6 +142,18 @@ fn first(text: &str) -> Result<Version, Finding> {
     })
 }
 
+fn former(text: &str) -> Result<FormerMigration, Finding> {
+    let (version, checksum) = text.split_once(' ').unwrap_or((text, ""));
+    let checksum = Some(checksum.trim()).filter(|checksum| checksum.starts_with("sha256:"));
+    let former = version.parse().ok().zip(checksum);
+    let former =
+        former.map(|(version, checksum)| FormerMigration { version, up_checksum: Checksum::recorded(checksum) });
+    former.ok_or_else(|| {
+        Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a version with a checksum"))
+            .help("`cargo xtask adopt --convert` writes this line; restore it from the history of the repository")
+    })
+}
+
 fn time(name: &str, text: &str) -> Result<Duration, Finding> {
     duration::parse(text).ok_or_else(|| {
         Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a time"))
@@ -158,6 +182,7 @@ mod tests {
         let text = "-- Why.\n--migrate: no-transaction\n-- migrate: lossy it is gone\n\
                     -- migrate: allow ban-x on purpose\n\
                     -- migrate: squashes 7\n\
+                    -- migrate: was 1.2 sha256:ab\n\
                     /* block */ -- migrate: lock-timeout 250ms\n-- migrate: statement-timeout 10min\nselect 1;";
         let (found, findings) = read(Path::new("a.sql"), &text.into());
         assert!(findings.is_empty(), "{findings:?}");
@@ -167,6 +192,10 @@ mod tests {
             irreversible: None,
             allow: vec![("ban-x".into(), "on purpose".into())],
             squashes: Some("7".parse().unwrap()),
+            was: Some(FormerMigration {
+                version: "1.2".parse().unwrap(),
+                up_checksum: Checksum::recorded("sha256:ab"),
+            }),
             lock_timeout: Some(Duration::from_millis(250)),
             statement_timeout: Some(Duration::from_secs(600)),
         };
@@ -180,6 +209,8 @@ mod tests {
         assert_eq!(codes("-- migrate: allow x"), ["directive-reason"]);
         assert_eq!(codes("-- migrate: lock-timeout soon"), ["directive-value"]);
         assert_eq!(codes("-- migrate: squashes all"), ["directive-value"]);
+        assert_eq!(codes("-- migrate: was 7"), ["directive-value"]);
+        assert_eq!(codes("-- migrate: was first sha256:ab"), ["directive-value"]);
         assert_eq!(codes("-- migrate: lossy a\n-- migrate: lossy b"), ["directive-twice"]);
         assert_eq!(codes("select 1; -- migrate: lossy a"), ["directive-place"]);
         assert!(codes("select '-- migrate: x'; -- to migrate: nothing").is_empty());

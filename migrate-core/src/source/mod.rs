@@ -23,7 +23,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::parallel;
 
 pub use checksum::{Checksum, normalise};
-pub use directive::Directives;
+pub use directive::{Directives, FormerMigration};
 pub(crate) use layout::diesel_version;
 pub use layout::{Layout, MigrationFolder, NotALayout};
 pub use load::EmbeddedFile;
@@ -40,6 +40,8 @@ pub struct MigrationSet {
     empty: Option<Box<Finding>>,
     /// The positions of the migrations that replace others.
     squashes: Vec<usize>,
+    /// Whether a migration was converted from another tool's folder.
+    is_converted: bool,
 }
 
 /// One migration: a version, a name, and how to apply and roll it back.
@@ -114,7 +116,14 @@ impl MigrationSet {
 
     fn new(migrations: Vec<Arc<Migration>>, folder: &Path, empty: Option<Box<Finding>>) -> Self {
         let squashes = (0..).zip(&migrations).filter(|(_, one)| one.squashes().is_some()).map(|(at, _)| at).collect();
-        Self { migrations, folder: folder.to_owned(), empty, squashes }
+        let is_converted = migrations.iter().any(|one| one.was().is_some());
+        Self { migrations, folder: folder.to_owned(), empty, squashes, is_converted }
+    }
+
+    /// The migrations that were converted from another tool's folder.
+    pub(crate) fn converted(&self) -> impl Iterator<Item = (&Migration, &FormerMigration)> {
+        let all = self.migrations.iter().filter(|_| self.is_converted);
+        all.filter_map(|one| Some((&**one, one.was()?)))
     }
 
     /// The migrations that replace others.
@@ -249,6 +258,11 @@ impl Migration {
             MigrationBody::Sql { up, .. } => up.directives.irreversible.as_deref(),
             MigrationBody::Code { .. } => None,
         }
+    }
+
+    /// What it was before its folder was converted into ours.
+    pub fn was(&self) -> Option<&FormerMigration> {
+        self.up_script()?.directives().was.as_ref()
     }
 
     /// The first of the migrations that this one replaces.

@@ -47,7 +47,7 @@ impl Script {
     /// because one such file must not hide the rest of a long chain. `wraps` means that the tool puts a transaction
     /// around a file; a file that runs completely in its own transaction, or cannot run in one, needs none.
     pub(super) fn foreign(part: ForeignScript, wraps: bool, findings: &mut Vec<Finding>) -> Self {
-        let ForeignScript { path, mut text, no_transaction } = part;
+        let ForeignScript { path, mut text, raw, no_transaction } = part;
         let own = |class: StatementClass| class == StatementClass::TransactionControl;
         let (statements, flaws) = sql::split(&text);
         if flaws.iter().any(|flaw| flaw.kind == FlawKind::UnterminatedStatement) {
@@ -78,7 +78,7 @@ impl Script {
         let refused = sql::refused(&path, &text, &statements, &flaws, !directives.no_transaction);
         let passes = [codes::TRANSACTION_CONTROL, codes::NEEDS_NO_TRANSACTION];
         findings.extend(refused.into_iter().filter(|finding| !passes.contains(&finding.code)));
-        let checksum = Checksum::of(&text);
+        let checksum = Checksum::of(raw.as_deref().unwrap_or(&text));
         let cut = ScriptStatements { statements, findings: Vec::new() }.into();
         Self { path, text, checksum, directives, cut }
     }

@@ -53,7 +53,9 @@ pub struct Config {
     pub layout: Option<Layout>,
     /// Files that the tool of the layout would run and that are left out on purpose, as paths below the folder.
     pub skip: Vec<String>,
-    /// The values of placeholders in the files of other tools.
+    /// Files of other tools that are an up script as a whole, whatever a remark in them looks like.
+    pub whole: Vec<String>,
+    /// The values of placeholders in the files of other tools; `env:NAME` stands for a variable.
     pub placeholders: BTreeMap<String, String>,
     /// The branch with the released migrations, if configured.
     pub base: Option<String>,
@@ -86,6 +88,8 @@ struct ConfigFile {
     layout: Option<Layout>,
     #[serde(default)]
     skip: Vec<String>,
+    #[serde(default)]
+    whole: Vec<String>,
     #[serde(default)]
     placeholders: BTreeMap<String, String>,
     base: Option<String>,
@@ -134,6 +138,7 @@ impl Config {
             migrations,
             layout,
             skip,
+            whole,
             placeholders,
             base,
             lint,
@@ -172,6 +177,7 @@ impl Config {
             migrations,
             layout,
             skip,
+            whole,
             placeholders,
             base,
             lint,

@@ -6,16 +6,18 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 
+use super::obstacle;
 use super::others::{self, table};
 use super::state::LedgerState;
 use crate::foreign::{self, ForeignChecksum, ForeignLedger, ForeignMatch, ForeignRow};
-use crate::ledger::LedgerEvent;
 use crate::source::{Migration, MigrationSet, Version};
 
 /// The rows that taking over the ledger of another tool adds to ours.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Adoption {
+    /// The ledger that is taken over, as it was when this was planned.
+    pub ledger: ForeignLedger,
     /// The migrations to record as applied.
     pub taken: Vec<AdoptedMigration>,
     /// The migrations that were adopted before and that the other tool has rolled back since.
@@ -50,10 +52,13 @@ impl Adoption {
             return Err(vec![others::unreadable(ledger, rows)]);
         }
         let matched = ledger.matched(set);
-        let mut findings: Vec<Finding> = locked(ledger).into_iter().collect();
+        let mut findings: Vec<Finding> = locked(ledger).into_iter().chain(of_another(ledger, state)).collect();
+        findings.extend(state.unfinished().map(|one| obstacle::unfinished(set, one)));
         findings.extend(ledger.failed().map(|row| failed(ledger, row)));
-        findings.extend(without_file(ledger, &matched, set));
-        let is_applied = |version: &Version| matched.has(version) || is_ours(state, version);
+        findings.extend(without_file(ledger, &matched, set, state));
+        let given_back = state.adopted().map_or(Vec::new(), |adopted| others::reverted(ledger, state, adopted));
+        let is_ours = |version: &Version| state.get(version).is_some() && !given_back.contains(version);
+        let is_applied = |version: &Version| matched.has(version) || is_ours(version);
         let newest = set.iter().rev().map(|one| one.version()).find(|version| is_applied(version)).cloned();
         let between = set.iter().filter(|one| newest.as_ref().is_some_and(|newest| one.version() < newest));
         findings.extend(between.filter(|one| !is_applied(one.version())).map(|one| gap(ledger, one)));
@@ -67,8 +72,8 @@ impl Adoption {
             let note = ledger.note(row);
             taken.push(AdoptedMigration { migration: migration.clone(), row: (*row).clone(), checksum, note });
         }
-        let given_back = reverted(&matched, state);
-        if findings.is_empty() { Ok(Self { taken, given_back, newest }) } else { Err(findings) }
+        let ledger = ledger.clone();
+        if findings.is_empty() { Ok(Self { ledger, taken, given_back, newest }) } else { Err(findings) }
     }
 
     /// Whether nothing would be recorded.
@@ -77,17 +82,14 @@ impl Adoption {
     }
 }
 
-/// Whether we applied a version ourselves, so that the other tool need not have it.
-fn is_ours(state: &LedgerState, version: &Version) -> bool {
-    let is_adopted = state.adopted().is_some_and(|adopted| adopted.versions.contains(version));
-    state.get(version).is_some_and(|applied| !is_adopted || applied.event != LedgerEvent::Baselined)
-}
-
-/// The adopted migrations that the other tool has rolled back, the newest first.
-fn reverted(matched: &ForeignMatch<'_>, state: &LedgerState) -> Vec<Version> {
-    let Some(adopted) = state.adopted() else { return Vec::new() };
-    let gone = adopted.versions.iter().filter(|version| state.get(version).is_some() && !is_ours(state, version));
-    gone.filter(|version| !matched.has(version)).rev().cloned().collect()
+/// A ledger can be adopted from one other ledger only.
+fn of_another(ledger: &ForeignLedger, state: &LedgerState) -> Option<Finding> {
+    let adopted = state.adopted().filter(|adopted| (&adopted.table, adopted.tool) != (&ledger.table, ledger.tool))?;
+    let (tool, name) = (adopted.tool.name(), table(&adopted.table));
+    Some(
+        Finding::new(codes::OTHER_LEDGER_SEVERAL, format!("this ledger was adopted from {name}, the ledger of {tool}"))
+            .help(format!("name the other one in the environment: `other_ledgers`, and give `--from {name}`")),
+    )
 }
 
 fn locked(ledger: &ForeignLedger) -> Option<Finding> {
@@ -115,14 +117,23 @@ fn failed(ledger: &ForeignLedger, row: &ForeignRow) -> Finding {
 }
 
 /// Rows that match no file; one finding for all of them if none matches.
-fn without_file(ledger: &ForeignLedger, matched: &ForeignMatch<'_>, set: &MigrationSet) -> Vec<Finding> {
+fn without_file(
+    ledger: &ForeignLedger,
+    matched: &ForeignMatch<'_>,
+    set: &MigrationSet,
+    state: &LedgerState,
+) -> Vec<Finding> {
     let tool = ledger.tool.name();
     let folder = set.folder().display();
-    if matched.applied.is_empty() && !matched.unknown.is_empty() {
-        let keys: Vec<&str> = matched.unknown.iter().take(SHOWN).map(|row| &*row.key).collect();
+    // What was taken over before may have been squashed since.
+    let is_known =
+        |row: &ForeignRow| state.adopted().is_some_and(|adopted| adopted.versions.values().any(|key| *key == row.key));
+    let unknown: Vec<&ForeignRow> = matched.unknown.iter().copied().filter(|row| !is_known(row)).collect();
+    if matched.applied.is_empty() && !unknown.is_empty() {
+        let keys: Vec<&str> = unknown.iter().take(SHOWN).map(|row| &*row.key).collect();
         let finding = Finding::new(
             codes::OTHER_LEDGER_NO_FILE,
-            format!("no migration of {tool} has a file in {folder}: {} applied", matched.unknown.len()),
+            format!("no migration of {tool} has a file in {folder}: {} applied", unknown.len()),
         );
         return vec![
             finding
@@ -143,7 +154,7 @@ fn without_file(ledger: &ForeignLedger, matched: &ForeignMatch<'_>, set: &Migrat
             .note(format!("the row is in {}", table(&ledger.table)))
             .help("restore the file from the history of the repository, or use the checkout that has it")
     };
-    matched.unknown.iter().map(one).collect()
+    unknown.iter().map(one).collect()
 }
 
 const SHOWN: usize = 5;
@@ -159,7 +170,9 @@ fn gap(ledger: &ForeignLedger, migration: &Migration) -> Finding {
 }
 
 fn compare(ledger: &ForeignLedger, row: &ForeignRow, migration: &Migration) -> Result<ForeignChecksum, Box<Finding>> {
-    let Some(recorded) = row.checksum.as_deref() else { return Ok(ForeignChecksum::NotKept) };
+    // The file of a converted migration is no longer the one that was applied.
+    let recorded = row.checksum.as_deref().filter(|_| migration.was().is_none());
+    let Some(recorded) = recorded else { return Ok(ForeignChecksum::NotKept) };
     let path = migration.path();
     let bytes = regular::read(path).map_err(|error| {
         let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"));

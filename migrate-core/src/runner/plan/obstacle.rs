@@ -22,7 +22,7 @@ pub(in crate::runner) fn compare(
     allow_newer: bool,
 ) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    problems.extend(others::problems(set, state));
+    problems.extend(others::problems(state));
     problems.extend(half_squashed(set, state));
     let mut newer = Vec::new();
     for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {
@@ -331,23 +331,16 @@ pub(in crate::runner) fn no_code(set: &MigrationSet, version: &Version) -> Findi
             format!("migration {version} is written in Rust, and this executable does not contain it"),
         )
         .help("build the executable from this checkout, and register the migration (docs/FORMATS.md, Rust migrations)"),
-        _ => of_another_tool(set, version, language),
+        _ => of_another_tool(version, language),
     };
     finding.at(migration.map(|migration| Place::file(migration.path())))
 }
 
-fn of_another_tool(set: &MigrationSet, version: &Version, language: &str) -> Finding {
-    let finding = Finding::new(
-        codes::NO_CODE,
-        format!("migration {version} is written in {language}, and the chain stops there"),
-    )
-    .help("run it with the tool that it was written for, then take over what that tool did: `cargo xtask adopt`")
-    .help("or write it in Rust, and register it with this version (docs/FORMATS.md, Rust migrations)");
-    let before = set.iter().map(|one| one.version()).take_while(|one| *one < version).last();
-    match before {
-        Some(before) => finding.help(format!("`cargo xtask migrate --to {before}` applies what comes before it")),
-        None => finding,
-    }
+fn of_another_tool(version: &Version, language: &str) -> Finding {
+    Finding::new(codes::NO_CODE, format!("migration {version} is written in {language}, and the chain stops there"))
+        .help("run the chain with the tool that it was written for, then take it over: `cargo xtask adopt`")
+        .help("or write it in Rust, and register it with this version (docs/FORMATS.md, Rust migrations)")
+        .help("or leave it out on purpose: `skip` in migrate.toml")
 }
 
 pub(in crate::runner) fn stale() -> Finding {

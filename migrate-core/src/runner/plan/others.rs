@@ -1,23 +1,25 @@
 //! The findings about the ledgers of other tools: what they applied must not run again.
 
+use std::collections::BTreeSet;
+
 use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, plain};
 
 use super::state::{AdoptedLedger, LedgerState};
-use crate::foreign::{ForeignLedger, ForeignMatch, ForeignRow, UnreadableRows};
+use crate::foreign::{ForeignLedger, ForeignRow, UnreadableCause, UnreadableRows};
 use crate::ledger::LedgerEvent;
-use crate::source::{MigrationSet, Version};
+use crate::source::Version;
 
 /// How many migrations one sentence lists.
 const SHOWN: usize = 5;
 
 /// The problems with the ledgers of other tools that were found.
-pub(in crate::runner) fn problems(set: &MigrationSet, state: &LedgerState) -> Vec<Finding> {
+pub(in crate::runner) fn problems(state: &LedgerState) -> Vec<Finding> {
     let of = |ledger: &ForeignLedger| match (&ledger.rows, state.adopted()) {
         (Err(why), _) => vec![unreadable(ledger, why)],
         (Ok(_), None) => vec![not_adopted(ledger)],
-        (Ok(_), Some(adopted)) => moved_on(set, state, ledger, adopted),
+        (Ok(_), Some(adopted)) => moved_on(state, ledger, adopted),
     };
     state.others().iter().flat_map(of).collect()
 }
@@ -57,11 +59,22 @@ fn not_adopted(ledger: &ForeignLedger) -> Finding {
         .help(belongs_elsewhere(&ledger.table))
 }
 
+/// The other tool ran while its ledger was being compared.
+pub(in crate::runner) fn stale(ledger: &ForeignLedger) -> Finding {
+    let tool = ledger.tool.name();
+    Finding::new(codes::STALE_PLAN, format!("the ledger of {tool} changed while it was being compared"))
+        .note("nothing was recorded")
+        .help(format!("wait until {tool} has finished, then run this again"))
+}
+
 /// What to do if a ledger says nothing about this chain.
 fn belongs_elsewhere(name: &QualifiedName) -> String {
+    let name = table(name);
+    // A literal string of TOML, if the name itself has quotes.
+    let quote = if name.contains('"') { '\'' } else { '"' };
     format!(
-        "does it belong to another application? then name it in the environment: `other_ledgers = [\"{}\"]`",
-        table(name)
+        "does it belong to another application? then name it in the environment: \
+         `other_ledgers = [{quote}{name}{quote}]`"
     )
 }
 
@@ -73,17 +86,23 @@ pub(in crate::runner) fn unreadable(ledger: &ForeignLedger, rows: &UnreadableRow
         format!("this database has a ledger of {tool}, {name}, which cannot be read"),
     );
     let finding = finding.note(&rows.why).note("what it applied would run a second time");
-    let finding = match rows.is_forbidden {
-        true => finding.help(format!("let the role read it: GRANT SELECT ON {name}")),
-        false => finding.help(format!("is it really the ledger of {tool}? its columns are not as {tool} makes them")),
-    };
+    let (schema, role) = (plain(ledger.table.schema()), plain(&rows.role));
+    let finding = finding.help(match rows.cause {
+        UnreadableCause::Forbidden => {
+            format!("let the role read it: GRANT USAGE ON SCHEMA {schema} TO {role}; GRANT SELECT ON {name} TO {role};")
+        }
+        UnreadableCause::Locked => "wait until the other session has finished, then run this again".to_owned(),
+        UnreadableCause::Other => {
+            format!("is it really the ledger of {tool}? its columns are not as {tool} makes them")
+        }
+    });
     finding.help(belongs_elsewhere(&ledger.table))
 }
 
-/// What the other tool applied or rolled back after its ledger was adopted.
-fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, adopted: &AdoptedLedger) -> Vec<Finding> {
-    let matched = ledger.matched(set);
-    let (new, gone) = (newly_applied(&matched, adopted), newly_reverted(&matched, state, adopted));
+/// What the other tool applied or rolled back after its ledger was adopted. Files do not matter: what was taken over is
+/// known by what the tool identifies it by.
+fn moved_on(state: &LedgerState, ledger: &ForeignLedger, adopted: &AdoptedLedger) -> Vec<Finding> {
+    let (new, gone) = (newly_applied(ledger, adopted), reverted(ledger, state, adopted));
     let tool = adopted.tool.name();
     let finding = |what: String| {
         Finding::new(codes::OTHER_LEDGER_MOVED, what)
@@ -92,11 +111,11 @@ fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, ado
     };
     let mut findings = Vec::new();
     if !new.is_empty() {
-        let what = list(new.into_iter());
+        let what = list(new.into_iter().map(named));
         findings.push(finding(format!("{tool} applied more migrations after its ledger was adopted: {what}")));
     }
     if !gone.is_empty() {
-        let what = list(gone.into_iter());
+        let what = list(gone.iter().map(|version| version.to_string()));
         findings.push(finding(format!("{tool} rolled back migrations after its ledger was adopted: {what}")));
     }
     findings.extend(ledger.failed().next().map(|row| {
@@ -109,22 +128,34 @@ fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, ado
     findings
 }
 
-/// The migrations that were applied after the adoption.
-fn newly_applied(matched: &ForeignMatch<'_>, adopted: &AdoptedLedger) -> Vec<String> {
-    // A tool that records only its newest version says nothing about older files that were added later.
-    let newest = adopted.versions.last().filter(|_| adopted.tool.has_only_newest());
-    let is_new = |version: &Version| !adopted.versions.contains(version) && newest.is_none_or(|one| version > one);
-    let new = matched.applied.iter().filter(|(one, _)| is_new(one.version()));
-    let new = new.map(|(one, _)| format!("{}_{}", one.version(), one.name()));
-    new.chain(matched.unknown.iter().map(|row| named(row))).collect()
+/// The rows that were added after the adoption.
+fn newly_applied<'l>(ledger: &'l ForeignLedger, adopted: &AdoptedLedger) -> Vec<&'l ForeignRow> {
+    let keys: BTreeSet<&str> = adopted.versions.values().map(String::as_str).collect();
+    // A tool that records only its newest version says nothing about older ones.
+    let newest = adopted.versions.keys().next_back().filter(|_| adopted.tool.has_only_newest());
+    let is_older = |row: &ForeignRow| {
+        newest.zip(row.key.parse::<Version>().ok()).is_some_and(|(newest, version)| version <= *newest)
+    };
+    ledger.applied().filter(|row| !keys.contains(&*row.key) && !is_older(row)).collect()
 }
 
-/// The adopted migrations that the other tool no longer has, and that are still applied here.
-fn newly_reverted(matched: &ForeignMatch<'_>, state: &LedgerState, adopted: &AdoptedLedger) -> Vec<String> {
+/// The adopted migrations that the other tool no longer has and that are still applied here, the newest first.
+pub(in crate::runner) fn reverted(
+    ledger: &ForeignLedger,
+    state: &LedgerState,
+    adopted: &AdoptedLedger,
+) -> Vec<Version> {
+    let keys: BTreeSet<&str> = ledger.applied().map(|row| &*row.key).collect();
+    let newest: Option<Version> = ledger.applied().filter_map(|row| row.key.parse().ok()).max();
+    let is_there = |version: &Version, key: &str| match adopted.tool.has_only_newest() {
+        true => newest.as_ref().is_some_and(|newest| version <= newest),
+        false => keys.contains(key),
+    };
+    // What was applied here since is ours.
     let is_still_adopted =
-        |version: &&Version| state.get(version).is_some_and(|one| one.event == LedgerEvent::Baselined);
-    let gone = adopted.versions.iter().filter(is_still_adopted).filter(|version| !matched.has(version));
-    gone.map(ToString::to_string).collect()
+        |version: &Version| state.get(version).is_some_and(|applied| applied.event == LedgerEvent::Baselined);
+    let gone = adopted.versions.iter().rev().filter(|(version, key)| !is_there(version, key));
+    gone.map(|(version, _)| version).filter(|version| is_still_adopted(version)).cloned().collect()
 }
 
 fn list(words: impl Iterator<Item = String>) -> String {

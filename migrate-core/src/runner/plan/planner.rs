@@ -42,7 +42,7 @@ pub(in crate::runner) fn plan(
     match target {
         Target::Latest | Target::UpTo(_) | Target::Up(_) if set.is_empty() && !policy.allow_empty => {
             planner.obstacles.push(obstacle::no_migrations(set, state));
-            planner.obstacles.extend(others::problems(set, state));
+            planner.obstacles.extend(others::problems(state));
         }
         Target::Latest => planner.up(&|_| true, usize::MAX),
         Target::UpTo(version) => {

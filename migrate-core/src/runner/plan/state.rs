@@ -1,13 +1,13 @@
 //! Derives the present state from the rows of a ledger: applied, pending, unfinished.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use migrate_base::db::LockHolder;
 use migrate_base::ident::QualifiedName;
 
-use crate::foreign::{self, ForeignLedger, ForeignTool};
+use crate::foreign::{self, AdoptionNote, ForeignLedger, ForeignTool};
 use crate::ledger::{Direction, LedgerEntry, LedgerEvent};
-use crate::source::{Checksum, Migration, Version};
+use crate::source::{Checksum, Migration, MigrationSet, Version};
 
 /// The present state of a database, derived from its ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct LedgerState {
     unfinished: Option<UnfinishedMigration>,
     newest: i64,
     has_ledger: bool,
+    /// The last rollback of each version.
+    rolled_back: BTreeMap<Version, i64>,
     adopted: Option<AdoptedLedger>,
     others: Vec<ForeignLedger>,
 }
@@ -28,8 +30,8 @@ pub struct AdoptedLedger {
     pub tool: &'static ForeignTool,
     /// Its table.
     pub table: QualifiedName,
-    /// Every version that was ever taken over.
-    pub versions: BTreeSet<Version>,
+    /// Every version that was ever taken over, with what the tool identifies it by.
+    pub versions: BTreeMap<Version, String>,
 }
 
 /// An applied migration, according to the ledger.
@@ -112,6 +114,7 @@ impl LedgerState {
             }
             (LedgerEvent::RolledBack | LedgerEvent::Resolved, Direction::Down) => {
                 self.finish(&entry.version);
+                self.rolled_back.insert(entry.version.clone(), entry.id);
                 self.applied.remove(&entry.version);
             }
             (LedgerEvent::Started, _) => self.start(entry),
@@ -124,11 +127,46 @@ impl LedgerState {
         }
     }
 
+    /// Takes a converted migration for what it was: what is recorded of the old version with the old checksum is about
+    /// the new one, until the new one has rows of its own.
+    pub(in crate::runner) fn recognise(&mut self, set: &MigrationSet) {
+        let mut found = Vec::new();
+        for (migration, was) in set.converted() {
+            let is_same = |checksum: &Option<Checksum>| checksum.as_ref() == Some(&was.up_checksum);
+            if let Some(applied) = self.applied.get(&was.version).filter(|one| is_same(&one.up_checksum)) {
+                found.push((migration, was, applied.clone()));
+            }
+            let unfinished = self.unfinished.as_mut().filter(|one| one.version == was.version);
+            if let Some(unfinished) = unfinished.filter(|one| is_same(&one.up_checksum)) {
+                unfinished.version = migration.version().clone();
+                migration.name().clone_into(&mut unfinished.name);
+            }
+            if let Some(adopted) = &mut self.adopted
+                && let Some(key) = adopted.versions.remove(&was.version)
+            {
+                adopted.versions.insert(migration.version().clone(), key);
+            }
+        }
+        found.iter().for_each(|(_, was, _)| drop(self.applied.remove(&was.version)));
+        for (migration, _, applied) in found {
+            let version = migration.version().clone();
+            let has_own = self.rolled_back.get(&version).is_some_and(|id| *id > applied.id);
+            if has_own || self.applied.contains_key(&version) {
+                continue;
+            }
+            let up_checksum = Some(migration.up_checksum().clone());
+            let down_checksum = migration.down_script().map(|script| script.checksum().clone());
+            let name = migration.name().to_owned();
+            let now = AppliedMigration { version: version.clone(), name, up_checksum, down_checksum, ..applied };
+            self.applied.insert(version, now);
+        }
+    }
+
     fn take_over(&mut self, entry: &LedgerEntry) {
         let note = entry.note.as_deref().filter(|_| entry.event == LedgerEvent::Baselined);
-        let Some((tool, table)) = note.and_then(foreign::adopted_from) else { return };
-        let adopted = self.adopted.get_or_insert_with(|| AdoptedLedger { tool, table, versions: BTreeSet::new() });
-        adopted.versions.insert(entry.version.clone());
+        let Some(AdoptionNote { tool, table, key }) = note.and_then(foreign::adopted_from) else { return };
+        let adopted = self.adopted.get_or_insert_with(|| AdoptedLedger { tool, table, versions: BTreeMap::new() });
+        adopted.versions.insert(entry.version.clone(), key);
     }
 
     fn start(&mut self, entry: LedgerEntry) {

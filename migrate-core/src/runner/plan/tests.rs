@@ -15,7 +15,7 @@ use super::adoption::Adoption;
 use super::state::tests::entry;
 use super::status::{AppliedStatus, Status};
 use super::{obstacle, *};
-use crate::foreign::{ForeignLedger, ForeignRow, ForeignState, ForeignTool, UnreadableRows};
+use crate::foreign::{ForeignLedger, ForeignRow, ForeignState, ForeignTool, UnreadableCause, UnreadableRows};
 use crate::ledger::{LedgerEntry, LedgerEvent};
 use crate::source::{Checksum, MigrationSet};
 
@@ -159,7 +159,9 @@ fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> 
             by: "ann".to_owned(),
             note: match plain.event {
                 LedgerEvent::Failed => Some("division by zero".to_owned()),
-                _ => is_adopted.then(|| "adopted from goose \"public\".\"versions\"".to_owned()),
+                _ => {
+                    is_adopted.then(|| format!("adopted from goose \"public\".\"versions\" as '{}'", version(&number)))
+                }
             },
             ..plain
         }
@@ -214,13 +216,22 @@ fn other(rows: &str, locked: &str) -> Option<ForeignLedger> {
         let (number, state) = row.split_once(' ').unwrap_or((row, ""));
         let state = match state {
             "failed" => ForeignState::Failed,
+            "baseline" => ForeignState::Baseline,
             "reverted" => ForeignState::Reverted,
             _ => ForeignState::Applied,
         };
         let (at, by) = (Some("noon".to_owned()), None);
         ForeignRow { key: version(number).to_string(), name: None, checksum: None, state, at, by }
     };
-    let refused = |why: &str| UnreadableRows { why: why.to_owned(), is_forbidden: why.contains("denied") };
+    let refused = |why: &str| UnreadableRows {
+        why: why.to_owned(),
+        cause: match why {
+            why if why.contains("denied") => UnreadableCause::Forbidden,
+            why if why.contains("lock") => UnreadableCause::Locked,
+            _ => UnreadableCause::Other,
+        },
+        role: "ann".to_owned(),
+    };
     let rows = match rows.strip_prefix("error ") {
         Some(why) => Err(refused(why)),
         None => Ok(rows.split(", ").map(row).collect()),

@@ -6,7 +6,7 @@ use migrate_base::finding::Finding;
 
 use crate::foreign::{self, ForeignLedger};
 use crate::ledger::{Direction, LedgerEvent, LedgerRow};
-use crate::runner::plan::obstacle;
+use crate::runner::plan::{obstacle, others};
 use crate::runner::{Adoption, AppliedMigration, LedgerState, Migrator};
 use crate::source::{Migration, Version};
 
@@ -31,7 +31,7 @@ impl Migrator {
         if migrations.last().is_none_or(|last| last.version() != upto) {
             return Err(Error::new(ErrorKind::Plan, obstacle::no_such_version(&self.set, upto)));
         }
-        self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[]).await
+        self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[], None).await
     }
 
     /// The ledgers of other tools in this database, except those of other applications. Nothing is written.
@@ -50,11 +50,12 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Stale`] when the ledger has changed since then; [`ErrorKind::Ledger`] when it cannot be written.
+    /// [`ErrorKind::Stale`] when one of the two ledgers has changed since then; [`ErrorKind::Ledger`] when ours cannot
+    /// be written.
     pub async fn take_over(&mut self, adoption: &Adoption, state: &LedgerState) -> Result<usize> {
         let taken = adoption.taken.iter().map(|one| (&*one.migration, &*one.note));
         let names = adoption.given_back.iter().filter_map(|version| state.get(version));
-        self.baselined(state, taken, &names.collect::<Vec<_>>()).await
+        self.baselined(state, taken, &names.collect::<Vec<_>>(), Some(&adoption.ledger)).await
     }
 
     /// Records pending migrations as applied, under the lock, and runs nothing. The caller must know that the database
@@ -79,7 +80,7 @@ impl Migrator {
         };
         let migrations: std::result::Result<Vec<_>, Finding> = versions.iter().map(pending).collect();
         let migrations = migrations.map_err(|finding| Error::new(ErrorKind::Plan, finding))?;
-        self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[]).await
+        self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[], None).await
     }
 
     /// Records migrations as applied, each for its reason, and others as rolled back by another tool.
@@ -88,9 +89,17 @@ impl Migrator {
         state: &LedgerState,
         migrations: impl ExactSizeIterator<Item = (&Migration, &str)>,
         reverted: &[&AppliedMigration],
+        planned_for: Option<&ForeignLedger>,
     ) -> Result<usize> {
         let count = migrations.len();
         let mut executor = self.prepare(state.newest(), state.has_ledger()).await?;
+        if let Some(planned) = planned_for {
+            let now = foreign::ledger_of(&mut executor.lines.worker, planned.tool, &planned.table).await;
+            if !now.is_ok_and(|now| now.as_ref() == Some(planned)) {
+                let _ = executor.finish(false).await;
+                return Err(Error::new(ErrorKind::Stale, others::stale(planned)));
+            }
+        }
         let mut sql = String::from("BEGIN;");
         for one in reverted {
             let record = LedgerRow::of(LedgerEvent::RolledBack, Direction::Down, one.version.as_str(), &one.name);

@@ -8,7 +8,7 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::QualifiedName;
 
-use crate::foreign::{self, ForeignLedger};
+use crate::foreign;
 use crate::ledger::LedgerEntry;
 use crate::runner::message::explain;
 use crate::runner::options::{CancelHandle, Options, Progress};
@@ -44,13 +44,16 @@ pub(in crate::runner) async fn look_for_others(
     of_others: &[QualifiedName],
 ) -> Result<()> {
     let found = match state.adopted() {
-        Some(adopted) => foreign::rows_of(session, adopted.tool, &adopted.table).await.map(Vec::from_iter),
+        Some(adopted) if of_others.contains(&adopted.table) => return Ok(()),
+        Some(adopted) => foreign::ledger_of(session, adopted.tool, &adopted.table).await.map(Vec::from_iter),
         None if state.newest() == 0 => foreign::ledgers(session, of_others).await,
         None => return Ok(()),
     };
     let found = found
         .map_err(|failure| failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools"))?;
-    state.set_others(found.into_iter().filter(ForeignLedger::is_in_use).collect());
+    // An adopted ledger that is empty now says that everything was rolled back.
+    let is_adopted = state.adopted().is_some();
+    state.set_others(found.into_iter().filter(|ledger| is_adopted || ledger.is_in_use()).collect());
     Ok(())
 }
 

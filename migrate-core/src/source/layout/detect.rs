@@ -66,6 +66,10 @@ fn of_files(folder: &Path, sql: &[(String, PathBuf)], others: &[(String, PathBuf
     if numbered::is_yoyo(sql) {
         return Layout::Yoyo;
     }
+    let has_direction = |name: &str| name.ends_with(".up.sql") || name.ends_with(".down.sql");
+    if sql.iter().all(|(name, _)| has_direction(name)) {
+        return pairs::pair_tool(sql.iter().map(|(name, _)| name.as_str()));
+    }
     let said = sql.iter().find_map(|(_, path)| marked::mark_of(&regular::read_to_string(path).ok()?));
     match said {
         Some(layout) => layout,

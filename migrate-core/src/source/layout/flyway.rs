@@ -42,6 +42,8 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
             Some(name) if file.ends_with(".sql") => {
                 let Some(mut script) = listing.script(&path) else { continue };
                 let values = &listing.folder.placeholders;
+                script.no_transaction = listing.text_beside(&path, ".conf").is_some_and(|text| outside(&text));
+                script.raw = Some(script.text.clone());
                 script.text = placeholder::fill_braces(&path, script.text, values, &mut listing.findings);
                 sorted.add(name, script);
             }
@@ -55,10 +57,16 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
     Ok(sorted.combined(&mut listing.findings))
 }
 
-/// The migrations of refinery: `V` and `U` differ in how strictly their versions are checked, and both go up.
+/// Whether the options beside a script say that it runs without a transaction.
+fn outside(options: &str) -> bool {
+    options.lines().any(|line| line.replace(' ', "") == "executeInTransaction=false")
+}
+
+/// The migrations of refinery, which reads folders inside the folder as well: `V` and `U` differ in how strictly their
+/// versions are checked, and both go up.
 pub(super) fn refinery(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
     let mut drafts = Vec::new();
-    for (file, path) in listing.entries()? {
+    for (file, path) in listing.files_below()? {
         let Some(name) = versioned(&file) else { continue };
         if file.ends_with(".rs") {
             drafts.push(ForeignMigration::code(name.version, name.name, path));

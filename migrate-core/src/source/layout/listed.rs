@@ -1,5 +1,6 @@
 //! Layouts with a list that gives the order: Drizzle's journal and sqitch's plan.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,8 +62,8 @@ struct PlannedChange {
     name: String,
     /// The time at which it was planned, as digits.
     time: String,
-    /// The first tag after it.
-    tag: Option<String>,
+    /// The tags after it, up to the next change of this name.
+    tags: Vec<String>,
     line: std::ops::Range<usize>,
 }
 
@@ -74,12 +75,12 @@ pub(super) fn sqitch(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
     let changes = changes(&path, &text, &mut listing.findings);
     let mut drafts: Vec<ForeignMigration> = Vec::new();
     for (at, change) in changes.iter().enumerate() {
-        // A change that was reworked later keeps its older scripts under the name of the tag between the two.
+        // A change that was reworked later keeps its older scripts under the name of a tag between the two.
         let is_reworked = changes[at + 1..].iter().any(|later| later.name == change.name);
-        let file = match change.tag.as_ref().filter(|_| is_reworked) {
-            Some(tag) => format!("{}@{tag}.sql", change.name),
-            None => format!("{}.sql", change.name),
-        };
+        let deploy = listing.folder.path.join("deploy");
+        let tagged = change.tags.iter().rev().map(|tag| format!("{}@{tag}.sql", change.name));
+        let tagged = tagged.filter(|_| is_reworked).find(|file| deploy.join(file).is_file());
+        let file = tagged.unwrap_or_else(|| format!("{}.sql", change.name));
         let Ok(version) = change.time.parse::<Version>() else { continue };
         let version = match drafts.iter().filter(|draft| is_at(&draft.version, &change.time)).count() {
             0 => version,
@@ -120,10 +121,9 @@ fn changes(path: &Path, text: &Arc<str>, findings: &mut Vec<Finding>) -> Vec<Pla
         let line = line.trim();
         if let Some(tag) = line.strip_prefix('@') {
             let tag = tag.split_whitespace().next().unwrap_or_default();
-            changes
-                .iter_mut()
-                .filter(|change| change.tag.is_none())
-                .for_each(|change| change.tag = Some(tag.to_owned()));
+            let mut seen = BTreeSet::new();
+            let newest = changes.iter_mut().rev().filter(|change| seen.insert(change.name.clone()));
+            newest.for_each(|change| change.tags.push(tag.to_owned()));
             continue;
         }
         if line.is_empty() || line.starts_with(['%', '#']) {
@@ -139,7 +139,7 @@ fn changes(path: &Path, text: &Arc<str>, findings: &mut Vec<Finding>) -> Vec<Pla
             findings.push(finding.at(place).help(format!("write it as sqitch does: `name {TIME} Name <address>`")));
             continue;
         }
-        changes.push(PlannedChange { name: name.to_owned(), time: digits, tag: None, line: span });
+        changes.push(PlannedChange { name: name.to_owned(), time: digits, tags: Vec::new(), line: span });
     }
     changes
 }
@@ -158,11 +158,9 @@ mod tests {
                     users [users@v1] 2024-02-01T00:00:00Z Ann <a@x>\nbad line\n";
         let mut findings = Vec::new();
         let changes = changes(Path::new("sqitch.plan"), &plan.into(), &mut findings);
-        let shown: Vec<String> = changes
-            .iter()
-            .map(|one| format!("{} {} {}", one.name, one.time, one.tag.as_deref().unwrap_or("-")))
-            .collect();
-        assert_eq!(shown, ["users 20240101000000 v1", "orders 20240102030405 v1", "users 20240201000000 -"]);
+        let shown: Vec<String> =
+            changes.iter().map(|one| format!("{} {} {}", one.name, one.time, one.tags.join("+"))).collect();
+        assert_eq!(shown, ["users 20240101000000 v1", "orders 20240102030405 v1", "users 20240201000000 "]);
         assert_eq!(findings.len(), 1);
     }
 }

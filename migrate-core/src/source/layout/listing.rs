@@ -86,10 +86,21 @@ impl<'f> FolderListing<'f> {
         text.map_err(|finding| self.findings.push(finding)).ok().map(|text| text.to_string())
     }
 
-    /// A whole file as a script.
+    /// A whole file as a script; `None` if it is skipped or cannot be read.
     pub(super) fn script(&mut self, path: &Path) -> Option<ForeignScript> {
+        if self.is_skipped(path) {
+            return None;
+        }
         let text = self.text(path)?;
-        Some(ForeignScript { path: path.to_owned(), text, no_transaction: false })
+        Some(ForeignScript { path: path.to_owned(), text, raw: None, no_transaction: false })
+    }
+
+    /// The text of the file with this ending after the name of another, if there is one.
+    pub(super) fn text_beside(&mut self, path: &Path, ending: &str) -> Option<String> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let path = PathBuf::from(name);
+        if path.is_file() { self.text(&path) } else { None }
     }
 
     /// Adds the finding for a name that does not fit.

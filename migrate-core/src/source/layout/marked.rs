@@ -62,8 +62,8 @@ fn body(line: &str) -> Option<(Layout, &str)> {
     let lower = comment.to_ascii_lowercase();
     let mut words = lower.split_whitespace();
     match (words.next(), words.next()) {
-        (Some("up"), Some("migration")) => Some((Layout::NodePgMigrate, "up")),
-        (Some("down"), Some("migration")) => Some((Layout::NodePgMigrate, "down")),
+        (Some("up"), Some(word)) if word.starts_with("migration") => Some((Layout::NodePgMigrate, "up")),
+        (Some("down"), Some(word)) if word.starts_with("migration") => Some((Layout::NodePgMigrate, "down")),
         _ => None,
     }
 }
@@ -148,12 +148,19 @@ fn read_parts(
 ) -> Option<(ForeignScript, Option<ForeignScript>)> {
     let variables = variable_parts(layout, &text);
     let values = &listing.folder.placeholders;
+    let raw = if variables.is_empty() { None } else { split(layout, path, &text) };
     let text = match variables.is_empty() {
         true => text,
         false => placeholder::fill_variables(path, text, &variables, values, &mut listing.findings),
     };
     listing.findings.extend(unknown_markers(layout, path, &text));
-    let parts = split(layout, path, &text);
+    let mut parts = split(layout, path, &text);
+    if let (Some((up, down)), Some((raw_up, raw_down))) = (&mut parts, raw) {
+        up.raw = Some(raw_up.text);
+        if let (Some(down), Some(raw)) = (down, raw_down) {
+            down.raw = Some(raw.text);
+        }
+    }
     if parts.is_none() {
         let finding = Finding::new(codes::NO_MARKER, format!("this file has no {layout} marker for the up script"));
         let finding = finding.at(Place::file(path));
@@ -233,22 +240,31 @@ impl FileNumbers {
 
 /// The two parts of a file, each with the rest replaced by blanks.
 fn split(layout: Layout, path: &Path, text: &str) -> Option<(ForeignScript, Option<ForeignScript>)> {
-    let part =
-        || ForeignScript { path: path.to_owned(), text: String::with_capacity(text.len()), no_transaction: false };
+    let part = || ForeignScript {
+        path: path.to_owned(),
+        text: String::with_capacity(text.len()),
+        raw: None,
+        no_transaction: false,
+    };
     let (mut up, mut down) = (part(), part());
     // These two need no marker for the up script.
     let is_up_first = matches!(layout, Layout::NodePgMigrate | Layout::Tern);
     let mut inside = is_up_first.then_some(true);
-    let (mut has_up, mut has_down, mut all_outside) = (is_up_first, false, tern_outside(layout, text));
+    let (mut has_up, mut has_down, mut has_marker) = (is_up_first, false, false);
+    let mut all_outside = says_outside(layout, text);
     for line in text.split_inclusive('\n') {
         let blank = blank(line);
         match mark(layout, line) {
             Some(MarkerKind::Up { outside }) => {
-                (inside, has_up) = (Some(true), true);
+                // What stands before the first marker belongs to neither script.
+                if !has_marker {
+                    up.text = blank_all(&up.text);
+                }
+                (inside, has_up, has_marker) = (Some(true), true, true);
                 up.no_transaction |= outside;
             }
             Some(MarkerKind::Down { outside }) => {
-                (inside, has_down) = (Some(false), true);
+                (inside, has_down, has_marker) = (Some(false), true, true);
                 down.no_transaction |= outside;
             }
             Some(MarkerKind::Outside) => all_outside = true,
@@ -267,9 +283,18 @@ fn split(layout: Layout, path: &Path, text: &str) -> Option<(ForeignScript, Opti
     has_up.then(|| (up, has_down.then_some(down)))
 }
 
-/// Whether a comment of tern says that the file runs without a transaction.
-fn tern_outside(layout: Layout, text: &str) -> bool {
-    layout == Layout::Tern && text.lines().any(|line| line.trim() == "---- tern: disable-tx ----")
+/// Whether a comment of tern or node-pg-migrate says that the file runs without a transaction.
+fn says_outside(layout: Layout, text: &str) -> bool {
+    let mut lines = text.lines().map(|line| line.trim().to_ascii_lowercase());
+    match layout {
+        Layout::Tern => lines.any(|line| line == "---- tern: disable-tx ----"),
+        Layout::NodePgMigrate => lines.any(|line| line == "-- no transaction"),
+        _ => false,
+    }
+}
+
+fn blank_all(text: &str) -> String {
+    text.split_inclusive('\n').map(blank).collect()
 }
 
 /// The same number of blank bytes, with the same line breaks.
@@ -309,6 +334,13 @@ mod tests {
         let both = ("SELECT 1;".to_owned(), Some("SELECT 2;".to_owned()));
         assert_eq!(parts(Layout::Tern, &format!("SELECT 1;\n{TERN}\nSELECT 2;")), both);
         assert_eq!(parts(Layout::NodePgMigrate, "SELECT 1;\n---- Down Migration\nSELECT 2;"), both);
+        for down in ["-- Down Migration: drop it", "--- down migrations", "-- DOWN MIGRATION:"] {
+            assert_eq!(parts(Layout::NodePgMigrate, &format!("SELECT 1;\n{down}\nSELECT 2;")), both, "{down}");
+        }
+        assert_eq!(
+            parts(Layout::NodePgMigrate, "SELECT 0;\n-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;"),
+            both
+        );
         assert_eq!(parts(Layout::NodePgMigrate, "SELECT 1;"), (both.0, None));
     }
 

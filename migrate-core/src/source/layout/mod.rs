@@ -130,7 +130,8 @@ impl Layout {
 
     /// Whether the tool puts a transaction around a file.
     fn wraps(self) -> bool {
-        !matches!(self, Self::GolangMigrate | Self::Prisma | Self::Postgrator)
+        // Flyway leaves it out if a statement cannot run in one, and psql, which sqitch calls, has none of its own.
+        !matches!(self, Self::GolangMigrate | Self::Prisma | Self::Postgrator | Self::Flyway | Self::Sqitch)
     }
 }
 
@@ -145,6 +146,8 @@ pub struct MigrationFolder {
     pub skip: Vec<String>,
     /// The values of placeholders in the files.
     pub placeholders: BTreeMap<String, String>,
+    /// Files that are an up script as a whole, although a remark in them looks like the mark of a down script.
+    pub whole: Vec<String>,
 }
 
 impl MigrationFolder {
@@ -159,6 +162,7 @@ impl MigrationFolder {
     ///
     /// [`ErrorKind::Files`] with one finding for each problem in the folder.
     pub fn load(&self) -> Result<MigrationSet> {
+        self.refuse_keys()?;
         match self.layout {
             Layout::Roundtrip => MigrationSet::load(&self.path),
             _ => self.read_foreign(&[]),
@@ -185,10 +189,22 @@ impl MigrationFolder {
     ///
     /// Those of [`MigrationSet::read`], or of [`Self::load`] for another tool's folder.
     pub fn read(&self) -> Result<MigrationSet> {
+        self.refuse_keys()?;
         match self.layout {
             Layout::Roundtrip => MigrationSet::read(&self.path),
             _ => self.read_foreign(&[]),
         }
+    }
+
+    /// The finding for keys that only have a meaning for the files of another tool.
+    fn refuse_keys(&self) -> Result<()> {
+        let has_keys = !(self.skip.is_empty() && self.whole.is_empty() && self.placeholders.is_empty());
+        if self.layout != Layout::Roundtrip || !has_keys {
+            return Ok(());
+        }
+        let what = "`skip`, `whole` and `[placeholders]` are about the files of other tools";
+        let finding = Finding::new(codes::SKIP_UNKNOWN, what).at(Place::file(&self.path));
+        Err(Error::new(ErrorKind::Files, finding.help("set `layout` in migrate.toml, or remove these keys")))
     }
 
     fn read_foreign(&self, added: &[(String, String)]) -> Result<MigrationSet> {
@@ -212,7 +228,9 @@ impl MigrationFolder {
                 marked::files(layout, &mut listing)?
             }
         };
-        listing.check_skips();
+        if self.path.exists() {
+            listing.check_skips();
+        }
         drafts.extend(pairs::drafts(&self.path, added));
         let mut findings = listing.findings;
         findings.extend(misordered(layout, &drafts));
@@ -223,7 +241,7 @@ impl MigrationFolder {
                 "rename the one that is not applied to any database: {layout} identifies migrations by version"
             )));
         }
-        let built = drafts.into_iter().filter_map(|draft| draft.build(layout, &mut findings)).map(Arc::new);
+        let built = drafts.into_iter().filter_map(|draft| draft.build(self, &mut findings)).map(Arc::new);
         let migrations = built.collect();
         match findings.is_empty() {
             true => Ok(MigrationSet::of(migrations, &self.path, layout)),
@@ -293,6 +311,8 @@ enum ForeignBody {
 pub(super) struct ForeignScript {
     pub(super) path: PathBuf,
     pub(super) text: String,
+    /// The text before its placeholders were filled, whose checksum is kept: a value may differ between databases.
+    pub(super) raw: Option<String>,
     pub(super) no_transaction: bool,
 }
 
@@ -318,15 +338,18 @@ impl ForeignMigration {
         }
     }
 
-    fn build(self, layout: Layout, findings: &mut Vec<Finding>) -> Option<Migration> {
+    fn build(self, folder: &MigrationFolder, findings: &mut Vec<Finding>) -> Option<Migration> {
         let Self { version, name, body } = self;
+        let layout = folder.layout;
         let (body, is_up_only) = match body {
             ForeignBody::Sql { up, down } => {
                 let mut up = Script::foreign(up, layout.wraps(), findings);
                 let down = down.map(|part| Arc::new(Script::foreign(part, layout.wraps(), findings)));
                 let is_up_only = down.is_none() && up.directives.irreversible.is_none();
                 if is_up_only {
-                    findings.extend(unread::down_inside(layout, &up.path, &up.text));
+                    let below = up.path.strip_prefix(&folder.path).unwrap_or(&up.path).to_string_lossy();
+                    let is_whole = folder.whole.iter().any(|name| *name == below.replace('\\', "/"));
+                    findings.extend(unread::down_inside(layout, &up.path, &up.text).filter(|_| !is_whole));
                     up.directives.irreversible = Some(format!("there is no down script in the {layout} files"));
                 }
                 (MigrationBody::Sql { up: Arc::new(up), down }, is_up_only)

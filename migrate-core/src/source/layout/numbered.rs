@@ -81,8 +81,12 @@ impl YoyoMigration {
         let depends = header(&text, "--").filter_map(|line| line.strip_prefix("depends:"));
         let depends = depends.flat_map(str::split_whitespace).map(str::to_owned).collect();
         let is_outside = header(&text, "--").any(|line| line.replace(' ', "") == "transactional:false");
-        let script =
-            |text: String, path: &Path| ForeignScript { path: path.to_owned(), text, no_transaction: is_outside };
+        let script = |text: String, path: &Path| ForeignScript {
+            path: path.to_owned(),
+            text,
+            raw: None,
+            no_transaction: is_outside,
+        };
         let down = rollback.and_then(|path| Some(script(listing.text(path)?, path)));
         let draft = match is_sql {
             true => ForeignMigration::sql(version, words, script(text, path), down),

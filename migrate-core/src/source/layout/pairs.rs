@@ -8,7 +8,7 @@ use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
 
 use super::listing::FolderListing;
-use super::{ForeignMigration, ForeignScript, Layout, Version, unread};
+use super::{ForeignMigration, ForeignScript, Layout, Version, assemble, unread};
 
 /// The parts of a file name.
 pub(super) struct ForeignFileName {
@@ -119,7 +119,7 @@ pub(super) fn drafts(folder: &Path, added: &[(String, String)]) -> Vec<ForeignMi
     let mut sorted = FilePairs::default();
     for (file, text) in added {
         let Some(name) = pair(file) else { continue };
-        let script = ForeignScript { path: folder.join(file), text: text.clone(), no_transaction: false };
+        let script = ForeignScript { path: folder.join(file), text: text.clone(), raw: None, no_transaction: false };
         sorted.add(name, script);
     }
     sorted.combined(&mut Vec::new())
@@ -129,28 +129,33 @@ pub(super) fn drafts(folder: &Path, added: &[(String, String)]) -> Vec<ForeignMi
 #[derive(Default)]
 pub(super) struct FilePairs {
     pub(super) ups: Vec<ForeignMigration>,
-    downs: BTreeMap<Version, ForeignScript>,
+    downs: BTreeMap<Version, Vec<ForeignScript>>,
 }
 
 impl FilePairs {
     pub(super) fn add(&mut self, name: ForeignFileName, script: ForeignScript) {
         match name.up {
             true => self.ups.push(ForeignMigration::sql(name.version, name.name, script, None)),
-            false => drop(self.downs.insert(name.version, script)),
+            false => self.downs.entry(name.version).or_default().push(script),
         }
     }
 
     /// The migrations; a down script without an up script is a finding.
     pub(super) fn combined(mut self, findings: &mut Vec<Finding>) -> Vec<ForeignMigration> {
         for draft in &mut self.ups {
-            if let Some(down) = self.downs.remove(&draft.version) {
+            let mut downs = self.downs.remove(&draft.version).unwrap_or_default().into_iter();
+            if let Some(down) = downs.next() {
+                let twice = downs.map(|second| assemble::twice(&second.path, &down.path).help("remove one of the two"));
+                findings.extend(twice);
                 draft.set_down(down);
             }
         }
-        for script in self.downs.into_values() {
+        for script in self.downs.into_values().flatten() {
             let finding = Finding::new(codes::UP_MISSING, "this down script has no up script");
             let finding = finding.at(Place::file(script.path));
-            findings.push(finding.help("write the up script next to it, or remove the file"));
+            findings.push(finding.help("write the up script next to it, or remove the file").help(
+                "refinery names up scripts `U1__name.sql`: if it wrote these, set `layout = \"refinery\"` in migrate.toml",
+            ));
         }
         self.ups
     }

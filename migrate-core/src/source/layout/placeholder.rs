@@ -52,12 +52,14 @@ fn fill(
 ) -> String {
     let whole: std::sync::Arc<str> = text.as_str().into();
     for PlaceholderUse { span, name } in used.into_iter().rev() {
-        match values.get(&name) {
+        // `${NAME:-default}`
+        let (name, default) = name.split_once(":-").map_or((&*name, None), |(name, default)| (name, Some(default)));
+        match values.get(name).map(String::as_str).or(default) {
             Some(value) => text.replace_range(span, value),
             None => findings.push(
                 Finding::new(codes::PLACEHOLDER_VALUE, format!("the placeholder `{name}` has no value"))
                     .at(Place::within(path, whole.clone(), span))
-                    .help(format!("give it one in migrate.toml: `[placeholders]`, `{} = \"…\"`", key(&name))),
+                    .help(format!("give it one in migrate.toml: `[placeholders]`, `{} = \"…\"`", key(name))),
             ),
         }
     }
@@ -72,7 +74,8 @@ fn key(name: &str) -> String {
 
 fn in_braces(text: &str, offset: usize) -> Vec<PlaceholderUse> {
     let is_name = |name: &str| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+        name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | ' '))
     };
     let opened = text.match_indices("${");
     let one = |(start, _): (usize, &str)| {
@@ -138,6 +141,7 @@ mod tests {
     #[test]
     fn variables_of_goose_are_told_from_dollar_quotes_and_parameters() {
         assert_eq!(filled("SELECT $a, ${B_2}, $1, $q$ x $q$;", true), ("SELECT 1, two, $1, $q$ x $q$;".into(), vec![]));
+        assert_eq!(filled("SELECT ${c:-3}, ${a:-4};", true), ("SELECT 3, 1;".into(), vec![]));
         assert_eq!(filled("SELECT $c;", true).1, ["the placeholder `c` has no value"]);
     }
 }

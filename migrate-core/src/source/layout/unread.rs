@@ -67,7 +67,10 @@ pub(super) fn down_inside(layout: Layout, path: &Path, text: &Arc<str>) -> Optio
             .at(Place::within(path, text.clone(), span.start..span.start + text[span.clone()].trim_end().len()))
             .note("what follows it would undo the migration as soon as it is applied")
             .help("name the tool that wrote the file: `layout` in migrate.toml, or --layout")
-            .help("if the line is only a remark, change its words")
+            .help(format!(
+                "if the line is only a remark: `whole = [\"{}\"]` in migrate.toml, with the path below the folder",
+                path.file_name().unwrap_or_default().to_string_lossy()
+            ))
     })
 }
 

@@ -2,7 +2,7 @@
 //! `{cents}` stand for the texts of their files.
 
 /// A tool, and the SQL that leaves its ledger.
-pub(super) const LEDGERS: [(&str, &str); 30] = [
+pub(super) const LEDGERS: [(&str, &str); 37] = [
     (
         "sqlx",
         "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL, installed_on timestamptz \
@@ -115,8 +115,9 @@ pub(super) const LEDGERS: [(&str, &str); 30] = [
          text NOT NULL, committer_email text NOT NULL, planned_at timestamptz NOT NULL, planner_name text NOT NULL, \
          planner_email text NOT NULL);
          INSERT INTO sqitch.projects VALUES ('shop');
-         INSERT INTO sqitch.changes VALUES ('a', 'x', '20240101000000_accounts', 'shop', '', now(), 'ann', '', now(), \
-         'ann', ''), ('b', 'y', '20240201000000_cents', 'shop', '', now() + interval '1s', 'ann', '', now(), 'ann', '');",
+         INSERT INTO sqitch.changes VALUES ('a', 'x', '20240101000000_accounts', 'shop', '', now(), 'ann', '', \
+         '2024-01-01 00:00:00Z', 'ann', ''), ('b', 'y', '20240201000000_cents', 'shop', '', now() + interval '1s', 'ann', '', \
+         '2024-02-01 00:00:00Z', 'ann', '');",
     ),
     (
         "atlas",
@@ -222,5 +223,53 @@ pub(super) const LEDGERS: [(&str, &str); 30] = [
         "CREATE SCHEMA drizzle;
          CREATE TABLE drizzle.__drizzle_migrations (id serial PRIMARY KEY, hash text NOT NULL, created_at bigint);
          INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('a', 1704067200000), ('b', 1706745600000);",
+    ),
+    (
+        // Flyway before 5.
+        "flyway",
+        "CREATE TABLE schema_version (installed_rank int PRIMARY KEY, version varchar(50), description varchar(200) NOT \
+         NULL, type varchar(20) NOT NULL, script varchar(1000) NOT NULL, checksum int, installed_by varchar(100) NOT \
+         NULL, installed_on timestamp NOT NULL DEFAULT now(), execution_time int NOT NULL, success boolean NOT NULL);
+         INSERT INTO schema_version VALUES (1, '20240101000000', '<< Flyway Baseline >>', 'BASELINE', 'b', NULL, 'ann', \
+         now(), 0, true), (2, '20240201000000', 'cents', 'SQL', 'b', NULL, 'ann', now(), 1, true);",
+    ),
+    (
+        "entity-framework-snake-case",
+        "CREATE TABLE \"__EFMigrationsHistory\" (migration_id varchar(150) PRIMARY KEY, product_version varchar(32) NOT \
+         NULL);
+         INSERT INTO \"__EFMigrationsHistory\" VALUES ('20240101000000_Accounts', '8.0.0'), ('20240201000000_Cents', \
+         '8.0.0');",
+    ),
+    (
+        "kysely",
+        "CREATE TABLE kysely_migration (name varchar(255) PRIMARY KEY, timestamp varchar(255) NOT NULL);
+         CREATE TABLE kysely_migration_lock (id varchar(255) PRIMARY KEY, is_locked int NOT NULL DEFAULT 0);
+         INSERT INTO kysely_migration_lock VALUES ('migration_lock');
+         INSERT INTO kysely_migration VALUES ('20240101000000_accounts', '2024-01-01T00:00:00Z'), \
+         ('20240201000000_cents', '2024-02-01T00:00:00Z');",
+    ),
+    (
+        "mikro-orm",
+        "CREATE TABLE mikro_orm_migrations (id serial PRIMARY KEY, name varchar(255), executed_at timestamptz DEFAULT \
+         now());
+         INSERT INTO mikro_orm_migrations (name) VALUES ('20240101000000_accounts'), ('20240201000000_cents');",
+    ),
+    (
+        "db-migrate",
+        "CREATE TABLE migrations (id serial PRIMARY KEY, name varchar(255) NOT NULL, run_on timestamp NOT NULL);
+         INSERT INTO migrations (name, run_on) VALUES ('/20240101000000-accounts', now()), ('/20240201000000-cents', \
+         now());",
+    ),
+    (
+        "doctrine",
+        "CREATE TABLE doctrine_migration_versions (version varchar(191) PRIMARY KEY, executed_at timestamp, \
+         execution_time int);
+         INSERT INTO doctrine_migration_versions VALUES ('DoctrineMigrations\\Version20240101000000', now(), 1);",
+    ),
+    (
+        "phinx",
+        "CREATE TABLE phinxlog (version bigint PRIMARY KEY, migration_name varchar(100), start_time timestamp, end_time \
+         timestamp, breakpoint boolean NOT NULL DEFAULT false);
+         INSERT INTO phinxlog VALUES (20240101000000, 'Accounts', now(), now()), (20240201000000, 'Cents', now(), now());",
     ),
 ];

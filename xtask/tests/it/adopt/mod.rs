@@ -33,7 +33,7 @@ fn ledger(tool: &str) -> &'static str {
 }
 
 /// The tools whose rows match no file by themselves.
-const UNMATCHED: [&str; 5] = ["tern", "liquibase", "django", "alembic", "drizzle"];
+const UNMATCHED: [&str; 6] = ["tern", "liquibase", "django", "alembic", "drizzle", "doctrine"];
 
 /// A database in which another tool applied both migrations.
 fn left_by(ledger: &str) -> Project {
@@ -212,18 +212,85 @@ fn a_ledger_of_another_application_is_named() {
     project.end();
 }
 
-/// A role that cannot read the other ledger cannot know that nothing was applied.
+/// Who cannot read the other ledger, or sees no row of it, cannot know that nothing was applied.
 #[test]
 fn a_ledger_that_cannot_be_read_stops_the_run() {
+    let refused = |project: &Project, told: &str| {
+        for command in ["migrate", "adopt"] {
+            let output = project.run(&[command]);
+            assert!(output.code == 3 && said(&output).contains("other-ledger-unreadable"), "{}", said(&output));
+            assert!(said(&output).contains(told), "{}", said(&output));
+        }
+    };
     let project = left_by(LEDGERS[0].1);
     execute(&project, "ALTER TABLE _sqlx_migrations RENAME COLUMN success TO succeeded");
     // It is no longer recognised by its name alone.
     assert!(said(&project.run(&["status"])).contains("0 problems"));
     execute(&project, "ALTER TABLE _sqlx_migrations RENAME COLUMN succeeded TO success");
     execute(&project, "ALTER TABLE _sqlx_migrations ALTER COLUMN checksum TYPE text USING encode(checksum, 'hex')");
-    for command in ["migrate", "adopt"] {
-        let output = project.run(&[command]);
-        assert!(output.code == 3 && said(&output).contains("other-ledger-unreadable"), "{}", said(&output));
+    refused(&project, "its columns are not as sqlx makes them");
+    project.end();
+    for right in
+        ["", "GRANT SELECT ON _sqlx_migrations TO {r}; ALTER TABLE _sqlx_migrations ENABLE ROW LEVEL SECURITY;"]
+    {
+        let project = left_by(LEDGERS[0].1);
+        let role = format!("reader_{}", std::process::id());
+        execute(&project, &format!("DROP ROLE IF EXISTS {role}; CREATE ROLE {role} LOGIN"));
+        execute(&project, &right.replace("{r}", &role));
+        let url = project.url().replacen("//postgres:", &format!("//{role}:"), 1);
+        let output = project.run_bare(&["migrate", "--env", "development", "--database", &url]);
+        let all = said(&output);
+        assert!(output.code == 3 && all.contains("other-ledger-unreadable"), "{url}: {all}");
+        assert!(all.contains(&format!("GRANT SELECT ON public._sqlx_migrations TO {role};")), "{all}");
+        execute(&project, &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+        project.end();
     }
+}
+
+/// A complete rollback by the other tool is noticed and taken over as well.
+#[test]
+fn a_complete_rollback_by_the_other_tool_is_taken_over() {
+    for (tool, back) in [("goose", "DELETE FROM goose_db_version"), ("golang-migrate", "DELETE FROM schema_migrations")]
+    {
+        let project = left_by(ledger(tool));
+        project.run(&["adopt", "--yes"]).ok();
+        execute(&project, &format!("{back}; DROP TABLE accounts"));
+        let told = format!("{tool} rolled back migrations after its ledger was adopted");
+        let status = project.run(&["status"]);
+        assert!(status.code == 3 && said(&status).contains(&told), "{}", said(&status));
+        project.run(&["adopt", "--yes"]).ok();
+        assert!(project.run(&["status"]).ok().out.contains("0 applied, 2 pending, 0 problems"), "{tool}");
+        project.end();
+    }
+}
+
+/// The line that is suggested for the ledger of another application can be pasted.
+#[test]
+fn the_line_for_another_application_is_toml() {
+    let project = left_by(ledger("sequelize"));
+    let all = said(&project.run(&["migrate"]));
+    let line = all.split("`other_ledgers = ").nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    let config = format!("[environments.shared]\ndatabase = \"env:TEST_DATABASE_URL\"\nother_ledgers = {line}\n");
+    project.write("migrate.toml", config);
+    let status = project.run_bare(&["status", "--env", "shared"]).ok().out;
+    assert!(status.contains("2 pending, 0 problems"), "{status}");
+    project.end();
+}
+
+/// The tables of Supabase's own services are not the ledger of an application.
+#[test]
+fn the_ledgers_of_services_are_passed_over() {
+    let project = Project::new();
+    project.migration(1, "t", "CREATE TABLE t (id int);\n", "DROP TABLE t;\n");
+    let role = format!("supabase_auth_admin_{}", std::process::id());
+    execute(
+        &project,
+        &format!(
+            "CREATE ROLE {role}; CREATE SCHEMA auth; CREATE TABLE auth.schema_migrations (version varchar(255)); \
+             INSERT INTO auth.schema_migrations VALUES ('00'); ALTER TABLE auth.schema_migrations OWNER TO {role}"
+        ),
+    );
+    project.run(&["migrate"]).ok();
+    execute(&project, &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
     project.end();
 }
