@@ -34,7 +34,21 @@ pub(crate) fn write(folder: &MigrationFolder, drafts: &[FileDraft]) -> Result<Ve
         file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| files::cannot(&path, &error))?;
         written.push(path);
     }
+    if let Err(error) = unread(folder) {
+        written.iter().for_each(|path| drop(fs::remove_file(path)));
+        return Err(error);
+    }
     Ok(written)
+}
+
+/// The failure if what was written in the form of another tool cannot be read as it was meant: a line of a function may
+/// look like a marker of the tool.
+fn unread(folder: &MigrationFolder) -> Result<()> {
+    if folder.layout == Layout::Roundtrip {
+        return Ok(());
+    }
+    let loaded = folder.load();
+    loaded.map(drop).map_err(|error| Failure::Core(error.note("nothing was written: it could not be read again")))
 }
 
 /// The version of the next migration in a folder: a time, or the next number if the folder counts.
@@ -96,7 +110,7 @@ fn existing(folder: &MigrationFolder) -> Result<MigrationSet> {
 }
 
 /// Refuses a folder in which only the tool itself can add a file.
-fn refuse(layout: Layout) -> Result<()> {
+pub(crate) fn refuse(layout: Layout) -> Result<()> {
     let command = match layout {
         Layout::Drizzle => "drizzle-kit generate --custom --name NAME",
         Layout::GraphileMigrate => "graphile-migrate commit",

@@ -19,6 +19,7 @@ mod brief;
 mod checks;
 mod cli;
 mod cmd;
+mod confirm;
 mod context;
 mod drift;
 mod drill;

@@ -124,10 +124,10 @@ pub(crate) struct DiffArgs {
                   The old ledger is never changed.\n\nExamples:\n  \
                   cargo xtask adopt --env production\n  \
                   cargo xtask adopt --env production --yes\n  \
-                  cargo xtask adopt --from public.schema_migrations --yes"
+                  cargo xtask adopt --from goose:public.versions --yes"
 )]
 pub(crate) struct AdoptArgs {
-    /// The tool or the table to take over, if the database has several: goose, or public.goose_db_version
+    /// The ledger to take over: a tool, a table, or a tool with a table of another name, such as goose:public.versions
     #[arg(long, value_name = "TOOL")]
     pub(crate) from: Option<String>,
     /// Record the migrations as applied

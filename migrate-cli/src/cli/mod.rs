@@ -55,8 +55,7 @@ pub(crate) struct GlobalArgs {
     /// The migrations folder, instead of the one in migrate.toml
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) migrations: Option<PathBuf>,
-    /// The tool whose file layout to read: roundtrip, sqlx, golang-migrate, diesel, dbmate, goose, sql-migrate or
-    /// flyway
+    /// The tool whose file layout to read, if it is not ours: sqlx, goose, flyway and others, see docs/FORMATS.md
     #[arg(long, global = true, value_name = "TOOL", value_parser = layout)]
     pub(crate) layout: Option<Layout>,
     /// The configuration file, instead of the migrate.toml in this folder or in a folder above it

@@ -5,7 +5,7 @@ use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, plain};
 use migrate_core::CodeMigrations;
-use migrate_core::foreign::{ForeignChecksum, ForeignLedger};
+use migrate_core::foreign::{ForeignChecksum, ForeignLedger, ForeignTool};
 use migrate_core::runner::{AdoptedMigration, Adoption};
 use serde::Serialize;
 
@@ -78,13 +78,18 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &A
 
 async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptArgs) -> Result<(AdoptJson, Exit)> {
     let context = runner.context;
-    let found = runner.migrator.ledgers_of_others().await?;
-    let ledger = chosen(found, options)?;
+    let ledger = match options.from.as_deref().and_then(named_table) {
+        Some((tool, table)) => {
+            let found = runner.migrator.ledger_of_other(tool, &table).await?;
+            chosen(found.into_iter().collect(), None)?
+        }
+        None => chosen(runner.migrator.ledgers_of_others().await?, options.from.as_deref())?,
+    };
     let state = runner.migrator.state().await?;
     let set = runner.migrator.migrations().clone();
     let adoption = Adoption::plan(&ledger, &set, &state)
         .map_err(|findings| Failure::Core(Error::of(ErrorKind::Plan, findings).note("nothing was recorded")))?;
-    let mut document = document(&ledger, &adoption);
+    let mut document = document(&adoption, ledger.matched(&set).applied.len());
     show(context, &document);
     if adoption.is_empty() {
         context.output.line(format!("nothing to do: this ledger has everything that {} applied", document.tool));
@@ -119,11 +124,16 @@ async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptAr
     Ok((document, Exit::Done))
 }
 
+/// A tool with its table: `goose:public.versions`.
+fn named_table(from: &str) -> Option<(&'static ForeignTool, QualifiedName)> {
+    let (tool, table) = from.split_once(':')?;
+    Some((ForeignTool::named(tool)?, QualifiedName::parse(table)?))
+}
+
 /// The ledger to adopt.
-fn chosen(found: Vec<ForeignLedger>, options: &AdoptArgs) -> Result<ForeignLedger> {
-    let is_meant = |ledger: &ForeignLedger| {
-        options.from.as_ref().is_none_or(|from| *from == ledger.tool.name() || *from == table(&ledger.table))
-    };
+fn chosen(found: Vec<ForeignLedger>, from: Option<&str>) -> Result<ForeignLedger> {
+    let is_meant =
+        |ledger: &ForeignLedger| from.is_none_or(|from| from == ledger.tool.name() || from == table(&ledger.table));
     let (mut meant, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_meant);
     let names = |ledgers: &[ForeignLedger]| {
         let one = |ledger: &ForeignLedger| format!("{} ({})", table(&ledger.table), ledger.tool.name());
@@ -133,13 +143,14 @@ fn chosen(found: Vec<ForeignLedger>, options: &AdoptArgs) -> Result<ForeignLedge
         (1, _) => return Ok(meant.remove(0)),
         (0, 0) => Finding::new(codes::OTHER_LEDGER_NONE, "this database has no ledger of another tool")
             .note("looked for the tables of every tool that is known: `cargo xtask explain other-ledger` names them")
+            .help("if the tool uses a table with another name: `--from TOOL:SCHEMA.TABLE`")
             .help("`cargo xtask baseline --mark` records migrations as applied if the schema is what they make"),
         (0, _) => Finding::new(codes::OTHER_LEDGER_NONE, "this database has no such ledger")
             .note(format!("it has {}", names(&others)))
             .help("name the tool or the table with --from"),
         (..) => Finding::new(codes::OTHER_LEDGER_SEVERAL, "this database has more than one ledger of another tool")
             .note(format!("it has {}", names(&meant)))
-            .help("name the tool or the table with --from"),
+            .help("name the table with --from"),
     };
     Err(Failure::Core(Error::new(ErrorKind::Plan, finding)))
 }
@@ -148,11 +159,12 @@ fn table(name: &QualifiedName) -> String {
     [name.schema(), name.name()].map(plain).join(".")
 }
 
-fn document(ledger: &ForeignLedger, adoption: &Adoption) -> AdoptJson {
+fn document(adoption: &Adoption, applied: usize) -> AdoptJson {
+    let ledger = &adoption.ledger;
     AdoptJson {
         tool: ledger.tool.name(),
         table: table(&ledger.table),
-        applied: ledger.applied().count(),
+        applied,
         newest: ledger.applied().last().map(|row| row.key.clone()),
         taken: adoption.taken.iter().map(AdoptedMigrationJson::from).collect(),
         given_back: adoption.given_back.iter().map(ToString::to_string).collect(),
@@ -184,6 +196,10 @@ fn show(context: &Context<'_>, document: &AdoptJson) {
         lines.row([(WARN, "rolled back".to_owned()), (BOLD, version.clone())]);
     }
     output.lines(&lines.lines());
+    if ForeignTool::named(document.tool).is_some_and(ForeignTool::has_only_newest) && !document.taken.is_empty() {
+        let remark = format!("{} records only its newest version: every older file counts as applied", document.tool);
+        output.line(format!("  {} {remark}", paint(WARN, "note:")));
+    }
 }
 
 /// What was recorded.
@@ -197,6 +213,9 @@ fn tell(context: &Context<'_>, document: &AdoptJson) {
         let back = style::count(document.given_back.len(), "migration");
         output.line(format!("  {} {back} as rolled back by {tool}", paint(GOOD, "recorded")));
     }
-    output.line(format!("  {DIM}{} is unchanged: {tool} still works{DIM:#}", document.table));
+    output.line(format!(
+        "  {DIM}{} is unchanged: {tool} still works, but it would run again what is applied from now on{DIM:#}",
+        document.table
+    ));
     output.next(format!("`cargo xtask status {}` shows what is applied and pending", context.aim()));
 }

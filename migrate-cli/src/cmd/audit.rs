@@ -6,7 +6,8 @@ use migrate_core::audit::{self, AuditState, DdlFilter, DdlRecord};
 use serde::Serialize;
 
 use crate::cli;
-use crate::context::{APPLICATION, Context, confirm};
+use crate::confirm::confirm;
+use crate::context::{APPLICATION, Context};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::output::{DocumentJson, TextTable};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_base::visible;
+use migrate_core::foreign::ForeignLedger;
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use migrate_schema::ddl::{Ddl, DdlStage, LEFT_OUT};
 use migrate_test::shape::{self, LeftOut, TableData, role_guard};
@@ -14,7 +15,8 @@ use serde::Serialize;
 use super::run::{RunOptions, Runner};
 use super::upto;
 use crate::cli::BaselineArgs;
-use crate::context::{Context, MigratorOptions, confirm};
+use crate::confirm::confirm;
+use crate::context::{Context, MigratorOptions};
 use crate::exit::{Exit, Failure, Result};
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
@@ -53,9 +55,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &B
 async fn capture(context: &Context<'_>, options: &BaselineArgs) -> Result<Exit> {
     let output = context.output;
     let name = files::snake_case(&options.name)?;
+    form::refuse(context.layout)?;
     refuse_second(context)?;
     // The folder has nothing that could be matched with it, so a baseline is the way on.
-    let other = other_ledger(context).await?.map(|finding| finding.with_severity(Severity::Warning));
+    let other =
+        other_ledger(context, &MigrationSet::default()).await?.map(|finding| finding.with_severity(Severity::Warning));
     output.findings(other.as_slice());
     let database = context.reach().await?;
     let source = shadow::database(&database, context).await?;
@@ -110,12 +114,17 @@ fn refuse_second(context: &Context<'_>) -> Result<()> {
         .help("`cargo xtask baseline --mark` records the first migration of the folder as applied"))
 }
 
-/// The finding about the ledger of another tool in a database without a ledger of ours.
-async fn other_ledger(context: &Context<'_>) -> Result<Option<Finding>> {
-    let reading = MigratorOptions { set: Some(MigrationSet::default()), ..MigratorOptions::reading() };
+/// The finding about the ledger of another tool in a database without a ledger of ours, if it is about these
+/// migrations: that of a tool whose migrations were something else says nothing about them.
+async fn other_ledger(context: &Context<'_>, set: &MigrationSet) -> Result<Option<Finding>> {
+    let reading = MigratorOptions { set: Some(set.clone()), ..MigratorOptions::reading() };
     let mut migrator = context.migrator(CodeMigrations::none(), reading).await?;
-    let status = migrator.status().await;
+    let (status, ledgers) = (migrator.status().await, migrator.ledgers_of_others().await);
     migrator.close().await;
+    let is_about = |ledger: &ForeignLedger| ledger.rows.is_err() || !ledger.matched(set).applied.is_empty();
+    if !set.is_empty() && !ledgers?.iter().any(is_about) {
+        return Ok(None);
+    }
     let is_meant = |finding: &Finding| [codes::OTHER_LEDGER, codes::OTHER_LEDGER_UNREADABLE].contains(&finding.code);
     Ok(status?.problems.into_iter().find(is_meant))
 }
@@ -209,7 +218,7 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArg
     }
     // Without a version it is not known how much of the chain was applied, but the other ledger knows.
     if options.to.is_none()
-        && let Some(finding) = other_ledger(context).await?
+        && let Some(finding) = other_ledger(context, &set).await?
     {
         return Err(Failure::Core(Error::new(ErrorKind::Plan, finding)));
     }

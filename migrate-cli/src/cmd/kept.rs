@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::run::{RunOptions, Runner};
 use crate::cli;
-use crate::context::{Context, confirm, confirm_loss};
+use crate::confirm::{confirm, confirm_loss};
+use crate::context::Context;
 use crate::exit::{Exit, Result};
 use crate::output::style::{self, BOLD, DIM, GOOD, WARN};
 use crate::output::{DocumentJson, TextTable};

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use migrate_base::visible;
-use migrate_core::{CodeMigrations, MigrationSet, Version};
+use migrate_core::{CodeMigrations, MigrationSet, Version, drift};
 use migrate_schema::ddl::unowned;
-use migrate_schema::{SchemaChange, SideNames};
+use migrate_schema::{Id, Object, SchemaChange, SideNames};
 
 use crate::context::Context;
 use crate::drift::excused;
@@ -28,6 +28,14 @@ pub(super) async fn differences(
     let set = if version.is_some() { set } else { &none };
     let wanted = shadow::migrations(set, code, version).await?;
     let wanted = shadow::as_placed_in(Arc::unwrap_or_clone(wanted), &there).await?;
+    let rules = &context.config.drift.ignore;
+    let mut wanted = wanted;
+    if !rules.is_empty() {
+        let made = wanted.schema.clone();
+        let exists = |id: &Id| made.get(id).or(there.schema.get(id)).is_some();
+        let is_left_out = |object: &Object| rules.iter().any(|rule| rule.matches(object, &exists));
+        wanted.schema = drift::expected(made.clone(), &there.schema, is_left_out);
+    }
     let change = SchemaChange::between(&unowned(&wanted.schema), &unowned(&there.schema));
     let sides = SideNames { before: "in the migrations", after: &format!("in {}", context.title()) };
     let excused = version.map(|version| excused(set, version)).unwrap_or_default();

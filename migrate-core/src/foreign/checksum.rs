@@ -22,6 +22,8 @@ pub enum ForeignChecksum {
 pub(crate) fn compare(tool: &ForeignTool, recorded: &str, bytes: &[u8]) -> ForeignChecksum {
     let is_same = match tool.name {
         "sqlx" => as_checked_out(bytes).iter().any(|text| hex::<Sha384>(text) == recorded),
+        // It was found by its checksum.
+        "drizzle" => true,
         "prisma" => as_checked_out(bytes).iter().any(|text| hex::<Sha256>(text) == recorded),
         "flyway" => flyway(bytes).to_string() == recorded,
         _ => return ForeignChecksum::NotCompared,
@@ -50,7 +52,7 @@ fn flyway(bytes: &[u8]) -> i32 {
     digest.finalize().cast_signed()
 }
 
-fn hex<D: Digest>(bytes: &[u8]) -> String {
+pub(super) fn hex<D: Digest>(bytes: &[u8]) -> String {
     D::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

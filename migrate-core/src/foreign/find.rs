@@ -13,12 +13,22 @@ use super::{ForeignLedger, ForeignRow, ForeignState, ForeignTool, UnreadableCaus
 /// How long reading such a ledger waits for an exclusive lock.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How thoroughly to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SearchBy {
+    /// Every table is examined: before the first migration of a database.
+    NameOrColumns,
+    /// Only tables with a usual name, which the server finds by an index.
+    Name,
+}
+
 /// The ledgers of other tools in this database, with their rows, except those in `others`.
 pub(crate) async fn ledgers(
     session: &mut Session,
     others: &[QualifiedName],
+    by: SearchBy,
 ) -> Result<Vec<ForeignLedger>, SessionFailure> {
-    let candidates = session.read(&message(session, &candidates())).await?;
+    let candidates = session.read(&message(session, &candidates(by))).await?;
     let tables: BTreeSet<(&str, &str)> =
         candidates.iter().filter_map(|row| Some((text(row, 0)?, text(row, 1)?))).collect();
     let mut found = Vec::new();
@@ -101,17 +111,21 @@ fn message(session: &Session, query: &str) -> String {
 
 /// Every table that may be such a ledger, or that tools keep beside one: schema, name, columns. The tables of an
 /// extension are not, nor are those of the services of Supabase, whose owners have names of their own.
-fn candidates() -> String {
+fn candidates(by: SearchBy) -> String {
     let beside = TOOLS.iter().flat_map(|tool| tool.also.iter().copied().chain(tool.beside));
     let names: BTreeSet<&str> = TOOLS.iter().map(|tool| tool.table).chain(beside).collect();
     let marks: BTreeSet<&str> = TOOLS.iter().filter_map(|tool| tool.mark).collect();
+    let named = match by {
+        SearchBy::NameOrColumns => "",
+        SearchBy::Name => "c.relname = '' AND ",
+    };
     let list = |words: BTreeSet<&str>| words.into_iter().map(literal).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT n.nspname, c.relname, (SELECT string_agg(a.attname, chr(10)) FROM pg_attribute a WHERE a.attrelid = \
          c.oid AND a.attnum > 0 AND NOT a.attisdropped) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p') AND c.oid >= 16384 AND c.relpersistence <> 't' AND \
+         WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid >= 16384 AND c.relpersistence <> 't' AND \
          pg_get_userbyid(c.relowner) NOT LIKE 'supabase\\_%' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = \
-         'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AND (c.relname IN ({}) OR EXISTS \
+         'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AND (c.relname IN ({}) OR {named}EXISTS \
          (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ({}))) ORDER BY 1, 2",
         list(names),
         list(marks)

@@ -4,6 +4,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use migrate_base::regular;
+use sha2::Sha256;
+
+use super::checksum::hex;
 use super::tools::KeyForm;
 use super::{ForeignLedger, ForeignRow, ForeignState};
 use crate::source::{Migration, MigrationSet, Version, diesel_version};
@@ -28,9 +32,10 @@ impl ForeignLedger {
     /// Matches the applied rows with the migrations of a folder.
     pub fn matched(&self, set: &MigrationSet) -> ForeignMatch<'_> {
         let names = if self.tool.key == KeyForm::File { FileNames::of(set) } else { FileNames::default() };
+        let digests = if self.tool.key == KeyForm::Digest { digests(set) } else { HashMap::new() };
         let mut matched = ForeignMatch::default();
         for row in self.applied() {
-            let migration = self.migration(row, set, &names);
+            let migration = self.migration(row, set, &names, &digests);
             // A baseline, and the newest version of a tool that records no other, stand for everything older.
             let covers = row.state == ForeignState::Baseline || (self.tool.only_newest && migration.is_some());
             let upto = row.key.parse::<Version>().ok().filter(|_| covers);
@@ -44,19 +49,29 @@ impl ForeignLedger {
             }
         }
         matched.applied.sort_by(|(a, _), (b, _)| a.version().cmp(b.version()));
+        let mut twice = Vec::new();
         matched.applied.dedup_by(|(later, row), (earlier, kept)| {
             let is_same = later.version() == earlier.version();
-            // A row of its own says more than a baseline.
+            // A row of its own says more than a baseline; two of them cannot be about one file.
             if is_same && kept.state == ForeignState::Baseline {
                 *kept = *row;
+            } else if is_same && row.state != ForeignState::Baseline && row.key != kept.key {
+                twice.push(*row);
             }
             is_same
         });
+        matched.unknown.extend(twice);
         matched
     }
 
     /// The migration that a row is about.
-    fn migration(&self, row: &ForeignRow, set: &MigrationSet, names: &FileNames<'_>) -> Option<Arc<Migration>> {
+    fn migration(
+        &self,
+        row: &ForeignRow,
+        set: &MigrationSet,
+        names: &FileNames<'_>,
+        digests: &HashMap<String, Arc<Migration>>,
+    ) -> Option<Arc<Migration>> {
         let by_version = |version: Option<Version>| {
             let version = version?;
             let was = || set.converted().find(|(_, was)| was.version == version);
@@ -69,9 +84,19 @@ impl ForeignLedger {
                 // A file that was rewritten in our form keeps its version.
                 by_version(leading_version(&row.key)).filter(|migration| is_ours(migration.path()))
             }),
+            KeyForm::Digest => row.checksum.as_deref().and_then(|digest| digests.get(digest)).cloned(),
             KeyForm::Name => None,
         }
     }
+}
+
+/// The migrations by the digests of their files; a file that cannot be read has none.
+fn digests(set: &MigrationSet) -> HashMap<String, Arc<Migration>> {
+    let one = |migration: &Arc<Migration>| {
+        let bytes = regular::read(migration.path()).ok()?;
+        Some((hex::<Sha256>(&bytes), migration.clone()))
+    };
+    set.iter().filter_map(one).collect()
 }
 
 /// The version under which a ledger may know a migration.

@@ -16,9 +16,9 @@ use tools::KeyForm;
 
 pub use checksum::ForeignChecksum;
 pub(crate) use checksum::compare;
-pub(crate) use find::{ledger_of, ledgers};
+pub(crate) use find::{SearchBy, ledger_of, ledgers};
 pub use matching::ForeignMatch;
-pub(crate) use note::{AdoptionNote, adopted_from};
+pub(crate) use note::{AdoptionNote, GIVEN_BACK, adopted_from};
 pub use recognise::without;
 
 /// A migration tool, and what it leaves in a database.
@@ -61,7 +61,7 @@ impl ForeignTool {
     }
 
     /// Whether its ledger has only the newest version; all older migrations are applied as well.
-    pub(crate) fn has_only_newest(&self) -> bool {
+    pub fn has_only_newest(&self) -> bool {
         self.only_newest
     }
 

@@ -6,6 +6,9 @@ use super::{ForeignLedger, ForeignRow, ForeignTool};
 
 const ADOPTED: &str = "adopted from ";
 
+/// The note for a migration that the other tool rolled back after it was taken over.
+pub(crate) const GIVEN_BACK: &str = "rolled back by the tool it came from";
+
 impl ForeignLedger {
     /// The note for a row: the tool and its table, and when, by whom and with which checksum it recorded the migration.
     pub fn note(&self, row: &ForeignRow) -> String {

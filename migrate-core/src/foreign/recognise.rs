@@ -20,7 +20,8 @@ pub(super) fn tool_of(
     let is_marked = |tool: &&ForeignTool| tool.mark.is_some_and(|mark| columns.contains(&mark));
     let named = TOOLS.iter().filter(|tool| tool.table == table);
     TOOLS.iter().filter(is_marked).chain(named).find(|tool| {
-        (!tool.owns_schema || tool.schema == Some(schema))
+        // A common name, such as `migrations`, is the tool's only in the schema of the tool.
+        (!tool.owns_schema || tool.schema == Some(schema) || is_marked(tool))
             && (!tool.is_exact || tool.columns.len() == columns.len())
             && tool.columns.iter().all(|column| columns.contains(column))
             && tool.beside.is_none_or(&has_table)
@@ -47,8 +48,11 @@ pub fn without(mut schema: Schema) -> Schema {
             std::iter::once(table.name()).chain(tool.also.iter().copied()).map(|name| (table.schema(), name))
         })
         .collect();
-    let owned: BTreeSet<&str> =
-        found.iter().filter(|(tool, _)| tool.owns_schema).map(|(_, table)| table.schema()).collect();
+    let owned: BTreeSet<&str> = found
+        .iter()
+        .filter(|(tool, table)| tool.owns_schema && tool.schema == Some(table.schema()))
+        .map(|(_, table)| table.schema())
+        .collect();
     let sequences: BTreeSet<Id> = schema
         .of_kind(Kind::Sequence)
         .filter(|sequence| {

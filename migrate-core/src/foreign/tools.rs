@@ -3,7 +3,7 @@
 //! The columns are those that each tool creates on PostgreSQL, from its source code or manual.
 
 use super::ForeignTool;
-use KeyForm::{Diesel, File, Name, Version};
+use KeyForm::{Diesel, Digest, File, Name, Version};
 
 /// What the first column of [`ForeignTool::rows`] is, and so how a row of the old ledger is matched with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(super) enum KeyForm {
     Diesel,
     /// A file name, with or without its folder and its extension.
     File,
+    /// The SHA-256 of a file, in the column for the checksum.
+    Digest,
     /// Something else, which only the tool can match with a file.
     Name,
 }
@@ -70,7 +72,6 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         mark: Some("installed_on"),
         rows: "SELECT version, description, encode(checksum, 'hex'), CASE WHEN success THEN 'applied' ELSE 'failed' \
                END, installed_on, NULL FROM {t} ORDER BY version",
-        repair: "sqlx migrate info",
         ..SIMPLE
     },
     ForeignTool {
@@ -122,7 +123,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "drizzle",
         table: "__drizzle_migrations",
         columns: &["id", "hash", "created_at"],
-        key: Name,
+        key: Digest,
         rows: "SELECT created_at, NULL, hash, 'applied', to_timestamp(created_at / 1000.0), NULL FROM {t} ORDER BY id",
         schema: Some("drizzle"),
         ..SIMPLE
@@ -205,6 +206,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         table: "changes",
         schema: Some("sqitch"),
         columns: &["change_id", "script_hash", "change", "project", "committed_at", "planned_at"],
+        mark: Some("script_hash"),
         rows: "SELECT to_char(planned_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISS'), change, script_hash, 'applied', \
                committed_at, committer_name FROM {t} ORDER BY committed_at",
         owns_schema: true,
@@ -217,7 +219,8 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         columns: &["version", "description", "applied", "total", "executed_at", "hash", "partial_hashes"],
         mark: Some("partial_hashes"),
         rows: "SELECT version, description, hash, CASE WHEN coalesce(error, '') <> '' OR applied < total THEN 'failed' \
-               WHEN type = 1 THEN 'baseline' ELSE 'applied' END, executed_at, NULL FROM {t} WHERE version NOT LIKE '.%' ORDER BY version",
+               WHEN type = 1 THEN 'baseline' ELSE 'applied' END, executed_at, NULL FROM {t} WHERE version NOT LIKE \
+               '.%' ORDER BY version",
         repair: "atlas migrate status",
         ..SIMPLE
     },
@@ -318,6 +321,7 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         name: "golang-migrate",
         table: "schema_migrations",
         columns: &["version", "dirty"],
+        mark: Some("dirty"),
         is_exact: true,
         rows: "SELECT version, NULL, NULL, CASE WHEN dirty THEN 'failed' ELSE 'applied' END, NULL, NULL FROM {t}",
         only_newest: ONLY_NEWEST,

@@ -19,7 +19,7 @@ use crate::source::{Checksum, Version};
 pub(crate) async fn entries(session: &mut Session, ledger: &QualifiedName) -> Result<Option<(Vec<LedgerEntry>, i64)>> {
     // Notes may be long, and the state needs only some of them.
     let columns = "id, event, direction, version, name, statement, up_checksum, down_checksum, at, \
-                   coalesce(actor, role), CASE WHEN event IN ('failed', 'baselined') THEN note END";
+                   coalesce(actor, role), CASE WHEN event IN ('failed', 'baselined', 'rolled_back') THEN note END";
     let Some(rows) = select(session, ledger, columns, "").await? else { return Ok(None) };
     let newest = rows.last().and_then(|row| row.first()?.as_deref()?.parse().ok()).unwrap_or(0);
     let about_migrations = rows.into_iter().filter(|row| row.get(3).is_some_and(Option::is_some));

@@ -177,7 +177,8 @@ impl Migrator {
     pub async fn state(&mut self) -> Result<LedgerState> {
         let mut state = self.recognised().await?;
         let others = self.options.other_ledgers.clone();
-        open::look_for_others(self.session().await?, &mut state, &others).await?;
+        let has_pending = self.set.iter().any(|migration| state.get(migration.version()).is_none());
+        open::look_for_others(self.session().await?, &mut state, &others, has_pending).await?;
         self.set.check(|migration| state.knows(migration))?;
         Ok(state)
     }

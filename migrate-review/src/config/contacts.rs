@@ -31,3 +31,19 @@ impl<'de> Deserialize<'de> for ContactAddress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::config::{Config, FILE_NAME};
+
+    #[test]
+    fn contacts_stay_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        fs::write(&path, "[contacts]\n\"on call\" = \"112\"\nann = \"ann@example.org\"\n").unwrap();
+        let config = Config::load(Some(&path), folder.path()).unwrap();
+        assert_eq!(config.contacts.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["on call", "ann"]);
+    }
+}

@@ -383,15 +383,6 @@ mod tests {
     }
 
     #[test]
-    fn contacts_stay_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(FILE_NAME);
-        fs::write(&path, "[contacts]\n\"on call\" = \"112\"\nann = \"ann@example.org\"\n").unwrap();
-        let config = Config::load(Some(&path), folder.path()).unwrap();
-        assert_eq!(config.contacts.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["on call", "ann"]);
-    }
-
-    #[test]
     fn a_password_in_a_broken_file_is_not_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE_NAME);

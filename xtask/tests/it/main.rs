@@ -9,6 +9,7 @@ mod ci;
 mod codes;
 mod codes_author;
 mod codes_files;
+mod codes_layouts;
 mod codes_operate;
 mod codes_proof;
 mod codes_released;

@@ -11,7 +11,8 @@ use super::{show, show_left_out, way_on};
 use crate::cli::DriftArgs;
 use crate::cmd::diff;
 use crate::cmd::run::{RunOptions, Runner};
-use crate::context::{Context, confirm, confirm_unseen};
+use crate::confirm::{confirm, confirm_unseen};
+use crate::context::Context;
 use crate::drift::{
     self, DriftChain, DriftComparison, DriftJson, PendingParts, PendingPartsJson, not_compared, warnings,
 };

@@ -62,7 +62,10 @@ impl Adoption {
         let newest = set.iter().rev().map(|one| one.version()).find(|version| is_applied(version)).cloned();
         let between = set.iter().filter(|one| newest.as_ref().is_some_and(|newest| one.version() < newest));
         findings.extend(between.filter(|one| !is_applied(one.version())).map(|one| gap(ledger, one)));
-        let new = matched.applied.iter().filter(|(one, _)| state.get(one.version()).is_none());
+        let new = matched.applied.iter().filter(|(one, _)| {
+            // What was rolled back here is not applied, whatever the other tool still says.
+            state.get(one.version()).is_none() && !state.was_rolled_back(one.version())
+        });
         let mut taken = Vec::new();
         for (migration, row) in new {
             let checksum = compare(ledger, row, migration).unwrap_or_else(|finding| {

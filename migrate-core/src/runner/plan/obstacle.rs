@@ -22,7 +22,7 @@ pub(in crate::runner) fn compare(
     allow_newer: bool,
 ) -> (Vec<Finding>, Vec<Finding>) {
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
-    problems.extend(others::problems(state));
+    problems.extend(others::problems(set, state));
     problems.extend(half_squashed(set, state));
     let mut newer = Vec::new();
     for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {

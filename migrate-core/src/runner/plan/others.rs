@@ -9,17 +9,20 @@ use migrate_base::ident::{QualifiedName, plain};
 use super::state::{AdoptedLedger, LedgerState};
 use crate::foreign::{ForeignLedger, ForeignRow, UnreadableCause, UnreadableRows};
 use crate::ledger::LedgerEvent;
-use crate::source::Version;
+use crate::source::{MigrationSet, Version};
 
 /// How many migrations one sentence lists.
 const SHOWN: usize = 5;
 
 /// The problems with the ledgers of other tools that were found.
-pub(in crate::runner) fn problems(state: &LedgerState) -> Vec<Finding> {
+pub(in crate::runner) fn problems(set: &MigrationSet, state: &LedgerState) -> Vec<Finding> {
     let of = |ledger: &ForeignLedger| match (&ledger.rows, state.adopted()) {
+        // Another ledger is of interest only for what it says about pending migrations.
+        (Err(_), None) if state.newest() > 0 => Vec::new(),
         (Err(why), _) => vec![unreadable(ledger, why)],
+        (Ok(_), None) if state.newest() > 0 => applied_elsewhere(set, state, ledger).into_iter().collect(),
         (Ok(_), None) => vec![not_adopted(ledger)],
-        (Ok(_), Some(adopted)) => moved_on(state, ledger, adopted),
+        (Ok(_), Some(adopted)) => moved_on(set, state, ledger, adopted),
     };
     state.others().iter().flat_map(of).collect()
 }
@@ -101,8 +104,8 @@ pub(in crate::runner) fn unreadable(ledger: &ForeignLedger, rows: &UnreadableRow
 
 /// What the other tool applied or rolled back after its ledger was adopted. Files do not matter: what was taken over is
 /// known by what the tool identifies it by.
-fn moved_on(state: &LedgerState, ledger: &ForeignLedger, adopted: &AdoptedLedger) -> Vec<Finding> {
-    let (new, gone) = (newly_applied(ledger, adopted), reverted(ledger, state, adopted));
+fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, adopted: &AdoptedLedger) -> Vec<Finding> {
+    let (new, gone) = (newly_applied(set, state, ledger, adopted), reverted(ledger, state, adopted));
     let tool = adopted.tool.name();
     let finding = |what: String| {
         Finding::new(codes::OTHER_LEDGER_MOVED, what)
@@ -128,15 +131,46 @@ fn moved_on(state: &LedgerState, ledger: &ForeignLedger, adopted: &AdoptedLedger
     findings
 }
 
-/// The rows that were added after the adoption.
-fn newly_applied<'l>(ledger: &'l ForeignLedger, adopted: &AdoptedLedger) -> Vec<&'l ForeignRow> {
+/// The pending migrations that another tool applied, in a database whose ledger was not adopted.
+fn applied_elsewhere(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger) -> Option<Finding> {
+    let matched = ledger.matched(set);
+    let is_pending = |version: &Version| state.get(version).is_none() && !state.was_rolled_back(version);
+    let both: Vec<String> = matched
+        .applied
+        .iter()
+        .filter(|(migration, _)| is_pending(migration.version()))
+        .map(|(migration, _)| format!("{}_{}", migration.version(), migration.name()))
+        .collect();
+    let tool = ledger.tool.name();
+    (!both.is_empty()).then(|| {
+        Finding::new(codes::OTHER_LEDGER, format!("{tool} applied what is pending here: {}", list(both.into_iter())))
+            .note(format!("its ledger is {}", table(&ledger.table)))
+            .note("it would run a second time")
+            .help("`cargo xtask adopt` compares it with the files and the schema, and takes it over")
+            .help(belongs_elsewhere(&ledger.table))
+    })
+}
+
+/// The rows that were added after the adoption, except for what was applied here as well.
+fn newly_applied<'l>(
+    set: &MigrationSet,
+    state: &LedgerState,
+    ledger: &'l ForeignLedger,
+    adopted: &AdoptedLedger,
+) -> Vec<&'l ForeignRow> {
+    let matched = ledger.matched(set);
+    let is_known = |version: &Version| state.get(version).is_some() || state.was_rolled_back(version);
+    let (known, open): (Vec<_>, Vec<_>) =
+        matched.applied.iter().partition(|(migration, _)| is_known(migration.version()));
+    let open: BTreeSet<&str> = open.iter().map(|(_, row)| &*row.key).collect();
+    let settled: BTreeSet<&str> = known.iter().map(|(_, row)| &*row.key).filter(|key| !open.contains(key)).collect();
     let keys: BTreeSet<&str> = adopted.versions.values().map(String::as_str).collect();
     // A tool that records only its newest version says nothing about older ones.
     let newest = adopted.versions.keys().next_back().filter(|_| adopted.tool.has_only_newest());
     let is_older = |row: &ForeignRow| {
         newest.zip(row.key.parse::<Version>().ok()).is_some_and(|(newest, version)| version <= *newest)
     };
-    ledger.applied().filter(|row| !keys.contains(&*row.key) && !is_older(row)).collect()
+    ledger.applied().filter(|row| !keys.contains(&*row.key) && !settled.contains(&*row.key) && !is_older(row)).collect()
 }
 
 /// The adopted migrations that the other tool no longer has and that are still applied here, the newest first.

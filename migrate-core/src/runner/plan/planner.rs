@@ -42,7 +42,7 @@ pub(in crate::runner) fn plan(
     match target {
         Target::Latest | Target::UpTo(_) | Target::Up(_) if set.is_empty() && !policy.allow_empty => {
             planner.obstacles.push(obstacle::no_migrations(set, state));
-            planner.obstacles.extend(others::problems(state));
+            planner.obstacles.extend(others::problems(set, state));
         }
         Target::Latest => planner.up(&|_| true, usize::MAX),
         Target::UpTo(version) => {
@@ -133,6 +133,10 @@ impl Planner<'_> {
     }
 
     fn down(&mut self, wanted: &dyn Fn(&AppliedMigration) -> bool, count: usize, named: ExplicitTarget) {
+        // What another tool applied on top would lose what it was built on.
+        if self.state.adopted().is_some() {
+            self.obstacles.extend(others::problems(self.set, self.state));
+        }
         self.resume(Some(Direction::Down));
         let started = self.steps.first().map(|step| step.version.clone());
         let left = count.saturating_sub(usize::from(started.is_some()));

@@ -30,7 +30,7 @@ pub struct AdoptedLedger {
     pub tool: &'static ForeignTool,
     /// Its table.
     pub table: QualifiedName,
-    /// Every version that was ever taken over, with what the tool identifies it by.
+    /// Every version that was taken over and that the tool has not rolled back, with what the tool identifies it by.
     pub versions: BTreeMap<Version, String>,
 }
 
@@ -115,6 +115,12 @@ impl LedgerState {
             (LedgerEvent::RolledBack | LedgerEvent::Resolved, Direction::Down) => {
                 self.finish(&entry.version);
                 self.rolled_back.insert(entry.version.clone(), entry.id);
+                if entry.note.as_deref() == Some(foreign::GIVEN_BACK)
+                    && let Some(adopted) = &mut self.adopted
+                {
+                    adopted.versions.remove(&entry.version);
+                    self.rolled_back.remove(&entry.version);
+                }
                 self.applied.remove(&entry.version);
             }
             (LedgerEvent::Started, _) => self.start(entry),
@@ -209,6 +215,11 @@ impl LedgerState {
     /// The entry of an applied version.
     pub fn get(&self, version: &Version) -> Option<&AppliedMigration> {
         self.applied.get(version)
+    }
+
+    /// Whether a version was rolled back here, and not by the tool that it was taken over from.
+    pub(in crate::runner) fn was_rolled_back(&self, version: &Version) -> bool {
+        self.rolled_back.contains_key(version)
     }
 
     /// The newest applied version that is older than this one.

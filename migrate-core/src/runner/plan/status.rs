@@ -93,7 +93,7 @@ impl Status {
         let nothing = obstacle::no_migrations(set, state);
         let severity = if is_fresh { Severity::Warning } else { Severity::Error };
         let mut problems = vec![nothing.with_severity(severity)];
-        problems.extend(others::problems(state));
+        problems.extend(others::problems(set, state));
         let unfinished = state.unfinished().cloned();
         let as_severe = |one: &UnfinishedMigration| match one.running {
             Some(_) => obstacle::unfinished(set, one).with_severity(Severity::Warning),

@@ -141,8 +141,8 @@ fn folder(files: &[String]) -> MigrationSet {
     MigrationSet::of_files(Path::new("migrations"), files).unwrap()
 }
 
-/// The rows of a ledger: `applied 1`, `adopted 2`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the unedited
-/// files.
+/// The rows of a ledger: `applied 1`, `adopted 2`, `progress 4 up 2`, `failed 4 up 3`. The checksums are those of the
+/// unedited files.
 fn state(rows: &[String], files: &[String], is_missing: bool, running: &str) -> LedgerState {
     let entries = rows.iter().zip(1..).map(|(row, id)| {
         let is_adopted = row.starts_with("adopted");

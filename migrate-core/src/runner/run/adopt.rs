@@ -3,8 +3,9 @@
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
+use migrate_base::ident::QualifiedName;
 
-use crate::foreign::{self, ForeignLedger};
+use crate::foreign::{self, ForeignLedger, ForeignTool, SearchBy};
 use crate::ledger::{Direction, LedgerEvent, LedgerRow};
 use crate::runner::plan::{obstacle, others};
 use crate::runner::{Adoption, AppliedMigration, LedgerState, Migrator};
@@ -41,8 +42,24 @@ impl Migrator {
     /// [`ErrorKind::Ledger`] if they cannot be looked for.
     pub async fn ledgers_of_others(&mut self) -> Result<Vec<ForeignLedger>> {
         let others = self.options.other_ledgers.clone();
-        let found = foreign::ledgers(self.session().await?, &others).await;
+        let found = foreign::ledgers(self.session().await?, &others, SearchBy::NameOrColumns).await;
         found.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools"))
+    }
+
+    /// The ledger of a tool in a table with a name of its own. Nothing is written.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Ledger`] if it cannot be looked for.
+    pub async fn ledger_of_other(
+        &mut self,
+        tool: &'static ForeignTool,
+        table: &QualifiedName,
+    ) -> Result<Option<ForeignLedger>> {
+        let found = foreign::ledger_of(self.session().await?, tool, table).await;
+        found.map_err(|failure| {
+            failure.explain(ErrorKind::Ledger, codes::SESSION, "look for the ledger of another tool")
+        })
     }
 
     /// Records what another tool applied, under the lock, and runs nothing. The caller must know that the database
@@ -103,7 +120,7 @@ impl Migrator {
         let mut sql = String::from("BEGIN;");
         for one in reverted {
             let record = LedgerRow::of(LedgerEvent::RolledBack, Direction::Down, one.version.as_str(), &one.name);
-            sql += &executor.writer.insert(&LedgerRow { note: Some("rolled back by the tool it came from"), ..record });
+            sql += &executor.writer.insert(&LedgerRow { note: Some(foreign::GIVEN_BACK), ..record });
         }
         for (migration, why) in migrations {
             let record = LedgerRow::with_files(LedgerEvent::Baselined, Direction::Up, migration);

@@ -19,7 +19,7 @@ use crate::ledger::{Direction, EventStart, LedgerEvent, LedgerRow};
 use crate::runner::message::locate::FailurePart;
 use crate::runner::message::{MessageFailure, explain};
 use crate::runner::plan::{PlanStep, obstacle};
-use crate::source::Version;
+use crate::source::{Migration, Version};
 
 /// The error type that a Rust migration may return.
 pub type CodeError = Box<dyn std::error::Error + Send + Sync>;
@@ -157,8 +157,17 @@ pub(in crate::runner) fn wrong(step: &PlanStep, path: &std::path::Path, why: Str
 
 /// The executable was built without the migration.
 pub(in crate::runner) fn missing(step: &PlanStep) -> Error {
-    let finding = Finding::new(codes::NO_CODE, format!("this executable does not contain {}", explain::title(step)))
-        .help("register it with `CodeMigrations::with` in the executable that runs the chain");
+    let language = step.migration.as_ref().and_then(|migration| migration.language()).unwrap_or(Migration::RUST);
+    let title = explain::title(step);
+    let finding = match language {
+        Migration::RUST => Finding::new(codes::NO_CODE, format!("this executable does not contain {title}"))
+            .help("register it with `CodeMigrations::with` in the executable that runs the chain"),
+        _ => {
+            Finding::new(codes::NO_CODE, format!("{title} is written in {language}, and only its own tool can run it"))
+                .help("`adopt --without-comparison` takes over what that tool did, without comparing the schema")
+                .help("or leave it out on purpose: `skip` in migrate.toml")
+        }
+    };
     Error::new(ErrorKind::Plan, finding)
 }
 

@@ -8,7 +8,7 @@ use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::QualifiedName;
 
-use crate::foreign;
+use crate::foreign::{self, SearchBy};
 use crate::ledger::LedgerEntry;
 use crate::runner::message::explain;
 use crate::runner::options::{CancelHandle, Options, Progress};
@@ -37,16 +37,19 @@ pub(in crate::runner) async fn look(
     }
 }
 
-/// Looks for the ledgers of other tools, if this one is empty or was adopted from one.
+/// Looks for the ledgers of other tools, if this one is empty or was adopted from one, or if something is pending that
+/// another tool may have applied.
 pub(in crate::runner) async fn look_for_others(
     session: &mut Session,
     state: &mut LedgerState,
     of_others: &[QualifiedName],
+    has_pending: bool,
 ) -> Result<()> {
     let found = match state.adopted() {
         Some(adopted) if of_others.contains(&adopted.table) => return Ok(()),
         Some(adopted) => foreign::ledger_of(session, adopted.tool, &adopted.table).await.map(Vec::from_iter),
-        None if state.newest() == 0 => foreign::ledgers(session, of_others).await,
+        None if state.newest() == 0 => foreign::ledgers(session, of_others, SearchBy::NameOrColumns).await,
+        None if has_pending => foreign::ledgers(session, of_others, SearchBy::Name).await,
         None => return Ok(()),
     };
     let found = found

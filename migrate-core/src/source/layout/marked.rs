@@ -46,10 +46,26 @@ pub(super) fn mark_of(text: &str) -> Option<Layout> {
 
 /// The tool of a marker, and its words.
 fn body(line: &str) -> Option<(Layout, &str)> {
-    if line.trim_end() == TERN {
+    if line.contains(TERN) {
         return Some((Layout::Tern, "down"));
     }
-    let comment = line.trim().strip_prefix("--")?.trim_start_matches(['-', ' ', '\t']);
+    // Most tools want their markers at the beginning of a line; elsewhere they are text of a script.
+    let comment = line.strip_prefix("--").map(|rest| rest.trim().trim_start_matches(['-', ' ', '\t']));
+    if let Some(found) = comment.and_then(at_the_beginning) {
+        return Some(found);
+    }
+    let comment = line.trim_start().strip_prefix("--")?.trim_start_matches(['-', ' ', '\t']);
+    let lower = comment.to_ascii_lowercase();
+    let mut words = lower.split_whitespace();
+    match (words.next(), words.next()) {
+        (Some("up"), Some(word)) if word.starts_with("migration") => Some((Layout::NodePgMigrate, "up")),
+        (Some("down"), Some(word)) if word.starts_with("migration") => Some((Layout::NodePgMigrate, "down")),
+        _ => None,
+    }
+}
+
+/// The same for a comment at the beginning of a line.
+fn at_the_beginning(comment: &str) -> Option<(Layout, &str)> {
     if let Some(rest) = comment.strip_prefix("+goose") {
         return Some((Layout::Goose, rest.trim()));
     }
@@ -59,13 +75,7 @@ fn body(line: &str) -> Option<(Layout, &str)> {
     if let Some(rest) = comment.strip_prefix("migrate:").filter(|rest| rest.starts_with(|c: char| c.is_alphabetic())) {
         return Some((Layout::Dbmate, rest.trim()));
     }
-    let lower = comment.to_ascii_lowercase();
-    let mut words = lower.split_whitespace();
-    match (words.next(), words.next()) {
-        (Some("up"), Some(word)) if word.starts_with("migration") => Some((Layout::NodePgMigrate, "up")),
-        (Some("down"), Some(word)) if word.starts_with("migration") => Some((Layout::NodePgMigrate, "down")),
-        _ => None,
-    }
+    None
 }
 
 fn mark(layout: Layout, line: &str) -> Option<MarkerKind<'_>> {
@@ -106,6 +116,8 @@ pub(super) fn files(layout: Layout, listing: &mut FolderListing<'_>) -> Result<V
     let mut drafts = Vec::new();
     let mut files: Vec<FolderEntry> = listing.entries()?;
     files.retain(|(name, _)| name.ends_with(".sql") || is_code(layout, name));
+    // dbmate passes over a file without a number.
+    files.retain(|(name, _)| layout != Layout::Dbmate || !digits(name).is_empty());
     let mut numbers = FileNumbers::of(files.iter().map(|(name, _)| name.as_str()));
     for (file, path) in files {
         let stem = file.rsplit_once('.').map_or(file.as_str(), |(stem, _)| stem);

@@ -6,7 +6,7 @@ use std::path::Path;
 use migrate_base::error::Result;
 
 use super::listing::{FolderEntry, FolderListing};
-use super::{ForeignMigration, ForeignScript, Layout, Version, unread};
+use super::{ForeignMigration, ForeignScript, Layout, Version, placeholder, unread};
 
 /// The migrations of graphile-migrate: the files in `committed`. What is not committed yet is not part of the chain.
 pub(super) fn graphile(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
@@ -22,6 +22,9 @@ pub(super) fn graphile(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMig
         };
         let Some(mut script) = listing.script(&path) else { continue };
         script.no_transaction = header(&script.text, "--!").any(|line| line.eq_ignore_ascii_case("no-transaction"));
+        script.raw = Some(script.text.clone());
+        let values = &listing.folder.placeholders;
+        script.text = placeholder::fill_colons(&path, script.text, values, &mut listing.findings);
         drafts.push(ForeignMigration::sql(version, name.to_owned(), script, None));
     }
     Ok(drafts)

@@ -72,6 +72,10 @@ pub(super) fn pairs(layout: Layout, listing: &mut FolderListing<'_>) -> Result<V
             listing.misnamed(&path, format!("`{file}` is not a migration file name"), form);
             continue;
         };
+        // golang-migrate passes over a file without a direction.
+        if layout == Layout::GolangMigrate && name.alone {
+            continue;
+        }
         if !file.ends_with(".sql") {
             if name.up {
                 sorted.ups.push(ForeignMigration::code(name.version, name.name, path));
@@ -153,9 +157,11 @@ impl FilePairs {
         for script in self.downs.into_values().flatten() {
             let finding = Finding::new(codes::UP_MISSING, "this down script has no up script");
             let finding = finding.at(Place::file(script.path));
-            findings.push(finding.help("write the up script next to it, or remove the file").help(
-                "refinery names up scripts `U1__name.sql`: if it wrote these, set `layout = \"refinery\"` in migrate.toml",
-            ));
+            findings.push(
+                finding.help("write the up script next to it, or remove the file").help(
+                    "refinery has up scripts named `U1__name.sql`: if it wrote these, set `layout = \"refinery\"`",
+                ),
+            );
         }
         self.ups
     }

@@ -43,6 +43,28 @@ pub(super) fn fill_variables(
     fill(path, text, used, values, findings)
 }
 
+/// Puts values in the place of `:NAME`, as graphile-migrate does for the names that it is told; it always knows those
+/// of the database and of its owner.
+pub(super) fn fill_colons(
+    path: &Path,
+    text: String,
+    values: &BTreeMap<String, String>,
+    findings: &mut Vec<Finding>,
+) -> String {
+    const BUILT_IN: [&str; 2] = ["DATABASE_NAME", "DATABASE_OWNER"];
+    let one = |(start, _): (usize, &str)| {
+        let rest = &text[start + 1..];
+        let end =
+            rest.find(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')).unwrap_or(rest.len());
+        let name = &rest[..end];
+        let is_cast = text[..start].ends_with(':');
+        let is_known = values.contains_key(name) || BUILT_IN.contains(&name);
+        (is_known && !is_cast).then(|| PlaceholderUse { span: start..start + 1 + end, name: name.to_owned() })
+    };
+    let used = text.match_indices(':').filter_map(one).collect();
+    fill(path, text.clone(), used, values, findings)
+}
+
 fn fill(
     path: &Path,
     mut text: String,
@@ -136,6 +158,17 @@ mod tests {
         let (same, told) = filled("SELECT '${c}', $x$ ${d} $x$, '${ }';", false);
         assert_eq!(same, "SELECT '${c}', $x$ ${d} $x$, '${ }';");
         assert_eq!(told, ["the placeholder `c` has no value"]);
+    }
+
+    #[test]
+    fn colons_of_graphile_are_told_from_casts() {
+        let values = BTreeMap::from([("VISITOR".to_owned(), "web".to_owned())]);
+        let mut findings = Vec::new();
+        let text = "GRANT a TO :VISITOR; SELECT b::TEXT, ':OTHER', :DATABASE_OWNER;".to_owned();
+        let filled = fill_colons(Path::new("x"), text, &values, &mut findings);
+        assert_eq!(filled, "GRANT a TO web; SELECT b::TEXT, ':OTHER', :DATABASE_OWNER;");
+        let told: Vec<String> = findings.into_iter().map(|finding| finding.message).collect();
+        assert_eq!(told, ["the placeholder `DATABASE_OWNER` has no value"]);
     }
 
     #[test]

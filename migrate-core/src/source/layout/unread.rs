@@ -22,9 +22,10 @@ pub(super) fn not_run(layout: Layout, path: &Path, what: &str) -> Finding {
 }
 
 /// Words of a comment that marks where the down script begins, as tools and people write it.
-const DOWN: [&str; 4] = ["down", "undo", "rollback", "revert"];
+const DOWN: [&str; 5] = ["down", "downs", "undo", "rollback", "revert"];
 /// Words that may stand beside one of those.
-const BESIDE: [&str; 12] = [
+const BESIDE: [&str; 13] = [
+    "micrate",
     "migration",
     "migrations",
     "migrate",
@@ -39,7 +40,7 @@ const BESIDE: [&str; 12] = [
     "to",
 ];
 
-/// The finding for a line comment that marks a down script, in a text that is read as an up script only, if statements
+/// The finding for a comment that marks a down script, in a text that is read as an up script only, if statements
 /// follow it.
 pub(super) fn down_inside(layout: Layout, path: &Path, text: &Arc<str>) -> Option<Finding> {
     // Most files have none of the words.
@@ -50,7 +51,11 @@ pub(super) fn down_inside(layout: Layout, path: &Path, text: &Arc<str>) -> Optio
     let mut mark = None;
     for (kind, span) in lex(text, 0) {
         match kind {
-            TokenKind::LineComment if mark.is_none() && marks_down(&text[span.clone()]) => mark = Some(span),
+            TokenKind::LineComment | TokenKind::BlockComment { .. }
+                if mark.is_none() && marks_down(&text[span.clone()]) =>
+            {
+                mark = Some(span)
+            }
             TokenKind::LineComment | TokenKind::Whitespace | TokenKind::BlockComment { .. } => {}
             _ if mark.is_some() => break,
             _ => {}
@@ -83,7 +88,12 @@ fn kind_ends(kind: TokenKind) -> bool {
 fn marks_down(comment: &str) -> bool {
     let lower = comment.to_ascii_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    if words == ["create", "above", "drop", "below"] {
+    if words.starts_with(&["create", "above", "drop", "below"]) {
+        return true;
+    }
+    // `-- DOWN: remove the rows`
+    let is_heading = lower.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    if DOWN.iter().any(|word| is_heading.strip_prefix(word).is_some_and(|rest| rest.starts_with(':'))) {
         return true;
     }
     words.iter().filter(|word| DOWN.contains(word)).count() == 1
@@ -106,6 +116,10 @@ mod tests {
             "-- migrate:down",
             "-- +migrate Down",
             "--rollback",
+            "-- +micrate Down",
+            "# --- !Downs",
+            "-- DOWN: remove the rows",
+            "/* Down */",
         ] {
             assert!(marks_down(mark), "{mark}");
         }
@@ -118,6 +132,7 @@ mod tests {
     fn it_counts_only_if_statements_follow_it() {
         let found = |text: &str| down_inside(Layout::Sqlx, Path::new("a.sql"), &text.into()).is_some();
         assert!(found("SELECT 1;\n-- down\nSELECT 2;") && found("-- down\nSELECT 2;"));
+        assert!(found("SELECT 1;\n/* down */\nSELECT 2;"));
         assert!(!found("SELECT 1;\n-- down\n-- SELECT 2;\n/* x */"));
         assert!(!found("SELECT '\n-- down\n'; SELECT 2;") && !found("SELECT 1;"));
     }

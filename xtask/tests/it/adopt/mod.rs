@@ -63,6 +63,11 @@ fn refused(project: &Project, tool: &str) {
         assert!(all.contains("other-ledger") && all.contains(&format!("{tool} applied")), "{tool} {command}: {all}");
         assert!(all.contains(" adopt"), "{tool} {command}: {all}");
     }
+    if UNMATCHED.contains(&tool) {
+        // Nothing of the ledger is about the files, so the schema has to say what is applied.
+        return;
+    }
+    assert!(!has_ledger(project), "{tool}");
     let marked = project.run(&["baseline", "--mark", "--yes"]);
     assert!(marked.code == 3 && said(&marked).contains("other-ledger"), "{tool}: {}", said(&marked));
     assert!(!has_ledger(project), "{tool}");
@@ -185,6 +190,12 @@ fn what_is_not_certain_is_not_adopted() {
             "other-ledger-several",
         ),
         ("goose", "DROP TABLE goose_db_version", "other-ledger-none"),
+        (
+            "sql-migrate",
+            "UPDATE gorp_migrations SET id = '20240201000000_other.sql' WHERE id LIKE '%cents%'; INSERT INTO \
+          gorp_migrations VALUES ('20240201000000_cents.sql', now())",
+            "other-ledger-no-file",
+        ),
     ];
     for (tool, sql, told) in cases {
         let project = left_by(ledger(tool));
@@ -196,6 +207,81 @@ fn what_is_not_certain_is_not_adopted() {
         assert!(!has_ledger(&project), "{tool}");
         project.end();
     }
+}
+
+/// A table with a name of its own is named with its tool; a view is a ledger like a table.
+#[test]
+fn a_ledger_with_another_name_is_adopted_too() {
+    let project = left_by(ledger("dbmate"));
+    execute(&project, "ALTER TABLE schema_migrations RENAME TO db_versions");
+    let none = project.run(&["adopt"]);
+    assert!(none.code == 3 && said(&none).contains("--from TOOL:SCHEMA.TABLE"), "{}", said(&none));
+    // Nobody can know that this table is no part of the schema.
+    project.write("migrate.toml", "[drift]\nignore = [\"table public.db_versions\"]\n");
+    project.run(&["adopt", "--from", "dbmate:public.db_versions", "--yes"]).ok();
+    assert!(project.run(&["migrate"]).ok().out.contains("nothing to do"));
+    project.end();
+    for (tool, sql) in [
+        ("golang-migrate", "ALTER TABLE schema_migrations RENAME TO my_migrations"),
+        (
+            "golang-migrate",
+            "ALTER TABLE schema_migrations RENAME TO t; CREATE VIEW schema_migrations AS SELECT * FROM t",
+        ),
+        ("sqitch", "ALTER SCHEMA sqitch RENAME TO meta"),
+    ] {
+        let project = left_by(ledger(tool));
+        execute(&project, sql);
+        let refused = project.run(&["migrate"]);
+        assert!(refused.code == 3 && said(&refused).contains("other-ledger"), "{tool}: {}", said(&refused));
+        project.end();
+    }
+}
+
+/// Both tools may have applied a migration; what only the other one has is never run again, and nothing is rolled back
+/// from under it.
+#[test]
+fn both_tools_can_work_side_by_side_for_a_while() {
+    let project = left_by(ledger("goose"));
+    project.run(&["adopt", "--yes"]).ok();
+    let notes = |up: &str| {
+        project.write("migrations/20240401000000_notes.up.sql", up);
+        project.write("migrations/20240401000000_notes.down.sql", "ALTER TABLE accounts DROP note;\n");
+    };
+    notes("ALTER TABLE accounts ADD note text;\n");
+    project.run(&["migrate"]).ok();
+    // The other tool was told of ours.
+    execute(&project, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (20240401000000, true)");
+    assert!(project.run(&["status"]).ok().out.contains("3 applied, 0 pending, 0 problems"));
+    // What is rolled back here is not taken over again.
+    project.run(&["rollback"]).ok();
+    project.run(&["rollback", "--to", "20240101000000", "--yes"]).ok();
+    assert!(project.run(&["adopt", "--yes"]).ok().out.contains("nothing to do"));
+    assert!(project.run(&["status"]).ok().out.contains("1 applied, 2 pending, 0 problems"));
+    project.run(&["migrate"]).ok();
+    execute(&project, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (20240501000000, true)");
+    for command in [&["rollback"][..], &["redo", "--yes"]] {
+        let refused = project.run(command);
+        assert!(refused.code == 3 && said(&refused).contains("other-ledger-moved"), "{}", said(&refused));
+    }
+    project.end();
+}
+
+/// A ledger that was never adopted still says what must not run.
+#[test]
+fn what_another_tool_applied_is_not_run_in_a_database_with_our_own_ledger() {
+    let project = Project::new();
+    project.migration(1, "t", "CREATE TABLE t (id int);\n", "DROP TABLE t;\n");
+    project.run(&["migrate"]).ok();
+    project.migration(2, "fill", "INSERT INTO t VALUES (1);\n", "DELETE FROM t;\n");
+    execute(
+        &project,
+        "CREATE TABLE goose_db_version (id serial, version_id bigint, is_applied boolean, tstamp timestamp);
+         INSERT INTO goose_db_version (version_id, is_applied) VALUES (20250101000002, true); INSERT INTO t VALUES (1)",
+    );
+    let refused = project.run(&["migrate"]);
+    assert!(refused.code == 3 && said(&refused).contains("goose applied what is pending here"), "{}", said(&refused));
+    assert_eq!(project.query("SELECT count(*)::text FROM t"), ["1"]);
+    project.end();
 }
 
 /// A ledger that belongs to another application is named, and says nothing any more.
