@@ -108,7 +108,7 @@ codes! {
     BASELINE_FIRST: Error "baseline-first";
     SQUASH_CODE: Error "squash-code";
     SQUASH_ONE: Error "squash-one";
-    SQUASH_UNCOMMITTED: Error "squash-uncommitted";
+    NOT_COMMITTED: Error "not-committed";
     SCHEMA_REFUSED: Error "schema-refused";
     SCHEMA_UNREADABLE: Error "schema-unreadable";
     RENAME: Error "rename";

@@ -124,7 +124,8 @@ pub(crate) struct DiffArgs {
                   The old ledger is never changed.\n\nExamples:\n  \
                   cargo xtask adopt --env production\n  \
                   cargo xtask adopt --env production --yes\n  \
-                  cargo xtask adopt --from goose:public.versions --yes"
+                  cargo xtask adopt --from goose:public.versions --yes\n  \
+                  cargo xtask adopt --convert --layout goose --yes"
 )]
 pub(crate) struct AdoptArgs {
     /// The ledger to take over: a tool, a table, or a tool with a table of another name, such as goose:public.versions
@@ -133,6 +134,9 @@ pub(crate) struct AdoptArgs {
     /// Record the migrations as applied
     #[arg(short, long)]
     pub(crate) yes: bool,
+    /// Turn the folder of the other tool into ours instead; no database is touched, and nothing is pending afterwards
+    #[arg(long, conflicts_with_all = ["from", "without_comparison"])]
+    pub(crate) convert: bool,
     /// Do not compare the schema, because the chain has migrations that only the other tool can run
     #[arg(long)]
     pub(crate) without_comparison: bool,

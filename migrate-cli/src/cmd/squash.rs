@@ -9,12 +9,11 @@ use migrate_core::{CodeMigrations, Database, Layout, MigrationSet, Version};
 use migrate_test::shape::{self, ShadowDatabase};
 use serde::Serialize;
 
-use super::baseline;
+use super::{baseline, committed};
 use crate::cli::SquashArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, FileDraft};
-use crate::git;
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, WARN, paint};
 use crate::shadow;
@@ -43,7 +42,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
     let first = refuse(&set, &options.to)?;
     let old = files_upto(&context.migrations, &options.to);
-    refuse_uncommitted(&context.migrations, &old)?;
+    committed::refuse_uncommitted(&context.migrations, &old)?;
     shadow::server(context, true, false).await?;
     let database = migrate_test::migrated(&prefix, &code, true).await?;
     let there = Database::from(database.options());
@@ -98,21 +97,6 @@ fn refuse(set: &MigrationSet, to: &Version) -> Result<Version> {
         (Some(first), Some(_)) => Ok(first.squashes().unwrap_or(first.version()).clone()),
         _ => Err(Failure::usage(codes::SQUASH_ONE, format!("there is no migration before {to} to squash"))),
     }
-}
-
-/// Refuses to remove what git cannot bring back. Outside a checkout, nobody expects that it can.
-fn refuse_uncommitted(folder: &Path, old: &[PathBuf]) -> Result<()> {
-    let Some(committed) = git::committed(folder) else { return Ok(()) };
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let lacking: Vec<String> = old.iter().map(name).filter(|name| !committed.contains(name)).collect();
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let what = style::count(lacking.len(), "file");
-    let verb = if lacking.len() == 1 { "is" } else { "are" };
-    let message = format!("{what} that this removes {verb} not in git as {verb} now");
-    let failure = Failure::usage(codes::SQUASH_UNCOMMITTED, message);
-    Err(lacking.into_iter().fold(failure, Failure::note).help("commit them first; after that, git can bring them back"))
 }
 
 fn files_upto(folder: &Path, to: &Version) -> Vec<PathBuf> {

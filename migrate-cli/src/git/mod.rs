@@ -41,7 +41,7 @@ pub(crate) fn committed(folder: &Path) -> Option<BTreeSet<String>> {
         let text = ask(folder, arguments).unwrap_or_default();
         text.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect()
     };
-    let there = names(&["ls-tree", "--name-only", "-z", "HEAD"]);
+    let there = names(&["ls-tree", "-r", "--name-only", "-z", "HEAD"]);
     let changed = names(&["diff", "--name-only", "-z", "--relative", "--no-renames", "HEAD", "--", "."]);
     Some(&there - &changed)
 }

@@ -150,7 +150,7 @@ fn former(text: &str) -> Result<FormerMigration, Finding> {
         former.map(|(version, checksum)| FormerMigration { version, up_checksum: Checksum::recorded(checksum) });
     former.ok_or_else(|| {
         Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a version with a checksum"))
-            .help("`adopt --convert` writes this line; restore it from the history of the repository")
+            .help("`cargo xtask adopt --convert` writes this line; restore it from the history of the repository")
     })
 }
 

@@ -178,7 +178,7 @@ fn a_squash_removes_only_what_git_has() {
     let said = project.run_bare(&squash);
     assert_eq!(said.code, 2, "{said:?}");
     let files = ["20250101000003_three.up.sql", "20250101000004_four.down.sql", "20250101000004_four.up.sql"];
-    assert!(said.err.contains("[squash-uncommitted]") && said.err.contains("3 files"), "{said:?}");
+    assert!(said.err.contains("[not-committed]") && said.err.contains("3 files"), "{said:?}");
     assert!(files.iter().all(|file| said.err.contains(file)), "{said:?}");
     assert!(!said.err.contains("_three.down.sql"), "{said:?}");
     repository.commit("four");

@@ -380,3 +380,117 @@ fn the_ledgers_of_services_are_passed_over() {
     execute(&project, &format!("DROP OWNED BY {role}; DROP ROLE {role}"));
     project.end();
 }
+
+/// A folder that was converted has the same ledger: nothing runs again, and everything still rolls back.
+#[test]
+fn a_converted_folder_runs_nothing_again() {
+    let goose = |up: &str, down: &str| format!("-- +goose Up\n{up}-- +goose Down\n{down}");
+    for (layout, files) in [
+        (
+            "goose",
+            vec![
+                ("00001_Add Accounts.sql", goose(ACCOUNTS, "DROP TABLE accounts;\n")),
+                ("00002_cents.sql", goose(CENTS, "UPDATE accounts SET balance = balance / 100;\n")),
+            ],
+        ),
+        (
+            "flyway",
+            vec![
+                ("V1__accounts.sql", ACCOUNTS.to_owned()),
+                ("U1__accounts.sql", "DROP TABLE accounts;\n".to_owned()),
+                ("2024/V1.5__cents.sql", CENTS.to_owned()),
+                ("2024/U1.5__cents.sql", "UPDATE accounts SET balance = balance / 100;\n".to_owned()),
+            ],
+        ),
+    ] {
+        let project = Project::new();
+        for (name, text) in &files {
+            let path = project.path().join("migrations").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let aim = ["--layout", layout];
+        project.run(&[&["migrate", "-n", "1"][..], &aim].concat()).ok();
+        execute(&project, "INSERT INTO accounts VALUES (1, 1000)");
+        project.run(&[&["migrate"][..], &aim].concat()).ok();
+        let looked = project.run(&[&["adopt", "--convert"][..], &aim].concat()).ok().out;
+        assert!(
+            looked.contains("would convert 2 migrations")
+                && project.path().join("migrations").join(files[0].0).exists()
+        );
+        project.run(&[&["adopt", "--convert", "--yes"][..], &aim].concat()).ok();
+        let mut names: Vec<String> = fs::read_dir(project.path().join("migrations"))
+            .unwrap()
+            .map(|one| one.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        assert!(names.len() == 4 && names.iter().all(|name| name.len() > 14 && name.ends_with(".sql")), "{names:?}");
+        for (command, told) in [
+            (&["status"][..], "2 applied, 0 pending, 0 problems"),
+            (&["migrate"], "nothing to do"),
+            (&["drift"], "no drift"),
+            (&["rollback"], "1 migration rolled back"),
+            (&["status"], "1 applied, 1 pending, 0 problems"),
+            (&["migrate"], "1 migration applied"),
+            (&["status"], "2 applied, 0 pending, 0 problems"),
+        ] {
+            let output = project.run(command).ok().out;
+            assert!(output.contains(told), "{layout} {command:?}: {output}");
+        }
+        assert_eq!(balance(&project), ["100000"], "{layout}");
+        assert_eq!(project.run(&[&["adopt", "--convert"][..], &["--layout", "roundtrip"]].concat()).code, 2);
+        project.end();
+    }
+}
+
+/// The commands of docs/ADOPT.md for a folder of SQL files, in the order of the page.
+#[test]
+fn the_page_leads_from_another_tool_to_the_first_migration() {
+    let page = fs::read_to_string(crate::support::root().join("docs/ADOPT.md")).unwrap();
+    let (sql, code) = page.split_once("## Migrations in code").unwrap();
+    let blocks = |of: &str, page: &str| -> Vec<String> {
+        let begin = format!("```{of}\n");
+        page.split(&begin).skip(1).map(|part| part.split("```").next().unwrap().to_owned()).collect()
+    };
+    let commands = |page: &str| -> Vec<String> {
+        let lines = blocks("sh", page).join("");
+        lines
+            .lines()
+            .map(|line| line.trim().strip_prefix("cargo xtask ").unwrap_or_default().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect()
+    };
+    let run = |project: &Project, command: &str| {
+        // A terminal would be asked.
+        let yes = if command.starts_with("migrate") { " --yes" } else { "" };
+        let words: Vec<String> = format!("{command}{yes}").split(' ').map(str::to_owned).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let output = project.command(&words).env("PRODUCTION_DATABASE_URL", project.url()).output().unwrap();
+        crate::support::said(output).ok()
+    };
+    let project = Project::new();
+    let config = blocks("toml", sql).remove(0);
+    project.write("migrate.toml", config.replace("db/migrations", "migrations"));
+    let orders = "CREATE TABLE orders (id int PRIMARY KEY);\n";
+    project.write("migrations/00001_orders.sql", format!("-- +goose Up\n{orders}-- +goose Down\nDROP TABLE orders;\n"));
+    let ledger = "CREATE TABLE goose_db_version (id serial, version_id bigint, is_applied boolean, tstamp timestamp); \
+                  INSERT INTO goose_db_version (version_id, is_applied) VALUES (0, true), (1, true)";
+    execute(&project, &format!("{orders} {ledger}"));
+    let all = commands(sql);
+    assert_eq!(all.len(), 6, "{all:?}");
+    all.iter().for_each(|command| drop(run(&project, command)));
+    project.write("migrate.toml", config.replace("db/migrations", "migrations").replace("layout = \"goose\"\n", ""));
+    let status = run(&project, "status --env production").out;
+    assert!(status.contains("2 applied, 0 pending, 0 problems"), "{status}");
+    project.end();
+
+    let project = Project::new();
+    project.write("migrate.toml", config.replace("layout = \"goose\"\n", "").replace("db/migrations", "migrations"));
+    execute(&project, &format!("{orders} {}", self::ledger("alembic")));
+    let all = commands(code);
+    assert_eq!(all.len(), 2, "{all:?}");
+    run(&project, &all[0]);
+    run(&project, &format!("{} --yes", all[1]));
+    assert!(run(&project, "status --env production").out.contains("1 applied, 0 pending, 0 problems"));
+    project.end();
+}
