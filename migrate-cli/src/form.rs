@@ -132,8 +132,7 @@ fn in_layout(folder: &MigrationFolder, drafts: &[FileDraft]) -> Result<Vec<FileD
     }
     refuse(folder.layout)?;
     let set = existing(folder)?;
-    // A folder without down scripts gets none.
-    let has_downs = set.is_empty() || !set.iter().all(|one| one.is_up_only());
+    let has_downs = is_with_downs(&set);
     let ups = drafts.iter().filter_map(|(name, text)| Some((name.strip_suffix(".up.sql")?, text)));
     Ok(ups
         .flat_map(|(stem, up)| {
@@ -143,6 +142,15 @@ fn in_layout(folder: &MigrationFolder, drafts: &[FileDraft]) -> Result<Vec<FileD
             NewMigration { version, name, up, down }.files(folder.layout)
         })
         .collect())
+}
+
+/// Whether the migrations of a folder have down scripts. A folder without any gets none.
+pub(crate) fn has_downs(folder: &MigrationFolder) -> Result<bool> {
+    Ok(folder.layout == Layout::Roundtrip || is_with_downs(&existing(folder)?))
+}
+
+fn is_with_downs(set: &MigrationSet) -> bool {
+    set.is_empty() || !set.iter().all(|one| one.is_up_only())
 }
 
 /// A migration that is about to be written.

@@ -55,6 +55,9 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
     for path in &files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
+    if !files.is_empty() && !form::has_downs(&context.folder())? {
+        output.remark(format!("the {} files have no down scripts, so none was written", context.layout));
+    }
     let version = drafts.first().and_then(|(file, _)| file.split('_').next()).unwrap_or_default().to_owned();
     output.next(match (proven, options.dry_run) {
         (_, true) => "run it without --dry-run to write the files".to_owned(),

@@ -181,7 +181,7 @@ fn compare(ledger: &ForeignLedger, row: &ForeignRow, migration: &Migration) -> R
         let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"));
         Box::new(finding.at(Place::file(path)).help(regular::help(&error)))
     })?;
-    match foreign::compare(ledger.tool, recorded, &bytes) {
+    match foreign::compare(ledger.tool, recorded, migration, &bytes) {
         ForeignChecksum::Differs => {
             let tool = ledger.tool.name();
             let finding =

@@ -20,8 +20,8 @@ pub(super) const LEDGERS: [(&str, &str); 37] = [
         "refinery",
         "CREATE TABLE refinery_schema_history (version bigint PRIMARY KEY, name varchar(255), applied_on varchar(255), \
          checksum varchar(255));
-         INSERT INTO refinery_schema_history VALUES (20240101000000, 'accounts', '2024-01-01T00:00:00Z', '1'), \
-         (20240201000000, 'cents', '2024-02-01T00:00:00Z', '2');",
+         INSERT INTO refinery_schema_history VALUES (20240101000000, 'accounts', '2024-01-01T00:00:00Z', NULL), \
+         (20240201000000, 'cents', '2024-02-01T00:00:00Z', NULL);",
     ),
     (
         "sea-orm",
