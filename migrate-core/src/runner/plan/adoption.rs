@@ -58,10 +58,11 @@ impl Adoption {
         findings.extend(without_file(ledger, &matched, set, state));
         let given_back = state.adopted().map_or(Vec::new(), |adopted| others::reverted(ledger, state, adopted));
         let is_ours = |version: &Version| state.get(version).is_some() && !given_back.contains(version);
-        let is_applied = |version: &Version| matched.has(version) || is_ours(version);
+        let is_theirs = |version: &Version| matched.has(version) && !state.was_rolled_back(version);
+        let is_applied = |version: &Version| is_theirs(version) || is_ours(version);
         let newest = set.iter().rev().map(|one| one.version()).find(|version| is_applied(version)).cloned();
         let between = set.iter().filter(|one| newest.as_ref().is_some_and(|newest| one.version() < newest));
-        findings.extend(between.filter(|one| !is_applied(one.version())).map(|one| gap(ledger, one)));
+        findings.extend(between.filter(|one| !is_applied(one.version())).map(|one| gap(ledger, one, state)));
         let new = matched.applied.iter().filter(|(one, _)| {
             // What was rolled back here is not applied, whatever the other tool still says.
             state.get(one.version()).is_none() && !state.was_rolled_back(one.version())
@@ -162,8 +163,17 @@ fn without_file(
 
 const SHOWN: usize = 5;
 
-fn gap(ledger: &ForeignLedger, migration: &Migration) -> Finding {
+fn gap(ledger: &ForeignLedger, migration: &Migration, state: &LedgerState) -> Finding {
     let tool = ledger.tool.name();
+    if state.was_rolled_back(migration.version()) {
+        let title = format!("{}_{}", migration.version(), migration.name());
+        return Finding::new(
+            codes::OTHER_LEDGER_GAP,
+            format!("{title} was rolled back here, and {tool} has applied newer ones"),
+        )
+        .at(Place::file(migration.path()))
+        .help(format!("roll the newer ones back with {tool}, apply this one again here, then let {tool} go on"));
+    }
     Finding::new(
         codes::OTHER_LEDGER_GAP,
         format!("{tool} has not applied {}_{}, but it has applied newer ones", migration.version(), migration.name()),
