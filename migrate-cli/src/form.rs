@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use migrate_base::codes;
@@ -142,6 +142,20 @@ fn in_layout(folder: &MigrationFolder, drafts: &[FileDraft]) -> Result<Vec<FileD
             NewMigration { version, name, up, down }.files(folder.layout)
         })
         .collect())
+}
+
+/// The file of the down script for an up script, in a layout that has one.
+pub(crate) fn down_path(layout: Layout, up: &Path) -> Option<PathBuf> {
+    let name = up.file_name()?.to_str()?;
+    let down = match layout {
+        Layout::Sqlx | Layout::GolangMigrate => format!("{}.down.sql", name.strip_suffix(".up.sql")?),
+        Layout::Diesel => "down.sql".to_owned(),
+        Layout::Flyway => format!("U{}", name.strip_prefix('V')?),
+        Layout::Postgrator => name.replacen(".do.", ".undo.", 1),
+        Layout::Yoyo => format!("{}.rollback.sql", name.strip_suffix(".sql")?),
+        _ => return None,
+    };
+    Some(up.with_file_name(down))
 }
 
 /// Whether the migrations of a folder have down scripts. A folder without any gets none.

@@ -2,9 +2,10 @@
 
 use migrate_base::codes;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use migrate_core::{CodeMigrations, Layout, Version};
+use migrate_core::{CodeMigrations, Layout, Migration, Version};
 use migrate_test::proof::{Law, MigrationProof, Verdict};
 use migrate_test::shape::{self, DerivedScript};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::cli::DeriveArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{self, FileDraft};
+use crate::form;
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN, paint};
 use crate::shadow;
@@ -37,16 +39,15 @@ struct ScriptPair {
     version: Version,
     up: String,
     down: String,
+    /// The name of the down script before it is written.
+    draft: String,
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &DeriveArgs) -> Result<Exit> {
-    if context.layout != Layout::default() {
-        return Err(Failure::usage(
-            codes::LAYOUT,
-            "down scripts can be derived only in folders with the roundtrip layout",
-        ));
-    }
-    let pairs = pairs(context)?;
+    let pairs = match context.layout {
+        Layout::Roundtrip => pairs(context)?,
+        layout => foreign_pairs(context, layout)?,
+    };
     let missing = |pair: &&ScriptPair| !has_statements(&context.migrations.join(&pair.down));
     match &options.version {
         Some(version) => {
@@ -59,7 +60,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &D
             shadow::server(context, true, false).await?;
             // Later migrations may still lack a down script.
             let later = pairs.iter().filter(missing).filter(|other| other.version > pair.version);
-            let drafts: Vec<FileDraft> = later.map(|other| (other.down.clone(), "SELECT;\n".to_owned())).collect();
+            let drafts: Vec<FileDraft> = later.map(|other| (other.draft.clone(), "SELECT;\n".to_owned())).collect();
             let document = one(context, &code, pair, &drafts, options.dry_run).await?;
             let proven = document.proven;
             context.output.document(&DocumentJson::new("derive", &context.name, document));
@@ -79,7 +80,7 @@ async fn all(context: &Context<'_>, code: &CodeMigrations, pairs: &[&ScriptPair]
         return Ok(Exit::Done);
     }
     shadow::server(context, true, false).await?;
-    let mut drafts: Vec<FileDraft> = pairs.iter().map(|pair| (pair.down.clone(), "SELECT;\n".to_owned())).collect();
+    let mut drafts: Vec<FileDraft> = pairs.iter().map(|pair| (pair.draft.clone(), "SELECT;\n".to_owned())).collect();
     let mut derived: Vec<DeriveJson> = Vec::new();
     for (at, pair) in pairs.iter().enumerate() {
         output.line(format!("{}{}", if at == 0 { "" } else { "\n" }, paint(BOLD, &pair.down)));
@@ -109,7 +110,7 @@ async fn one(
     dry_run: bool,
 ) -> Result<DeriveJson> {
     let path = context.migrations.join(&pair.down);
-    let derived = down_of(context, code, &pair.version, &pair.down, drafts).await?;
+    let derived = down_of(context, code, &pair.version, &pair.draft, drafts).await?;
     let output = context.output;
     show(context, &derived);
     let proven = derived.is_proven();
@@ -204,7 +205,7 @@ fn pairs(context: &Context<'_>) -> Result<Vec<ScriptPair>> {
     let pair = |up: String| {
         let version = up.strip_suffix(".up.sql")?.split('_').next()?.parse().ok()?;
         let down = up.replacen(".up.sql", ".down.sql", 1);
-        Some(ScriptPair { version, up, down })
+        Some(ScriptPair { version, up, draft: down.clone(), down })
     };
     let mut pairs: Vec<ScriptPair> =
         entries.filter_map(|entry| pair(entry.file_name().to_string_lossy().into_owned())).collect();
@@ -213,6 +214,26 @@ fn pairs(context: &Context<'_>) -> Result<Vec<ScriptPair>> {
     }
     pairs.sort_by(|a, b| a.version.cmp(&b.version));
     Ok(pairs)
+}
+
+/// The same in a folder of another tool, if it has files for down scripts.
+fn foreign_pairs(context: &Context<'_>, layout: Layout) -> Result<Vec<ScriptPair>> {
+    let set = context.chain()?;
+    let below = |path: &Path| path.strip_prefix(&context.migrations).unwrap_or(path).to_string_lossy().into_owned();
+    let pair = |one: &Arc<Migration>| {
+        let up = one.up_script()?.path();
+        let down = form::down_path(layout, up)?;
+        let draft = format!("{}_{}.down.sql", one.version(), one.name());
+        Some(ScriptPair { version: one.version().clone(), up: below(up), down: below(&down), draft })
+    };
+    let pairs: Vec<ScriptPair> = set.iter().filter_map(pair).collect();
+    match pairs.is_empty() {
+        false => Ok(pairs),
+        true => Err(Failure::usage(codes::LAYOUT, format!("these {layout} files have no place for a down script"))
+            .help(
+                "`cargo xtask derive VERSION --dry-run` works in a folder of our own: `cargo xtask adopt --convert`",
+            )),
+    }
 }
 
 fn find<'a>(context: &Context<'_>, pairs: &'a [ScriptPair], version: &Version) -> Result<&'a ScriptPair> {

@@ -103,3 +103,29 @@ fn a_new_migration_has_the_form_of_the_folder() {
         project.end();
     }
 }
+
+/// Missing down scripts are derived where the tool has files for them, and the chain goes down by them.
+#[test]
+fn missing_down_scripts_are_written_beside_the_files() {
+    for (layout, files, downs) in [
+        ("flyway", ["V1__a.sql", "2024/V2__b.sql"], &["U1__a.sql", "2024/U2__b.sql"][..]),
+        ("golang-migrate", ["000001_a.up.sql", "000002_b.up.sql"], &["000001_a.down.sql", "000002_b.down.sql"]),
+        ("diesel", ["2024-01-01-000000_a/up.sql", "2024-01-02-000000_b/up.sql"], &["2024-01-01-000000_a/down.sql"]),
+        ("postgrator", ["001.do.a.sql", "002.do.b.sql"], &["001.undo.a.sql"]),
+        ("yoyo", ["0001.a.sql", "0002.b.sql"], &["0001.a.rollback.sql"]),
+    ] {
+        let project = folder(&[(files[0], "CREATE TABLE t (a int);\n"), (files[1], "ALTER TABLE t ADD b text;\n")]);
+        project.write("migrate.toml", format!("layout = \"{layout}\"\n"));
+        project.run(&["derive"]).ok();
+        assert!(downs.iter().all(|name| project.path().join("migrations").join(name).is_file()), "{layout}");
+        project.run(&["migrate"]).ok();
+        project.run(&["rollback", "--all", "--yes"]).ok();
+        assert!(project.query("SELECT relname::text FROM pg_class WHERE relname = 't'").is_empty(), "{layout}");
+        assert!(project.run(&["derive"]).ok().out.contains("nothing to do"), "{layout}");
+        project.end();
+    }
+    let project = folder(&[("20240101000000_a/migration.sql", "CREATE TABLE t (a int);\n")]);
+    project.write("migrate.toml", "layout = \"prisma\"\n");
+    refused(&project, &["derive"], (2, "layout", ""));
+    project.end();
+}

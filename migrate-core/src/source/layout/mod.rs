@@ -231,7 +231,7 @@ impl MigrationFolder {
         if self.path.exists() {
             listing.check_skips();
         }
-        drafts.extend(pairs::drafts(&self.path, added));
+        pairs::add_drafts(&self.path, added, &mut drafts);
         let mut findings = listing.findings;
         findings.extend(misordered(layout, &drafts));
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
@@ -325,6 +325,7 @@ impl ForeignMigration {
         Self { version, name, body: ForeignBody::Code(path) }
     }
 
+    /// Gives it a down script, or another one.
     fn set_down(&mut self, script: ForeignScript) {
         if let ForeignBody::Sql { down, .. } = &mut self.body {
             *down = Some(script);

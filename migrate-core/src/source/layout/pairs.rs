@@ -118,15 +118,18 @@ fn of_atlas(path: &Path, text: &str) -> Option<Finding> {
     Some(unread::not_run(Layout::Atlas, path, what))
 }
 
-/// Migrations that are not written yet, from pairs of names and texts.
-pub(super) fn drafts(folder: &Path, added: &[(String, String)]) -> Vec<ForeignMigration> {
+/// Adds migrations that are not written yet, from names and texts; a down script of one that is there replaces its own.
+pub(super) fn add_drafts(folder: &Path, added: &[(String, String)], all: &mut Vec<ForeignMigration>) {
     let mut sorted = FilePairs::default();
     for (file, text) in added {
         let Some(name) = pair(file) else { continue };
         let script = ForeignScript { path: folder.join(file), text: text.clone(), raw: None, no_transaction: false };
-        sorted.add(name, script);
+        match all.iter_mut().find(|there| !name.up && there.version == name.version) {
+            Some(there) => there.set_down(script),
+            None => sorted.add(name, script),
+        }
     }
-    sorted.combined(&mut Vec::new())
+    all.extend(sorted.combined(&mut Vec::new()));
 }
 
 /// Up scripts, and the down scripts that belong to them.
