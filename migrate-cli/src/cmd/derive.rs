@@ -230,9 +230,7 @@ fn foreign_pairs(context: &Context<'_>, layout: Layout) -> Result<Vec<ScriptPair
     match pairs.is_empty() {
         false => Ok(pairs),
         true => Err(Failure::usage(codes::LAYOUT, format!("these {layout} files have no place for a down script"))
-            .help(
-                "`cargo xtask derive VERSION --dry-run` works in a folder of our own: `cargo xtask adopt --convert`",
-            )),
+            .help("write it into the file of the migration, or convert the folder: `cargo xtask adopt --convert`")),
     }
 }
 
