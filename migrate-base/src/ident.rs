@@ -42,6 +42,11 @@ impl QualifiedName {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The name as somebody would write it: quoted only where that is necessary.
+    pub fn plain(&self) -> String {
+        [self.schema(), self.name()].map(plain).join(".")
+    }
 }
 
 /// Writes the name as SQL text, with both parts quoted.

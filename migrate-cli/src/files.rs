@@ -34,7 +34,7 @@ fn versions(folder: &Path) -> impl Iterator<Item = Version> {
 }
 
 /// How many digits a version in the roundtrip layout has.
-const DIGITS: usize = 14;
+pub(crate) const DIGITS: usize = 14;
 
 /// How far a clock may be ahead of another one, or a time zone ahead of UTC.
 const TOLERANCE: Duration = Duration::from_secs(24 * 60 * 60);

@@ -18,8 +18,6 @@ use crate::files::{self, FileDraft};
 const FIRST: &str = "0001";
 /// How many digits a time in milliseconds has.
 const MILLISECONDS: usize = 13;
-/// How many digits a date with a time has.
-const TIME: usize = 14;
 
 /// Writes migrations into the migrations folder, in the form of its layout. The folder is created if it is missing.
 pub(crate) fn write(folder: &MigrationFolder, drafts: &[FileDraft]) -> Result<Vec<PathBuf>> {
@@ -71,7 +69,7 @@ pub(crate) fn next_version(folder: &MigrationFolder) -> Result<Version> {
 pub(crate) fn after(newest: &str, now: Version) -> Version {
     let plain = newest.split('.').next().unwrap_or(newest);
     match plain.len() {
-        TIME => {
+        files::DIGITS => {
             let next = files::after(&version(plain, now.clone()));
             if next > now { next } else { now }
         }
@@ -269,7 +267,7 @@ impl NewMigration<'_> {
 fn dashed(version: &str) -> String {
     let part = |range: std::ops::Range<usize>| version.get(range);
     match (part(0..4), part(4..6), part(6..8), part(8..14)) {
-        (Some(year), Some(month), Some(day), Some(time)) if version.len() == TIME => {
+        (Some(year), Some(month), Some(day), Some(time)) if version.len() == files::DIGITS => {
             format!("{year}-{month}-{day}-{time}")
         }
         _ => version.to_owned(),

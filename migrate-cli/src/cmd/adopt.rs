@@ -3,7 +3,7 @@
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::Finding;
-use migrate_base::ident::{QualifiedName, plain};
+use migrate_base::ident::QualifiedName;
 use migrate_core::CodeMigrations;
 use migrate_core::foreign::{ForeignChecksum, ForeignLedger, ForeignTool};
 use migrate_core::runner::{AdoptedMigration, Adoption};
@@ -92,7 +92,7 @@ async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptAr
     let set = runner.migrator.migrations().clone();
     let adoption = Adoption::plan(&ledger, &set, &state)
         .map_err(|findings| Failure::Core(Error::of(ErrorKind::Plan, findings).note("nothing was recorded")))?;
-    let mut document = document(&adoption, ledger.matched(&set).applied.len());
+    let mut document = document(&adoption);
     show(context, &document);
     if adoption.is_empty() {
         context.output.line(format!("nothing to do: this ledger has everything that {} applied", document.tool));
@@ -136,10 +136,10 @@ fn named_table(from: &str) -> Option<(&'static ForeignTool, QualifiedName)> {
 /// The ledger to adopt.
 fn chosen(found: Vec<ForeignLedger>, from: Option<&str>) -> Result<ForeignLedger> {
     let is_meant =
-        |ledger: &ForeignLedger| from.is_none_or(|from| from == ledger.tool.name() || from == table(&ledger.table));
+        |ledger: &ForeignLedger| from.is_none_or(|from| from == ledger.tool.name() || from == ledger.table.plain());
     let (mut meant, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_meant);
     let names = |ledgers: &[ForeignLedger]| {
-        let one = |ledger: &ForeignLedger| format!("{} ({})", table(&ledger.table), ledger.tool.name());
+        let one = |ledger: &ForeignLedger| format!("{} ({})", ledger.table.plain(), ledger.tool.name());
         ledgers.iter().map(one).collect::<Vec<_>>().join(", ")
     };
     let finding = match (meant.len(), others.len()) {
@@ -158,16 +158,12 @@ fn chosen(found: Vec<ForeignLedger>, from: Option<&str>) -> Result<ForeignLedger
     Err(Failure::Core(Error::new(ErrorKind::Plan, finding)))
 }
 
-fn table(name: &QualifiedName) -> String {
-    [name.schema(), name.name()].map(plain).join(".")
-}
-
-fn document(adoption: &Adoption, applied: usize) -> AdoptJson {
+fn document(adoption: &Adoption) -> AdoptJson {
     let ledger = &adoption.ledger;
     AdoptJson {
         tool: ledger.tool.name(),
-        table: table(&ledger.table),
-        applied,
+        table: ledger.table.plain(),
+        applied: adoption.applied,
         newest: ledger.applied().last().map(|row| row.key.clone()),
         taken: adoption.taken.iter().map(AdoptedMigrationJson::from).collect(),
         given_back: adoption.given_back.iter().map(ToString::to_string).collect(),

@@ -1,8 +1,7 @@
 //! `adopt --convert`: turn a folder of another tool into ours. Ledgers stay as they are: each new file says what it
 //! was.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind};
@@ -11,15 +10,13 @@ use migrate_core::source::Script;
 use migrate_core::{Layout, Migration, MigrationSet, Version};
 use serde::Serialize;
 
-use super::committed;
+use super::replace;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::files::{self, FileDraft};
+use crate::files::{DIGITS, FileDraft};
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, paint};
 
-/// How many digits a version in our layout has.
-const DIGITS: usize = 14;
 /// The first version where the old ones cannot be kept: before every time, and not the number of any old one.
 const BEFORE_TIME: u64 = 10_000_000_000_001;
 
@@ -40,7 +37,7 @@ pub(super) fn run(context: &Context<'_>, yes: bool) -> Result<Exit> {
     let set = context.chain()?;
     refuse_code(&set)?;
     let old = old_files(&set);
-    committed::refuse_uncommitted(&context.migrations, &old)?;
+    replace::refuse_uncommitted(&context.migrations, &old)?;
     let drafts = drafts(&set, context.layout)?;
     let mut document = ConvertJson {
         from: context.layout.to_string(),
@@ -50,7 +47,8 @@ pub(super) fn run(context: &Context<'_>, yes: bool) -> Result<Exit> {
         written: yes,
     };
     if yes {
-        (document.created, document.removed) = replace(&context.migrations, &drafts, old)?;
+        document.created = replace::replace(&context.migrations, &drafts, &old)?;
+        document.removed = old;
     }
     tell(context, &document, drafts.len());
     context.output.document(&DocumentJson::new("adopt-convert", &context.name, document));
@@ -143,29 +141,6 @@ fn body(script: &Script) -> String {
     }
 }
 
-/// Writes the new files beside the old ones first, so that nothing is lost if a step fails. Returns what was created
-/// and removed.
-fn replace(folder: &Path, drafts: &[FileDraft], old: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let hidden = |name: &str| folder.join(format!(".{name}"));
-    for (name, text) in drafts {
-        let path = hidden(name);
-        fs::write(&path, text).map_err(|error| files::cannot(&path, &error))?;
-    }
-    for path in &old {
-        fs::remove_file(path).map_err(|error| files::cannot(path, &error))?;
-        // A folder of its own, if nothing else is in it.
-        let parent = path.parent().filter(|parent| *parent != folder);
-        parent.into_iter().for_each(|parent| drop(fs::remove_dir(parent)));
-    }
-    let mut created = Vec::new();
-    for (name, _) in drafts {
-        let path = folder.join(name);
-        fs::rename(hidden(name), &path).map_err(|error| files::cannot(&path, &error))?;
-        created.push(path);
-    }
-    Ok((created, old))
-}
-
 fn tell(context: &Context<'_>, document: &ConvertJson, drafts: usize) {
     let output = context.output;
     let migrations = style::count(document.migrations, "migration");
@@ -190,6 +165,7 @@ fn tell(context: &Context<'_>, document: &ConvertJson, drafts: usize) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use migrate_core::MigrationFolder;
     use proptest::prelude::*;
@@ -281,7 +257,8 @@ mod tests {
             }
             let set = MigrationFolder::new(there.path(), layout).load().unwrap();
             let drafts = drafts(&set, layout).unwrap();
-            let (created, removed) = replace(there.path(), &drafts, old_files(&set)).unwrap();
+            let removed = old_files(&set);
+            let created = replace::replace(there.path(), &drafts, &removed).unwrap();
             prop_assert!(!created.is_empty() && removed.iter().all(|path| !path.exists()));
             let ours = MigrationFolder::new(there.path(), Layout::Roundtrip).load().unwrap();
             prop_assert_eq!(statements(&ours), statements(&set));

@@ -9,11 +9,11 @@ use migrate_core::{CodeMigrations, Database, Layout, MigrationSet, Version};
 use migrate_test::shape::{self, ShadowDatabase};
 use serde::Serialize;
 
-use super::{baseline, committed};
+use super::{baseline, replace};
 use crate::cli::SquashArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
-use crate::files::{self, FileDraft};
+use crate::files;
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, WARN, paint};
 use crate::shadow;
@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let prefix = MigrationSet::iter(&set).filter(|one| *one.version() <= options.to).cloned().collect::<Vec<_>>();
     let first = refuse(&set, &options.to)?;
     let old = files_upto(&context.migrations, &options.to);
-    committed::refuse_uncommitted(&context.migrations, &old)?;
+    replace::refuse_uncommitted(&context.migrations, &old)?;
     shadow::server(context, true, false).await?;
     let database = migrate_test::migrated(&prefix, &code, true).await?;
     let there = Database::from(database.options());
@@ -68,7 +68,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let name = files::snake_case(&options.name)?;
     let pair = files::pair(&options.to, &name, up, down);
     if proven && !options.dry_run {
-        document.created = replace(&context.migrations, &pair, &old)?;
+        document.created = replace::replace(&context.migrations, &pair, &old)?;
         document.removed.clone_from(&old);
     }
     for one in &baseline.left_out {
@@ -108,25 +108,6 @@ fn files_upto(folder: &Path, to: &Version) -> Vec<PathBuf> {
     let mut old: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_old).collect();
     old.sort();
     old
-}
-
-/// Writes the new pair beside the old files first, so that nothing is lost if a step fails.
-fn replace(folder: &Path, pair: &[FileDraft; 2], old: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let hidden = |name: &str| folder.join(format!(".{name}"));
-    for (name, text) in pair {
-        let path = hidden(name);
-        fs::write(&path, text).map_err(|error| files::cannot(&path, &error))?;
-    }
-    for path in old {
-        fs::remove_file(path).map_err(|error| files::cannot(path, &error))?;
-    }
-    let mut created = Vec::new();
-    for (name, _) in pair {
-        let path = folder.join(name);
-        fs::rename(hidden(name), &path).map_err(|error| files::cannot(&path, &error))?;
-        created.push(path);
-    }
-    Ok(created)
 }
 
 /// `files` is how many old files there are, which a dry run leaves alone.

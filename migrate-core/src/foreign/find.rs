@@ -115,20 +115,22 @@ fn candidates(by: SearchBy) -> String {
     let beside = TOOLS.iter().flat_map(|tool| tool.also.iter().copied().chain(tool.beside));
     let names: BTreeSet<&str> = TOOLS.iter().map(|tool| tool.table).chain(beside).collect();
     let marks: BTreeSet<&str> = TOOLS.iter().filter_map(|tool| tool.mark).collect();
-    let named = match by {
-        SearchBy::NameOrColumns => "",
-        SearchBy::Name => "c.relname = '' AND ",
-    };
     let list = |words: BTreeSet<&str>| words.into_iter().map(literal).collect::<Vec<_>>().join(", ");
+    let by_columns = match by {
+        SearchBy::Name => String::new(),
+        SearchBy::NameOrColumns => format!(
+            " OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ({}))",
+            list(marks)
+        ),
+    };
     format!(
         "SELECT n.nspname, c.relname, (SELECT string_agg(a.attname, chr(10)) FROM pg_attribute a WHERE a.attrelid = \
          c.oid AND a.attnum > 0 AND NOT a.attisdropped) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.oid >= 16384 AND c.relpersistence <> 't' AND \
          pg_get_userbyid(c.relowner) NOT LIKE 'supabase\\_%' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = \
-         'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AND (c.relname IN ({}) OR {named}EXISTS \
-         (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ({}))) ORDER BY 1, 2",
-        list(names),
-        list(marks)
+         'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e') AND (c.relname IN ({}){by_columns}) \
+         ORDER BY 1, 2",
+        list(names)
     )
 }
 

@@ -1,7 +1,6 @@
 //! Matches the rows of another tool's ledger with the migrations of a folder.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use migrate_base::regular;
@@ -10,7 +9,7 @@ use sha2::Sha256;
 use super::checksum::hex;
 use super::tools::KeyForm;
 use super::{ForeignLedger, ForeignRow, ForeignState};
-use crate::source::{Migration, MigrationSet, Version, diesel_version};
+use crate::source::{Migration, MigrationSet, Version, diesel_version, has_own_name};
 
 /// What the ledger of another tool says about a folder.
 #[derive(Debug, Default)]
@@ -82,7 +81,7 @@ impl ForeignLedger {
             KeyForm::Diesel => by_version(diesel_version(&row.key)),
             KeyForm::File => names.get(&row.key).or_else(|| {
                 // A file that was rewritten in our form keeps its version.
-                by_version(leading_version(&row.key)).filter(|migration| is_ours(migration.path()))
+                by_version(leading_version(&row.key)).filter(|migration| has_own_name(migration.path()))
             }),
             KeyForm::Digest => row.checksum.as_deref().and_then(|digest| digests.get(digest)).cloned(),
             KeyForm::Name => None,
@@ -128,12 +127,6 @@ impl<'s> FileNames<'s> {
         let key = key.rsplit('/').next().unwrap_or(key);
         self.0.get(key).map(|migration| (*migration).clone())
     }
-}
-
-/// Whether a file has a name in our form.
-fn is_ours(path: &Path) -> bool {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name.ends_with(".up.sql") && name.split('_').next().is_some_and(|digits| digits.len() == TIME)
 }
 
 /// How many digits a date with a time has.

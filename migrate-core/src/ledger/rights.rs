@@ -44,7 +44,7 @@ pub(crate) fn lacking(
         .filter_map(|(right, has)| (!has).then_some(right))
         .collect();
     let (schema, to) = (plain(ledger.schema()), plain(role));
-    let table = [ledger.schema(), ledger.name()].map(plain).join(".");
+    let table = ledger.plain();
     let mut told = Vec::new();
     let mut grants = Vec::new();
     if !has(1) {

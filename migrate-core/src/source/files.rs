@@ -1,5 +1,7 @@
 //! File names: which migration a file belongs to, and in which role.
 
+use std::path::Path;
+
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::suggest;
@@ -47,6 +49,11 @@ pub(super) fn parse(name: &str) -> Result<(Version, &str, FileRole), Box<Finding
         return Err(wrong(format!("`{words}` is not a name in snake case")));
     }
     Ok((version, words, part))
+}
+
+/// Whether a file has a name in our form.
+pub(crate) fn has_own_name(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| parse(name).is_ok())
 }
 
 /// Why the end of a file name matches no pattern.

@@ -216,10 +216,7 @@ impl CandidateFile<'_> {
     /// Reads the name and the text.
     fn take(&self, folder: &Path) -> std::result::Result<MigrationFile<'_>, Box<Finding>> {
         let path = folder.join(&self.name);
-        let unreadable = |why: std::io::Error| {
-            let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {why}"));
-            Box::new(finding.at(Place::file(&path)).help(regular::help(&why)))
-        };
+        let unreadable = |why: std::io::Error| Box::new(unreadable_file(&path, &why));
         let read;
         let bytes = match self.content {
             FileSource::Bytes(bytes) => bytes,
@@ -286,6 +283,13 @@ pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
         _ => finding,
     };
     Error::new(ErrorKind::Files, finding)
+}
+
+/// The finding for a file that cannot be read.
+pub(crate) fn unreadable_file(path: &Path, error: &std::io::Error) -> Finding {
+    Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"))
+        .at(Place::file(path))
+        .help(regular::help(error))
 }
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> Finding {

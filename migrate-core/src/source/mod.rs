@@ -24,10 +24,12 @@ use migrate_base::parallel;
 
 pub use checksum::{Checksum, normalise};
 pub use directive::{Directives, FormerMigration};
+pub(crate) use files::has_own_name;
 pub(crate) use layout::diesel_version;
 pub use layout::{Layout, MigrationFolder, NotALayout};
 pub use load::EmbeddedFile;
 pub use load::decode;
+pub(crate) use load::unreadable_file;
 pub use script::Script;
 pub use version::{NotAVersion, Version};
 

@@ -6,11 +6,10 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 
-use super::obstacle;
-use super::others::{self, table};
 use super::state::LedgerState;
+use super::{obstacle, others};
 use crate::foreign::{self, ForeignChecksum, ForeignLedger, ForeignMatch, ForeignRow};
-use crate::source::{Migration, MigrationSet, Version};
+use crate::source::{Migration, MigrationSet, Version, unreadable_file};
 
 /// The rows that taking over the ledger of another tool adds to ours.
 #[derive(Debug)]
@@ -22,6 +21,8 @@ pub struct Adoption {
     pub taken: Vec<AdoptedMigration>,
     /// The migrations that were adopted before and that the other tool has rolled back since.
     pub given_back: Vec<Version>,
+    /// How many migrations of the folder the other tool has applied.
+    pub applied: usize,
     /// The newest version that is applied after that.
     pub newest: Option<Version>,
 }
@@ -76,8 +77,8 @@ impl Adoption {
             let note = ledger.note(row);
             taken.push(AdoptedMigration { migration: migration.clone(), row: (*row).clone(), checksum, note });
         }
-        let ledger = ledger.clone();
-        if findings.is_empty() { Ok(Self { ledger, taken, given_back, newest }) } else { Err(findings) }
+        let (ledger, applied) = (ledger.clone(), matched.applied.len());
+        if findings.is_empty() { Ok(Self { ledger, taken, given_back, applied, newest }) } else { Err(findings) }
     }
 
     /// Whether nothing would be recorded.
@@ -89,7 +90,7 @@ impl Adoption {
 /// A ledger can be adopted from one other ledger only.
 fn of_another(ledger: &ForeignLedger, state: &LedgerState) -> Option<Finding> {
     let adopted = state.adopted().filter(|adopted| (&adopted.table, adopted.tool) != (&ledger.table, ledger.tool))?;
-    let (tool, name) = (adopted.tool.name(), table(&adopted.table));
+    let (tool, name) = (adopted.tool.name(), adopted.table.plain());
     Some(
         Finding::new(codes::OTHER_LEDGER_SEVERAL, format!("this ledger was adopted from {name}, the ledger of {tool}"))
             .help(format!("name the other one in the environment: `other_ledgers`, and give `--from {name}`")),
@@ -114,10 +115,8 @@ fn failed(ledger: &ForeignLedger, row: &ForeignRow) -> Finding {
         codes::OTHER_LEDGER_FAILED,
         format!("according to {tool}, migration {} failed or did not finish", row.key),
     );
-    let finding = finding.note(format!("the row is in {}", table(&ledger.table)));
-    let repair = ledger.tool.repair();
-    let command = if repair.is_empty() { String::new() } else { format!(": `{repair}`") };
-    finding.help(format!("finish or undo it, and repair the ledger with {tool}{command}"))
+    let finding = finding.note(format!("the row is in {}", ledger.table.plain()));
+    finding.help(format!("finish or undo it, and repair the ledger with {}", others::with_command(ledger.tool)))
 }
 
 /// Rows that match no file; one finding for all of them if none matches.
@@ -141,7 +140,7 @@ fn without_file(
         );
         return vec![
             finding
-                .note(format!("the ledger {} has {}", table(&ledger.table), keys.join(", ")))
+                .note(format!("the ledger {} has {}", ledger.table.plain(), keys.join(", ")))
                 .help(format!("is this the folder of {tool}? give it with --migrations DIR"))
                 .help(
                     "if its migrations are not SQL: `cargo xtask baseline --migrations DIR` captures the schema as \
@@ -155,7 +154,7 @@ fn without_file(
             format!("{tool} applied {}, which has no file in {folder}", row.key),
         );
         finding
-            .note(format!("the row is in {}", table(&ledger.table)))
+            .note(format!("the row is in {}", ledger.table.plain()))
             .help("restore the file from the history of the repository, or use the checkout that has it")
     };
     unknown.iter().map(one).collect()
@@ -187,10 +186,7 @@ fn compare(ledger: &ForeignLedger, row: &ForeignRow, migration: &Migration) -> R
     let recorded = row.checksum.as_deref().filter(|_| migration.was().is_none());
     let Some(recorded) = recorded else { return Ok(ForeignChecksum::NotKept) };
     let path = migration.path();
-    let bytes = regular::read(path).map_err(|error| {
-        let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"));
-        Box::new(finding.at(Place::file(path)).help(regular::help(&error)))
-    })?;
+    let bytes = regular::read(path).map_err(|error| Box::new(unreadable_file(path, &error)))?;
     match foreign::compare(ledger.tool, recorded, migration, &bytes) {
         ForeignChecksum::Differs => {
             let tool = ledger.tool.name();

@@ -2,9 +2,10 @@
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_base::ident::{QualifiedName, plain};
+use migrate_base::ident::QualifiedName;
 
 use super::obstacle::applied_then;
+use super::others;
 use super::state::{AppliedMigration, LedgerState};
 use crate::source::{MigrationSet, Version};
 
@@ -12,14 +13,14 @@ use crate::source::{MigrationSet, Version};
 pub(in crate::runner) const OTHER_SERVICE: &str =
     "does another service write to this ledger? then give each service its own: `ledger` in migrate.toml";
 
-/// How many versions one sentence lists.
-const SHOWN: usize = 5;
-
 /// The error for applied migrations that are newer than everything in the folder; there is at least one.
 pub(in crate::runner) fn refused(set: &MigrationSet, state: &LedgerState, newer: &[&AppliedMigration]) -> Finding {
     let message = match newer {
         [one] => format!("the file of applied migration {}_{} is missing", one.version, one.name),
-        _ => format!("the files of {} applied migrations are missing: {}", newer.len(), names(newer)),
+        _ => {
+            let versions = newer.iter().map(|applied| applied.version.to_string());
+            format!("the files of {} applied migrations are missing: {}", newer.len(), others::list(versions))
+        }
     };
     let mut finding = Finding::new(codes::MISSING_FILE, message).note(ahead(set, newer));
     if let Some(first) = newer.first() {
@@ -56,18 +57,12 @@ fn ahead(set: &MigrationSet, newer: &[&AppliedMigration]) -> String {
     format!("the database is {migrations} newer than this folder: it is at {at}, and the newest file here is {here}")
 }
 
-fn names(newer: &[&AppliedMigration]) -> String {
-    let shown: Vec<&str> = newer.iter().take(SHOWN).map(|applied| applied.version.as_str()).collect();
-    let more = newer.len().saturating_sub(SHOWN);
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
-}
-
 /// Checks that the ledger has the version that an application needs.
 pub(in crate::runner) fn ensure(state: &LedgerState, version: &Version, ledger: &QualifiedName) -> Result<(), Finding> {
     if state.get(version).is_some() {
         return Ok(());
     }
-    let ledger = [ledger.schema(), ledger.name()].map(plain).join(".");
+    let ledger = ledger.plain();
     let newest = match state.version() {
         _ if !state.has_ledger() => format!("this database has no ledger {ledger}"),
         None => format!("the ledger {ledger} has no applied migration"),

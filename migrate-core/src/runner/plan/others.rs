@@ -7,11 +7,11 @@ use migrate_base::finding::Finding;
 use migrate_base::ident::{QualifiedName, plain};
 
 use super::state::{AdoptedLedger, LedgerState};
-use crate::foreign::{ForeignLedger, ForeignRow, UnreadableCause, UnreadableRows};
+use crate::foreign::{ForeignLedger, ForeignRow, ForeignTool, UnreadableCause, UnreadableRows};
 use crate::ledger::LedgerEvent;
 use crate::source::{MigrationSet, Version};
 
-/// How many migrations one sentence lists.
+/// How many words one sentence lists.
 const SHOWN: usize = 5;
 
 /// The problems with the ledgers of other tools that were found.
@@ -25,11 +25,6 @@ pub(in crate::runner) fn problems(set: &MigrationSet, state: &LedgerState) -> Ve
         (Ok(_), Some(adopted)) => moved_on(set, state, ledger, adopted),
     };
     state.others().iter().flat_map(of).collect()
-}
-
-/// The name of a table, as somebody would write it.
-pub(in crate::runner) fn table(name: &QualifiedName) -> String {
-    [name.schema(), name.name()].map(plain).join(".")
 }
 
 /// A migration of another tool, as its ledger names it.
@@ -49,7 +44,7 @@ fn not_adopted(ledger: &ForeignLedger) -> Finding {
         (1, _) => format!("{tool} applied 1 migration to this database, and this ledger does not have it"),
         (n, _) => format!("{tool} applied {n} migrations to this database, and this ledger has none of them"),
     };
-    let place = format!("its ledger is {}", table(&ledger.table));
+    let place = format!("its ledger is {}", ledger.table.plain());
     let newest = ledger.applied().last().map(|row| format!("; the newest is {}", named(row)));
     let finding = Finding::new(codes::OTHER_LEDGER, message).note(place + &newest.unwrap_or_default());
     let finding = match failed {
@@ -72,7 +67,7 @@ pub(in crate::runner) fn stale(ledger: &ForeignLedger) -> Finding {
 
 /// What to do if a ledger says nothing about this chain.
 fn belongs_elsewhere(name: &QualifiedName) -> String {
-    let name = table(name);
+    let name = name.plain();
     // A literal string of TOML, if the name itself has quotes.
     let quote = if name.contains('"') { '\'' } else { '"' };
     format!(
@@ -83,7 +78,7 @@ fn belongs_elsewhere(name: &QualifiedName) -> String {
 
 /// The finding for a ledger whose rows are not known.
 pub(in crate::runner) fn unreadable(ledger: &ForeignLedger, rows: &UnreadableRows) -> Finding {
-    let (tool, name) = (ledger.tool.name(), table(&ledger.table));
+    let (tool, name) = (ledger.tool.name(), ledger.table.plain());
     let finding = Finding::new(
         codes::OTHER_LEDGER_UNREADABLE,
         format!("this database has a ledger of {tool}, {name}, which cannot be read"),
@@ -109,7 +104,7 @@ fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, ado
     let tool = adopted.tool.name();
     let finding = |what: String| {
         Finding::new(codes::OTHER_LEDGER_MOVED, what)
-            .note(format!("its ledger is {}", table(&adopted.table)))
+            .note(format!("its ledger is {}", adopted.table.plain()))
             .help("`cargo xtask adopt` compares the schema again, and takes this over as well")
     };
     let mut findings = Vec::new();
@@ -122,13 +117,20 @@ fn moved_on(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger, ado
         findings.push(finding(format!("{tool} rolled back migrations after its ledger was adopted: {what}")));
     }
     findings.extend(ledger.failed().next().map(|row| {
-        let repair = Some(adopted.tool.repair()).filter(|repair| !repair.is_empty());
         let finding = Finding::new(codes::OTHER_LEDGER_MOVED, format!("a migration of {tool} failed: {}", named(row)));
         finding
-            .note(format!("its ledger is {}", table(&adopted.table)))
-            .help(format!("repair it with {tool}{}", repair.map_or(String::new(), |repair| format!(": `{repair}`"))))
+            .note(format!("its ledger is {}", adopted.table.plain()))
+            .help(format!("repair it with {}", with_command(adopted.tool)))
     }));
     findings
+}
+
+/// A tool, with its command that shows or repairs a failed state.
+pub(in crate::runner) fn with_command(tool: &ForeignTool) -> String {
+    match tool.repair() {
+        "" => tool.name().to_owned(),
+        command => format!("{}: `{command}`", tool.name()),
+    }
 }
 
 /// The pending migrations that another tool applied, in a database whose ledger was not adopted.
@@ -144,7 +146,7 @@ fn applied_elsewhere(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLe
     let tool = ledger.tool.name();
     (!both.is_empty()).then(|| {
         Finding::new(codes::OTHER_LEDGER, format!("{tool} applied what is pending here: {}", list(both.into_iter())))
-            .note(format!("its ledger is {}", table(&ledger.table)))
+            .note(format!("its ledger is {}", ledger.table.plain()))
             .note("it would run a second time")
             .help("`cargo xtask adopt` compares it with the files and the schema, and takes it over")
             .help(belongs_elsewhere(&ledger.table))
@@ -158,19 +160,24 @@ fn newly_applied<'l>(
     ledger: &'l ForeignLedger,
     adopted: &AdoptedLedger,
 ) -> Vec<&'l ForeignRow> {
-    let matched = ledger.matched(set);
-    let is_known = |version: &Version| state.get(version).is_some() || state.was_rolled_back(version);
-    let (known, open): (Vec<_>, Vec<_>) =
-        matched.applied.iter().partition(|(migration, _)| is_known(migration.version()));
-    let open: BTreeSet<&str> = open.iter().map(|(_, row)| &*row.key).collect();
-    let settled: BTreeSet<&str> = known.iter().map(|(_, row)| &*row.key).filter(|key| !open.contains(key)).collect();
     let keys: BTreeSet<&str> = adopted.versions.values().map(String::as_str).collect();
     // A tool that records only its newest version says nothing about older ones.
     let newest = adopted.versions.keys().next_back().filter(|_| adopted.tool.has_only_newest());
     let is_older = |row: &ForeignRow| {
         newest.zip(row.key.parse::<Version>().ok()).is_some_and(|(newest, version)| version <= *newest)
     };
-    ledger.applied().filter(|row| !keys.contains(&*row.key) && !settled.contains(&*row.key) && !is_older(row)).collect()
+    let added: Vec<&ForeignRow> = ledger.applied().filter(|row| !keys.contains(&*row.key) && !is_older(row)).collect();
+    if added.is_empty() {
+        return added;
+    }
+    // Only now: matching may read files.
+    let matched = ledger.matched(set);
+    let is_known = |version: &Version| state.get(version).is_some() || state.was_rolled_back(version);
+    let (known, open): (Vec<_>, Vec<_>) =
+        matched.applied.iter().partition(|(migration, _)| is_known(migration.version()));
+    let open: BTreeSet<&str> = open.iter().map(|(_, row)| &*row.key).collect();
+    let settled: BTreeSet<&str> = known.iter().map(|(_, row)| &*row.key).filter(|key| !open.contains(key)).collect();
+    added.into_iter().filter(|row| !settled.contains(&*row.key)).collect()
 }
 
 /// The adopted migrations that the other tool no longer has and that are still applied here, the newest first.
@@ -192,7 +199,8 @@ pub(in crate::runner) fn reverted(
     gone.map(|(version, _)| version).filter(|version| is_still_adopted(version)).cloned().collect()
 }
 
-fn list(words: impl Iterator<Item = String>) -> String {
+/// The first of these words, and how many more there are.
+pub(in crate::runner) fn list(words: impl Iterator<Item = String>) -> String {
     let words: Vec<String> = words.collect();
     let more = words.len().saturating_sub(SHOWN);
     let shown = words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");

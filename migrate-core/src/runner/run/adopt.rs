@@ -8,6 +8,7 @@ use migrate_base::ident::QualifiedName;
 use crate::foreign::{self, ForeignLedger, ForeignTool, SearchBy};
 use crate::ledger::{Direction, LedgerEvent, LedgerRow};
 use crate::runner::plan::{obstacle, others};
+use crate::runner::run::open;
 use crate::runner::{Adoption, AppliedMigration, LedgerState, Migrator};
 use crate::source::{Migration, Version};
 
@@ -43,7 +44,7 @@ impl Migrator {
     pub async fn ledgers_of_others(&mut self) -> Result<Vec<ForeignLedger>> {
         let others = self.options.other_ledgers.clone();
         let found = foreign::ledgers(self.session().await?, &others, SearchBy::NameOrColumns).await;
-        found.map_err(|failure| failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools"))
+        found.map_err(open::not_looked)
     }
 
     /// The ledger of a tool in a table with a name of its own. Nothing is written.
@@ -57,9 +58,7 @@ impl Migrator {
         table: &QualifiedName,
     ) -> Result<Option<ForeignLedger>> {
         let found = foreign::ledger_of(self.session().await?, tool, table).await;
-        found.map_err(|failure| {
-            failure.explain(ErrorKind::Ledger, codes::SESSION, "look for the ledger of another tool")
-        })
+        found.map_err(open::not_looked)
     }
 
     /// Records what another tool applied, under the lock, and runs nothing. The caller must know that the database

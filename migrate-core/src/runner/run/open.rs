@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use migrate_base::codes;
-use migrate_base::db::{Database, Session, wait};
+use migrate_base::db::{Database, Session, SessionFailure, wait};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::Finding;
 use migrate_base::ident::QualifiedName;
@@ -52,12 +52,16 @@ pub(in crate::runner) async fn look_for_others(
         None if has_pending => foreign::ledgers(session, of_others, SearchBy::Name).await,
         None => return Ok(()),
     };
-    let found = found
-        .map_err(|failure| failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools"))?;
+    let found = found.map_err(not_looked)?;
     // An adopted ledger that is empty now says that everything was rolled back.
     let is_adopted = state.adopted().is_some();
     state.set_others(found.into_iter().filter(|ledger| is_adopted || ledger.is_in_use()).collect());
     Ok(())
+}
+
+/// The error if nobody can know whether there are ledgers of other tools.
+pub(in crate::runner) fn not_looked(failure: SessionFailure) -> Error {
+    failure.explain(ErrorKind::Ledger, codes::SESSION, "look for ledgers of other tools")
 }
 
 fn interrupted(database: &Database) -> Error {

@@ -37,14 +37,12 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
         }
         match versioned(&file) {
             Some(name) if !file.ends_with(".sql") && name.up && is_code(&path) => {
-                sorted.ups.push(ForeignMigration::code(name.version, name.name, path));
+                sorted.ups.extend(listing.code(name.version, name.name, path));
             }
             Some(name) if file.ends_with(".sql") => {
                 let Some(mut script) = listing.script(&path) else { continue };
-                let values = &listing.folder.placeholders;
                 script.no_transaction = listing.text_beside(&path, ".conf").is_some_and(|text| outside(&text));
-                script.raw = Some(script.text.clone());
-                script.text = placeholder::fill_braces(&path, script.text, values, &mut listing.findings);
+                listing.fill(&mut script, placeholder::fill_braces);
                 sorted.add(name, script);
             }
             // Flyway itself ignores such a file; beside the migrations it is a mistake.
@@ -69,7 +67,7 @@ pub(super) fn refinery(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMig
     for (file, path) in listing.files_below()? {
         let Some(name) = versioned(&file) else { continue };
         if file.ends_with(".rs") {
-            drafts.push(ForeignMigration::code(name.version, name.name, path));
+            drafts.extend(listing.code(name.version, name.name, path));
         } else if file.ends_with(".sql")
             && let Some(script) = listing.script(&path)
         {

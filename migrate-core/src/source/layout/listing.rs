@@ -9,7 +9,7 @@ use migrate_base::error::Result;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::regular;
 
-use super::{ForeignScript, MigrationFolder};
+use super::{Checksum, ForeignBody, ForeignMigration, ForeignScript, MigrationFolder, Version, placeholder};
 use crate::source::load::{self, decode};
 use crate::source::odd;
 
@@ -76,12 +76,7 @@ impl<'f> FolderListing<'f> {
 
     /// The text of a file, normalised.
     pub(super) fn text(&mut self, path: &Path) -> Option<String> {
-        let unreadable = |error: std::io::Error| {
-            Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"))
-                .at(Place::file(path))
-                .help(regular::help(&error))
-        };
-        let bytes = regular::read(path).map_err(unreadable);
+        let bytes = regular::read(path).map_err(|error| load::unreadable_file(path, &error));
         let text = bytes.and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
         text.map_err(|finding| self.findings.push(finding)).ok().map(|text| text.to_string())
     }
@@ -93,6 +88,19 @@ impl<'f> FolderListing<'f> {
         }
         let text = self.text(path)?;
         Some(ForeignScript { path: path.to_owned(), text, raw: None, no_transaction: false })
+    }
+
+    /// A file in another language, which only the tool can run; `None` if it cannot be read.
+    pub(super) fn code(&mut self, version: Version, name: String, path: PathBuf) -> Option<ForeignMigration> {
+        let checksum = Checksum::of(&self.text(&path)?);
+        Some(ForeignMigration { version, name, body: ForeignBody::Code(path, checksum) })
+    }
+
+    /// Replaces the placeholders of a script; its checksum stays that of the text with them.
+    pub(super) fn fill(&mut self, script: &mut ForeignScript, by: placeholder::Filling) {
+        let raw = std::mem::take(&mut script.text);
+        script.text = by(&script.path, raw.clone(), &self.folder.placeholders, &mut self.findings);
+        script.raw = Some(raw);
     }
 
     /// The text of the file with this ending after the name of another, if there is one.

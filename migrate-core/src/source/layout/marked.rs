@@ -136,7 +136,7 @@ pub(super) fn files(layout: Layout, listing: &mut FolderListing<'_>) -> Result<V
         };
         let name = stem[digits.len()..].trim_start_matches(['_', '-']).to_owned();
         if is_code(layout, &file) {
-            drafts.push(ForeignMigration::code(version, name, path));
+            drafts.extend(listing.code(version, name, path));
             continue;
         }
         let Some(text) = listing.text(&path) else { continue };
@@ -151,7 +151,7 @@ pub(super) fn files(layout: Layout, listing: &mut FolderListing<'_>) -> Result<V
     Ok(drafts)
 }
 
-/// The two parts of a file, with values in the place of its variables.
+/// The two parts of a file, with its variables replaced by their values.
 fn read_parts(
     layout: Layout,
     path: &Path,

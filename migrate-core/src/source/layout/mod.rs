@@ -26,9 +26,7 @@ use listing::FolderListing;
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
-use migrate_base::regular;
 
-use super::load::decode;
 use super::{Checksum, Migration, MigrationBody, MigrationSet, Script, Version, assemble};
 
 /// The tool whose files a folder contains.
@@ -241,7 +239,7 @@ impl MigrationFolder {
                 "rename the one that is not applied to any database: {layout} identifies migrations by version"
             )));
         }
-        let built = drafts.into_iter().filter_map(|draft| draft.build(self, &mut findings)).map(Arc::new);
+        let built = drafts.into_iter().map(|draft| Arc::new(draft.build(self, &mut findings)));
         let migrations = built.collect();
         match findings.is_empty() {
             true => Ok(MigrationSet::of(migrations, &self.path, layout)),
@@ -304,7 +302,7 @@ enum ForeignBody {
         down: Option<ForeignScript>,
     },
     /// A file in another language, which only the tool can run.
-    Code(PathBuf),
+    Code(PathBuf, Checksum),
 }
 
 /// One direction of it: the text that is sent, at the same positions as in the file.
@@ -321,10 +319,6 @@ impl ForeignMigration {
         Self { version, name, body: ForeignBody::Sql { up, down } }
     }
 
-    fn code(version: Version, name: String, path: PathBuf) -> Self {
-        Self { version, name, body: ForeignBody::Code(path) }
-    }
-
     /// Gives it a down script, or another one.
     fn set_down(&mut self, script: ForeignScript) {
         if let ForeignBody::Sql { down, .. } = &mut self.body {
@@ -335,11 +329,11 @@ impl ForeignMigration {
     fn path(&self) -> &Path {
         match &self.body {
             ForeignBody::Sql { up, .. } => &up.path,
-            ForeignBody::Code(path) => path,
+            ForeignBody::Code(path, _) => path,
         }
     }
 
-    fn build(self, folder: &MigrationFolder, findings: &mut Vec<Finding>) -> Option<Migration> {
+    fn build(self, folder: &MigrationFolder, findings: &mut Vec<Finding>) -> Migration {
         let Self { version, name, body } = self;
         let layout = folder.layout;
         let (body, is_up_only) = match body {
@@ -355,22 +349,8 @@ impl ForeignMigration {
                 }
                 (MigrationBody::Sql { up: Arc::new(up), down }, is_up_only)
             }
-            ForeignBody::Code(path) => {
-                let checksum = code_checksum(&path, findings)?;
-                (MigrationBody::Code { path, checksum }, false)
-            }
+            ForeignBody::Code(path, checksum) => (MigrationBody::Code { path, checksum }, false),
         };
-        Some(Migration { version, name: name.into(), body, is_up_only, fixture: None, verify: None })
+        Migration { version, name: name.into(), body, is_up_only, fixture: None, verify: None }
     }
-}
-
-/// The checksum of a file in another language.
-fn code_checksum(path: &Path, findings: &mut Vec<Finding>) -> Option<Checksum> {
-    let unreadable = |error: std::io::Error| {
-        let finding = Finding::new(codes::FILE_UNREADABLE, format!("the file cannot be read: {error}"));
-        finding.at(Place::file(path)).help(regular::help(&error))
-    };
-    let bytes = regular::read(path).map_err(unreadable);
-    let text = bytes.and_then(|bytes| decode(path, &bytes).map_err(|finding| *finding));
-    text.map_err(|finding| findings.push(finding)).ok().map(|text| Checksum::of(&text))
 }

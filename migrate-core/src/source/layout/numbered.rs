@@ -22,9 +22,7 @@ pub(super) fn graphile(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMig
         };
         let Some(mut script) = listing.script(&path) else { continue };
         script.no_transaction = header(&script.text, "--!").any(|line| line.eq_ignore_ascii_case("no-transaction"));
-        script.raw = Some(script.text.clone());
-        let values = &listing.folder.placeholders;
-        script.text = placeholder::fill_colons(&path, script.text, values, &mut listing.findings);
+        listing.fill(&mut script, placeholder::fill_colons);
         drafts.push(ForeignMigration::sql(version, name.to_owned(), script, None));
     }
     Ok(drafts)
@@ -93,7 +91,7 @@ impl YoyoMigration {
         let down = rollback.and_then(|path| Some(script(listing.text(path)?, path)));
         let draft = match is_sql {
             true => ForeignMigration::sql(version, words, script(text, path), down),
-            false => ForeignMigration::code(version, words, path.to_owned()),
+            false => listing.code(version, words, path.to_owned())?,
         };
         Some(Self { name: stem.to_owned(), depends, draft })
     }
@@ -144,7 +142,12 @@ mod tests {
         let one = |name: &str, depends: &[&str]| YoyoMigration {
             name: name.to_owned(),
             depends: depends.iter().map(|name| (*name).to_owned()).collect(),
-            draft: ForeignMigration::code(1.into(), name.to_owned(), name.into()),
+            draft: ForeignMigration::sql(
+                1.into(),
+                name.to_owned(),
+                ForeignScript { path: name.into(), text: String::new(), raw: None, no_transaction: false },
+                None,
+            ),
         };
         let names = |drafts| in_order(drafts).into_iter().map(|draft| draft.name).collect::<Vec<_>>().concat();
         assert_eq!(names(vec![one("a", &["c"]), one("b", &[]), one("c", &["gone"])]), "bca");

@@ -78,7 +78,7 @@ pub(super) fn pairs(layout: Layout, listing: &mut FolderListing<'_>) -> Result<V
         }
         if !file.ends_with(".sql") {
             if name.up {
-                sorted.ups.push(ForeignMigration::code(name.version, name.name, path));
+                sorted.ups.extend(listing.code(name.version, name.name, path));
             }
             continue;
         }

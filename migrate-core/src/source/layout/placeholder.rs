@@ -15,7 +15,10 @@ struct PlaceholderUse {
     name: String,
 }
 
-/// Puts values in the place of `${name}`, as Flyway does everywhere in a file. One without a value is a finding, except
+/// A function that replaces the placeholders of a text by their values.
+pub(super) type Filling = fn(&Path, String, &BTreeMap<String, String>, &mut Vec<Finding>) -> String;
+
+/// Replaces each `${name}` by its value, as Flyway does everywhere in a file. One without a value is a finding, except
 /// in a dollar-quoted text, where it may mean something else.
 pub(super) fn fill_braces(
     path: &Path,
@@ -31,7 +34,7 @@ pub(super) fn fill_braces(
     fill(path, text, known, values, findings)
 }
 
-/// Puts values in the place of `$NAME` and `${NAME}` in a part of a text, as goose does after `ENVSUB ON`.
+/// Replaces each `$NAME` and `${NAME}` in parts of a text by its value, as goose does after `ENVSUB ON`.
 pub(super) fn fill_variables(
     path: &Path,
     text: String,
@@ -43,8 +46,8 @@ pub(super) fn fill_variables(
     fill(path, text, used, values, findings)
 }
 
-/// Puts values in the place of `:NAME`, as graphile-migrate does for the names that it is told; it always knows those
-/// of the database and of its owner.
+/// Replaces each `:NAME` by its value, as graphile-migrate does for the names in its configuration, and always for
+/// those of the database and of its owner.
 pub(super) fn fill_colons(
     path: &Path,
     text: String,

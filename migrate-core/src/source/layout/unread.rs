@@ -1,5 +1,6 @@
 //! What another tool would run and we cannot, and down scripts inside files that are read as an up script.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,24 +49,10 @@ pub(super) fn down_inside(layout: Layout, path: &Path, text: &Arc<str>) -> Optio
     if !DOWN.iter().chain(&["drop below"]).any(|word| lower.contains(word)) {
         return None;
     }
-    let mut mark = None;
-    for (kind, span) in lex(text, 0) {
-        match kind {
-            TokenKind::LineComment | TokenKind::BlockComment { .. }
-                if mark.is_none() && marks_down(&text[span.clone()]) =>
-            {
-                mark = Some(span)
-            }
-            TokenKind::LineComment | TokenKind::Whitespace | TokenKind::BlockComment { .. } => {}
-            _ if mark.is_some() => break,
-            _ => {}
-        }
-        if kind_ends(kind) && mark.is_some() {
-            break;
-        }
-    }
-    let span = mark?;
-    let has_more = lex(&text[span.end..], 0).into_iter().any(|(kind, _)| kind_ends(kind));
+    let is_mark = |(kind, span): &(TokenKind, Range<usize>)| is_comment(*kind) && marks_down(&text[span.clone()]);
+    let (_, span) = lex(text, 0).find(is_mark)?;
+    let is_statement = |kind: TokenKind| !is_comment(kind) && kind != TokenKind::Whitespace;
+    let has_more = lex(&text[span.end..], 0).any(|(kind, _)| is_statement(kind));
     has_more.then(|| {
         let message = format!("this line marks a down script, but the whole file is read as the up script of {layout}");
         Finding::new(codes::DOWN_INSIDE, message)
@@ -79,9 +66,8 @@ pub(super) fn down_inside(layout: Layout, path: &Path, text: &Arc<str>) -> Optio
     })
 }
 
-/// Whether a token is part of a statement.
-fn kind_ends(kind: TokenKind) -> bool {
-    !matches!(kind, TokenKind::LineComment | TokenKind::Whitespace | TokenKind::BlockComment { .. })
+fn is_comment(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::LineComment | TokenKind::BlockComment { .. })
 }
 
 /// Whether a comment says only that the down script begins.

@@ -54,6 +54,17 @@ fn balance(project: &Project) -> Vec<String> {
     project.query("SELECT balance::text FROM accounts")
 }
 
+/// Every tool that is known has a ledger in these tests, and is named where users look.
+#[test]
+fn every_tool_is_tested_and_named_in_the_page() {
+    let page = Project::new().run(&["explain", "other-ledger"]).ok().out;
+    for name in migrate_core::foreign::ForeignTool::names() {
+        assert!(LEDGERS.iter().any(|(tool, _)| *tool == name), "{name} has no ledger here");
+        let known = name.trim_end_matches("-snake-case");
+        assert!(page.contains(known), "{known} is not in the page");
+    }
+}
+
 /// What every command says about a ledger that was not adopted: nothing runs, and the tool and the next step are named.
 fn refused(project: &Project, tool: &str) {
     for command in ["migrate", "status", "doctor"] {
