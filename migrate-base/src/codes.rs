@@ -77,6 +77,14 @@ codes! {
     OTHER_LEDGER_NO_FILE: Error "other-ledger-no-file";
     OTHER_LEDGER_GAP: Error "other-ledger-gap";
     OTHER_LEDGER_CHECKSUM: Error "other-ledger-checksum";
+
+    // Another tool that runs the chain.
+    ENGINE_FAILED: Error "engine-failed";
+    ENGINE_STEP: Error "engine-step";
+    ENGINE_EMPTY: Error "engine-empty";
+    ENGINE_RUNS: Error "engine-runs";
+
+    // Versions, and the base branch.
     VERSION_TAKEN: Error "version-taken";
     RELEASED_DIFFERS: Error "released-differs";
     RELEASED_FAILS: Error "released-fails";

@@ -10,7 +10,8 @@ use migrate_core::{
     Actor, CancelHandle, CodeMigrations, Database, Error, ErrorKind, Layout, MigrationFolder, MigrationSet, Migrator,
     Observer, Options, Progress, RunPolicy,
 };
-use migrate_review::config::{Config, DatabaseSource, Environment};
+use migrate_review::config::{Config, DatabaseSource, EngineConfig, Environment};
+use migrate_test::engine::{EngineChain, engine_chain};
 use migrate_test::{Endpoint, ManagedServer, ProviderChoice};
 
 use crate::cli::GlobalArgs;
@@ -103,7 +104,7 @@ impl<'a> Context<'a> {
     /// the migrations.
     pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: MigratorOptions) -> Result<Migrator> {
         let given = run.set.take();
-        let loading = self.load(given.clone());
+        let loading = self.load(given.clone())?;
         let actor = Actor::from_environment(APPLICATION);
         let options = Options {
             ledger: self.environment.ledger.clone(),
@@ -133,7 +134,7 @@ impl<'a> Context<'a> {
         }
         let endpoint = self.start(&managed).await?;
         let database = self.patient(endpoint.options(&self.name).into());
-        Ok(Migrator::open_while(database, self.load(given), code, options).await?)
+        Ok(Migrator::open_while(database, self.load(given)?, code, options).await?)
     }
 
     /// Records the commit of the files in what is written from now on. Git is slow because it looks at each file, so it
@@ -151,24 +152,50 @@ impl<'a> Context<'a> {
     }
 
     /// The folder of the migrations, with what has to be known to read it.
-    pub(crate) fn folder(&self) -> MigrationFolder {
+    ///
+    /// # Errors
+    ///
+    /// Another tool runs the migrations, so they are not read as files.
+    pub(crate) fn folder(&self) -> Result<MigrationFolder> {
+        if let Some(engine) = &self.config.engine {
+            return Err(self.run_by(engine));
+        }
         let Config { skip, whole, placeholders, .. } = &self.config;
         // A variable that is not set leaves its placeholder without a value.
         let value = |(name, value): (&String, &String)| match value.strip_prefix("env:") {
             Some(variable) => Some((name.clone(), std::env::var(variable).ok()?)),
             None => Some((name.clone(), value.clone())),
         };
-        MigrationFolder {
+        Ok(MigrationFolder {
             skip: skip.clone(),
             whole: whole.clone(),
             placeholders: placeholders.iter().filter_map(value).collect(),
             ..MigrationFolder::new(&self.migrations, self.layout)
+        })
+    }
+
+    /// The failure of a command that would run the migrations, or read them.
+    fn run_by(&self, engine: &EngineConfig) -> Failure {
+        let tool = engine.name();
+        let message = format!("{tool} runs the migrations of this project, as [engine] in migrate.toml says");
+        Failure::usage(codes::ENGINE_RUNS, message)
+            .help(format!("use {tool} itself for what changes or reads a database"))
+            .help("`cargo xtask verify` proves the migrations on a shadow database")
+            .help("`cargo xtask adopt --capture DIR` writes them as SQL, for Roundtrip to run")
+    }
+
+    /// The migrations with what runs them: those of the folder, or those of the tool in `[engine]`, which is asked for
+    /// them on a shadow server. A shadow server must have been chosen.
+    pub(crate) async fn provable(&self, code: CodeMigrations) -> Result<EngineChain> {
+        match &self.config.engine {
+            Some(engine) => Ok(engine_chain(&self.config, engine).await?),
+            None => Ok(EngineChain { set: self.chain()?, code }),
         }
     }
 
     /// The migrations. It is an error if there are none.
     pub(crate) fn chain(&self) -> Result<MigrationSet> {
-        let set = self.folder().load()?;
+        let set = self.folder()?.load()?;
         if set.is_empty() { Err(self.no_migrations(&set)) } else { Ok(set) }
     }
 
@@ -178,16 +205,19 @@ impl<'a> Context<'a> {
     }
 
     /// Reads the migrations on another thread.
-    fn load(&self, given: Option<MigrationSet>) -> impl Future<Output = migrate_core::Result<MigrationSet>> + use<> {
-        let folder = self.folder();
+    fn load(
+        &self,
+        given: Option<MigrationSet>,
+    ) -> Result<impl Future<Output = migrate_core::Result<MigrationSet>> + use<>> {
+        let folder = self.folder()?;
         let thread = tokio::task::spawn_blocking(move || given.map_or_else(|| folder.read(), Ok));
-        async move {
+        Ok(async move {
             // The thread cannot be cancelled, and reading files does not panic.
             thread.await.unwrap_or_else(|error| {
                 let finding = Finding::new(codes::FOLDER_UNREADABLE, format!("the migrations were not read: {error}"));
                 Err(Error::new(ErrorKind::Files, finding))
             })
-        }
+        })
     }
 
     /// Starts the managed server and creates the database of this environment.

@@ -14,7 +14,7 @@ use migrate_base::error::{Error, ErrorKind, Result};
 
 use super::catalogs::{Catalogs, NO_UNIT, Traces};
 use super::change::{ObjectPair, SchemaChange};
-use super::object::Id;
+use super::object::{Id, Object};
 use super::read::{COMMENTS, CatalogRows, GLOBALS, MEMBERS, PLAIN, QUERIES, assemble, of_units, scoped, set};
 use super::row::{CatalogObject, ObjectCollector, Oid};
 use super::{Schema, touched};
@@ -25,7 +25,6 @@ const MANY: usize = 200;
 const EVER: &str = "2";
 
 /// Follows the schema of one database on a separate connection.
-#[derive(Debug)]
 pub struct Watcher {
     session: Session,
     /// The first transaction that the last look did not see.
@@ -39,6 +38,17 @@ pub struct Watcher {
     members: HashSet<(Oid, Oid)>,
     /// The same without the catalogs: traces identify units and objects by their numbers alone.
     member_numbers: HashSet<Oid>,
+    /// What is left out, as if it did not exist.
+    left_out: LeftOut,
+}
+
+/// Decides which objects are left out.
+type LeftOut = Box<dyn Fn(&Object) -> bool + Send + Sync>;
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("session", &self.session).field("since", &self.since).finish_non_exhaustive()
+    }
 }
 
 impl Watcher {
@@ -48,6 +58,18 @@ impl Watcher {
     ///
     /// [`ErrorKind::Connection`] if the server cannot be reached or rejects a query.
     pub async fn open(database: &Database) -> Result<Self> {
+        Self::open_without(database, |_| false).await
+    }
+
+    /// The same, as if these objects did not exist.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Watcher::open`].
+    pub async fn open_without(
+        database: &Database,
+        left_out: impl Fn(&Object) -> bool + Send + Sync + 'static,
+    ) -> Result<Self> {
         let session = Session::connect(database, "roundtrip schema").await?;
         let schema = Schema { version: session.major_version(), ..Schema::default() };
         let mut watcher = Self {
@@ -59,6 +81,7 @@ impl Watcher {
             probed: None,
             members: HashSet::new(),
             member_numbers: HashSet::new(),
+            left_out: Box::new(left_out),
         };
         watcher.prepare().await.map_err(unreadable)?;
         watcher.look().await?;
@@ -238,7 +261,9 @@ impl Watcher {
             }
             false => Vec::new(),
         };
-        Ok(assemble(found, &self.members, comments))
+        let mut found = assemble(found, &self.members, comments);
+        found.retain(|one| !(self.left_out)(&one.object));
+        Ok(found)
     }
 
     /// Removes and returns what is known about these units.

@@ -43,6 +43,7 @@ mod random;
 
 pub mod provider;
 
+pub mod engine;
 mod ephemeral;
 mod managed;
 

@@ -23,10 +23,38 @@ impl Database {
     /// The same with the password, if there is one: for programs. It is not shown to anybody, except for a shadow
     /// database, where it protects nothing.
     pub fn url_with_password(&self) -> String {
-        let password =
-            self.options().clone().host("localhost").username("user").to_url_lossy().password().map(str::to_owned);
-        let password = password.as_deref().and_then(decoded).filter(|password| !password.is_empty());
-        libpq_url(self.options(), password.as_deref())
+        libpq_url(self.options(), self.password().as_deref())
+    }
+
+    fn password(&self) -> Option<String> {
+        let url = self.options().clone().host("localhost").username("user").to_url_lossy();
+        url.password().and_then(decoded).filter(|password| !password.is_empty())
+    }
+
+    /// The address of its first host, with the password, in the variables that programs read: `DATABASE_URL`, and those
+    /// of libpq.
+    ///
+    /// The URL of a socket has everything in parameters, which is the form that SQLAlchemy, node-postgres and others
+    /// have in common with libpq.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let options = self.options();
+        let mut variables = vec![
+            ("PGPORT", options.get_port().to_string()),
+            ("PGUSER", self.user().to_owned()),
+            ("PGDATABASE", self.name().to_owned()),
+        ];
+        variables.extend(self.password().map(|password| ("PGPASSWORD", password)));
+        let (host, url) = match options.get_socket() {
+            Some(folder) => {
+                let folder = folder.to_string_lossy().into_owned();
+                let [name, host, user] = [self.name(), &folder, self.user()].map(encode);
+                let port = options.get_port();
+                (folder, format!("postgresql:///{name}?host={host}&port={port}&user={user}"))
+            }
+            None => (options.get_host().to_owned(), self.url_with_password().replacen("postgres:", "postgresql:", 1)),
+        };
+        variables.extend([("PGHOST", host), ("DATABASE_URL", url)]);
+        variables
     }
 }
 
@@ -81,6 +109,23 @@ mod tests {
 
     fn database(options: PgConnectOptions) -> Database {
         Database::from(options)
+    }
+
+    #[test]
+    fn programs_find_the_address_in_variables() {
+        let value = |options: PgConnectOptions, name: &str| {
+            let variables = database(options).variables();
+            variables.into_iter().find(|(one, _)| *one == name).map(|(_, value)| value)
+        };
+        let options = || PgConnectOptions::new_without_pgpass().username("me").database("shop").port(7);
+        let socket = || options().socket("/tmp/a b");
+        let url = value(socket(), "DATABASE_URL");
+        assert_eq!(url.as_deref(), Some("postgresql:///shop?host=%2Ftmp%2Fa%20b&port=7&user=me"));
+        assert_eq!((value(socket(), "PGHOST").as_deref(), value(socket(), "PGPASSWORD")), (Some("/tmp/a b"), None));
+        let host = || options().host("localhost").password("p@");
+        assert_eq!(value(host(), "DATABASE_URL").as_deref(), Some("postgresql://me:p%40@localhost:7/shop"));
+        assert_eq!(value(host(), "PGHOST").as_deref(), Some("localhost"));
+        assert_eq!(value(host(), "PGPASSWORD").as_deref(), Some("p@"));
     }
 
     #[test]

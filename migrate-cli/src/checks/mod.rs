@@ -17,8 +17,9 @@ use std::time::Instant;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
+use migrate_core::{CodeMigrations, Error, ErrorKind, Migration, MigrationSet, Version};
 use migrate_schema::SchemaDescription;
+use migrate_test::engine::EngineChain;
 use tokio::sync::OnceCell;
 
 use crate::context::Context;
@@ -32,7 +33,7 @@ pub(crate) use edited::edited;
 pub(crate) use files::files;
 pub(crate) use lint::lint;
 pub(crate) use locks::{fill, locks};
-pub(crate) use proof::{blame, faults, fragile, proof, proof_until, without_rows};
+pub(crate) use proof::{blame, faults, fragile, how_to_prove, proof, proof_until, without_rows};
 pub(crate) use released::released;
 pub(crate) use role::{of_broken_downs, role};
 
@@ -60,11 +61,11 @@ impl<'a> CheckInput<'a> {
         base: Option<&str>,
         all: bool,
     ) -> Result<Self> {
-        let set = context.folder().load().and_then(|set| match set.is_empty() {
+        let set = context.folder()?.load().and_then(|set| match set.is_empty() {
             true => Err(Error::new(ErrorKind::Files, set.why_empty())),
             false => Ok(set),
         });
-        let released = ReleasedBranch::find(&context.migrations, base, context.config.base.as_deref())?;
+        let released = ReleasedBranch::of(context, base)?;
         let new = match (&set, &released) {
             (Ok(set), Ok(released)) if !all => released.new_versions(set),
             (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
@@ -78,6 +79,18 @@ impl<'a> CheckInput<'a> {
         Ok(Self { context, code, set, released, new, scope, schema: OnceCell::new() })
     }
 
+    /// The migrations of another tool, and the base branch.
+    pub(crate) fn driven(context: &'a Context<'a>, chain: EngineChain, base: Option<&str>) -> Result<Self> {
+        let EngineChain { set, code } = chain;
+        let released = ReleasedBranch::of_engine(context, &set, base)?;
+        let new = match &released {
+            Ok(released) => released.new_versions(&set),
+            Err(_) => of_project(&set),
+        };
+        let scope = ReportScope::New(new.len());
+        Ok(Self { context, code, set: Ok(set), released, new, scope, schema: OnceCell::new() })
+    }
+
     /// The schema of the base branch; objects that are not in it are not in use. `None` if there is no base branch, or
     /// if its migrations do not apply.
     ///
@@ -86,7 +99,8 @@ impl<'a> CheckInput<'a> {
     /// The connection to the server is lost, or there is no temporary folder for the files of the base branch.
     pub(crate) async fn released_schema(&self) -> Result<Option<Arc<SchemaDescription>>> {
         let read = async || {
-            let base = match self.released.as_ref().map(|released| released.set(&self.context.folder())) {
+            let folder = self.context.folder()?;
+            let base = match self.released.as_ref().map(|released| released.set(&folder)) {
                 Ok(Ok(base)) => base,
                 // Nothing is wrong with the files: there is no place to read them.
                 Ok(Err(error)) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
@@ -125,6 +139,19 @@ impl<'a> CheckInput<'a> {
         }
         self.released.as_ref().ok().map(|released| released.base.title())
     }
+}
+
+/// The migrations that are written in the project, and do not come with a package of the other tool; all, if no file of
+/// any is known.
+pub(crate) fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
+    let versions = |is: fn(&Migration) -> bool| set.iter().filter(move |one| is(one)).map(|one| one.version().clone());
+    let own: BTreeSet<Version> = versions(|one| !one.path().is_dir()).collect();
+    if own.is_empty() { versions(|_| true).collect() } else { own }
+}
+
+/// A check that needs SQL, in a project whose migrations another tool runs.
+pub(crate) fn without_sql(name: &'static str, tool: &str) -> CheckResult {
+    Clock::start(name).skipped(format!("{tool} runs the migrations, so there is no SQL to look at"))
 }
 
 /// The finding for a check that could not run.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use migrate_base::codes::{self, Code};
 use migrate_base::finding::{Finding, Place, Severity};
-use migrate_core::{Direction, Layout, Migration, MigrationSet};
+use migrate_core::{Direction, ErrorKind, Layout, Migration, MigrationSet};
 use migrate_review::config::RowsWanted;
 use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofFault, ProofReport, Story, Verdict};
 
@@ -31,7 +31,7 @@ pub(crate) async fn proof(
     if ground.new.is_empty() {
         return Ok((clock.done("no new migrations", Vec::new()), ProofReport::default()));
     }
-    let options = Proof { only: Some(ground.new.clone()), keep: false, ..Proof::default() };
+    let options = Proof { only: Some(ground.new.clone()), keep: false, ..how_to_prove(ground.context) };
     // What was proven before the server was lost is still reported.
     let mut heard: Vec<MigrationProof> = Vec::new();
     let mut both = |proven: &MigrationProof| {
@@ -41,7 +41,7 @@ pub(crate) async fn proof(
     let outcome = proof::prove(set, &ground.code, &options, &mut both).await;
     let (report, lost) = match outcome {
         Ok(report) => (report, None),
-        Err(proof::ProofError::Core(error)) if error.kind() == migrate_core::ErrorKind::Statement => {
+        Err(proof::ProofError::Core(error)) if matches!(error.kind(), ErrorKind::Statement | ErrorKind::Code) => {
             let findings = error.findings().to_vec();
             return Ok((
                 clock.done("the migrations before the new ones do not apply", findings),
@@ -60,6 +60,12 @@ pub(crate) async fn proof(
         None => clock.done(summary, findings),
     };
     Ok((check, report))
+}
+
+/// How thoroughly to prove. Each step of another tool starts a program, so it is walked only once.
+pub(crate) fn how_to_prove(context: &Context<'_>) -> Proof {
+    let usual = Proof::default();
+    Proof { walks: if context.config.engine.is_some() { 1 } else { usual.walks }, ..usual }
 }
 
 /// The check if it was interrupted after this much was proven.
@@ -200,9 +206,19 @@ impl ProofJudge<'_> {
         let title = title(self.proven);
         let said = story.findings.first();
         let why = said.map_or_else(|| story.summary.clone(), |said| said.message.clone());
-        let finding = match direction {
-            Direction::Up => Finding::new(codes::UP_FAILS, format!("the up script of {title} fails: {why}")),
-            Direction::Down => Finding::new(codes::DOWN_FAILS, format!("the down script of {title} fails: {why}")),
+        let (code, what) = match (direction, self.is_code()) {
+            (Direction::Up, false) => (codes::UP_FAILS, format!("the up script of {title} fails")),
+            (Direction::Up, true) => (codes::UP_FAILS, format!("{title} cannot be applied")),
+            (Direction::Down, false) => (codes::DOWN_FAILS, format!("the down script of {title} fails")),
+            (Direction::Down, true) => (codes::DOWN_FAILS, format!("{title} cannot be rolled back")),
+        };
+        let finding = Finding::new(code, format!("{what}: {why}"));
+        let finding = match (direction, self.is_code()) {
+            (Direction::Down, true) => {
+                let declaration = self.declaration("irreversible");
+                finding.help(format!("if it is not meant to be rolled back, put `{declaration}` into its file"))
+            }
+            _ => finding,
         };
         let Some(said) = said else { return finding.at(self.file(None)) };
         let finding = finding.at(said.place.clone().or_else(|| self.file(None))).note(story.summary.clone());
@@ -210,6 +226,21 @@ impl ProofJudge<'_> {
         let notes = said.notes.iter().filter(|note| !shadow::is_about_kept(note));
         let finding = notes.fold(finding, Finding::note);
         said.help.iter().fold(finding, Finding::help)
+    }
+
+    /// Whether the migration is not written in SQL.
+    fn is_code(&self) -> bool {
+        self.migration.is_some_and(|migration| migration.language().is_some())
+    }
+
+    /// The comment that declares a limit of the migration, in its language.
+    fn declaration(&self, limit: &str) -> String {
+        let mark = match self.migration.and_then(Migration::language) {
+            None => "--",
+            Some("Python" | "Ruby" | "Elixir") => "#",
+            Some(_) => "//",
+        };
+        format!("{mark} migrate: {limit} REASON")
     }
 
     fn law(&self, fault: &ProofFault<'_>) -> Finding {
@@ -229,7 +260,9 @@ impl ProofJudge<'_> {
         let is_lost = story.losses.iter().any(|loss| !loss.came);
         match law {
             Law::Data if is_lost => {
-                finding.help("if this data may be lost, put `-- migrate: lossy REASON` at the head of the up script")
+                let declaration = self.declaration("lossy");
+                let place = if self.is_code() { "into its file" } else { "at the head of the up script" };
+                finding.help(format!("if this data may be lost, put `{declaration}` {place}"))
             }
             Law::Data if !story.losses.is_empty() => {
                 finding.help("make the down script remove the rows that the up script adds")

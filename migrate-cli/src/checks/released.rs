@@ -38,7 +38,7 @@ pub(crate) async fn released(ground: &CheckInput<'_>) -> Result<ReleasedOutcome>
         Ok(released) => released,
         Err(why) => return Ok(without(clock.skipped(why.clone()))),
     };
-    let base = match released.set(&ground.context.folder()) {
+    let base = match released.set(&ground.context.folder()?) {
         Ok(base) => base,
         // Nothing is wrong with the files: there is no place to read them.
         Err(error) if error.kind() == ErrorKind::Configuration => return Err(error.into()),

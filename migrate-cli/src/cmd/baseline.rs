@@ -93,8 +93,8 @@ async fn capture(context: &Context<'_>, options: &BaselineArgs) -> Result<Exit> 
     if options.dry_run {
         up.lines().for_each(|line| output.quoted(line));
     } else if proven {
-        let version = form::next_version(&context.folder())?;
-        document.files = form::write(&context.folder(), &files::pair(&version, &name, up, down))?;
+        let version = form::next_version(&context.folder()?)?;
+        document.files = form::write(&context.folder()?, &files::pair(&version, &name, up, down))?;
         document.version = Some(version.to_string());
     }
     tell(context, &document, &data);
@@ -106,7 +106,7 @@ fn refuse_second(context: &Context<'_>) -> Result<()> {
     if !context.migrations.exists() {
         return Ok(());
     }
-    let set = context.folder().load()?;
+    let set = context.folder()?.load()?;
     let Some(first) = set.iter().next() else { return Ok(()) };
     let name = first.path().strip_prefix(&context.migrations).unwrap_or(first.path()).display();
     Err(Failure::usage(codes::BASELINE_FIRST, format!("the folder already has migrations, such as {name}"))
@@ -206,7 +206,7 @@ fn tell(context: &Context<'_>, document: &BaselineJson, data: &[TableData]) {
 /// Records the migrations that a database already has, after comparing.
 async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArgs) -> Result<Exit> {
     let output = context.output;
-    let set = context.folder().load()?;
+    let set = context.folder()?.load()?;
     let first = set.iter().next().map(|migration| migration.version().clone());
     let Some(version) = options.to.clone().or(first) else {
         return Err(Failure::usage(codes::NO_MIGRATION, "there is no migration to mark")

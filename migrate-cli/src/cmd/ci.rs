@@ -24,6 +24,15 @@ use crate::{explain, files, git, shadow};
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &CiArgs) -> Result<Exit> {
     let begin = Instant::now();
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
+    if let Some(engine) = &context.config.engine {
+        shadow::server(context, true, false).await?;
+        let ground = CheckInput::driven(context, context.provable(code).await?, options.base.as_deref())?;
+        let mut report = ground.report(vec![checks::files(&ground)]);
+        driven(&ground, engine.name(), &mut report).await;
+        report.elapsed = begin.elapsed();
+        write(context, options, &report)?;
+        return Ok(conclude(context, "ci", &report));
+    }
     let ground = CheckInput::survey(context, code, options.base.as_deref(), false)?;
     let mut report = ground.report(vec![checks::files(&ground)]);
     if ground.set.is_ok() {
@@ -79,6 +88,33 @@ impl CiResults {
             });
         }
     }
+}
+
+/// The checks for a chain that another tool runs: the proof, and that nothing else can be looked at.
+async fn driven(ground: &CheckInput<'_>, tool: &str, report: &mut CiReport) {
+    let found = RefCell::new(CiResults::default());
+    let proof = async {
+        let mut hear = |proven: &MigrationProof| {
+            super::verify::tell_proven(ground.context, proven);
+            found.borrow_mut().proven.migrations.push(proven.clone());
+        };
+        let proof = checks::proof(ground, &mut hear).await;
+        let mut found = found.borrow_mut();
+        found.proven = found.take("proof", proof).unwrap_or_default();
+    };
+    let interrupted = tokio::select! {
+        () = proof => false,
+        () = super::run::asked_to_stop() => true,
+    };
+    let mut found = found.into_inner();
+    for name in NAMES.into_iter().filter(|name| *name != "proof") {
+        found.checks.insert(name, checks::without_sql(name, tool));
+    }
+    if interrupted {
+        found.break_off(ground);
+    }
+    report.checks.extend(NAMES.into_iter().filter_map(|name| found.checks.remove(name)));
+    report.migrations = found.proven.migrations.iter().map(judged).collect();
 }
 
 /// All checks except `files`, concurrently: each has its own databases and mostly waits for the server.

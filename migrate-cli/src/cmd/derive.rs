@@ -147,10 +147,11 @@ pub(crate) async fn down_of(
     down: &str,
     drafts: &[FileDraft],
 ) -> Result<DerivedScript> {
+    let folder = context.folder()?;
     let load = |text: &str| {
         let mut all: Vec<FileDraft> = drafts.iter().filter(|(name, _)| name != down).cloned().collect();
         all.push((down.to_owned(), text.to_owned()));
-        context.folder().load_with(&all)
+        folder.load_with(&all)
     };
     let phases = context.output.phases();
     Ok(phases.during(shape::derive(&load, code, version, &mut |what| phases.begin(what))).await?)

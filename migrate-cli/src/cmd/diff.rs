@@ -131,7 +131,7 @@ impl<'a> DiffSide<'a> {
     async fn describe(&self, context: &Context<'_>, code: &CodeMigrations) -> Result<SchemaDescription> {
         match self {
             Self::Migrations(version) => {
-                let set = context.folder().load()?;
+                let set = context.folder()?.load()?;
                 if let Some(version) = version.as_ref().filter(|version| set.get(version).is_none()) {
                     return Err(Failure::usage(codes::NO_MIGRATION, format!("there is no migration {version}"))
                         .help("`cargo xtask status` lists the migrations"));
@@ -242,7 +242,7 @@ pub(super) async fn write(context: &Context<'_>, code: &CodeMigrations, name: &s
         }
     }
     let drafts = super::new::proven(context, code, ups).await?;
-    form::write(&context.folder(), &drafts)
+    form::write(&context.folder()?, &drafts)
 }
 
 fn show(context: &Context<'_>, document: &DiffJson, as_sql: bool) {

@@ -124,10 +124,10 @@ fn show(output: &CliOutput, checks: &[SetupCheck], pending: usize) {
 }
 
 fn migrations(context: &Context<'_>) -> SetupCheck {
-    match context.folder().load() {
+    match context.folder().and_then(|folder| Ok(folder.load()?)) {
         Ok(set) if set.is_empty() => SetupCheck::bad("migrations", &context.no_migrations(&set)),
         Ok(set) => SetupCheck::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
-        Err(error) => SetupCheck::bad("migrations", &error.into()),
+        Err(failure) => SetupCheck::bad("migrations", &failure),
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &E
 /// migrations belongs to an application.
 fn not_here(context: &Context<'_>, options: &EnsureArgs, error: Error) -> Error {
     let is_missing = |version: &Version| {
-        let set = context.folder().load();
+        let set = context.chain();
         set.is_ok_and(|set| !set.is_empty() && set.get(version).is_none())
     };
     let Some(version) = options.version.as_ref().filter(|version| is_missing(version)) else { return error };

@@ -51,11 +51,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
         text.lines().for_each(|line| output.quoted(format!("  {line}")));
         output.line("");
     }
-    let files = if options.dry_run { Vec::new() } else { form::write(&context.folder(), &drafts)? };
+    let files = if options.dry_run { Vec::new() } else { form::write(&context.folder()?, &drafts)? };
     for path in &files {
         output.line(format!("  {}  {}", paint(GOOD, "created"), paint(BOLD, path.display())));
     }
-    if !files.is_empty() && !form::has_downs(&context.folder())? {
+    if !files.is_empty() && !form::has_downs(&context.folder()?)? {
         output.remark(format!("the {} files have no down scripts, so none was written", context.layout));
     }
     let version = drafts.first().and_then(|(file, _)| file.split('_').next()).unwrap_or_default().to_owned();
@@ -78,7 +78,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &N
 /// has is accepted.
 fn refuse_future(context: &Context<'_>) -> Result<()> {
     let Some(version) = files::ahead(&context.migrations, &files::latest()) else { return Ok(()) };
-    let released = ReleasedBranch::find(&context.migrations, None, context.config.base.as_deref())?;
+    let released = ReleasedBranch::of(context, None)?;
     if released.is_ok_and(|released| released.newest().is_some_and(|newest| newest >= version)) {
         return Ok(());
     }
@@ -99,7 +99,7 @@ fn empty(context: &Context<'_>, name: &str, no_transaction: bool) -> Result<Vec<
     let directive = if no_transaction { "-- migrate: no-transaction\n" } else { "" };
     let up = format!("{directive}-- What changes, and why.\n\n");
     let down = format!("{directive}-- Undo exactly what the up script does.\n\n");
-    Ok(files::pair(&next_version(&context.folder())?, name, up, down).to_vec())
+    Ok(files::pair(&next_version(&context.folder()?)?, name, up, down).to_vec())
 }
 
 /// The files of a common change, proven.
@@ -119,7 +119,7 @@ async fn change(
         return proven(context, code, vec![(name.to_owned(), up)]).await.map_err(|failure| unwritten(failure, true));
     }
     // If there is no folder yet, there is no schema yet.
-    let set = if context.migrations.exists() { context.folder().load()? } else { MigrationSet::default() };
+    let set = if context.migrations.exists() { context.folder()?.load()? } else { MigrationSet::default() };
     let described = shadow::migrations(&set, code, None).await?;
     let schema = &described.schema;
     let refused = |finding: Finding| Failure::Here(Exit::Usage, Box::new(finding));
@@ -149,7 +149,7 @@ pub(super) async fn proven(
     code: &CodeMigrations,
     ups: Vec<(String, String)>,
 ) -> Result<Vec<files::FileDraft>> {
-    let mut version = next_version(&context.folder())?;
+    let mut version = next_version(&context.folder()?)?;
     let mut drafts: Vec<files::FileDraft> = Vec::new();
     for (name, up) in ups {
         let [up, (down, _)] = files::pair(&version, &name, up, String::new());

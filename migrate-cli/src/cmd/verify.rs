@@ -6,6 +6,7 @@ use std::time::Instant;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::{CodeMigrations, MigrationSet, Version};
+use migrate_test::engine::EngineChain;
 use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofReport, Story, Verdict};
 use serde::Serialize;
 
@@ -86,10 +87,19 @@ struct LossJson {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &VerifyArgs) -> Result<Exit> {
-    let set = context.chain()?;
-    let only = chosen(context, &set, options)?;
     let output = context.output;
+    let is_driven = context.config.engine.is_some();
+    if is_driven {
+        // The tool is asked for its chain on the shadow server.
+        shadow::server(context, true, options.fresh).await?;
+    }
+    let EngineChain { set, code } = context.provable(code).await?;
+    let only = chosen(context, &set, options)?;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
+    if is_driven && options.all && count < set.len() {
+        let packages = style::count(set.len() - count, "migration");
+        output.remark(format!("{packages} of packages, without a file in this project, applied but not checked"));
+    }
     if count == 0 {
         output.line("nothing to prove: every migration is already on the base branch");
         output.next("`cargo xtask verify --all` proves the whole chain");
@@ -97,8 +107,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         return Ok(Exit::Done);
     }
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
-    shadow::server(context, true, options.fresh).await?;
-    let proof = Proof { only, seed: options.seed, ..Proof::default() };
+    if !is_driven {
+        shadow::server(context, true, options.fresh).await?;
+    }
+    let proof = Proof { only, seed: options.seed, ..checks::how_to_prove(context) };
     let bar = output.bar(count);
     let begin = Instant::now();
     let mut heard: Vec<MigrationProof> = Vec::new();
@@ -173,8 +185,9 @@ fn broke_off(failure: Failure, proven: usize, of: usize) -> Failure {
 
 /// The migrations to prove: the named ones, all, or those that are not yet on the base branch.
 fn chosen(context: &Context<'_>, set: &MigrationSet, options: &VerifyArgs) -> Result<Option<BTreeSet<Version>>> {
+    let all = || context.config.engine.is_some().then(|| checks::of_project(set));
     if options.all {
-        return Ok(None);
+        return Ok(all());
     }
     if !options.versions.is_empty() {
         if let Some(unknown) = options.versions.iter().find(|version| set.get(version).is_none()) {
@@ -183,8 +196,11 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &VerifyArgs) -> Re
         }
         return Ok(Some(options.versions.iter().cloned().collect()));
     }
-    let released = ReleasedBranch::find(&context.migrations, options.base.as_deref(), context.config.base.as_deref())?;
-    Ok(released.ok().map(|released| released.new_versions(set)))
+    let released = match context.config.engine {
+        Some(_) => ReleasedBranch::of_engine(context, set, options.base.as_deref())?,
+        None => ReleasedBranch::of(context, options.base.as_deref())?,
+    };
+    Ok(released.ok().map(|released| released.new_versions(set)).or_else(all))
 }
 
 fn show(context: &Context<'_>, set: &MigrationSet, report: &ProofReport, findings: &[Finding]) {
@@ -276,7 +292,7 @@ fn close(
         0 => {
             let them = if report.migrations.len() == 1 { "it" } else { "them" };
             // Those that are named, or all, may be applied already.
-            let is_new = options.versions.is_empty() && !options.all;
+            let is_new = options.versions.is_empty() && !options.all && context.config.engine.is_none();
             let applies = is_new.then(|| format!("`cargo xtask migrate` applies {them}"));
             let command = again(options);
             let shows = format!("`{command} -v` also shows declarations, skipped laws and notes");

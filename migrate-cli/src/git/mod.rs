@@ -12,7 +12,7 @@ use std::process::Stdio;
 use migrate_test::provider::child::{ChildEnvironment, command};
 
 pub(crate) use base::{BaseBranch, BaseSearch, find};
-pub(crate) use tree::{Files, files, files_here, files_like};
+pub(crate) use tree::{Files, files_here, files_like};
 
 /// The commit of the checkout that holds `folder`, with `-dirty` where files in it differ
 /// from the commit; `None` without git or outside a checkout.

@@ -12,12 +12,8 @@ use super::ask;
 /// Files by their paths in the folder, with `/`.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// The files of the folder at a commit; `None` if git fails. A folder that did not exist then had no files.
-pub(crate) fn files(folder: &Path, commit: &str) -> Option<Files> {
-    files_like(folder, commit, &|_| true)
-}
-
-/// The same, for the files whose path in the folder is wanted.
+/// The files of the folder at a commit whose path in the folder is wanted; `None` if git fails. A folder that did not
+/// exist then had no files.
 pub(crate) fn files_like(folder: &Path, commit: &str, wanted: &dyn Fn(&str) -> bool) -> Option<Files> {
     let listed = ask(folder, &["ls-tree", "-r", "-z", commit, "."])?;
     let entry = |line: &str| {

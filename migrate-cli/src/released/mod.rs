@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 use migrate_core::source::normalise;
 use migrate_core::{Layout, MigrationFolder, MigrationSet, Result as CoreResult, Version};
 
+use crate::context::Context;
 use crate::exit::{Failure, Result};
 use crate::git::{self, BaseBranch, BaseSearch, Files};
 
@@ -35,11 +36,26 @@ pub(crate) struct ReleasedBranch {
 }
 
 impl ReleasedBranch {
-    /// Finds the base and reads its files; the inner `Err` says why there is nothing to compare with.
-    pub(crate) fn find(
+    /// Finds the base and reads its migrations; the inner `Err` says why there is nothing to compare with.
+    pub(crate) fn of(context: &Context<'_>, named: Option<&str>) -> Result<std::result::Result<Self, String>> {
+        Self::find(&context.migrations, named, context.config.base.as_deref(), &|_| true)
+    }
+
+    /// The same for the migrations of another tool, which can be anywhere in the project.
+    pub(crate) fn of_engine(
+        context: &Context<'_>,
+        set: &MigrationSet,
+        named: Option<&str>,
+    ) -> Result<std::result::Result<Self, String>> {
+        let names: BTreeSet<String> = set.iter().map(|migration| name_in(set.folder(), migration.path())).collect();
+        Self::find(&context.config.project, named, context.config.base.as_deref(), &|name| names.contains(name))
+    }
+
+    fn find(
         folder: &Path,
         named: Option<&str>,
         configured: Option<&str>,
+        wanted: &dyn Fn(&str) -> bool,
     ) -> Result<std::result::Result<Self, String>> {
         // A folder that does not exist yet is in the checkout of its parent.
         let there = folder.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
@@ -47,7 +63,8 @@ impl ReleasedBranch {
             BaseSearch::Base(base) => base,
             BaseSearch::Nothing(why) => return Ok(Err(why)),
         };
-        let read = |commit: &str| if there == folder { git::files(folder, commit) } else { Some(Files::new()) };
+        let read =
+            |commit: &str| if there == folder { git::files_like(folder, commit, wanted) } else { Some(Files::new()) };
         let fork = read(&base.fork);
         let tip = if base.tip == base.fork { fork.clone() } else { read(&base.tip) };
         match (fork, tip) {
@@ -84,16 +101,25 @@ impl ReleasedBranch {
     /// The versions whose files are new or changed.
     pub(crate) fn new_versions(&self, set: &MigrationSet) -> BTreeSet<Version> {
         let same = |path: &Path| {
-            let name = path.strip_prefix(set.folder()).unwrap_or(path).to_string_lossy().replace('\\', "/");
             let here = migrate_base::regular::read(path).ok();
-            here.zip(self.fork.get(&name)).is_some_and(|(here, there)| text(&here) == text(there))
+            here.zip(self.fork.get(&name_in(set.folder(), path)))
+                .is_some_and(|(here, there)| text(&here) == text(there))
         };
         let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| {
+            // A migration that comes with a package of another tool has no file here.
+            if migration.path().is_dir() {
+                return false;
+            }
             let down = migration.down_script().map(|script| script.path());
             !std::iter::once(migration.path()).chain(down).all(same)
         };
         set.iter().filter(is_new).map(|migration| migration.version().clone()).collect()
     }
+}
+
+/// The name of a file in a folder, as git writes it.
+fn name_in(folder: &Path, path: &Path) -> String {
+    path.strip_prefix(folder).unwrap_or(path).to_string_lossy().replace('\\', "/")
 }
 
 /// Loads files as if they were in this folder.

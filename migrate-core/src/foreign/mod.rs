@@ -46,6 +46,8 @@ pub struct ForeignTool {
     only_newest: bool,
     /// Other tables that it creates in the same schema.
     also: &'static [&'static str],
+    /// Tables that its migrations create, and that it fills itself whenever it runs.
+    fills: &'static [&'static str],
     /// Whether everything in the schema of the table is the tool's.
     owns_schema: bool,
     /// The table that says whether the tool is running, and the query for who it is.
@@ -63,6 +65,11 @@ impl ForeignTool {
     /// Whether its ledger has only the newest version; all older migrations are applied as well.
     pub fn has_only_newest(&self) -> bool {
         self.only_newest
+    }
+
+    /// Whether the tool adds rows to a table whenever it runs, whichever migrations it runs.
+    pub fn fills(&self, table: &str) -> bool {
+        self.fills.iter().any(|name| table.strip_suffix(name).is_some_and(|schema| schema.ends_with('.')))
     }
 
     /// Its command that shows or repairs a failed state; empty if there is none.

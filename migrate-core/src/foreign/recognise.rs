@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use migrate_base::ident::{QualifiedName, first_name};
-use migrate_schema::{Id, Kind, Schema};
+use migrate_schema::{Id, Kind, Object, Schema};
 
 use super::ForeignTool;
 use super::tools::TOOLS;
@@ -26,6 +26,27 @@ pub(super) fn tool_of(
             && tool.columns.iter().all(|column| columns.contains(column))
             && tool.beside.is_none_or(&has_table)
     })
+}
+
+impl ForeignTool {
+    /// Whether an object is part of the tables of this tool, by their usual names or under the name of its ledger here.
+    pub fn owns(&self, object: &Object, ledger: Option<&QualifiedName>) -> bool {
+        let id = &object.id;
+        let is_table = |schema: &str, name: &str| {
+            ledger.is_some_and(|ledger| ledger.schema() == schema && ledger.name() == name)
+                || (self.schema.is_none_or(|own| own == schema)
+                    && (self.owns_schema || self.table == name || self.also.contains(&name)))
+        };
+        match id.kind {
+            Kind::Schema => self.schema == Some(&id.name),
+            Kind::Table => is_table(&id.schema, &id.name),
+            Kind::Sequence => {
+                object.fact("owned by").and_then(table_of).is_some_and(|table| is_table(table.schema(), table.name()))
+            }
+            _ if !id.parent.is_empty() => is_table(&id.schema, &id.parent),
+            _ => self.owns_schema && self.schema == Some(&id.schema),
+        }
+    }
 }
 
 /// The schema without the ledgers of other tools, and without whatever else the tools keep beside them.

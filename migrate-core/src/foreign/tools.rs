@@ -187,6 +187,8 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         columns: &["id", "app", "name", "applied"],
         key: Name,
         rows: "SELECT app || '.' || name, NULL, NULL, 'applied', applied, NULL FROM {t} ORDER BY id",
+        // After each run, for the models of all applications: contrib/contenttypes, auth and sites.
+        fills: &["django_content_type", "auth_permission", "django_site"],
         ..SIMPLE
     },
     ForeignTool {
@@ -386,6 +388,7 @@ const SIMPLE: ForeignTool = ForeignTool {
     rows: "",
     only_newest: EACH,
     also: &[],
+    fills: &[],
     owns_schema: false,
     lock: None,
     repair: "",

@@ -36,6 +36,7 @@ pub use recover::resolve::{Resolution, StatementTrace, UnfinishedReport};
 pub use rehearse::stepwise::{StatementResult, StepwiseRehearsal};
 pub use rehearse::{Rehearsal, TextRows, WrittenTables};
 pub use run::code::{CodeError, CodeMigration, CodeMigrations};
+pub use run::engine::{MigrationEngine, applied_by};
 pub use run::seed;
 pub use runbook::{Contact, Runbook, page};
 

@@ -88,7 +88,7 @@ impl<'n> VersionFiles<'n> {
                 findings.extend(unpaired(&up, down.as_deref()));
                 MigrationBody::Sql { up, down }
             }
-            (None, code) => code.map(|(path, checksum)| MigrationBody::Code { path, checksum })?,
+            (None, code) => code.map(|(path, checksum)| MigrationBody::code(path, checksum))?,
         };
         Some(Migration { version, name: name.into(), body, is_up_only: false, fixture, verify })
     }

@@ -5,6 +5,7 @@
 mod assemble;
 mod checksum;
 mod directive;
+mod driven;
 mod files;
 mod layout;
 mod load;
@@ -24,6 +25,7 @@ use migrate_base::parallel;
 
 pub use checksum::{Checksum, normalise};
 pub use directive::{Directives, FormerMigration};
+pub use driven::{DeclaredLimits, DrivenMigration};
 pub(crate) use files::has_own_name;
 pub(crate) use layout::diesel_version;
 pub use layout::{Layout, MigrationFolder, NotALayout};
@@ -31,6 +33,7 @@ pub use load::EmbeddedFile;
 pub use load::decode;
 pub(crate) use load::unreadable_file;
 pub use script::Script;
+pub use unreadable::files_of;
 pub use version::{NotAVersion, Version};
 
 /// The migrations of a folder, in the order of their versions.
@@ -74,7 +77,16 @@ pub enum MigrationBody {
         path: PathBuf,
         /// The checksum of its text.
         checksum: Checksum,
+        /// What its file declares; nothing for one in Rust, whose code runs both ways.
+        declared: DeclaredLimits,
     },
+}
+
+impl MigrationBody {
+    /// A file that declares nothing.
+    fn code(path: PathBuf, checksum: Checksum) -> Self {
+        Self::Code { path, checksum, declared: DeclaredLimits::default() }
+    }
 }
 
 impl MigrationSet {
@@ -233,6 +245,10 @@ impl Migration {
             "kt" => "Kotlin",
             "js" | "mjs" | "cjs" => "JavaScript",
             "ts" | "mts" | "cts" => "TypeScript",
+            "rb" => "Ruby",
+            "exs" => "Elixir",
+            "php" => "PHP",
+            "cs" => "C#",
             _ => "another language",
         })
     }
@@ -258,7 +274,7 @@ impl Migration {
     pub fn irreversible(&self) -> Option<&str> {
         match &self.body {
             MigrationBody::Sql { up, .. } => up.directives.irreversible.as_deref(),
-            MigrationBody::Code { .. } => None,
+            MigrationBody::Code { declared, .. } => declared.irreversible.as_deref(),
         }
     }
 
@@ -274,7 +290,10 @@ impl Migration {
 
     /// Why the down script cannot restore all data, if that was declared.
     pub fn lossy(&self) -> Option<&str> {
-        let MigrationBody::Sql { up, down } = &self.body else { return None };
+        let (up, down) = match &self.body {
+            MigrationBody::Sql { up, down } => (up, down),
+            MigrationBody::Code { declared, .. } => return declared.lossy.as_deref(),
+        };
         let of_down = || down.as_ref().and_then(|script| script.directives.lossy.as_deref());
         up.directives.lossy.as_deref().or_else(of_down)
     }

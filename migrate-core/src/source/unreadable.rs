@@ -118,6 +118,25 @@ const TOOLS: [CodeTool; 13] = [
     },
 ];
 
+/// The names of the files that a tool would take for its migrations, sorted. Its name is in lower case.
+pub fn files_of(tool: &str, folder: &Path) -> std::io::Result<Vec<String>> {
+    let forms: Vec<&CodeTool> =
+        TOOLS.iter().filter(|form| form.name.split(" or ").any(|name| name.eq_ignore_ascii_case(tool))).collect();
+    let is_migration = |name: &str| forms.iter().any(|form| form.stem(name).is_some()) && !name.ends_with(".d.ts");
+    let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<std::io::Result<_>>()?;
+    names.retain(|name| is_migration(name));
+    names.sort();
+    Ok(names)
+}
+
+impl CodeTool {
+    /// The name of one of its migrations without the ending.
+    fn stem<'n>(&self, name: &'n str) -> Option<&'n str> {
+        self.endings.iter().find_map(|end| name.strip_suffix(end)).filter(|stem| (self.is_named)(stem))
+    }
+}
+
 fn begins_with(name: &str, digits: usize) -> bool {
     name.len() > digits && name.bytes().take_while(u8::is_ascii_digit).count() == digits
 }
@@ -128,13 +147,10 @@ pub(super) fn finding<'n>(folder: &Path, names: impl Iterator<Item = &'n str>) -
     if names.iter().any(|name| name.ends_with(".sql") || files::parse(name).is_ok()) {
         return None;
     }
-    let stem = |tool: &CodeTool, name: &str| {
-        tool.endings.iter().find_map(|end| name.strip_suffix(end)).filter(|stem| (tool.is_named)(stem)).is_some()
-    };
     let tool = TOOLS.iter().find(|tool| {
-        names.iter().any(|name| stem(tool, name)) && tool.beside.is_none_or(|file| is_beside(folder, file))
+        names.iter().any(|name| tool.stem(name).is_some()) && tool.beside.is_none_or(|file| is_beside(folder, file))
     })?;
-    let found: Vec<&&str> = names.iter().filter(|name| stem(tool, name)).collect();
+    let found: Vec<&&str> = names.iter().filter(|name| tool.stem(name).is_some()).collect();
     let count = if found.len() == 1 { "1 file".to_owned() } else { format!("{} files", found.len()) };
     let message = format!("these are migrations of {} in {}, which Roundtrip cannot read", tool.name, tool.language);
     Some(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use migrate_base::sql::PositionedSequences;
 use migrate_core::runner::{Rehearsal, WrittenTables};
 use migrate_core::{CodeMigrations, Database, Direction, Error, Migration};
-use migrate_schema::{Positions, Schema, SchemaChange, Surroundings, Watcher};
+use migrate_schema::{Object, Positions, Schema, SchemaChange, Surroundings, Watcher};
 
 use super::ProofError;
 use super::again::{self, SequenceCounters};
@@ -93,8 +93,11 @@ impl WatchedDatabase {
     ) -> Result<Self, ProofError> {
         let ground = ChainDatabase::at(prefix, code, remember).await?;
         let address = ground.address();
-        let (watcher, around) =
-            tokio::try_join!(Watcher::open(&address), Surroundings::open(&address, ground.database.is_apart()))?;
+        // What another tool keeps for itself is not what its migrations make.
+        let engine = code.engine().cloned();
+        let own = move |object: &Object| engine.as_ref().is_some_and(|engine| engine.owns(object));
+        let watcher = Watcher::open_without(&address, own);
+        let (watcher, around) = tokio::try_join!(watcher, Surroundings::open(&address, ground.database.is_apart()))?;
         Ok(Self { ground, watcher, around, scope: RelevantTables::default() })
     }
 

@@ -21,6 +21,8 @@ pub enum ChildEnvironment {
     Docker,
     /// What libpq, psql, a terminal and an editor read.
     Psql,
+    /// What the languages of other migration tools read. The address of the database is added by the caller.
+    Engine,
 }
 
 /// For every program; a name that ends with `*` is a prefix.
@@ -108,6 +110,52 @@ const PSQL: [&str; 17] = [
     "SSL_CERT_FILE",
 ];
 
+/// The settings of interpreters and package managers, and the mode of an application. What a project needs besides, such as
+/// a key without which it does not start, is named in `migrate.toml`.
+const ENGINE: [&str; 41] = [
+    "APP_ENV",
+    "ASDF_*",
+    "BUNDLE_*",
+    "CARGO_HOME",
+    "COMPOSER_HOME",
+    "CONDA_*",
+    "DENO_DIR",
+    "DJANGO_SETTINGS_MODULE",
+    "DOTNET_*",
+    "ENVIRONMENT",
+    "FLASK_APP",
+    "FLASK_ENV",
+    "GEM_*",
+    "GOCACHE",
+    "GOFLAGS",
+    "GOMODCACHE",
+    "GOPATH",
+    "HEX_HOME",
+    "JAVA_HOME",
+    "LESSCHARSET",
+    "MISE_*",
+    "MIX_*",
+    "NODE_ENV",
+    "NODE_PATH",
+    "NVM_*",
+    "PERL5LIB",
+    "PIPENV_*",
+    "PNPM_HOME",
+    "POETRY_*",
+    "PYENV_*",
+    "PYTHON*",
+    "RACK_ENV",
+    "RAILS_ENV",
+    "RBENV_*",
+    "RUBYLIB",
+    "RUBYOPT",
+    "RUSTUP_HOME",
+    "UV_CACHE_DIR",
+    "UV_PYTHON",
+    "VIRTUAL_ENV",
+    "VOLTA_HOME",
+];
+
 /// A program that is about to be started.
 pub fn command(program: impl AsRef<OsStr>, needs: ChildEnvironment) -> Command {
     let (own, proxies): (&[&str], &[&str]) = match needs {
@@ -115,6 +163,7 @@ pub fn command(program: impl AsRef<OsStr>, needs: ChildEnvironment) -> Command {
         ChildEnvironment::Git => (&GIT, &PROXIES),
         ChildEnvironment::Docker => (&DOCKER, &PROXIES),
         ChildEnvironment::Psql => (&PSQL, &[]),
+        ChildEnvironment::Engine => (&ENGINE, &PROXIES),
     };
     let is_allowed = |name: &OsStr| {
         let name = name.to_string_lossy();

@@ -20,6 +20,7 @@ use crate::runner::message::stepwise::OURSELVES;
 use crate::runner::message::{explain, needs_fresh_session, own_timeouts};
 use crate::runner::plan::{PlanStep, StepWork};
 use crate::runner::run::code;
+use crate::runner::run::engine::MigrationEngine;
 use crate::source::{Migration, Script};
 
 /// A migration that has started, and waits before each of its statements.
@@ -224,8 +225,19 @@ impl<'a> StepwiseRehearsal<'a> {
         Ok(StatementResult { elapsed, seen })
     }
 
+    /// Lets another tool run the migration. It has ended when the inspection could look.
+    async fn engine(&mut self, engine: &dyn MigrationEngine) -> Result<StatementResult> {
+        let Some(migration) = &self.step.migration else { return Err(code::missing(&self.step)) };
+        let begin = Instant::now();
+        engine.run(migration, self.step.direction, &self.rehearsal.database).await?;
+        Ok(StatementResult { elapsed: begin.elapsed(), seen: Vec::new() })
+    }
+
     /// Runs a migration written in Rust: its function, the inspection, and the end of its transaction.
     async fn function(&mut self, look: &str) -> Result<StatementResult> {
+        if let Some(engine) = self.rehearsal.code.engine().cloned() {
+            return self.engine(&*engine).await;
+        }
         let Self { rehearsal, step, .. } = self;
         let Some(code) = rehearsal.code.get(&step.version).cloned() else { return Err(code::missing(step)) };
         let (direction, mut elapsed) = (step.direction, Duration::ZERO);

@@ -12,6 +12,7 @@ use migrate_base::db::{PgConnection, SessionFailure};
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 
+use super::engine::MigrationEngine;
 use super::execute::{Executor, record_done};
 use super::pulse::MessageSteps;
 use super::surround;
@@ -39,9 +40,13 @@ pub trait CodeMigration: Send + Sync {
     fn down<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, std::result::Result<(), CodeError>>;
 }
 
-/// The Rust migrations that are compiled into an executable.
+/// The migrations that are not written in SQL: those in Rust that are compiled into an executable, or the tool that runs
+/// all of them.
 #[derive(Clone, Default)]
-pub struct CodeMigrations(Vec<Arc<dyn CodeMigration>>);
+pub struct CodeMigrations {
+    compiled: Vec<Arc<dyn CodeMigration>>,
+    engine: Option<Arc<dyn MigrationEngine>>,
+}
 
 impl CodeMigrations {
     /// Returns an empty set.
@@ -51,19 +56,31 @@ impl CodeMigrations {
 
     /// Adds a migration.
     pub fn with(mut self, migration: impl CodeMigration + 'static) -> Self {
-        self.0.push(Arc::new(migration));
+        self.compiled.push(Arc::new(migration));
         self
     }
 
     /// The migration with this version.
     pub fn get(&self, version: &Version) -> Option<&Arc<dyn CodeMigration>> {
-        self.0.iter().find(|migration| migration.version() == *version)
+        self.compiled.iter().find(|migration| migration.version() == *version)
+    }
+
+    /// A chain that another tool runs.
+    #[doc(hidden)]
+    pub fn run_by(engine: Arc<dyn MigrationEngine>) -> Self {
+        Self { compiled: Vec::new(), engine: Some(engine) }
+    }
+
+    /// The tool that runs the chain, if it is not Roundtrip.
+    #[doc(hidden)]
+    pub fn engine(&self) -> Option<&Arc<dyn MigrationEngine>> {
+        self.engine.as_ref()
     }
 }
 
 impl fmt::Debug for CodeMigrations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|migration| migration.version())).finish()
+        f.debug_list().entries(self.compiled.iter().map(|migration| migration.version())).finish()
     }
 }
 

@@ -3,6 +3,7 @@
 mod adopt;
 pub(super) mod code;
 mod drive;
+pub(super) mod engine;
 mod execute;
 pub(super) mod open;
 pub(super) mod prepare;

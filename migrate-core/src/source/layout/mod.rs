@@ -349,7 +349,7 @@ impl ForeignMigration {
                 }
                 (MigrationBody::Sql { up: Arc::new(up), down }, is_up_only)
             }
-            ForeignBody::Code(path, checksum) => (MigrationBody::Code { path, checksum }, false),
+            ForeignBody::Code(path, checksum) => (MigrationBody::code(path, checksum), false),
         };
         Migration { version, name: name.into(), body, is_up_only, fixture: None, verify: None }
     }

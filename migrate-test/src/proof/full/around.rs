@@ -64,6 +64,9 @@ impl DataLawDatabase {
             }
         }
         self.seen.losses = before.losses(&self.filled.rows);
+        if let Some(engine) = &self.engine {
+            self.seen.losses.retain(|loss| !(loss.came && engine.fills(&loss.table)));
+        }
         self.seen.traces = traces::split(&mut self.seen.losses, migration, sight.before);
         if ways == CycleExtent::UpDown {
             return Ok(Ok(()));

@@ -4,7 +4,9 @@ mod around;
 mod go_on;
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
+use migrate_core::runner::MigrationEngine;
 use migrate_core::{Direction, Migration};
 use migrate_schema::{Schema, SchemaChange};
 
@@ -40,6 +42,8 @@ pub(super) struct DataLawDatabase {
     pub(super) known: again::FilledColumns,
     /// What the last cycle observed.
     pub(super) seen: CycleResult,
+    /// The tool that runs the chain, if it is not Roundtrip.
+    engine: Option<Arc<dyn MigrationEngine>>,
 }
 
 /// What a cycle observed about the rows.
@@ -86,7 +90,8 @@ impl DataLawDatabase {
         let filled = FilledDatabase::at(&prover.chain[..at], prover.code, prover.proof.seed).await?;
         let blind = prover.chain[..at].iter().any(|migration| is_of_data(migration));
         let (start, known, seen) = (DatabaseRows::default(), again::FilledColumns::default(), CycleResult::default());
-        Ok(Self { filled, start, blind, unsure: Vec::new(), known, seen })
+        let engine = prover.code.engine().cloned();
+        Ok(Self { filled, start, blind, unsure: Vec::new(), known, seen, engine })
     }
 
     /// Applies a migration that is not checked. If it fails because of the rows, continues with other rows.

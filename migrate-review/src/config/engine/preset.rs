@@ -1,0 +1,140 @@
+//! The tools whose commands Roundtrip knows.
+
+/// How a known tool is driven.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EnginePreset {
+    /// The name of the tool, as for its ledger.
+    pub tool: &'static str,
+    /// The word in a command that calls it.
+    program: &'static str,
+    /// How the keys of the chain are found, the oldest first.
+    pub listing: ChainListing,
+    /// The command that applies one migration.
+    pub up: &'static str,
+    /// The command that rolls one migration back.
+    pub down: &'static str,
+}
+
+/// How the keys of a chain are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainListing {
+    /// From the names of the files: all of a name, as in `20240101000000_users.js`.
+    FileNames,
+    /// From the digits at the start of the names of the files.
+    FileVersions,
+    /// From the names of the files without their endings.
+    FileStems,
+    /// From the output of `alembic history`.
+    AlembicHistory,
+    /// From the output of Django's `showmigrations --plan`.
+    DjangoPlan,
+    /// From the output of `yoyo list`.
+    YoyoList,
+}
+
+impl ChainListing {
+    /// The command whose output has the keys; `None` if they come from the files.
+    pub fn command(self) -> Option<&'static str> {
+        match self {
+            Self::FileNames | Self::FileVersions | Self::FileStems => None,
+            Self::AlembicHistory => Some("alembic history"),
+            Self::DjangoPlan => Some("python manage.py showmigrations --plan --no-color"),
+            Self::YoyoList => Some("yoyo list --batch --no-config-file --database \"$DATABASE_URL\" {folder}"),
+        }
+    }
+}
+
+/// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{app}` and
+/// `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the folder of the migrations.
+const PRESETS: [EnginePreset; 8] = [
+    EnginePreset {
+        tool: "alembic",
+        program: "alembic",
+        listing: ChainListing::AlembicHistory,
+        up: "alembic upgrade {revision}",
+        down: "alembic downgrade -1",
+    },
+    EnginePreset {
+        tool: "django",
+        program: "manage.py",
+        listing: ChainListing::DjangoPlan,
+        up: "python manage.py migrate --no-input --no-color {app} {name}",
+        down: "python manage.py migrate --no-input --no-color {app} {previous}",
+    },
+    EnginePreset {
+        tool: "yoyo",
+        program: "yoyo",
+        listing: ChainListing::YoyoList,
+        up: "yoyo apply --batch --no-config-file --database \"$DATABASE_URL\" --revision {revision} {folder}",
+        down: "yoyo rollback --batch --no-config-file --database \"$DATABASE_URL\" --revision {revision} {folder}",
+    },
+    EnginePreset {
+        tool: "knex",
+        program: "knex",
+        listing: ChainListing::FileNames,
+        up: "npx knex migrate:up {revision}",
+        down: "npx knex migrate:down {revision}",
+    },
+    EnginePreset {
+        tool: "sequelize",
+        program: "sequelize-cli",
+        listing: ChainListing::FileNames,
+        up: "npx sequelize-cli db:migrate --to {revision}",
+        down: "npx sequelize-cli db:migrate:undo --name {revision}",
+    },
+    EnginePreset {
+        tool: "rails",
+        program: "rails",
+        listing: ChainListing::FileVersions,
+        up: "bin/rails db:migrate:up VERSION={revision}",
+        down: "bin/rails db:migrate:down VERSION={revision}",
+    },
+    EnginePreset {
+        tool: "ecto",
+        program: "ecto.migrate",
+        listing: ChainListing::FileVersions,
+        up: "mix ecto.migrate --to {revision}",
+        down: "mix ecto.rollback --to {revision}",
+    },
+    EnginePreset {
+        tool: "laravel",
+        program: "artisan",
+        listing: ChainListing::FileStems,
+        up: "php artisan migrate --force --realpath --path={file}",
+        down: "php artisan migrate:rollback --force --step=1 --realpath --path={file}",
+    },
+];
+
+impl EnginePreset {
+    /// The tool with this name.
+    pub fn named(tool: &str) -> Option<&'static Self> {
+        PRESETS.iter().find(|preset| preset.tool == tool)
+    }
+
+    /// The names of all tools that can be driven.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|preset| preset.tool)
+    }
+
+    /// The tool that a command calls.
+    pub(super) fn called_by(command: &str) -> Option<&'static Self> {
+        let words = command.split(|char: char| char.is_whitespace() || "/;&|()'\"".contains(char));
+        words.into_iter().find_map(|word| PRESETS.iter().find(|preset| preset.program == word))
+    }
+}
+
+/// The layout for the files of a tool that writes SQL.
+pub(super) fn with_sql_files(tool: &str) -> Option<&'static str> {
+    ["prisma", "drizzle", "flyway", "sqlx", "diesel", "refinery", "goose", "dbmate", "sqitch", "atlas", "supabase"]
+        .into_iter()
+        .find(|layout| *layout == tool)
+}
+
+/// Why the commands of a tool cannot be driven as they are.
+pub(super) fn cannot_step(tool: &str) -> Option<&'static str> {
+    match tool {
+        "typeorm" => Some("the command line of TypeORM cannot apply one migration at a time"),
+        "liquibase" => Some("Liquibase connects through JDBC, which has no Unix sockets"),
+        _ => None,
+    }
+}

@@ -1,0 +1,186 @@
+//! Finds the chain of a tool: the tool lists it, its files do, or it is applied step by step until nothing is left.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use migrate_base::codes;
+use migrate_base::finding::{Finding, Place};
+use migrate_core::source::{DrivenMigration, files_of};
+use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
+use migrate_review::config::ChainListing;
+
+use super::{EngineDriver, EngineStep, ToolEngine, command, failed, files, listing};
+use crate::ephemeral::{TestDatabase, own_where};
+use crate::error::ProofError;
+
+/// The migrations of another tool, and how they are run.
+#[derive(Debug)]
+pub struct EngineChain {
+    /// The migrations; their names are the keys in the ledger of the tool.
+    pub set: MigrationSet,
+    /// The tool, for everything that runs the chain.
+    pub code: CodeMigrations,
+}
+
+pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError> {
+    let keys = match driver.config.preset.map(|preset| preset.listing) {
+        _ if driver.config.list.is_some() => listed(&driver, None).await?,
+        Some(listing) if listing.command().is_some() => listed(&driver, Some(listing)).await?,
+        Some(listing) => of_files(&driver, listing)?,
+        // Each step is committed, so it has a server of its own.
+        None => own_where(true, Box::pin(stepped(&driver))).await?,
+    };
+    let candidates = files::candidates(&driver.project, &driver.folder);
+    let versions = versions(&keys);
+    let steps: Vec<EngineStep> = keys
+        .into_iter()
+        .zip(versions)
+        .map(|(key, version)| EngineStep { file: files::of_key(&key, &candidates), key, version })
+        .collect();
+    let project = driver.shown(&driver.project);
+    let driven = steps.iter().map(|step| driven(&driver, step)).collect::<Vec<_>>();
+    let set = MigrationSet::driven(driven, &project);
+    Ok(EngineChain { set, code: CodeMigrations::run_by(Arc::new(ToolEngine { driver, steps })) })
+}
+
+/// What the proof knows about a step. Its result depends on its file and on the commands.
+fn driven(driver: &EngineDriver, step: &EngineStep) -> DrivenMigration {
+    let text = step.file.as_ref().and_then(|file| migrate_base::regular::read(file).ok()).unwrap_or_default();
+    let text = format!(
+        "{}\n{}\n{}\n{}",
+        step.key,
+        driver.config.up,
+        driver.config.down.as_deref().unwrap_or_default(),
+        String::from_utf8_lossy(&text)
+    );
+    let digits = step.key.len() - step.key.trim_start_matches(|char: char| char.is_ascii_digit()).len();
+    let is_version = step.version.as_str() == &step.key[..digits];
+    let rest = step.key[digits..].trim_start_matches(['_', '-', '.']);
+    // The name of a file often says more than its key.
+    let stem = step.file.as_ref().and_then(|file| file.file_stem()).map(|stem| stem.to_string_lossy());
+    let name = match &stem {
+        _ if is_version && !rest.is_empty() => rest,
+        Some(stem) if stem.contains(&step.key) => stem,
+        _ => &step.key,
+    };
+    let path = driver.shown(step.file.as_ref().unwrap_or(&driver.folder));
+    DrivenMigration { version: step.version.clone(), name: name.to_owned(), path, text }
+}
+
+/// The numbers at the start of the keys, if they are the order of the chain; otherwise the places in it.
+fn versions(keys: &[String]) -> Vec<Version> {
+    let number = |key: &String| {
+        let end = key.find(|char: char| !char.is_ascii_digit()).unwrap_or(key.len());
+        let is_whole = !key[end..].starts_with(|char: char| char.is_ascii_alphanumeric());
+        key[..end].parse::<Version>().ok().filter(|_| is_whole)
+    };
+    let numbers: Option<Vec<Version>> = keys.iter().map(number).collect();
+    match numbers {
+        Some(numbers) if numbers.is_sorted_by(|one, next| one < next) => numbers,
+        _ => (1..=keys.len() as u64).map(Version::from).collect(),
+    }
+}
+
+/// The keys that a command of the tool prints.
+async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<Vec<String>, ProofError> {
+    let template = driver.config.list.as_deref().or_else(|| preset.and_then(ChainListing::command));
+    let folder = EngineStep { key: String::new(), version: 0.into(), file: None };
+    let text = command::filled(template.unwrap_or_default(), &folder, &[], &driver.folder);
+    let database = TestDatabase::create().await?;
+    let address = Database::from(database.options());
+    let outcome = command::run(driver, &text, &address).await;
+    database.let_go().await?;
+    let output = outcome.map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;
+    let keys = listing::keys(preset, &output);
+    match keys.is_empty() {
+        true => Err(nothing(driver, format!("`{text}` lists no migrations")).into()),
+        false => Ok(keys),
+    }
+}
+
+/// The keys that the names of the files give.
+fn of_files(driver: &EngineDriver, listing: ChainListing) -> Result<Vec<String>, Error> {
+    let unreadable = |error: std::io::Error| {
+        let finding = Finding::new(codes::FOLDER_UNREADABLE, format!("the folder cannot be read: {error}"));
+        let finding = finding.at(Place::file(driver.shown(&driver.folder)));
+        Error::new(ErrorKind::Files, finding.help("`migrations` in migrate.toml names the folder of the migrations"))
+    };
+    let names = files_of(driver.config.name(), &driver.folder).map_err(unreadable)?;
+    let key = |name: String| match listing {
+        ChainListing::FileVersions => name.chars().take_while(char::is_ascii_digit).collect(),
+        ChainListing::FileStems => PathBuf::from(&name).file_stem().map_or(name, |stem| stem.to_string_lossy().into()),
+        _ => name,
+    };
+    let keys: Vec<String> = names.into_iter().map(key).collect();
+    match keys.is_empty() {
+        true => Err(nothing(driver, format!("the folder has no migrations of {}", driver.config.name()))),
+        false => Ok(keys),
+    }
+}
+
+/// The keys in the order in which the tool applies them.
+async fn stepped(driver: &EngineDriver) -> Result<Vec<String>, ProofError> {
+    let database = TestDatabase::create().await?;
+    let address = Database::from(database.options());
+    let outcome = climbed(driver, &address).await;
+    database.let_go().await?;
+    Ok(outcome?)
+}
+
+async fn climbed(driver: &EngineDriver, database: &Database) -> Result<Vec<String>, Error> {
+    let mut keys: Vec<String> = Vec::new();
+    let mut known = driver.applied(database).await?;
+    loop {
+        let step = EngineStep { key: String::new(), version: 0.into(), file: None };
+        let before: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let text = command::filled(&driver.config.up, &step, &before, &driver.folder);
+        command::run(driver, &text, database)
+            .await
+            .map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;
+        let now = driver.applied(database).await?;
+        let new: Vec<String> = now.difference(&known).cloned().collect();
+        match <[String; 1]>::try_from(new) {
+            Ok([key]) => keys.push(key),
+            Err(new) if new.is_empty() && !keys.is_empty() => return Ok(keys),
+            Err(new) if new.is_empty() => {
+                let error = nothing(driver, format!("`{text}` applied nothing in an empty database"));
+                return Err(error);
+            }
+            Err(new) => {
+                let message = format!("`{text}` applied {} migrations at once: {}", new.len(), new.join(", "));
+                let finding = Finding::new(codes::ENGINE_STEP, message).at(Place::file(driver.shown(&driver.folder)));
+                let finding = finding.help("`up` in [engine] has to apply one migration at a time");
+                return Err(Error::new(ErrorKind::Code, finding));
+            }
+        }
+        known = now;
+    }
+}
+
+/// There are no migrations, or the tool found none.
+fn nothing(driver: &EngineDriver, message: String) -> Error {
+    let finding = Finding::new(codes::ENGINE_EMPTY, message).at(Place::file(driver.shown(&driver.folder)));
+    let finding = finding.help(
+        "the commands in [engine] run in the folder of migrate.toml, and have to use the database in DATABASE_URL, \
+         which is a shadow database",
+    );
+    Error::new(ErrorKind::Code, finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_the_tool_is_kept() {
+        let versions = |keys: &[&str]| {
+            let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            super::versions(&keys).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(versions(&["20240101000000_a.js", "20240102000000_b.js"]), ["20240101000000", "20240102000000"]);
+        assert_eq!(versions(&["20240102000000_b.js", "20240101000000_a.js"]), ["1", "2"]);
+        // Digits that only happen to be at the start of a hash are no order, even where they increase.
+        assert_eq!(versions(&["19ea83b712", "27c6a30d7c24"]), ["1", "2"]);
+        assert_eq!(versions(&["auth.0001_initial", "shop.0001_initial"]), ["1", "2"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Runs the commands of a tool: with the address of a shadow database, and with none of our secrets.
+
+use std::io::Read;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use migrate_core::Database;
+
+use super::{EngineDriver, EngineStep};
+use crate::provider::child::{ChildEnvironment, command};
+
+/// Why a command did not end well.
+#[derive(Debug)]
+pub(super) struct CommandFailure {
+    /// In a few words, after the command.
+    pub(super) summary: String,
+    /// The last lines that it printed.
+    pub(super) output: Vec<String>,
+    /// Whether the shell did not find the program.
+    pub(super) is_not_found: bool,
+}
+
+/// How long a command may take.
+const LIMIT: Duration = Duration::from_secs(600);
+/// How many of the last lines of its output are shown.
+const LINES: usize = 12;
+/// How much of its output is kept.
+const KEPT: usize = 1 << 20;
+
+/// Writes the values for a migration into the text of a command.
+pub(super) fn filled(template: &str, step: &EngineStep, before: &[&str], folder: &Path) -> String {
+    let (app, name) = step.key.split_once('.').unwrap_or(("", &step.key));
+    // In a tool whose keys have an app, the one before is the one of the same app.
+    let previous = match app {
+        "" => before.last().copied().unwrap_or_default(),
+        app => before.iter().rev().find_map(|key| key.strip_prefix(app)?.strip_prefix('.')).unwrap_or("zero"),
+    };
+    let file = step.file.as_deref().unwrap_or(folder);
+    let values = [
+        ("{revision}", &*step.key),
+        ("{previous}", previous),
+        ("{app}", app),
+        ("{name}", name),
+        ("{file}", &file.to_string_lossy()),
+        ("{folder}", &folder.to_string_lossy()),
+    ];
+    values.iter().fold(template.to_owned(), |text, (mark, value)| text.replace(mark, &quoted(value)))
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "_-./:@+,%=".contains(char);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Runs a command in the shell, and returns what it printed to its standard output.
+pub(super) async fn run(driver: &EngineDriver, text: &str, database: &Database) -> Result<String, CommandFailure> {
+    let mut shell = command("/bin/sh", ChildEnvironment::Engine);
+    let passed = driver.config.pass.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    shell.args(["-c", text]).current_dir(&driver.project).envs(passed).envs(database.variables());
+    // It gets its own process group, so that all of it can be ended.
+    shell.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let cannot = |error: std::io::Error| CommandFailure {
+        summary: format!("cannot be run: {error}"),
+        output: Vec::new(),
+        is_not_found: true,
+    };
+    let mut child = shell.spawn().map_err(cannot)?;
+    let streams = (child.stdout.take().map(gather), child.stderr.take().map(gather));
+    let mut running = RunningCommand(Some(child));
+    let status = running.wait().await?;
+    let join =
+        |thread: Option<std::thread::JoinHandle<String>>| thread.and_then(|one| one.join().ok()).unwrap_or_default();
+    let (printed, errors) = (join(streams.0), join(streams.1));
+    if status.success() {
+        return Ok(printed);
+    }
+    let lines = printed.lines().chain(errors.lines()).map(str::trim_end).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    let output = lines[lines.len().saturating_sub(LINES)..].to_vec();
+    let summary = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("ended with exit code {code}"),
+        (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+    };
+    Err(CommandFailure { summary, output, is_not_found: status.code() == Some(127) })
+}
+
+/// Reads a stream to its end on a thread, and keeps its last part.
+fn gather(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut kept, mut part) = (Vec::new(), [0; 8192]);
+        while let Ok(count @ 1..) = stream.read(&mut part) {
+            kept.extend_from_slice(&part[..count]);
+            if kept.len() > 2 * KEPT {
+                kept.drain(..kept.len() - KEPT);
+            }
+        }
+        String::from_utf8_lossy(&kept).into_owned()
+    })
+}
+
+/// A command with everything that it started; all of it ends with this value.
+struct RunningCommand(Option<Child>);
+
+impl RunningCommand {
+    async fn wait(&mut self) -> Result<ExitStatus, CommandFailure> {
+        let end = Instant::now() + LIMIT;
+        let mut pause = Duration::from_millis(2);
+        while let Some(child) = &mut self.0 {
+            match child.try_wait() {
+                Ok(Some(status)) => {
+                    // What it left running in the background still has the shadow database, and its streams.
+                    self.kill();
+                    self.0 = None;
+                    return Ok(status);
+                }
+                Ok(None) if Instant::now() < end => tokio::time::sleep(pause).await,
+                Ok(None) | Err(_) => break,
+            }
+            pause = (pause * 2).min(Duration::from_millis(50));
+        }
+        let summary = format!("did not end within {} minutes, and was stopped", LIMIT.as_secs() / 60);
+        Err(CommandFailure { summary, output: Vec::new(), is_not_found: false })
+    }
+
+    fn kill(&self) {
+        let group = self.0.as_ref().and_then(|child| rustix::process::Pid::from_raw(i32::try_from(child.id()).ok()?));
+        // If it is gone, there is nothing to end.
+        let _ = group.map(|group| rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+    }
+}
+
+impl Drop for RunningCommand {
+    fn drop(&mut self) {
+        self.kill();
+        if let Some(mut child) = self.0.take() {
+            let _ = child.wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(key: &str) -> EngineStep {
+        EngineStep { key: key.to_owned(), version: 1.into(), file: Some("m/a b.js".into()) }
+    }
+
+    #[test]
+    fn values_are_words_of_the_shell() {
+        let fill = |template: &str, key: &str| filled(template, &step(key), &["one.a", "two.b"], Path::new("m"));
+        assert_eq!(fill("x {revision} {folder}", "ae10"), "x ae10 m");
+        assert_eq!(fill("x {revision}", "a'; rm -rf /"), r"x 'a'\''; rm -rf /'");
+        assert_eq!(fill("m {app} {name} {previous}", "one.c"), "m one c a");
+        assert_eq!(fill("m {app} {name} {previous}", "three.c"), "m three c zero");
+        assert_eq!(fill("{previous} {file}", "c"), "two.b 'm/a b.js'");
+    }
+}

@@ -1,0 +1,199 @@
+//! Chains that another tool runs: its commands are driven step by step on shadow databases.
+//!
+//! Nothing is taken on trust: after each command, the ledger of the tool has to have moved by just one migration. A
+//! tool that did not read the address of the shadow database is found out by that.
+
+mod chain;
+mod command;
+mod files;
+mod listing;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use migrate_base::codes;
+use migrate_base::finding::{Finding, Place};
+use migrate_core::foreign::ForeignTool;
+use migrate_core::runner::{MigrationEngine, applied_by};
+use migrate_core::{BoxFuture, Database, Direction, Error, ErrorKind, Migration, QualifiedName, Version};
+use migrate_review::config::{Config, EngineConfig};
+use migrate_schema::Object;
+
+use crate::error::ProofError;
+
+pub use chain::EngineChain;
+
+/// Another tool, with the chain that it runs.
+#[derive(Debug)]
+struct ToolEngine {
+    driver: EngineDriver,
+    /// The keys of the chain, the oldest first, each with its version and its file.
+    steps: Vec<EngineStep>,
+}
+
+/// A migration of the other tool.
+#[derive(Debug, Clone)]
+struct EngineStep {
+    key: String,
+    version: Version,
+    file: Option<PathBuf>,
+}
+
+/// The commands of a tool, and its ledger.
+#[derive(Debug, Clone)]
+struct EngineDriver {
+    config: EngineConfig,
+    /// Where the commands run: the folder of `migrate.toml`.
+    project: PathBuf,
+    /// The folder of the migrations.
+    folder: PathBuf,
+    /// The folder of this process: paths below it are shown without it.
+    here: PathBuf,
+    /// The tool whose ledger is read, if it is a known one.
+    tool: Option<&'static ForeignTool>,
+}
+
+impl EngineDriver {
+    fn of(config: &Config, engine: &EngineConfig) -> Self {
+        let tool = engine.preset.and_then(|preset| ForeignTool::named(preset.tool));
+        let project = std::path::absolute(&config.project).unwrap_or_else(|_| config.project.clone());
+        let folder = std::path::absolute(&config.migrations).unwrap_or_else(|_| config.migrations.clone());
+        let here = std::env::current_dir().unwrap_or_default();
+        Self { config: engine.clone(), project, folder, here, tool }
+    }
+
+    /// A path as it is shown to users.
+    fn shown(&self, path: &Path) -> PathBuf {
+        path.strip_prefix(&self.here).unwrap_or(path).to_owned()
+    }
+
+    /// The keys of the migrations that the tool has applied in a database.
+    async fn applied(&self, database: &Database) -> Result<BTreeSet<String>, Error> {
+        match (&self.config.applied, self.tool) {
+            (Some(query), _) => {
+                let rows = match database.ask("read the ledger of the engine", query).await {
+                    // Before the first migration, there may be no ledger and no schema for it.
+                    Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => Vec::new(),
+                    rows => rows?,
+                };
+                Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
+            }
+            (None, Some(tool)) => applied_by(tool, self.config.ledger.as_ref(), database).await,
+            (None, None) => Ok(BTreeSet::new()),
+        }
+    }
+
+    /// Whether the ledger has only the newest migration.
+    fn has_only_newest(&self) -> bool {
+        self.config.applied.is_none() && self.tool.is_some_and(ForeignTool::has_only_newest)
+    }
+}
+
+impl ToolEngine {
+    fn step(&self, version: &Version) -> Option<(usize, &EngineStep)> {
+        self.steps.iter().enumerate().find(|(_, step)| step.version == *version)
+    }
+
+    /// Runs the command of a migration, and looks at what it did.
+    async fn go(&self, migration: &Migration, direction: Direction, database: &Database) -> Result<(), Error> {
+        let Some((at, step)) = self.step(migration.version()) else { return Ok(()) };
+        let config = &self.driver.config;
+        let template = match direction {
+            Direction::Up => &config.up,
+            Direction::Down => config.down.as_ref().ok_or_else(|| no_down(config, migration))?,
+        };
+        let keys: Vec<&str> = self.steps[..at].iter().map(|step| &*step.key).collect();
+        let command = command::filled(template, step, &keys, &self.driver.folder);
+        let before = self.driver.applied(database).await?;
+        let ended = command::run(&self.driver, &command, database).await;
+        ended.map_err(|why| failed(&command, &why, migration.path()))?;
+        let after = self.driver.applied(database).await?;
+        let has_moved = match direction {
+            Direction::Up => after.contains(&step.key),
+            Direction::Down => !after.contains(&step.key),
+        };
+        let moved: Vec<&str> = before.symmetric_difference(&after).map(|key| &**key).collect();
+        if has_moved && (moved == [&*step.key] || self.driver.has_only_newest()) {
+            return Ok(());
+        }
+        Err(another_step(&command, step, direction, &moved, migration.path()))
+    }
+}
+
+impl MigrationEngine for ToolEngine {
+    fn run<'a>(
+        &'a self,
+        migration: &'a Migration,
+        direction: Direction,
+        database: &'a Database,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.go(migration, direction, database))
+    }
+
+    fn owns(&self, object: &Object) -> bool {
+        let named = self.driver.config.ledger.as_ref();
+        match self.driver.tool {
+            Some(tool) => tool.owns(object, named),
+            None => named.is_some_and(|ledger| is_of(object, ledger)),
+        }
+    }
+
+    fn fills(&self, table: &str) -> bool {
+        self.driver.tool.is_some_and(|tool| tool.fills(table))
+    }
+}
+
+/// Whether an object is a table, or a part of it.
+fn is_of(object: &Object, table: &QualifiedName) -> bool {
+    let (schema, id) = (table.schema(), &object.id);
+    let owner = object.fact("owned by").is_some_and(|owner| owner.contains(&format!("{table}.")));
+    *id.schema == *schema && (*id.name == *table.name() || *id.parent == *table.name() || owner)
+}
+
+/// The chain of the tool that `[engine]` names, and the engine that runs it. A server must have been chosen.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server, when the tool cannot say what its migrations are, or when it applies nothing
+/// in the shadow database.
+pub async fn engine_chain(config: &Config, engine: &EngineConfig) -> Result<EngineChain, ProofError> {
+    chain::find(EngineDriver::of(config, engine)).await
+}
+
+fn no_down(config: &EngineConfig, migration: &Migration) -> Error {
+    let message = format!("[engine] has no `down`, so {} cannot roll a migration back", config.name());
+    let finding = Finding::new(codes::ENGINE_FAILED, message).at(Place::file(migration.path()));
+    Error::new(ErrorKind::Code, finding.help("`down` in [engine] is the command that rolls the newest migration back"))
+}
+
+/// A command that ended with an error, or could not be run.
+fn failed(command: &str, why: &command::CommandFailure, file: &Path) -> Error {
+    let finding = Finding::new(codes::ENGINE_FAILED, format!("`{command}` {}", why.summary)).at(Place::file(file));
+    let finding = why.output.iter().fold(finding, |finding, line| finding.note(line.clone()));
+    let finding = match why.is_not_found {
+        true => finding.help(
+            "activate the environment in which the tool is installed, or write its path in [engine]: `up`, `down`",
+        ),
+        false => finding,
+    };
+    Error::new(ErrorKind::Code, finding)
+}
+
+/// A command that ended well and did something else.
+fn another_step(command: &str, step: &EngineStep, direction: Direction, moved: &[&str], file: &Path) -> Error {
+    let wanted = match direction {
+        Direction::Up => format!("apply {}", step.key),
+        Direction::Down => format!("roll {} back", step.key),
+    };
+    let finding = Finding::new(codes::ENGINE_STEP, format!("`{command}` was to {wanted}, and did not"));
+    let finding = finding.at(Place::file(file));
+    let finding = match moved {
+        [] => finding
+            .note("the ledger of the shadow database is as it was before")
+            .help("the command has to use the database in DATABASE_URL, which is the shadow database"),
+        moved => finding
+            .note(format!("in the ledger of the shadow database, this changed: {}", moved.join(", ")))
+            .help("the commands in [engine] have to apply, or roll back, one migration at a time"),
+    };
+    Error::new(ErrorKind::Code, finding)
+}
