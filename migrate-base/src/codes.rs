@@ -83,6 +83,8 @@ codes! {
     ENGINE_STEP: Error "engine-step";
     ENGINE_EMPTY: Error "engine-empty";
     ENGINE_RUNS: Error "engine-runs";
+    NO_ENGINE: Error "no-engine";
+    CAPTURE_DIFFERS: Error "capture-differs";
 
     // Versions, and the base branch.
     VERSION_TAKEN: Error "version-taken";

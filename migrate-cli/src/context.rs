@@ -189,7 +189,7 @@ impl<'a> Context<'a> {
     pub(crate) async fn provable(&self, code: CodeMigrations) -> Result<EngineChain> {
         match &self.config.engine {
             Some(engine) => Ok(engine_chain(&self.config, engine).await?),
-            None => Ok(EngineChain { set: self.chain()?, code }),
+            None => Ok(EngineChain::own(self.chain()?, code)),
         }
     }
 

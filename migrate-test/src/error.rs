@@ -41,6 +41,11 @@ pub enum ServerError {
         /// Its last lines, or why it did not start.
         why: String,
     },
+    /// What a tool sends cannot be read, because the server has no log here.
+    #[error(
+        "what another tool sends is read from the log of the server, which only a server of this machine's PostgreSQL binaries has"
+    )]
+    NoLog,
     /// The server exited while it was starting.
     #[error("the PostgreSQL server did not start: {why}")]
     Died {
@@ -140,6 +145,10 @@ impl ServerError {
             ],
             Self::Given(error) | Self::Setup(error) | Self::ChangesServer(error) => {
                 error.findings().iter().flat_map(|finding| finding.help.clone()).collect()
+            }
+            Self::NoLog => {
+                one("install PostgreSQL, or name the folder of its binaries in ROUNDTRIP_TEST_BINDIR; without either, \
+                 `cargo xtask verify` proves the migrations in a container")
             }
             Self::Refused { .. } => one("`cargo xtask db status` shows which server it is"),
         }

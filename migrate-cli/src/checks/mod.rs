@@ -81,7 +81,7 @@ impl<'a> CheckInput<'a> {
 
     /// The migrations of another tool, and the base branch.
     pub(crate) fn driven(context: &'a Context<'a>, chain: EngineChain, base: Option<&str>) -> Result<Self> {
-        let EngineChain { set, code } = chain;
+        let EngineChain { set, code, .. } = chain;
         let released = ReleasedBranch::of_engine(context, &set, base)?;
         let new = match &released {
             Ok(released) => released.new_versions(&set),

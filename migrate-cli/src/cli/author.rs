@@ -1,5 +1,7 @@
 //! Options of the commands that write migrations.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use migrate_core::Version;
 
@@ -125,7 +127,8 @@ pub(crate) struct DiffArgs {
                   cargo xtask adopt --env production\n  \
                   cargo xtask adopt --env production --yes\n  \
                   cargo xtask adopt --from goose:public.versions --yes\n  \
-                  cargo xtask adopt --convert --layout goose --yes"
+                  cargo xtask adopt --convert --layout goose --yes\n  \
+                  cargo xtask adopt --capture db/migrations"
 )]
 pub(crate) struct AdoptArgs {
     /// The ledger to take over: a tool, a table, or a tool with a table of another name, such as goose:public.versions
@@ -137,6 +140,9 @@ pub(crate) struct AdoptArgs {
     /// Turn the folder of the other tool into ours instead; no database is touched, and nothing is pending afterwards
     #[arg(long, conflicts_with_all = ["from", "without_comparison"])]
     pub(crate) convert: bool,
+    /// Write the chain of the tool in [engine] as SQL into this folder instead: what the tool sends, step by step
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["from", "without_comparison", "convert", "yes"])]
+    pub(crate) capture: Option<PathBuf>,
     /// Do not compare the schema, because the chain has migrations that only the other tool can run
     #[arg(long)]
     pub(crate) without_comparison: bool,

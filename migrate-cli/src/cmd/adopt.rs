@@ -10,7 +10,7 @@ use migrate_core::runner::{AdoptedMigration, Adoption};
 use serde::Serialize;
 
 use super::run::{RunOptions, Runner};
-use super::{convert, upto};
+use super::{capture, convert, upto};
 use crate::cli::AdoptArgs;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
@@ -68,6 +68,9 @@ fn checksum(of: ForeignChecksum) -> &'static str {
 }
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &AdoptArgs) -> Result<Exit> {
+    if let Some(folder) = &options.capture {
+        return capture::run(context, folder).await;
+    }
     if options.convert {
         return convert::run(context, options.yes);
     }

@@ -104,7 +104,7 @@ fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
 
 /// The new versions: the old numbers with as many digits as ours, which are the same versions; if that is impossible,
 /// numbers from before every time.
-fn versions(set: &MigrationSet) -> Vec<String> {
+pub(super) fn versions(set: &MigrationSet) -> Vec<String> {
     let padded = |version: &Version| {
         let text = version.as_str();
         let digits = text.trim_start_matches('0');
@@ -116,7 +116,7 @@ fn versions(set: &MigrationSet) -> Vec<String> {
 }
 
 /// A name in snake case.
-fn name(of: &str) -> String {
+pub(super) fn name(of: &str) -> String {
     let words: String = of
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })

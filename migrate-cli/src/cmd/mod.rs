@@ -3,6 +3,7 @@
 mod adopt;
 mod audit;
 mod baseline;
+mod capture;
 mod check;
 pub(crate) mod ci;
 mod completions;

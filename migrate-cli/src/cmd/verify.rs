@@ -93,7 +93,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         // The tool is asked for its chain on the shadow server.
         shadow::server(context, true, options.fresh).await?;
     }
-    let EngineChain { set, code } = context.provable(code).await?;
+    let EngineChain { set, code, .. } = context.provable(code).await?;
     let only = chosen(context, &set, options)?;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
     if is_driven && options.all && count < set.len() {

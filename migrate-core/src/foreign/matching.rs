@@ -32,12 +32,16 @@ impl ForeignLedger {
     pub fn matched(&self, set: &MigrationSet) -> ForeignMatch<'_> {
         let names = if self.tool.key == KeyForm::File { FileNames::of(set) } else { FileNames::default() };
         let digests = if self.tool.key == KeyForm::Digest { digests(set) } else { HashMap::new() };
+        let captured = self.captured(set);
         let mut matched = ForeignMatch::default();
         for row in self.applied() {
-            let migration = self.migration(row, set, &names, &digests);
+            let migration = captured.get(&*row.key).map(|one| (*one).clone());
+            let migration = migration.or_else(|| self.migration(row, set, &names, &digests));
             // A baseline, and the newest version of a tool that records no other, stand for everything older.
             let covers = row.state == ForeignState::Baseline || (self.tool.only_newest && migration.is_some());
-            let upto = row.key.parse::<Version>().ok().filter(|_| covers);
+            let by_key = || row.key.parse::<Version>().ok();
+            let of_captured = migration.as_ref().filter(|one| one.captured().is_some());
+            let upto = of_captured.map(|one| one.version().clone()).or_else(by_key).filter(|_| covers);
             if let Some(upto) = upto {
                 let older = set.iter().filter(|migration| before(migration) <= &upto);
                 matched.applied.extend(older.map(|migration| (migration.clone(), row)));
@@ -61,6 +65,12 @@ impl ForeignLedger {
         });
         matched.unknown.extend(twice);
         matched
+    }
+
+    /// The migrations that were captured from this tool, by their keys.
+    fn captured<'s>(&self, set: &'s MigrationSet) -> HashMap<&'s str, &'s Arc<Migration>> {
+        let of_tool = |one: &'s Arc<Migration>| one.captured().filter(|from| from.tool == self.tool.name);
+        set.iter().filter_map(|one| Some((of_tool(one)?.key.as_str(), one))).collect()
     }
 
     /// The migration that a row is about.

@@ -67,6 +67,11 @@ impl ForeignTool {
         self.only_newest
     }
 
+    /// Whether a table with this name is one that the tool keeps for itself.
+    pub fn has_table(&self, name: &str) -> bool {
+        self.table == name || self.also.contains(&name)
+    }
+
     /// Whether the tool adds rows to a table whenever it runs, whichever migrations it runs.
     pub fn fills(&self, table: &str) -> bool {
         self.fills.iter().any(|name| table.strip_suffix(name).is_some_and(|schema| schema.ends_with('.')))

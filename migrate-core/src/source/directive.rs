@@ -36,6 +36,8 @@ pub struct Directives {
     pub squashes: Option<Version>,
     /// What this migration was before its folder was converted into ours.
     pub was: Option<FormerMigration>,
+    /// The migration of another tool whose statements it has.
+    pub captured: Option<CapturedMigration>,
     /// How long a statement waits for a lock; zero means no limit.
     pub lock_timeout: Option<Duration>,
     /// How long a statement may run; zero means no limit.
@@ -51,9 +53,27 @@ pub struct FormerMigration {
     pub up_checksum: Checksum,
 }
 
+/// A migration of another tool, as the ledger of that tool knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CapturedMigration {
+    /// The name of the tool.
+    pub tool: String,
+    /// The key in its ledger.
+    pub key: String,
+}
+
 const MARK: &str = "migrate:";
-const NAMES: [&str; 8] =
-    ["no-transaction", "lossy", "irreversible", "allow", "squashes", "was", "lock-timeout", "statement-timeout"];
+const NAMES: [&str; 9] = [
+    "no-transaction",
+    "lossy",
+    "irreversible",
+    "allow",
+    "squashes",
+    "was",
+    "captured",
+    "lock-timeout",
+    "statement-timeout",
+];
 
 /// Reads the directives of a script; returns them with the problems found.
 pub(crate) fn read(path: &Path, text: &Arc<str>) -> (Directives, Vec<Finding>) {
@@ -107,6 +127,7 @@ impl Directives {
             }
             "squashes" => set(&mut self.squashes, name, first(rest)?),
             "was" => set(&mut self.was, name, former(rest)?),
+            "captured" => set(&mut self.captured, name, captured(rest)?),
             "lock-timeout" => set(&mut self.lock_timeout, name, time(name, rest)?),
             "statement-timeout" => set(&mut self.statement_timeout, name, time(name, rest)?),
             other => Err(unknown(other)),
@@ -154,6 +175,15 @@ fn former(text: &str) -> Result<FormerMigration, Finding> {
     })
 }
 
+fn captured(text: &str) -> Result<CapturedMigration, Finding> {
+    let parts = text.split_once(' ').map(|(tool, key)| (tool, key.trim())).filter(|(_, key)| !key.is_empty());
+    let captured = parts.map(|(tool, key)| CapturedMigration { tool: tool.to_owned(), key: key.to_owned() });
+    captured.ok_or_else(|| {
+        Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a tool with the key of a migration"))
+            .help("`cargo xtask adopt --capture DIR` writes this line; restore it from the history of the repository")
+    })
+}
+
 fn time(name: &str, text: &str) -> Result<Duration, Finding> {
     duration::parse(text).ok_or_else(|| {
         Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a time"))
@@ -183,6 +213,7 @@ mod tests {
                     -- migrate: allow ban-x on purpose\n\
                     -- migrate: squashes 7\n\
                     -- migrate: was 1.2 sha256:ab\n\
+                    -- migrate: captured alembic 1975ea83b712\n\
                     /* block */ -- migrate: lock-timeout 250ms\n-- migrate: statement-timeout 10min\nselect 1;";
         let (found, findings) = read(Path::new("a.sql"), &text.into());
         assert!(findings.is_empty(), "{findings:?}");
@@ -196,6 +227,7 @@ mod tests {
                 version: "1.2".parse().unwrap(),
                 up_checksum: Checksum::recorded("sha256:ab"),
             }),
+            captured: Some(CapturedMigration { tool: "alembic".into(), key: "1975ea83b712".into() }),
             lock_timeout: Some(Duration::from_millis(250)),
             statement_timeout: Some(Duration::from_secs(600)),
         };
@@ -211,6 +243,7 @@ mod tests {
         assert_eq!(codes("-- migrate: squashes all"), ["directive-value"]);
         assert_eq!(codes("-- migrate: was 7"), ["directive-value"]);
         assert_eq!(codes("-- migrate: was first sha256:ab"), ["directive-value"]);
+        assert_eq!(codes("-- migrate: captured alembic"), ["directive-value"]);
         assert_eq!(codes("-- migrate: lossy a\n-- migrate: lossy b"), ["directive-twice"]);
         assert_eq!(codes("select 1; -- migrate: lossy a"), ["directive-place"]);
         assert!(codes("select '-- migrate: x'; -- to migrate: nothing").is_empty());

@@ -24,7 +24,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_base::parallel;
 
 pub use checksum::{Checksum, normalise};
-pub use directive::{Directives, FormerMigration};
+pub use directive::{CapturedMigration, Directives, FormerMigration};
 pub use driven::{DeclaredLimits, DrivenMigration};
 pub(crate) use files::has_own_name;
 pub(crate) use layout::diesel_version;
@@ -281,6 +281,11 @@ impl Migration {
     /// What it was before its folder was converted into ours.
     pub fn was(&self) -> Option<&FormerMigration> {
         self.up_script()?.directives().was.as_ref()
+    }
+
+    /// The migration of another tool whose statements it has.
+    pub fn captured(&self) -> Option<&CapturedMigration> {
+        self.up_script()?.directives().captured.as_ref()
     }
 
     /// The first of the migrations that this one replaces.

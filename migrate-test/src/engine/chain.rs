@@ -20,6 +20,15 @@ pub struct EngineChain {
     pub set: MigrationSet,
     /// The tool, for everything that runs the chain.
     pub code: CodeMigrations,
+    /// The same, for what only an engine can tell.
+    pub(super) engine: Option<Arc<ToolEngine>>,
+}
+
+impl EngineChain {
+    /// A chain that Roundtrip runs itself.
+    pub fn own(set: MigrationSet, code: CodeMigrations) -> Self {
+        Self { set, code, engine: None }
+    }
 }
 
 pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError> {
@@ -40,7 +49,8 @@ pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError
     let project = driver.shown(&driver.project);
     let driven = steps.iter().map(|step| driven(&driver, step)).collect::<Vec<_>>();
     let set = MigrationSet::driven(driven, &project);
-    Ok(EngineChain { set, code: CodeMigrations::run_by(Arc::new(ToolEngine { driver, steps })) })
+    let engine = Arc::new(ToolEngine { driver, steps });
+    Ok(EngineChain { set, code: CodeMigrations::run_by(engine.clone()), engine: Some(engine) })
 }
 
 /// What the proof knows about a step. Its result depends on its file and on the commands.

@@ -3,6 +3,7 @@
 //! Nothing is taken on trust: after each command, the ledger of the tool has to have moved by just one migration. A
 //! tool that did not read the address of the shadow database is found out by that.
 
+mod capture;
 mod chain;
 mod command;
 mod files;
@@ -21,6 +22,8 @@ use migrate_schema::Object;
 
 use crate::error::ProofError;
 
+pub(crate) use capture::StatementLog;
+pub use capture::{CapturedStep, capture, differences};
 pub use chain::EngineChain;
 
 /// Another tool, with the chain that it runs.

@@ -15,11 +15,16 @@ use super::replay::ReplaySettings;
 use super::setup::Setup;
 use super::shared::Lease;
 use super::{EphemeralServer, owner, server, template};
+use crate::engine::StatementLog;
 use crate::error::ServerError;
 use crate::provider::throwaway::ShadowContainer;
+use crate::random;
 
 /// The prefix of the names of all test databases.
 pub(super) const PREFIX: &str = "test_";
+
+/// How long a server may take to read its settings again.
+const RELOADED: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A separate database for a test.
 ///
@@ -190,6 +195,31 @@ impl TestDatabase {
     /// Whether it has a server of its own, on which nothing else makes changes.
     pub(crate) fn is_apart(&self) -> bool {
         !matches!(self.place, DatabaseHost::Shared(_))
+    }
+
+    /// From now on, the server logs every statement that new sessions in this database send; returns the log. It must
+    /// have a server of its own, of the binaries on this machine.
+    pub(crate) async fn log_statements(&self) -> Result<StatementLog, ServerError> {
+        let DatabaseHost::Own(own) = &self.place else { return Err(ServerError::NoLog) };
+        let mark = format!("roundtrip-{}", random::hex(8));
+        let (options, name) = (self.options(), ident(&self.name));
+        administer(&options, &format!("ALTER SYSTEM SET log_line_prefix TO {}", literal(&format!("{mark} %p <%a> "))))
+            .await?;
+        administer(&options, "SELECT pg_reload_conf()").await?;
+        let settings = [("log_statement", "all"), ("lc_messages", "C"), ("log_min_error_statement", "panic")];
+        let set = |(key, value): (&str, &str)| format!("ALTER DATABASE {name} SET {key} TO {};", literal(value));
+        administer(&options, &settings.map(set).concat()).await?;
+        // Sessions that begin before the server has read its settings again would be missing in the log.
+        let wanted =
+            format!("SELECT 1 / (current_setting('log_line_prefix') = {})::int", literal(&format!("{mark} %p <%a> ")));
+        let end = std::time::Instant::now() + RELOADED;
+        while let Err(error) = administer(&options, &wanted).await {
+            if std::time::Instant::now() > end {
+                return Err(error);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        Ok(StatementLog::of(own.log().to_owned(), mark))
     }
 
     /// Its name.

@@ -188,6 +188,11 @@ impl OwnServer {
         Ok(())
     }
 
+    /// The file of its log.
+    pub(super) fn log(&self) -> &Path {
+        &self.cluster.log
+    }
+
     /// How to connect to one of its databases, as a superuser.
     pub(super) fn options(&self, database: &str) -> PgConnectOptions {
         options(&self.cluster.sockets, database)

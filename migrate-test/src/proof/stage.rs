@@ -10,6 +10,7 @@ use migrate_schema::{Object, Positions, Schema, SchemaChange, Surroundings, Watc
 use super::ProofError;
 use super::again::{self, SequenceCounters};
 use super::scope::RelevantTables;
+use crate::engine::StatementLog;
 use crate::ephemeral::{TestDatabase, migrated, refused, rehearsal};
 use crate::rows::DatabaseRows;
 
@@ -21,7 +22,7 @@ pub(crate) struct ChainDatabase {
 
 /// The same with a watcher for its schema.
 pub(crate) struct WatchedDatabase {
-    pub(super) ground: ChainDatabase,
+    pub(crate) ground: ChainDatabase,
     watcher: Watcher,
     pub(super) around: Surroundings,
     /// What has been used since the last query.
@@ -60,6 +61,11 @@ impl ChainDatabase {
         }
     }
 
+    /// From now on, what is sent to it is logged.
+    pub(crate) async fn log_statements(&self) -> Result<StatementLog, ProofError> {
+        Ok(self.database.log_statements().await?)
+    }
+
     /// Its address, for another session.
     pub(crate) fn address(&self) -> Database {
         Database::from(self.database.options())
@@ -91,7 +97,21 @@ impl WatchedDatabase {
         code: &CodeMigrations,
         remember: bool,
     ) -> Result<Self, ProofError> {
-        let ground = ChainDatabase::at(prefix, code, remember).await?;
+        Self::on(ChainDatabase::at(prefix, code, remember).await?, code).await
+    }
+
+    /// The same with the log of everything that is sent to it from now on.
+    pub(crate) async fn recorded(
+        prefix: &[Arc<Migration>],
+        code: &CodeMigrations,
+    ) -> Result<(Self, StatementLog), ProofError> {
+        let ground = ChainDatabase::at(prefix, code, false).await?;
+        // The settings for that are there before anybody looks at the database.
+        let log = ground.log_statements().await?;
+        Ok((Self::on(ground, code).await?, log))
+    }
+
+    async fn on(ground: ChainDatabase, code: &CodeMigrations) -> Result<Self, ProofError> {
         let address = ground.address();
         // What another tool keeps for itself is not what its migrations make.
         let engine = code.engine().cloned();
@@ -133,9 +153,14 @@ impl WatchedDatabase {
 
     /// The current rows of all tables, and the positions of the sequences.
     pub(super) async fn rows(&mut self) -> Result<(DatabaseRows, SequenceCounters), ProofError> {
+        Ok((self.all_rows().await?, SequenceCounters::read(&mut self.ground.rehearsal).await?))
+    }
+
+    /// The current rows of all tables.
+    pub(crate) async fn all_rows(&mut self) -> Result<DatabaseRows, ProofError> {
         let mut rows = DatabaseRows::default();
         rows.refresh(&mut self.ground.rehearsal, self.watcher.schema(), &WrittenTables::Unknown).await?;
-        Ok((rows, SequenceCounters::read(&mut self.ground.rehearsal).await?))
+        Ok(rows)
     }
 
     /// Makes these the rows of all tables.

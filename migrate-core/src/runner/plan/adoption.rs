@@ -183,7 +183,7 @@ fn gap(ledger: &ForeignLedger, migration: &Migration, state: &LedgerState) -> Fi
 
 fn compare(ledger: &ForeignLedger, row: &ForeignRow, migration: &Migration) -> Result<ForeignChecksum, Box<Finding>> {
     // The file of a converted migration is no longer the one that was applied.
-    let recorded = row.checksum.as_deref().filter(|_| migration.was().is_none());
+    let recorded = row.checksum.as_deref().filter(|_| migration.was().is_none() && migration.captured().is_none());
     let Some(recorded) = recorded else { return Ok(ForeignChecksum::NotKept) };
     let path = migration.path();
     let bytes = regular::read(path).map_err(|error| Box::new(unreadable_file(path, &error)))?;

@@ -1,0 +1,325 @@
+//! `adopt --capture`: write the chain that another tool runs as SQL, proven to make the same, step by step.
+
+use std::path::Path;
+
+use migrate_base::codes;
+use migrate_base::error::{Error, ErrorKind};
+use migrate_base::finding::{Finding, Place};
+use migrate_base::sql::split;
+use migrate_core::{CodeMigrations, MigrationSet, Version};
+use migrate_test::engine::{self, CapturedStep, EngineChain};
+use migrate_test::proof::{self, Law, MigrationProof, Proof, Verdict};
+use migrate_test::shape;
+use serde::Serialize;
+
+use super::convert;
+use crate::context::Context;
+use crate::exit::{Exit, Failure, Result};
+use crate::files::{self, FileDraft};
+use crate::output::style::{self, BOLD, DIM, GOOD, PLAIN, WARN, paint};
+use crate::output::{DocumentJson, TextTable};
+use crate::shadow;
+
+#[derive(Serialize)]
+struct CaptureJson {
+    tool: String,
+    folder: String,
+    migrations: Vec<CapturedJson>,
+}
+
+#[derive(Serialize)]
+struct CapturedJson {
+    version: String,
+    name: String,
+    key: String,
+    file: String,
+    statements: usize,
+    /// Where the down script comes from: `own`, `derived`, or `none`.
+    down: &'static str,
+    /// The data that a rollback loses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lossy: Option<String>,
+    /// How many statements the tool computes from rows, which are not in the script.
+    computed: usize,
+    notes: Vec<String>,
+}
+
+/// Where a down script comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DownOrigin {
+    /// The tool sent it.
+    Own,
+    Derived,
+    None,
+}
+
+/// The files of a migration, as they are about to be written.
+struct CapturedFiles<'s> {
+    step: &'s CapturedStep,
+    version: String,
+    name: String,
+    down: Option<String>,
+    origin: DownOrigin,
+    lossy: Option<String>,
+    irreversible: Option<String>,
+}
+
+pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
+    let Some(config) = &context.config.engine else {
+        return Err(Failure::usage(codes::NO_ENGINE, "no other tool runs the migrations of this project")
+            .help("`engine = \"TOOL\"` in migrate.toml names it; `cargo xtask explain engine-failed` has the tools"));
+    };
+    refuse_full(folder)?;
+    shadow::server(context, true, false).await?;
+    let chain = context.provable(CodeMigrations::none()).await?;
+    let phases = context.output.phases();
+    let work = async {
+        let mut hear = |one: &migrate_core::Migration| phases.begin(&format!("capturing {}", title(one)));
+        let steps = engine::capture(&chain, &mut hear).await?;
+        let mut all = files_of(&chain, &steps);
+        for at in 0..all.len() {
+            if all[at].down.is_none() && all[at].irreversible.is_none() {
+                phases.begin(&format!("deriving the down script of {}", all[at].stem()));
+                derive(folder, &mut all, at).await?;
+            }
+        }
+        let mut hear = |one: &migrate_core::Migration| phases.begin(&format!("comparing {}", title(one)));
+        let set = load(folder, &all)?;
+        if let Some((migration, told)) = engine::differences(&steps, &set, &mut hear).await? {
+            return Err(differs(config.name(), migration.version(), &steps, &told));
+        }
+        let mut hear = |proven: &MigrationProof| phases.begin(&format!("proved {}_{}", proven.version, proven.name));
+        declare_losses(folder, &mut all, &mut hear).await?;
+        Ok(all.iter().map(|one| (one.document(), one.drafts())).collect::<Vec<_>>())
+    };
+    let outcome = tokio::select! {
+        outcome = phases.during(work) => outcome,
+        () = super::run::asked_to_stop() => {
+            Err(Failure::failed(codes::INTERRUPTED, "interrupted before the chain was captured; nothing was written"))
+        }
+    };
+    let (migrations, drafts): (Vec<CapturedJson>, Vec<Vec<FileDraft>>) = outcome?.into_iter().unzip();
+    std::fs::create_dir_all(folder).map_err(|error| files::cannot(folder, &error))?;
+    super::replace::replace(folder, &drafts.concat(), &[])?;
+    let document = CaptureJson { tool: config.name().to_owned(), folder: folder.display().to_string(), migrations };
+    tell(context, &document);
+    context.output.document(&DocumentJson::new("adopt-capture", &context.name, document));
+    Ok(Exit::Done)
+}
+
+fn title(one: &migrate_core::Migration) -> String {
+    format!("{}_{}", one.version(), one.name())
+}
+
+/// Refuses a folder that has files: they would be part of the chain.
+fn refuse_full(folder: &Path) -> Result<()> {
+    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    match entries.any(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+        true => Err(Failure::usage(codes::FOLDER, format!("{} has files already", folder.display()))
+            .help("name a folder that is empty, or does not exist yet")),
+        false => Ok(()),
+    }
+}
+
+fn files_of<'s>(chain: &EngineChain, steps: &'s [CapturedStep]) -> Vec<CapturedFiles<'s>> {
+    let versions = convert::versions(&chain.set);
+    let one = |(step, version): (&'s CapturedStep, String)| {
+        // The number is in the version, and the key in the head of the file.
+        let words = step.name.replacen(&step.key, "", usize::from(step.name != step.key));
+        let down = step.down.as_ref().map(|statements| script(statements));
+        CapturedFiles {
+            step,
+            version,
+            name: convert::name(&words),
+            origin: if down.is_some() { DownOrigin::Own } else { DownOrigin::None },
+            down,
+            lossy: step.lossy.clone(),
+            irreversible: step.irreversible.clone(),
+        }
+    };
+    steps.iter().zip(versions).map(one).collect()
+}
+
+impl CapturedFiles<'_> {
+    fn stem(&self) -> String {
+        format!("{}_{}", self.version, self.name)
+    }
+
+    fn drafts(&self) -> Vec<FileDraft> {
+        let stem = self.stem();
+        let up = (format!("{stem}.up.sql"), self.up());
+        let down = match (&self.down, &self.irreversible) {
+            (Some(down), _) => Some(down.clone()),
+            (None, Some(_)) => None,
+            // Any statement will do until it is derived.
+            (None, None) => Some("SELECT;\n".to_owned()),
+        };
+        std::iter::once(up).chain(down.map(|down| (format!("{stem}.down.sql"), down))).collect()
+    }
+
+    /// The up script: what it was, what it declares, what is not in it, and its statements.
+    fn up(&self) -> String {
+        let step = self.step;
+        let mut head = format!("-- migrate: captured {} {}\n", step.tool, step.key);
+        let declared = [("lossy", &self.lossy), ("irreversible", &self.irreversible)];
+        for (limit, reason) in declared.into_iter().filter_map(|(limit, reason)| Some((limit, reason.as_ref()?))) {
+            head += &format!("-- migrate: {limit} {}\n", reason.replace('\n', " "));
+        }
+        if step.file.is_file() {
+            head += &format!("-- From {}\n", step.file.display());
+        }
+        if !step.computed.is_empty() {
+            head += "-- NOT COMPLETE: it computes rows in code. With generated rows, it also sent statements such as\n";
+            let lines = step.computed.iter().take(MOST_COMPUTED).flat_map(|statement| statement.lines());
+            lines.for_each(|line| head += &format!("--   {}\n", line.trim()));
+            head += "-- Write them as one statement that does the same for all rows.\n";
+        }
+        head + &script(&step.up)
+    }
+
+    fn document(&self) -> CapturedJson {
+        CapturedJson {
+            version: self.version.clone(),
+            name: self.name.clone(),
+            key: self.step.key.clone(),
+            file: self.step.file.display().to_string(),
+            statements: self.step.up.len(),
+            down: match self.origin {
+                DownOrigin::Own => "own",
+                DownOrigin::Derived => "derived",
+                DownOrigin::None => "none",
+            },
+            lossy: self.lossy.clone(),
+            computed: self.step.computed.len(),
+            notes: self.step.notes.iter().cloned().chain(self.step.no_down.clone()).collect(),
+        }
+    }
+}
+
+/// How many of the statements that a migration computes are shown.
+const MOST_COMPUTED: usize = 4;
+
+/// Statements as a file, which says so if one of them cannot run in a transaction.
+fn script(statements: &[String]) -> String {
+    if statements.is_empty() {
+        return "SELECT;\n".to_owned();
+    }
+    let is_apart = |text: &String| split(text).0.iter().any(|statement| statement.class.needs_no_transaction());
+    let mut text = String::new();
+    if statements.iter().any(is_apart) {
+        text += "-- migrate: no-transaction\n";
+    }
+    for statement in statements {
+        let lines: Vec<&str> = statement.trim().lines().map(str::trim_end).collect();
+        // A comment at its end must not contain the semicolon.
+        let end = if lines.last().is_some_and(|line| line.contains("--")) { "\n;\n" } else { ";\n" };
+        text += &lines.join("\n");
+        text += end;
+    }
+    text
+}
+
+fn load(folder: &Path, all: &[CapturedFiles<'_>]) -> Result<MigrationSet> {
+    let drafts: Vec<FileDraft> = all.iter().flat_map(CapturedFiles::drafts).collect();
+    Ok(MigrationSet::load_with(folder, &drafts)?)
+}
+
+/// Derives a down script; if it cannot be proven, the migration has none.
+async fn derive(folder: &Path, all: &mut [CapturedFiles<'_>], at: usize) -> Result<()> {
+    let down = format!("{}.down.sql", all[at].stem());
+    let version: Option<Version> = all[at].version.parse().ok();
+    let Some(version) = version else { return Ok(()) };
+    let drafts: Vec<FileDraft> = all.iter().flat_map(CapturedFiles::drafts).filter(|(name, _)| *name != down).collect();
+    let with = |text: &str| {
+        let drafts: Vec<FileDraft> = drafts.iter().cloned().chain([(down.clone(), text.to_owned())]).collect();
+        MigrationSet::load_with(folder, &drafts)
+    };
+    let derived = shape::derive(&with, &CodeMigrations::none(), &version, &mut |_| {}).await?;
+    let one = &mut all[at];
+    if derived.is_proven() {
+        (one.down, one.origin) = (Some(derived.text), DownOrigin::Derived);
+    } else {
+        let why = one.step.no_down.as_deref().unwrap_or("it has no rollback").replace('\n', " ");
+        one.irreversible = Some(format!("{} has no rollback that could be proven: {why}", one.step.tool));
+    }
+    Ok(())
+}
+
+/// Proves the chain, and declares what a rollback loses.
+async fn declare_losses(
+    folder: &Path,
+    all: &mut [CapturedFiles<'_>],
+    hear: &mut dyn FnMut(&MigrationProof),
+) -> Result<()> {
+    let set = load(folder, all)?;
+    let proof = Proof { keep: false, walks: 1, ..Proof::default() };
+    let report = proof::prove(&set, &CodeMigrations::none(), &proof, hear).await?;
+    for (one, proven) in all.iter_mut().zip(&report.migrations) {
+        let Some(Verdict::Broken(story)) = proven.laws.get(&Law::Data) else { continue };
+        let places: Vec<String> = story.losses.iter().filter(|loss| !loss.came).map(place).collect();
+        if !places.is_empty() && one.lossy.is_none() && one.irreversible.is_none() {
+            one.lossy = Some(places.join(", "));
+        }
+    }
+    Ok(())
+}
+
+fn place(loss: &migrate_test::RowLoss) -> String {
+    match &loss.column {
+        Some(column) => format!("{}.{column}", loss.table),
+        None => format!("rows of {}", loss.table),
+    }
+}
+
+/// The statements that were sent do not make what the tool made.
+fn differs(tool: &str, version: &Version, steps: &[CapturedStep], told: &[String]) -> Failure {
+    let step = steps.iter().find(|step| step.version == *version);
+    let key = step.map_or_else(|| version.to_string(), |step| step.key.clone());
+    let message = format!("what {tool} sent for {key} does not make what {tool} made");
+    let finding = Finding::new(codes::CAPTURE_DIFFERS, message).at(step.map(|step| Place::file(&step.file)));
+    let finding = told.iter().take(20).fold(finding, |finding, line| finding.note(line.clone()));
+    let finding = finding
+        .note("nothing was written")
+        .help(format!("go on with {tool}: `cargo xtask verify` proves its chain as it is"))
+        .help("or begin with the schema as it is: `cargo xtask baseline --migrations DIR`");
+    Failure::Core(Error::new(ErrorKind::Code, finding))
+}
+
+fn tell(context: &Context<'_>, document: &CaptureJson) {
+    let output = context.output;
+    let mut table = TextTable::default();
+    for one in &document.migrations {
+        let down = match one.down {
+            "own" => (GOOD, format!("down from {}", document.tool)),
+            "derived" => (GOOD, "down derived".to_owned()),
+            _ => (WARN, "no down".to_owned()),
+        };
+        let mut more: Vec<String> = one.lossy.iter().map(|lossy| format!("loses {lossy}")).collect();
+        more.extend((one.computed > 0).then(|| "computes rows in code".to_owned()));
+        table.row([
+            (BOLD, one.version.clone()),
+            (PLAIN, one.name.clone()),
+            (DIM, style::count(one.statements, "statement")),
+            down,
+            (WARN, more.join("; ")),
+        ]);
+    }
+    output.lines(&table.lines());
+    let count = style::count(document.migrations.len(), "migration");
+    output.line(format!("\n{} {count} of {}, proven to make the same", paint(GOOD, "captured"), document.tool));
+    let incomplete: Vec<&CapturedJson> = document.migrations.iter().filter(|one| one.computed > 0).collect();
+    for one in &incomplete {
+        let file = Path::new(&document.folder).join(format!("{}_{}.up.sql", one.version, one.name));
+        let file = file.display();
+        output
+            .line(format!("  {} {file} does not have the rows that it computes in code", paint(WARN, "not complete:")));
+    }
+    for (one, note) in document.migrations.iter().flat_map(|one| one.notes.iter().map(move |note| (one, note))) {
+        output.line(format!("  {DIM}{}_{}: {note}{DIM:#}", one.version, one.name));
+    }
+    output.next(format!(
+        "review the files; in migrate.toml, replace [engine] with `migrations = \"{}\"`; then `cargo xtask adopt --env \
+         NAME` takes over the ledger of {} in each database",
+        document.folder, document.tool
+    ));
+}

@@ -1,0 +1,56 @@
+//! Compares what the captured scripts make with what the tool made, step by step.
+
+use std::sync::Arc;
+
+use migrate_core::{CodeMigrations, Direction, Migration, MigrationSet};
+use migrate_schema::ddl::unowned;
+use migrate_schema::{SchemaChange, SideNames};
+
+use super::CapturedStep;
+use crate::ephemeral::suited;
+use crate::proof::{ProofError, WatchedDatabase};
+
+const SIDES: SideNames<'_> = SideNames { before: "from the tool", after: "from its statements" };
+
+/// How the scripts of captured migrations differ from what the tool made, for the first migration where they do: its
+/// version, and the differences. `hear` receives each migration before it is run.
+///
+/// # Errors
+///
+/// [`ProofError`] when there is no server. A script that the server refuses is a difference.
+pub async fn differences(
+    steps: &[CapturedStep],
+    set: &MigrationSet,
+    hear: &mut dyn FnMut(&Migration),
+) -> Result<Option<(Arc<Migration>, Vec<String>)>, ProofError> {
+    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    suited(&chain, Box::pin(first_difference(steps, &chain, hear))).await
+}
+
+async fn first_difference(
+    steps: &[CapturedStep],
+    chain: &[Arc<Migration>],
+    hear: &mut dyn FnMut(&Migration),
+) -> Result<Option<(Arc<Migration>, Vec<String>)>, ProofError> {
+    let code = CodeMigrations::none();
+    let mut stage = WatchedDatabase::at(&[], &code, false).await?;
+    let mut found = None;
+    for (step, migration) in steps.iter().zip(chain) {
+        hear(migration);
+        let told = match stage.go(migration, Direction::Up).await? {
+            Err(error) => error.findings().iter().map(ToString::to_string).collect(),
+            Ok(_) => {
+                let change = SchemaChange::between(&unowned(&step.after), &unowned(stage.schema()));
+                let rows = stage.all_rows().await?;
+                let rows = step.rows.losses(&rows).into_iter().map(|loss| loss.to_string());
+                change.sentences(SIDES).into_iter().chain(rows).collect::<Vec<_>>()
+            }
+        };
+        if !told.is_empty() {
+            found = Some((migration.clone(), told));
+            break;
+        }
+    }
+    stage.end().await?;
+    Ok(found)
+}
