@@ -110,6 +110,12 @@ impl DatabaseRows {
         self.0.get(name).map(|table| &**table)
     }
 
+    /// The rows of the other tables.
+    pub(crate) fn without(mut self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|(schema, name), _| !is_left_out(&format!("{schema}.{name}")));
+        self
+    }
+
     /// The total number of rows.
     pub(crate) fn count(&self) -> usize {
         self.0.values().map(|table| table.rows.len()).sum()

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use libtest_mimic::{Arguments, Failed, Trial};
 use migrate_base::visible;
 use migrate_core::{CodeMigrations, Migration, MigrationSet, Version};
-use migrate_review::config::{Config, RowsWanted};
+use migrate_review::config::{Config, EngineConfig, RowsWanted};
 
 use crate::Setup;
+use crate::engine::{EngineChain, engine_chain, of_project};
 use crate::proof::{self, Proof, ProofError, ProofReport};
 
 /// Proves every migration of a folder, each in a test of its own name. The folder is read when the tests run,
@@ -44,19 +45,45 @@ macro_rules! suite {
 pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
     // This binary does not report errors in migrate.toml, but without its setup nothing can be proven.
     let mut wanted = RowsWanted::default();
-    let setup = Config::load(None, folder.as_ref()).map_or(Ok(()), |config| {
+    let config = Config::load(None, folder.as_ref()).ok();
+    let setup = config.as_ref().map_or(Ok(()), |config| {
         config.shadow_limit.into_iter().for_each(crate::limit_statements);
         wanted = config.policy.rows;
-        Setup::load(&config).map(Setup::begin)
+        Setup::load(config).map(Setup::begin)
     });
+    let arguments = Arguments::from_args();
     if let Err(error) = setup {
-        let (arguments, why) = (Arguments::from_args(), told(&error));
-        let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
-        let trial = Trial::test("the_shadow_can_be_set_up", move || Err(shown(&why)));
-        return libtest_mimic::run(&all, vec![trial]).exit_code();
+        return failing("the_shadow_can_be_set_up", told(&error), &arguments);
     }
-    let (arguments, trials) = chosen(folder.as_ref(), &code, wanted, Arguments::from_args());
+    let engine = config.as_ref().and_then(|config| Some((config, config.engine.as_ref()?)));
+    let (arguments, trials) = match engine {
+        None => chosen(folder.as_ref(), &code, wanted, arguments),
+        Some((config, engine)) => match driven(config, engine) {
+            Ok(chain) => {
+                let versions = of_project(&chain.set);
+                (arguments, trials(Arc::new(chain.set), &chain.code, wanted, |version| versions.contains(version)))
+            }
+            Err(why) => return failing("the_engine_tells_its_chain", why, &arguments),
+        },
+    };
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Runs one test that fails, whatever filter was given: there are no others to match it against.
+fn failing(name: &str, why: String, arguments: &Arguments) -> ExitCode {
+    let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
+    let trial = Trial::test(name, move || Err(shown(&why)));
+    libtest_mimic::run(&all, vec![trial]).exit_code()
+}
+
+/// The chain of another tool, which is asked for it.
+fn driven(config: &Config, engine: &EngineConfig) -> Result<EngineChain, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(engine_chain(config, engine)).map_err(|error| match error {
+        ProofError::Core(error) => told(&error),
+        ProofError::Server(error) => format!("{error}\n{}", error.help().join("\n")),
+    })
 }
 
 /// The tests of a folder, and the arguments to run them with. A folder that cannot be read, or has no
@@ -64,7 +91,7 @@ pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
 fn chosen(folder: &Path, code: &CodeMigrations, wanted: RowsWanted, arguments: Arguments) -> (Arguments, Vec<Trial>) {
     let (name, why) = match MigrationSet::load(folder) {
         Ok(set) if set.is_empty() => ("there_are_migrations", empty(&set)),
-        Ok(set) => return (arguments, trials(Arc::new(set), code, wanted)),
+        Ok(set) => return (arguments, trials(Arc::new(set), code, wanted, |_| true)),
         Err(error) => ("the_folder_can_be_read", told(&error)),
     };
     let all = Arguments { list: arguments.list, format: arguments.format, ..Arguments::default() };
@@ -78,13 +105,18 @@ fn empty(set: &MigrationSet) -> String {
     told.collect::<Vec<_>>().join("\n")
 }
 
-fn trials(set: Arc<MigrationSet>, code: &CodeMigrations, wanted: RowsWanted) -> Vec<Trial> {
+fn trials(
+    set: Arc<MigrationSet>,
+    code: &CodeMigrations,
+    wanted: RowsWanted,
+    is_chosen: impl Fn(&Version) -> bool,
+) -> Vec<Trial> {
     let trial = |migration: &Arc<Migration>| {
         let (set, code, version) = (set.clone(), code.clone(), migration.version().clone());
         let name = format!("{version}_{}", migration.name());
         Trial::test(visible::line(&name).into_owned(), move || prove(&set, &code, version, wanted))
     };
-    set.iter().map(trial).collect()
+    set.iter().filter(|migration| is_chosen(migration.version())).map(trial).collect()
 }
 
 fn prove(set: &MigrationSet, code: &CodeMigrations, version: Version, wanted: RowsWanted) -> Result<(), Failed> {

@@ -17,9 +17,9 @@ use std::time::Instant;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
-use migrate_core::{CodeMigrations, Error, ErrorKind, Migration, MigrationSet, Version};
+use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use migrate_schema::SchemaDescription;
-use migrate_test::engine::EngineChain;
+use migrate_test::engine::{EngineChain, of_project};
 use tokio::sync::OnceCell;
 
 use crate::context::Context;
@@ -139,14 +139,6 @@ impl<'a> CheckInput<'a> {
         }
         self.released.as_ref().ok().map(|released| released.base.title())
     }
-}
-
-/// The migrations that are written in the project, and do not come with a package of the other tool; all, if no file of
-/// any is known.
-pub(crate) fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
-    let versions = |is: fn(&Migration) -> bool| set.iter().filter(move |one| is(one)).map(|one| one.version().clone());
-    let own: BTreeSet<Version> = versions(|one| !one.path().is_dir()).collect();
-    if own.is_empty() { versions(|_| true).collect() } else { own }
 }
 
 /// A check that needs SQL, in a project whose migrations another tool runs.

@@ -62,6 +62,8 @@ struct CapturedFiles<'s> {
     origin: DownOrigin,
     lossy: Option<String>,
     irreversible: Option<String>,
+    /// Why the rollback of the tool is not used.
+    no_down: Option<String>,
 }
 
 pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
@@ -135,6 +137,7 @@ fn files_of<'s>(chain: &EngineChain, steps: &'s [CapturedStep]) -> Vec<CapturedF
             down,
             lossy: step.lossy.clone(),
             irreversible: step.irreversible.clone(),
+            no_down: step.no_down.clone(),
         }
     };
     steps.iter().zip(versions).map(one).collect()
@@ -191,7 +194,7 @@ impl CapturedFiles<'_> {
             },
             lossy: self.lossy.clone(),
             computed: self.step.computed.len(),
-            notes: self.step.notes.iter().cloned().chain(self.step.no_down.clone()).collect(),
+            notes: self.step.notes.iter().cloned().chain(self.no_down.clone()).collect(),
         }
     }
 }
@@ -239,7 +242,7 @@ async fn derive(folder: &Path, all: &mut [CapturedFiles<'_>], at: usize) -> Resu
     if derived.is_proven() {
         (one.down, one.origin) = (Some(derived.text), DownOrigin::Derived);
     } else {
-        let why = one.step.no_down.as_deref().unwrap_or("it has no rollback").replace('\n', " ");
+        let why = one.no_down.as_deref().unwrap_or("it has no rollback").replace('\n', " ");
         one.irreversible = Some(format!("{} has no rollback that could be proven: {why}", one.step.tool));
     }
     Ok(())
@@ -254,14 +257,29 @@ async fn declare_losses(
     let set = load(folder, all)?;
     let proof = Proof { keep: false, walks: 1, ..Proof::default() };
     let report = proof::prove(&set, &CodeMigrations::none(), &proof, hear).await?;
-    for (one, proven) in all.iter_mut().zip(&report.migrations) {
-        let Some(Verdict::Broken(story)) = proven.laws.get(&Law::Data) else { continue };
-        let places: Vec<String> = story.losses.iter().filter(|loss| !loss.came).map(place).collect();
-        if !places.is_empty() && one.lossy.is_none() && one.irreversible.is_none() {
-            one.lossy = Some(places.join(", "));
+    for (at, proven) in report.migrations.iter().enumerate() {
+        let one = &mut all[at];
+        let broken: Vec<Law> = Law::ALL.into_iter().filter(|law| is_broken(proven, *law)).collect();
+        let losses = proven.laws.get(&Law::Data).and_then(Verdict::story).map(|story| &*story.losses);
+        let losses = losses.filter(|losses| !losses.is_empty() && losses.iter().all(|loss| !loss.came));
+        match (&*broken, losses) {
+            ([], _) => {}
+            ([Law::Data], Some(losses)) if one.lossy.is_none() => {
+                one.lossy = Some(losses.iter().map(place).collect::<Vec<_>>().join(", "));
+            }
+            _ if one.origin == DownOrigin::Own => {
+                one.no_down = Some(format!("its rollback breaks the {} law", broken[0]));
+                (one.down, one.origin) = (None, DownOrigin::None);
+                derive(folder, all, at).await?;
+            }
+            _ => one.no_down = Some(format!("`cargo xtask verify` shows why the {} law is broken", broken[0])),
         }
     }
     Ok(())
+}
+
+fn is_broken(proven: &MigrationProof, law: Law) -> bool {
+    proven.laws.get(&law).is_some_and(Verdict::is_broken)
 }
 
 fn place(loss: &migrate_test::RowLoss) -> String {

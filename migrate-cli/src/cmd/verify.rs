@@ -6,7 +6,7 @@ use std::time::Instant;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Severity};
 use migrate_core::{CodeMigrations, MigrationSet, Version};
-use migrate_test::engine::EngineChain;
+use migrate_test::engine::{EngineChain, of_project};
 use migrate_test::proof::{self, Law, MigrationProof, Proof, ProofReport, Story, Verdict};
 use serde::Serialize;
 
@@ -185,7 +185,7 @@ fn broke_off(failure: Failure, proven: usize, of: usize) -> Failure {
 
 /// The migrations to prove: the named ones, all, or those that are not yet on the base branch.
 fn chosen(context: &Context<'_>, set: &MigrationSet, options: &VerifyArgs) -> Result<Option<BTreeSet<Version>>> {
-    let all = || context.config.engine.is_some().then(|| checks::of_project(set));
+    let all = || context.config.engine.is_some().then(|| of_project(set));
     if options.all {
         return Ok(all());
     }

@@ -10,9 +10,9 @@ const ADOPTED: &str = "adopted from ";
 pub(crate) const GIVEN_BACK: &str = "rolled back by the tool it came from";
 
 impl ForeignLedger {
-    /// The note for a row: the tool and its table, and when, by whom and with which checksum it recorded the migration.
-    pub fn note(&self, row: &ForeignRow) -> String {
-        let mut note = format!("{ADOPTED}{} {} as {}", self.tool.name, self.table, literal(&row.key));
+    /// The note for a row, which may stand for a migration with another key: the tool and its table, and when, by whom and with which checksum it recorded the migration.
+    pub fn note(&self, row: &ForeignRow, key: &str) -> String {
+        let mut note = format!("{ADOPTED}{} {} as {}", self.tool.name, self.table, literal(key));
         let facts = [("applied", &row.at), ("by", &row.by), ("checksum", &row.checksum)];
         for (word, value) in facts {
             if let Some(value) = value {
@@ -58,7 +58,7 @@ mod tests {
             by: None,
         };
         let ledger = ForeignLedger { tool, table: table.clone(), rows: Ok(Vec::new()), locked_by: None };
-        let note = ledger.note(&row);
+        let note = ledger.note(&row, &row.key);
         assert!(note.ends_with(", applied 2024-01-01 10:00:00, checksum -12"), "{note}");
         let found = adopted_from(&note).unwrap();
         assert_eq!((found.tool.name(), found.table, found.key), ("flyway", table, row.key));

@@ -1,5 +1,6 @@
 //! Finds the chain of a tool: the tool lists it, its files do, or it is applied step by step until nothing is left.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +30,14 @@ impl EngineChain {
     pub fn own(set: MigrationSet, code: CodeMigrations) -> Self {
         Self { set, code, engine: None }
     }
+}
+
+/// The migrations that are written in the project, and do not come with a package of the tool; all, if no file of any is
+/// known. What a package brings is applied, and nobody here could fix it.
+pub fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
+    let own = set.iter().filter(|one| !one.path().is_dir()).map(|one| one.version().clone());
+    let own: BTreeSet<Version> = own.collect();
+    if own.is_empty() { set.iter().map(|one| one.version().clone()).collect() } else { own }
 }
 
 pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError> {

@@ -24,7 +24,7 @@ use crate::error::ProofError;
 
 pub(crate) use capture::StatementLog;
 pub use capture::{CapturedStep, capture, differences};
-pub use chain::EngineChain;
+pub use chain::{EngineChain, of_project};
 
 /// Another tool, with the chain that it runs.
 #[derive(Debug)]

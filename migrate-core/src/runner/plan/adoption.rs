@@ -74,7 +74,9 @@ impl Adoption {
                 findings.push(*finding);
                 ForeignChecksum::Differs
             });
-            let note = ledger.note(row);
+            // Each of them has its own key, whichever row stands for it.
+            let key = migration.captured().map_or(&*row.key, |from| &*from.key);
+            let note = ledger.note(row, key);
             taken.push(AdoptedMigration { migration: migration.clone(), row: (*row).clone(), checksum, note });
         }
         let (ledger, applied) = (ledger.clone(), matched.applied.len());

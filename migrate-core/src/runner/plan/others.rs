@@ -187,9 +187,12 @@ pub(in crate::runner) fn reverted(
     adopted: &AdoptedLedger,
 ) -> Vec<Version> {
     let keys: BTreeSet<&str> = ledger.applied().map(|row| &*row.key).collect();
-    let newest: Option<Version> = ledger.applied().filter_map(|row| row.key.parse().ok()).max();
+    let adopted_as = |key: &str| adopted.versions.iter().find(|(_, known)| *known == key).map(|(version, _)| version);
+    let known = |row: &ForeignRow| adopted_as(&row.key).cloned().or_else(|| row.key.parse().ok());
+    // A tool that records only its newest version, which is not known here, says nothing about older ones.
+    let newest: Option<Vec<Version>> = ledger.applied().map(known).collect();
     let is_there = |version: &Version, key: &str| match adopted.tool.has_only_newest() {
-        true => newest.as_ref().is_some_and(|newest| version <= newest),
+        true => newest.as_ref().is_none_or(|newest| newest.iter().any(|newest| version <= newest)),
         false => keys.contains(key),
     };
     // What was applied here since is ours.

@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use migrate_core::runner::MigrationEngine;
 use migrate_core::{Direction, Migration, QualifiedName, Version};
+use migrate_review::effect::changes_rows;
 use migrate_schema::Schema;
 
 use super::{EngineChain, ToolEngine};
@@ -127,7 +129,7 @@ impl Recorder<'_> {
         let judge = SentJudge { tool: driver.tool, tables, functions: self.functions(bare).await? };
         let sent = of_log(&judge, &mut bare.log)?;
         let after = bare.database.schema().clone();
-        let rows = bare.database.all_rows().await?;
+        let rows = bare.database.all_rows().await?.without(|table| self.engine.fills(table));
         let mut notes = Vec::new();
         if sent.copies {
             notes.push("it copies data from the client, which no script can contain".to_owned());
@@ -157,17 +159,22 @@ impl Recorder<'_> {
         };
         if step.irreversible.is_none() {
             bare.log.take().map_err(unreadable)?;
+            let mut is_back = false;
             match bare.database.go(migration, Direction::Down).await? {
                 Ok(down) if up.then(&down).is_empty() => {
+                    is_back = true;
                     let sent = of_log(&judge, &mut bare.log)?;
-                    step.down = Some(sent.statements);
+                    match sent.reads && sent.statements.iter().any(|statement| changes_rows(statement)) {
+                        true => step.no_down = Some("its rollback computes rows in code".to_owned()),
+                        false => step.down = Some(sent.statements),
+                    }
                 }
                 Ok(_) => step.no_down = Some("its rollback leaves the schema different".to_owned()),
                 Err(error) => step.no_down = Some(format!("its rollback fails: {error}")),
             }
-            match &step.no_down {
-                None => drop(bare.database.go(migration, Direction::Up).await??),
-                Some(_) => std::mem::replace(bare, self.bare(at + 1).await?).database.end().await?,
+            match is_back {
+                true => drop(bare.database.go(migration, Direction::Up).await??),
+                false => std::mem::replace(bare, self.bare(at + 1).await?).database.end().await?,
             }
         }
         Ok(step)
