@@ -43,7 +43,9 @@ impl Database {
             ("PGUSER", self.user().to_owned()),
             ("PGDATABASE", self.name().to_owned()),
         ];
-        variables.extend(self.password().map(|password| ("PGPASSWORD", password)));
+        // A socket is protected by its folder.
+        let password = if options.get_socket().is_some() { None } else { self.password() };
+        variables.extend(password.map(|password| ("PGPASSWORD", password)));
         let (host, url) = match options.get_socket() {
             Some(folder) => {
                 let folder = folder.to_string_lossy().into_owned();
@@ -118,7 +120,7 @@ mod tests {
             variables.into_iter().find(|(one, _)| *one == name).map(|(_, value)| value)
         };
         let options = || PgConnectOptions::new_without_pgpass().username("me").database("shop").port(7);
-        let socket = || options().socket("/tmp/a b");
+        let socket = || options().password("of another server").socket("/tmp/a b");
         let url = value(socket(), "DATABASE_URL");
         assert_eq!(url.as_deref(), Some("postgresql:///shop?host=%2Ftmp%2Fa%20b&port=7&user=me"));
         assert_eq!((value(socket(), "PGHOST").as_deref(), value(socket(), "PGPASSWORD")), (Some("/tmp/a b"), None));

@@ -214,10 +214,8 @@ fn script(statements: &[String]) -> String {
     }
     for statement in statements {
         let lines: Vec<&str> = statement.trim().lines().map(str::trim_end).collect();
-        // A comment at its end must not contain the semicolon.
-        let end = if lines.last().is_some_and(|line| line.contains("--")) { "\n;\n" } else { ";\n" };
         text += &lines.join("\n");
-        text += end;
+        text += ";\n";
     }
     text
 }

@@ -30,11 +30,15 @@ struct ConvertJson {
 }
 
 pub(super) fn run(context: &Context<'_>, yes: bool) -> Result<Exit> {
+    let set = context.folder()?.load();
     if context.layout == Layout::Roundtrip {
         return Err(Failure::usage(codes::LAYOUT, "the folder has the roundtrip layout already")
             .help("if it is the folder of another tool: `layout` in migrate.toml, or --layout"));
     }
-    let set = context.chain()?;
+    let set = set?;
+    if set.is_empty() {
+        return Err(context.no_migrations(&set));
+    }
     refuse_code(&set)?;
     let old = old_files(&set);
     replace::refuse_uncommitted(&context.migrations, &old)?;

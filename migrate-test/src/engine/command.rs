@@ -59,6 +59,29 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Parts of the messages with which the server refuses rows, in the language of a shadow server, and their SQLSTATE. The
+/// rows may be at fault then, and not the migration.
+const REFUSALS: [(&str, &str); 13] = [
+    ("contains null values", "23502"),
+    ("violates not-null constraint", "23502"),
+    ("violates foreign key constraint", "23503"),
+    ("violates unique constraint", "23505"),
+    ("could not create unique index", "23505"),
+    ("violates check constraint", "23514"),
+    ("is violated by some row", "23514"),
+    ("violates exclusion constraint", "23P01"),
+    ("could not create exclusion constraint", "23P01"),
+    ("value too long for type", "22001"),
+    ("out of range", "22003"),
+    ("numeric field overflow", "22003"),
+    ("invalid input syntax for type", "22P02"),
+];
+
+/// The SQLSTATE of a refusal in a line that a tool printed.
+pub(super) fn sqlstate(line: &str) -> Option<&'static str> {
+    REFUSALS.iter().find(|(part, _)| line.contains(part)).map(|(_, sqlstate)| *sqlstate)
+}
+
 /// Runs a command in the shell, and returns what it printed to its standard output.
 pub(super) async fn run(driver: &EngineDriver, text: &str, database: &Database) -> Result<String, CommandFailure> {
     let mut shell = command("/bin/sh", ChildEnvironment::Engine);

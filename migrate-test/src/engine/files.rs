@@ -27,12 +27,19 @@ const HEAD: usize = 4096;
 
 /// The files of a project in which a migration may be written, those in the folder of the migrations first.
 pub(super) fn candidates(project: &Path, folder: &Path) -> Vec<PathBuf> {
-    let mut files = below(folder);
-    files.extend(below(project).into_iter().filter(|file| !file.starts_with(folder)));
+    let is_source = |file: &Path| file.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known));
+    let mut files = below(folder, &|_| true);
+    files.extend(below(project, &is_source).into_iter().filter(|file| !file.starts_with(folder)));
+    // What rolls a migration back may have the same name.
+    files.sort_by_key(|file| {
+        let name = file.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        ["down", "rollback", "revert", "undo"].iter().any(|word| name.contains(&format!(".{word}")))
+    });
     files
 }
 
-fn below(folder: &Path) -> Vec<PathBuf> {
+/// The files in a folder and those inside it, in the order of their names.
+fn below(folder: &Path, is_wanted: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(at) = folders.pop() {
         let mut entries: Vec<_> = fs::read_dir(&at).into_iter().flatten().flatten().collect();
@@ -43,7 +50,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
             if kind.is_dir() {
                 let is_aside = name.starts_with('.') || ASIDE.contains(&&*name) || path.join("pyvenv.cfg").is_file();
                 folders.extend((!is_aside).then_some(path));
-            } else if path.extension().is_some_and(|end| ENDINGS.iter().any(|known| end == *known)) {
+            } else if is_wanted(&path) {
                 files.push(path);
             }
             if files.len() >= MOST {
@@ -104,6 +111,8 @@ mod tests {
         write("alembic/versions/accounts_again.py", "x = 1\nrevision: str = 'ae10'\n");
         write("shop/migrations/0001_initial.py", "");
         write("blog/migrations/0001_initial.py", "");
+        write("alembic/0003.down", "");
+        write("alembic/0003.up", "");
         write("node_modules/x/20240101000000_a.js", "");
         write("db/20240101000000_a.js", "");
         write("env/pyvenv.cfg", "");
@@ -116,6 +125,7 @@ mod tests {
         assert_eq!(found("ae10").as_deref(), Some("alembic/versions/accounts_again.py"));
         assert_eq!(found("blog.0001_initial").as_deref(), Some("blog/migrations/0001_initial.py"));
         assert_eq!(found("shop.0001_initial").as_deref(), Some("shop/migrations/0001_initial.py"));
+        assert_eq!(found("0003").as_deref(), Some("alembic/0003.up"));
         assert_eq!(found("20240101000000_a.js").as_deref(), Some("db/20240101000000_a.js"));
         assert_eq!(found("20240101000000").as_deref(), Some("db/20240101000000_a.js"));
         assert_eq!((found("0002_x"), found("auth.0001_initial2")), (None, None));

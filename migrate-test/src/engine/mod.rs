@@ -179,7 +179,11 @@ fn failed(command: &str, why: &command::CommandFailure, file: &Path) -> Error {
         ),
         false => finding,
     };
-    Error::new(ErrorKind::Code, finding)
+    let error = Error::new(ErrorKind::Code, finding);
+    match why.output.iter().find_map(|line| command::sqlstate(line)) {
+        Some(sqlstate) => error.with_sqlstate(sqlstate),
+        None => error,
+    }
 }
 
 /// A command that ended well and did something else.

@@ -24,6 +24,7 @@ mod drift;
 mod drift_between;
 mod drift_partly;
 mod dumps;
+mod engine;
 mod explain;
 mod fixtures;
 mod hints;
