@@ -11,7 +11,6 @@ use migrate_core::{
     Observer, Options, Progress, RunPolicy,
 };
 use migrate_review::config::{Config, DatabaseSource, EngineConfig, Environment};
-use migrate_test::engine::{EngineChain, engine_chain};
 use migrate_test::{Endpoint, ManagedServer, ProviderChoice};
 
 use crate::cli::GlobalArgs;
@@ -182,15 +181,6 @@ impl<'a> Context<'a> {
             .help(format!("use {tool} itself for what changes or reads a database"))
             .help("`cargo xtask verify` proves the migrations on a shadow database")
             .help("`cargo xtask adopt --capture DIR` writes them as SQL, for Roundtrip to run")
-    }
-
-    /// The migrations with what runs them: those of the folder, or those of the tool in `[engine]`, which is asked for
-    /// them on a shadow server. A shadow server must have been chosen.
-    pub(crate) async fn provable(&self, code: CodeMigrations) -> Result<EngineChain> {
-        match &self.config.engine {
-            Some(engine) => Ok(engine_chain(&self.config, engine).await?),
-            None => Ok(EngineChain::own(self.chain()?, code)),
-        }
     }
 
     /// The migrations. It is an error if there are none.

@@ -8,6 +8,7 @@ use migrate_base::finding::{Finding, Place};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version, foreign, ours};
 use migrate_review::config::DatabaseSource;
 use migrate_schema::{self as schema, Fact, Id, Kind, Object, SchemaDescription};
+use migrate_test::engine::{EngineChain, engine_chain};
 use migrate_test::shape::{self, ShadowDatabase};
 use migrate_test::{ReplaySettings, Setup};
 
@@ -39,6 +40,14 @@ pub(crate) async fn server(context: &Context<'_>, named: bool, fresh: bool) -> R
         migrate_test::clear().await?;
     }
     Ok(())
+}
+
+/// The migrations with what runs them: those of the folder, or those of the tool in `[engine]`, which is asked for them
+/// on the shadow server.
+pub(crate) async fn provable(context: &Context<'_>, code: CodeMigrations) -> Result<EngineChain> {
+    let Some(engine) = &context.config.engine else { return Ok(EngineChain::own(context.chain()?, code)) };
+    server(context, true, false).await?;
+    Ok(engine_chain(&context.config, engine).await?)
 }
 
 /// Uses the server that `[environments.shadow]` names, unless the variable names one.

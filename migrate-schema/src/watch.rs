@@ -39,11 +39,11 @@ pub struct Watcher {
     /// The same without the catalogs: traces identify units and objects by their numbers alone.
     member_numbers: HashSet<Oid>,
     /// What is left out, as if it did not exist.
-    left_out: LeftOut,
+    left_out: ObjectFilter,
 }
 
 /// Decides which objects are left out.
-type LeftOut = Box<dyn Fn(&Object) -> bool + Send + Sync>;
+type ObjectFilter = Box<dyn Fn(&Object) -> bool + Send + Sync>;
 
 impl std::fmt::Debug for Watcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -43,7 +43,8 @@ pub enum ServerError {
     },
     /// What a tool sends cannot be read, because the server has no log here.
     #[error(
-        "what another tool sends is read from the log of the server, which only a server of this machine's PostgreSQL binaries has"
+        "what another tool sends is read from the log of the server, and only PostgreSQL binaries on this machine \
+         write one"
     )]
     NoLog,
     /// The server exited while it was starting.

@@ -72,8 +72,7 @@ pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
             .help("`engine = \"TOOL\"` in migrate.toml names it; `cargo xtask explain engine-failed` has the tools"));
     };
     refuse_full(folder)?;
-    shadow::server(context, true, false).await?;
-    let chain = context.provable(CodeMigrations::none()).await?;
+    let chain = shadow::provable(context, CodeMigrations::none()).await?;
     let phases = context.output.phases();
     let work = async {
         let mut hear = |one: &migrate_core::Migration| phases.begin(&format!("capturing {}", title(one)));

@@ -25,8 +25,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let begin = Instant::now();
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
     if let Some(engine) = &context.config.engine {
-        shadow::server(context, true, false).await?;
-        let ground = CheckInput::driven(context, context.provable(code).await?, options.base.as_deref())?;
+        let ground = CheckInput::driven(context, shadow::provable(context, code).await?, options.base.as_deref())?;
         let mut report = ground.report(vec![checks::files(&ground)]);
         driven(&ground, engine.name(), &mut report).await;
         report.elapsed = begin.elapsed();

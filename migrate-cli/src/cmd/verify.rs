@@ -88,15 +88,10 @@ struct LossJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &VerifyArgs) -> Result<Exit> {
     let output = context.output;
-    let is_driven = context.config.engine.is_some();
-    if is_driven {
-        // The tool is asked for its chain on the shadow server.
-        shadow::server(context, true, options.fresh).await?;
-    }
-    let EngineChain { set, code, .. } = context.provable(code).await?;
+    let EngineChain { set, code, .. } = shadow::provable(context, code).await?;
     let only = chosen(context, &set, options)?;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
-    if is_driven && options.all && count < set.len() {
+    if context.config.engine.is_some() && options.all && count < set.len() {
         let packages = style::count(set.len() - count, "migration");
         output.remark(format!("{packages} of packages, without a file in this project, applied but not checked"));
     }
@@ -107,9 +102,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
         return Ok(Exit::Done);
     }
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
-    if !is_driven {
-        shadow::server(context, true, options.fresh).await?;
-    }
+    shadow::server(context, true, options.fresh).await?;
     let proof = Proof { only, seed: options.seed, ..checks::how_to_prove(context) };
     let bar = output.bar(count);
     let begin = Instant::now();

@@ -25,10 +25,11 @@ pub(crate) struct CodeExplanation {
 }
 
 /// The themes, in the order of the document, each with its texts.
-const THEMES: [(&str, &str); 13] = [
+const THEMES: [(&str, &str); 14] = [
     ("Files and directives", include_str!("files.md")),
     ("Released and edited", include_str!("released.md")),
     ("The ledgers of other tools", include_str!("other_ledgers.md")),
+    ("Another tool that runs the chain", include_str!("engine.md")),
     ("The proof", include_str!("proof.md")),
     ("Locks on a shadow database", include_str!("locks.md")),
     ("Runs and the ledger", include_str!("runs.md")),

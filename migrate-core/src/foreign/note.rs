@@ -10,7 +10,8 @@ const ADOPTED: &str = "adopted from ";
 pub(crate) const GIVEN_BACK: &str = "rolled back by the tool it came from";
 
 impl ForeignLedger {
-    /// The note for a row, which may stand for a migration with another key: the tool and its table, and when, by whom and with which checksum it recorded the migration.
+    /// The note for a row, which may stand for a migration with another key: the tool and its table, and when, by whom
+    /// and with which checksum it recorded the migration.
     pub fn note(&self, row: &ForeignRow, key: &str) -> String {
         let mut note = format!("{ADOPTED}{} {} as {}", self.tool.name, self.table, literal(key));
         let facts = [("applied", &row.at), ("by", &row.by), ("checksum", &row.checksum)];

@@ -32,8 +32,8 @@ impl EngineChain {
     }
 }
 
-/// The migrations that are written in the project, and do not come with a package of the tool; all, if no file of any is
-/// known. What a package brings is applied, and nobody here could fix it.
+/// The migrations that are written in the project, and do not come with a package of the tool; all, if no file of any
+/// is known. What a package brings is applied, and nobody here could fix it.
 pub fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
     let own = set.iter().filter(|one| !one.path().is_dir()).map(|one| one.version().clone());
     let own: BTreeSet<Version> = own.collect();
@@ -188,8 +188,6 @@ fn nothing(driver: &EngineDriver, message: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_order_of_the_tool_is_kept() {
         let versions = |keys: &[&str]| {

@@ -59,8 +59,8 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// Parts of the messages with which the server refuses rows, in the language of a shadow server, and their SQLSTATE. The
-/// rows may be at fault then, and not the migration.
+/// Parts of the messages with which the server refuses rows, in the language of a shadow server, and their SQLSTATE.
+/// The rows may be at fault then, and not the migration.
 const REFUSALS: [(&str, &str); 13] = [
     ("contains null values", "23502"),
     ("violates not-null constraint", "23502"),

@@ -22,7 +22,6 @@ use migrate_schema::Object;
 
 use crate::error::ProofError;
 
-pub(crate) use capture::StatementLog;
 pub use capture::{CapturedStep, capture, differences};
 pub use chain::{EngineChain, of_project};
 

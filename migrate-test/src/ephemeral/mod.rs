@@ -14,6 +14,7 @@ mod replay;
 mod saved;
 mod setup;
 mod shared;
+mod statement_log;
 mod template;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub use database::TestDatabase;
 pub(crate) use owner::ROLE;
 pub use replay::ReplaySettings;
 pub use setup::Setup;
+pub(crate) use statement_log::{LoggedMessage, StatementLog};
 pub(crate) use template::{chain_key, is_large, keep_owned, keeps_owned, owned, refused, statements};
 pub use template::{clear, migrated};
 

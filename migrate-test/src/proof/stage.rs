@@ -10,8 +10,7 @@ use migrate_schema::{Object, Positions, Schema, SchemaChange, Surroundings, Watc
 use super::ProofError;
 use super::again::{self, SequenceCounters};
 use super::scope::RelevantTables;
-use crate::engine::StatementLog;
-use crate::ephemeral::{TestDatabase, migrated, refused, rehearsal};
+use crate::ephemeral::{StatementLog, TestDatabase, migrated, refused, rehearsal};
 use crate::rows::DatabaseRows;
 
 /// A database at some position of the chain, and a session on it.

@@ -110,8 +110,8 @@ const PSQL: [&str; 17] = [
     "SSL_CERT_FILE",
 ];
 
-/// The settings of interpreters and package managers, and the mode of an application. What a project needs besides, such as
-/// a key without which it does not start, is named in `migrate.toml`.
+/// The settings of interpreters and package managers, and the mode of an application. What a project needs besides,
+/// such as a key without which it does not start, is named in `migrate.toml`.
 const ENGINE: [&str; 41] = [
     "APP_ENV",
     "ASDF_*",

@@ -187,7 +187,9 @@ pub(in crate::runner) fn reverted(
     adopted: &AdoptedLedger,
 ) -> Vec<Version> {
     let keys: BTreeSet<&str> = ledger.applied().map(|row| &*row.key).collect();
-    let adopted_as = |key: &str| adopted.versions.iter().find(|(_, known)| *known == key).map(|(version, _)| version);
+    // One row can stand for several versions.
+    let adopted_as =
+        |key: &str| adopted.versions.iter().rev().find(|(_, known)| *known == key).map(|(version, _)| version);
     let known = |row: &ForeignRow| adopted_as(&row.key).cloned().or_else(|| row.key.parse().ok());
     // A tool that records only its newest version, which is not known here, says nothing about older ones.
     let newest: Option<Vec<Version>> = ledger.applied().map(known).collect();

@@ -40,8 +40,8 @@ pub trait CodeMigration: Send + Sync {
     fn down<'a>(&'a self, connection: &'a mut PgConnection) -> BoxFuture<'a, std::result::Result<(), CodeError>>;
 }
 
-/// The migrations that are not written in SQL: those in Rust that are compiled into an executable, or the tool that runs
-/// all of them.
+/// The migrations that are not written in SQL: those in Rust that are compiled into an executable, or the tool that
+/// runs all of them.
 #[derive(Clone, Default)]
 pub struct CodeMigrations {
     compiled: Vec<Arc<dyn CodeMigration>>,

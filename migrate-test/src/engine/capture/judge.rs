@@ -73,7 +73,8 @@ impl SentJudge<'_> {
         let calls = |name: &str| words.windows(2).any(|pair| pair == [name, "("]);
         if CHANGING.iter().any(|name| calls(name)) {
             // `SELECT set_config('TimeZone', 'UTC', false)` is a setting of the client.
-            let is_of_client = calls("set_config") && OF_CLIENT.iter().any(|name| words.contains(name));
+            let is_of_client =
+                calls("set_config") && OF_CLIENT.iter().any(|name| words.contains(&&*format!("'{name}'")));
             return if is_of_client { SentStatement::Aside } else { SentStatement::Part };
         }
         if self.functions.iter().any(|name| calls(name)) {
@@ -117,10 +118,10 @@ fn setting(words: &[&str]) -> SentStatement {
     if is_of_client { SentStatement::Aside } else { SentStatement::Part }
 }
 
-/// A word in lower case; a quoted name without its quotes, and a text without its own.
+/// A word in lower case; a quoted name without its quotes.
 fn plain(word: &str) -> String {
-    let inside = |quote: char| word.strip_prefix(quote).and_then(|word| word.strip_suffix(quote));
-    inside('"').or_else(|| inside('\'')).unwrap_or(word).to_lowercase()
+    let name = word.strip_prefix('"').and_then(|word| word.strip_suffix('"'));
+    name.unwrap_or(word).to_lowercase()
 }
 
 #[cfg(test)]
@@ -150,7 +151,7 @@ mod tests {
             assert_eq!(alembic.judge(part), SentStatement::Part, "{part}");
         }
         for aside in [
-            "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+            "CREATE TABLE alembic_version (version_num text, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
             "INSERT INTO \"alembic_version\" (version_num) VALUES ('a')",
             "UPDATE public.alembic_version SET version_num='b'",
             "DELETE FROM our_versions",

@@ -4,7 +4,6 @@
 //! second, after it has read rows, it computes in code; that is told, because no script can contain it.
 
 mod judge;
-mod log;
 mod replay;
 mod sent;
 
@@ -18,13 +17,12 @@ use migrate_review::effect::changes_rows;
 use migrate_schema::Schema;
 
 use super::{EngineChain, ToolEngine};
-use crate::ephemeral::own_where;
+use crate::ephemeral::{StatementLog, own_where};
 use crate::error::{ProofError, ServerError};
 use crate::proof::{FilledDatabase, RowKind, WatchedDatabase};
 use crate::rows::DatabaseRows;
 
 use judge::{SentJudge, SentStatement};
-pub(crate) use log::StatementLog;
 pub use replay::differences;
 
 /// A migration of a tool as SQL.

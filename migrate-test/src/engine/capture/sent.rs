@@ -6,7 +6,7 @@ use migrate_base::ident::literal;
 use migrate_base::sql::lex::words;
 use migrate_base::sql::{split, tokens};
 
-use super::log::LoggedMessage;
+use crate::ephemeral::LoggedMessage;
 
 /// A session that is in a transaction.
 #[derive(Default)]

@@ -459,6 +459,8 @@ fn a_converted_folder_runs_nothing_again() {
 fn the_page_leads_from_another_tool_to_the_first_migration() {
     let page = fs::read_to_string(crate::support::root().join("docs/ADOPT.md")).unwrap();
     let (sql, code) = page.split_once("## Migrations in code").unwrap();
+    // What drives the tool, and captures it, goes through its own tests with the real tools.
+    let (_, code) = code.split_once("### Go on in SQL, from the schema").unwrap();
     let blocks = |of: &str, page: &str| -> Vec<String> {
         let begin = format!("```{of}\n");
         page.split(&begin).skip(1).map(|part| part.split("```").next().unwrap().to_owned()).collect()

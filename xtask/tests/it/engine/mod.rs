@@ -323,6 +323,25 @@ fn a_captured_chain_has_the_statements_of_the_tool() {
     project.end();
 }
 
+/// A value that is different each time is in no script either, and nothing is written.
+#[test]
+fn what_cannot_be_repeated_is_not_captured() {
+    if !has_psql() {
+        return;
+    }
+    let random = (
+        "20250101000002_random",
+        "CREATE TABLE kinds (id int, name text); INSERT INTO kinds VALUES (1, md5(random()::text));",
+        "DROP TABLE kinds;",
+    );
+    let project = driven(&[ACCOUNTS, random], LISTED);
+    let output = capture(&project);
+    assert!(output.code != 0 && output.err.contains("error[capture-differs]"), "{output:?}");
+    assert!(output.err.contains("--> steps/20250101000002_random.up"), "{output:?}");
+    assert!(!project.path().join("sql").exists());
+    project.end();
+}
+
 /// What a migration computes from rows is in no script, and that is told.
 #[test]
 fn what_is_computed_in_code_is_told() {

@@ -6,34 +6,35 @@ use std::path::PathBuf;
 
 /// A message from a session, in the order of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LoggedMessage {
+pub(crate) struct LoggedMessage {
     /// The process of the session.
-    pub(super) session: u32,
+    pub(crate) session: u32,
     /// The text: one statement, or several if the client sent them in one message.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The values of its parameters, as the server writes them.
-    pub(super) parameters: Vec<Option<String>>,
+    pub(crate) parameters: Vec<Option<String>>,
     /// Whether the server refused it.
-    pub(super) failed: bool,
+    pub(crate) failed: bool,
 }
 
 /// The log of a server with a single database, from a position on.
 #[derive(Debug)]
 pub(crate) struct StatementLog {
     path: PathBuf,
-    /// What each record begins with, before the process and the application of the session: the server writes a tab at the beginning of every other line.
+    /// What each record begins with, before the process and the application of the session: the server writes a tab at
+    /// the beginning of every other line.
     mark: String,
     position: u64,
 }
 
 impl StatementLog {
     /// The log in this file, whose records begin with this mark, the process, and the application of the session.
-    pub(crate) fn of(path: PathBuf, mark: String) -> Self {
+    pub(super) fn of(path: PathBuf, mark: String) -> Self {
         Self { path, mark, position: 0 }
     }
 
     /// The messages since the last call.
-    pub(super) fn take(&mut self) -> std::io::Result<Vec<LoggedMessage>> {
+    pub(crate) fn take(&mut self) -> std::io::Result<Vec<LoggedMessage>> {
         let mut file = std::fs::File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.position))?;
         let mut bytes = Vec::new();
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn messages_are_read_with_their_parameters_and_their_failures() {
-        let log = "@1 7 <> LOG:  statement: BEGIN\n@1 7 <psql> LOG:  statement: CREATE TABLE a (\n\t  b text -- @1 7 LOG:  x\n\t)\n\
+        let log = "@1 7 <> LOG:  statement: BEGIN\n\
+                   @1 7 <psql> LOG:  statement: CREATE TABLE a (\n\t  b text -- @1 7 LOG:  x\n\t)\n\
                    @1 8 <a b> LOG:  execute <unnamed>: UPDATE a SET b = $1, c = $2, d = $3\n\
                    @1 8 <a b> DETAIL:  Parameters: $1 = 'it''s, $2 = ''x''', $2 = NULL, $3 = 'two\n\tlines'\n\
                    @1 9 <roundtrip schema> LOG:  statement: SET search_path TO pg_catalog\n\tSELECT 1\n\
