@@ -4,6 +4,7 @@
 //! Each ledger has the columns that the tool itself creates, and rows for two migrations.
 
 mod ledgers;
+mod real;
 
 use std::fs;
 
