@@ -57,12 +57,15 @@ pub(crate) fn next_version(folder: &MigrationFolder) -> Result<Version> {
     }
     let set = existing(folder)?;
     let now = files::at(SystemTime::now());
-    Ok(match set.last().map(|last| last.version().as_str()) {
+    let next = match set.last().map(|last| last.version().as_str()) {
         None if counts(folder.layout) => version(FIRST, now),
         None if folder.layout == Layout::NodePgMigrate => milliseconds(now),
         None => now,
         Some(newest) => after(newest, now),
-    })
+    };
+    // The first changeset of a new file.
+    let position = if folder.layout == Layout::Liquibase { ".1" } else { "" };
+    Ok(version(&format!("{next}{position}"), next))
 }
 
 /// The version after another one: the next number of its kind.
@@ -99,7 +102,10 @@ fn milliseconds(otherwise: Version) -> Version {
 
 /// Whether the tool numbers its files, and does not use times.
 fn counts(layout: Layout) -> bool {
-    matches!(layout, Layout::Flyway | Layout::Refinery | Layout::Tern | Layout::Postgrator | Layout::Yoyo)
+    matches!(
+        layout,
+        Layout::Flyway | Layout::Refinery | Layout::Tern | Layout::Postgrator | Layout::Yoyo | Layout::Liquibase
+    )
 }
 
 /// The migrations of a folder, which may not exist yet.
@@ -201,6 +207,9 @@ impl NewMigration<'_> {
                 files.extend(options);
                 files
             }
+            Layout::Liquibase => {
+                vec![(format!("{}_{name}.sql", version.trim_end_matches(".1")), self.changeset(outside))]
+            }
             Layout::Refinery => vec![(format!("V{version}__{name}.sql"), (*up).to_owned())],
             Layout::Prisma => vec![(format!("{version}_{name}/migration.sql"), (*up).to_owned())],
             Layout::Postgrator => {
@@ -226,6 +235,18 @@ impl NewMigration<'_> {
     /// The up script, after a line that only the tool reads.
     fn first_line(&self, is_wanted: bool, line: &str) -> String {
         if is_wanted { format!("{line}\n{}", self.up) } else { self.up.to_owned() }
+    }
+
+    /// A file with one changeset.
+    fn changeset(&self, outside: bool) -> String {
+        let option = if outside { " runInTransaction:false" } else { "" };
+        let rollback = self.down.unwrap_or_default().trim_end().lines().map(|line| format!("--rollback {line}\n"));
+        format!(
+            "--liquibase formatted sql\n\n--changeset roundtrip:{}{option} splitStatements:false\n{}\n{}",
+            self.name,
+            self.up.trim_end(),
+            rollback.collect::<String>()
+        )
     }
 
     /// Both scripts in one file, each after its marker.
@@ -314,12 +335,14 @@ mod tests {
                 let last = set.last().unwrap();
                 assert_eq!((last.name(), last.version()), (name, &version), "{layout}");
                 assert_eq!(last.up_script().unwrap().text().trim(), up.trim(), "{layout}");
-                let read_down = last.down_script().map(|script| script.text().trim().to_owned());
-                assert!(read_down.is_none_or(|text| text == down.trim()), "{layout}");
+                // Liquibase has its rollback in comments.
+                let lines = |text: &str| text.trim().lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
+                let read_down = last.down_script().map(|script| lines(script.text()));
+                assert!(read_down.is_none_or(|text| text == lines(down)), "{layout}");
                 written += 1;
             }
         }
-        assert_eq!((written, refused), (45, 4));
+        assert_eq!((written, refused), (48, 4));
     }
 
     /// A script without a transaction says so to its tool as well.

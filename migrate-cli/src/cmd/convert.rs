@@ -1,7 +1,7 @@
 //! `adopt --convert`: turn a folder of another tool into ours. Ledgers stay as they are: each new file says what it
 //! was.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind};
@@ -14,6 +14,7 @@ use super::replace;
 use crate::context::Context;
 use crate::exit::{Exit, Failure, Result};
 use crate::files::{DIGITS, FileDraft};
+use crate::git;
 use crate::output::DocumentJson;
 use crate::output::style::{self, BAD, BOLD, GOOD, paint};
 
@@ -40,9 +41,10 @@ pub(super) fn run(context: &Context<'_>, yes: bool) -> Result<Exit> {
         return Err(context.no_migrations(&set));
     }
     refuse_code(&set)?;
-    let old = old_files(&set);
+    let old = old_files(&set, context.layout);
     replace::refuse_uncommitted(&context.migrations, &old)?;
     let drafts = drafts(&set, context.layout)?;
+    refuse_others(&context.migrations, &drafts, &old)?;
     let mut document = ConvertJson {
         from: context.layout.to_string(),
         migrations: set.len(),
@@ -73,16 +75,40 @@ fn refuse_code(set: &MigrationSet) -> Result<()> {
     if findings.is_empty() { Ok(()) } else { Err(Failure::Core(Error::of(ErrorKind::Files, findings))) }
 }
 
-/// The files of all migrations.
-fn old_files(set: &MigrationSet) -> Vec<PathBuf> {
+/// The files of all migrations, and those in which the tool keeps its list and its options.
+fn old_files(set: &MigrationSet, layout: Layout) -> Vec<PathBuf> {
     let of = |one: &Migration| {
         let down = one.down_script().map(|script| script.path().to_owned());
         std::iter::once(one.path().to_owned()).chain(down).collect::<Vec<_>>()
     };
     let mut files: Vec<PathBuf> = set.iter().flat_map(|one| of(one)).collect();
+    let is_of_tool = |name: &str| match layout {
+        Layout::Sqitch => name == "sqitch.plan" || name == "sqitch.conf" || name.starts_with("verify/"),
+        Layout::Drizzle => name.starts_with("meta/"),
+        Layout::Atlas => name == "atlas.sum",
+        Layout::Prisma => name == "migration_lock.toml",
+        Layout::Flyway => name.ends_with(".sql.conf"),
+        Layout::Diesel => name.ends_with("/metadata.toml") || name == "diesel.toml",
+        Layout::Refinery => name == "mod.rs",
+        _ => false,
+    };
+    let there = git::files_here(set.folder()).into_keys().filter(|name| is_of_tool(name));
+    files.extend(there.map(|name| set.folder().join(name)));
     files.sort();
     files.dedup();
     files
+}
+
+/// Refuses a folder with files that would be neither migrations of ours nor removed: nothing could read it afterwards.
+fn refuse_others(folder: &Path, drafts: &[FileDraft], old: &[PathBuf]) -> Result<()> {
+    let mut files = git::files_here(folder);
+    files.retain(|name, _| !old.contains(&folder.join(name)) && !name.split('/').any(|part| part.starts_with('.')));
+    files.extend(drafts.iter().map(|(name, text)| (name.clone(), text.clone().into_bytes())));
+    let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let read = MigrationSet::of_files(folder, files);
+    read.map(drop).map_err(|error| {
+        Failure::Core(error.note("nothing was converted")).help("move what is no migration out of the folder first")
+    })
 }
 
 /// The new files: statements and order are those of the old ones.
@@ -93,6 +119,9 @@ fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
         let Some(up) = one.up_script() else { continue };
         let name = name(one.name());
         let mut head = format!("-- migrate: was {} {}\n", one.version(), one.up_checksum());
+        if let Some(from) = one.captured() {
+            head += &format!("-- migrate: captured {} {}\n", from.tool, from.key);
+        }
         if one.is_up_only() {
             head += &format!("-- migrate: irreversible the {layout} files had no down script\n");
         }
@@ -212,22 +241,59 @@ mod tests {
                 (format!("2024-01-01-{number:06}_a/down.sql"), down),
             ],
             Layout::Prisma => vec![(format!("{number:05}_a/migration.sql"), up)],
+            Layout::SqlMigrate => {
+                vec![(format!("{number:05}-a.sql"), format!("-- +migrate Up\n{up}\n-- +migrate Down\n{down}"))]
+            }
+            Layout::NodePgMigrate => {
+                let text = format!("-- Up Migration\n{up}\n-- Down Migration\n{down}");
+                vec![(format!("17000000{number:05}_a.sql"), text)]
+            }
+            Layout::Liquibase => {
+                let rollback: String = down.lines().map(|line| format!("--rollback {line}\n")).collect();
+                let head = "--liquibase formatted sql\n--changeset a:b";
+                vec![(format!("{number:05}_a.sql"), format!("{head}\n{up}{rollback}"))]
+            }
+            Layout::Refinery => vec![(format!("V{number}__a.sql"), up)],
+            Layout::Drizzle => vec![(format!("{number:04}_a.sql"), up.replace(";\n", ";\n--> statement-breakpoint\n"))],
+            Layout::GraphileMigrate => {
+                vec![(format!("committed/{number:06}.sql"), format!("--! Previous: -\n--! Hash: x\n\n{up}"))]
+            }
+            Layout::Supabase | Layout::Atlas => vec![(format!("{number:014}_a.sql"), up)],
+            Layout::Sqitch => {
+                vec![(format!("deploy/c{number}.sql"), up), (format!("revert/c{number}.sql"), down)]
+            }
+            Layout::Yoyo => {
+                vec![(format!("{number:04}.a.sql"), up), (format!("{number:04}.a.rollback.sql"), down)]
+            }
+            Layout::Postgrator => {
+                vec![(format!("{number:03}.do.a.sql"), up), (format!("{number:03}.undo.a.sql"), down)]
+            }
             _ => vec![(format!("{number}_a.up.sql"), up), (format!("{number}_a.down.sql"), down)],
         };
         files.into_iter().collect()
     }
 
+    /// The list that a tool keeps of its migrations, if it keeps one.
+    fn list(layout: Layout, numbers: &[u32]) -> Option<(&'static str, String)> {
+        match layout {
+            Layout::Drizzle => {
+                let entry = |number: &u32| format!(r#"{{"idx": {number}, "when": {number}, "tag": "{number:04}_a"}}"#);
+                let entries: Vec<String> = numbers.iter().map(entry).collect();
+                Some(("meta/_journal.json", format!(r#"{{"entries": [{}]}}"#, entries.join(", "))))
+            }
+            Layout::Sqitch => {
+                let change = |number: &u32| format!("c{number} 2024-01-01T00:00:{number:02}Z Ann <a@x>\n");
+                let changes: String = numbers.iter().map(change).collect();
+                Some(("sqitch.plan", format!("%syntax-version=1.0.0\n%project=x\n\n{changes}")))
+            }
+            _ => None,
+        }
+    }
+
+    /// Every layout but ours.
     fn layout() -> impl Strategy<Value = Layout> {
-        prop::sample::select(vec![
-            Layout::Goose,
-            Layout::Dbmate,
-            Layout::Tern,
-            Layout::Flyway,
-            Layout::Diesel,
-            Layout::Prisma,
-            Layout::GolangMigrate,
-            Layout::Sqlx,
-        ])
+        let all: Vec<Layout> = Layout::names().into_iter().map(|name| name.parse().unwrap()).collect();
+        prop::sample::select(all.into_iter().filter(|layout| *layout != Layout::Roundtrip).collect::<Vec<_>>())
     }
 
     fn statement() -> impl Strategy<Value = String> {
@@ -259,9 +325,16 @@ mod tests {
                     fs::write(path, text).unwrap();
                 }
             }
+            let numbers: Vec<u32> = (1..=u32::try_from(chain.len()).unwrap()).map(|number| number * 7).collect();
+            if let Some((name, text)) = list(layout, &numbers) {
+                fs::create_dir_all(there.path().join(name).parent().unwrap()).unwrap();
+                fs::write(there.path().join(name), text).unwrap();
+            }
             let set = MigrationFolder::new(there.path(), layout).load().unwrap();
+            prop_assert_eq!(set.len(), chain.len());
             let drafts = drafts(&set, layout).unwrap();
-            let removed = old_files(&set);
+            let removed = old_files(&set, layout);
+            refuse_others(there.path(), &drafts, &removed).unwrap();
             let created = replace::replace(there.path(), &drafts, &removed).unwrap();
             prop_assert!(!created.is_empty() && removed.iter().all(|path| !path.exists()));
             let ours = MigrationFolder::new(there.path(), Layout::Roundtrip).load().unwrap();

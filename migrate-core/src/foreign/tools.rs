@@ -80,8 +80,10 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         columns: &["id", "author", "filename", "dateexecuted", "orderexecuted", "exectype", "md5sum"],
         mark: Some("orderexecuted"),
         key: Name,
-        rows: "SELECT filename || '::' || id || '::' || author, description, md5sum, CASE WHEN exectype = 'FAILED' \
-               THEN 'failed' ELSE 'applied' END, dateexecuted, NULL FROM {t} ORDER BY orderexecuted",
+        // Where the file lies depends on how Liquibase was called.
+        rows: "SELECT regexp_replace(filename, '^.*/', '') || '::' || id || '::' || author, description, md5sum, CASE \
+               WHEN exectype = 'FAILED' THEN 'failed' ELSE 'applied' END, dateexecuted, NULL FROM {t} ORDER BY \
+               orderexecuted",
         also: &["databasechangeloglock", "databasechangeloghistory"],
         lock: Some(("databasechangeloglock", "SELECT lockedby FROM {t} WHERE locked")),
         repair: "liquibase release-locks",

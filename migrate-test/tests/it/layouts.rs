@@ -37,6 +37,9 @@ const DOWN: &str = "DROP TABLE t;";
 #[case(Layout::Yoyo, &[("0001.make.sql", UP), ("0001.make.rollback.sql", DOWN),
     ("0002.index.sql", "-- index\n-- depends: 0001.make\n-- transactional: false\nCREATE INDEX CONCURRENTLY t_i ON t (id);"),
     ("0002.index.rollback.sql", "DROP INDEX t_i;"), ("README.md", "x")])]
+#[case(Layout::Liquibase, &[("db.changelog-1.0.sql", "--liquibase formatted sql\n\n--changeset ann:make\nCREATE TABLE t (id integer PRIMARY KEY);\n--rollback DROP TABLE t;\n\n\
+    --changeset ann:index runInTransaction:false\n--comment: an index\nCREATE INDEX CONCURRENTLY t_i ON t (id);\n/* liquibase rollback\nDROP INDEX t_i;\n*/\n\n\
+    --changeset bob:elsewhere dbms:mysql\nCREATE TABLE m (id int) ENGINE=x;\n"), ("notes.txt", "x")])]
 #[case(Layout::Sqitch, &[("sqitch.plan", "%syntax-version=1.0.0\n%project=x\n\nmake 2024-01-01T00:00:00Z Ann <a@x>\n@v1 2024-01-01T00:00:01Z Ann <a@x>\nindex [make] 2024-01-02T00:00:00Z Ann <a@x>\n"),
     ("deploy/make.sql", "BEGIN;\nCREATE TABLE t (id integer PRIMARY KEY);\nCOMMIT;"), ("revert/make.sql", "BEGIN;\nDROP TABLE t;\nCOMMIT;"),
     ("deploy/index.sql", "CREATE INDEX t_i ON t (id);"), ("revert/index.sql", "DROP INDEX t_i;"), ("verify/make.sql", "SELECT id FROM t WHERE false;")])]
@@ -101,6 +104,31 @@ fn findings(folder: &MigrationFolder) -> Vec<String> {
         format!("{} {}", finding.code.as_str(), path.unwrap_or(Path::new("")).display())
     };
     error.findings().iter().map(one).collect()
+}
+
+/// What Liquibase reads and we cannot is named with its line.
+#[test]
+fn a_changeset_that_needs_liquibase_is_named() {
+    let head = "--liquibase formatted sql\n";
+    for (text, line) in [
+        ("--changeset a:1 runOnChange:true\nSELECT 1;\n", 2),
+        ("--changeset a:1 context:test\nSELECT 1;\n", 2),
+        ("--changeset a:1 endDelimiter:GO\nSELECT 1 GO\n", 2),
+        ("--changeset a:1\n--preconditions onFail:MARK_RAN\nSELECT 1;\n", 3),
+        ("--changeset a:1\nSELECT 1;\n--rollback changesetId:0 changesetAuthor:a\n", 4),
+        ("--property name:x value:y\n--changeset a:1\nSELECT 1;\n", 2),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &[("1_a.sql", &format!("{head}{text}"))]);
+        let error = MigrationFolder::new(folder.path(), Layout::Liquibase).load().unwrap_err();
+        let [finding] = error.findings() else { panic!("{text}: {error}") };
+        let place = finding.place.as_ref().unwrap().line_column();
+        assert_eq!((finding.code.as_str(), place), ("foreign-input", Some((line, 1))), "{text}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &[("changelog.sql", head), ("1_a.sql", "SELECT 1;"), ("master.yaml", "databaseChangeLog:")]);
+    let found = findings(&MigrationFolder::new(folder.path(), Layout::Liquibase));
+    assert_eq!(found, ["no-marker 1_a.sql", "file-name changelog.sql", "foreign-input master.yaml"]);
 }
 
 /// What a tool would run and we cannot is named, each file of it, unless it is left out on purpose.

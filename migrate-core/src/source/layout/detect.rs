@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use migrate_base::regular;
 
-use super::{Layout, flyway, listed, marked, numbered, pairs};
+use super::{Layout, flyway, liquibase, listed, marked, numbered, pairs};
 use crate::source::files;
 
 /// How many files of a folder are examined.
@@ -69,6 +69,10 @@ fn of_files(folder: &Path, sql: &[(String, PathBuf)], others: &[(String, PathBuf
     let has_direction = |name: &str| name.ends_with(".up.sql") || name.ends_with(".down.sql");
     if sql.iter().all(|(name, _)| has_direction(name)) {
         return pairs::pair_tool(sql.iter().map(|(name, _)| name.as_str()));
+    }
+    let is_formatted = |path: &PathBuf| regular::read_to_string(path).is_ok_and(|text| liquibase::is_formatted(&text));
+    if sql.iter().any(|(_, path)| is_formatted(path)) {
+        return Layout::Liquibase;
     }
     let said = sql.iter().find_map(|(_, path)| marked::mark_of(&regular::read_to_string(path).ok()?));
     match said {

@@ -93,7 +93,7 @@ impl<'f> FolderListing<'f> {
     /// A file in another language, which only the tool can run; `None` if it cannot be read.
     pub(super) fn code(&mut self, version: Version, name: String, path: PathBuf) -> Option<ForeignMigration> {
         let checksum = Checksum::of(&self.text(&path)?);
-        Some(ForeignMigration { version, name, body: ForeignBody::Code(path, checksum) })
+        Some(ForeignMigration { version, name, body: ForeignBody::Code(path, checksum), from: None })
     }
 
     /// Replaces the placeholders of a script; its checksum stays that of the text with them.

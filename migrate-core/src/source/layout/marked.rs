@@ -310,7 +310,7 @@ fn blank_all(text: &str) -> String {
 }
 
 /// The same number of blank bytes, with the same line breaks.
-fn blank(line: &str) -> String {
+pub(super) fn blank(line: &str) -> String {
     line.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect()
 }
 

@@ -7,6 +7,7 @@
 mod detect;
 mod flyway;
 mod folders;
+mod liquibase;
 mod listed;
 mod listing;
 mod marked;
@@ -27,7 +28,7 @@ use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind, Result};
 use migrate_base::finding::{Finding, Place};
 
-use super::{Checksum, Migration, MigrationBody, MigrationSet, Script, Version, assemble};
+use super::{CapturedMigration, Checksum, Migration, MigrationBody, MigrationSet, Script, Version, assemble};
 
 /// The tool whose files a folder contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,11 +71,13 @@ pub enum Layout {
     Sqitch,
     /// yoyo: `<digits>.<anything>.sql` and `.rollback.sql`, after those that they depend on.
     Yoyo,
+    /// Liquibase: files of formatted SQL, with changesets.
+    Liquibase,
     /// postgrator: `<digits>.do.<anything>.sql` and `.undo.`.
     Postgrator,
 }
 
-const WORDS: [(Layout, &str); 19] = [
+const WORDS: [(Layout, &str); 20] = [
     (Layout::Roundtrip, "roundtrip"),
     (Layout::Sqlx, "sqlx"),
     (Layout::GolangMigrate, "golang-migrate"),
@@ -93,6 +96,7 @@ const WORDS: [(Layout, &str); 19] = [
     (Layout::Atlas, "atlas"),
     (Layout::Sqitch, "sqitch"),
     (Layout::Yoyo, "yoyo"),
+    (Layout::Liquibase, "liquibase"),
     (Layout::Postgrator, "postgrator"),
 ];
 
@@ -123,6 +127,7 @@ impl Layout {
                 | Self::Atlas
                 | Self::Sqitch
                 | Self::Yoyo
+                | Self::Liquibase
         )
     }
 
@@ -219,6 +224,7 @@ impl MigrationFolder {
             Layout::Sqitch => listed::sqitch(&mut listing)?,
             Layout::GraphileMigrate => numbered::graphile(&mut listing)?,
             Layout::Yoyo => numbered::yoyo(&mut listing)?,
+            Layout::Liquibase => liquibase::files(&mut listing)?,
             Layout::Sqlx | Layout::GolangMigrate | Layout::Supabase | Layout::Atlas | Layout::Postgrator => {
                 pairs::pairs(layout, &mut listing)?
             }
@@ -294,6 +300,8 @@ struct ForeignMigration {
     version: Version,
     name: String,
     body: ForeignBody,
+    /// What the ledger of the tool identifies it by, if that is not its version or its file.
+    from: Option<CapturedMigration>,
 }
 
 enum ForeignBody {
@@ -316,7 +324,7 @@ pub(super) struct ForeignScript {
 
 impl ForeignMigration {
     fn sql(version: Version, name: String, up: ForeignScript, down: Option<ForeignScript>) -> Self {
-        Self { version, name, body: ForeignBody::Sql { up, down } }
+        Self { version, name, body: ForeignBody::Sql { up, down }, from: None }
     }
 
     /// Gives it a down script, or another one.
@@ -334,12 +342,13 @@ impl ForeignMigration {
     }
 
     fn build(self, folder: &MigrationFolder, findings: &mut Vec<Finding>) -> Migration {
-        let Self { version, name, body } = self;
+        let Self { version, name, body, from } = self;
         let layout = folder.layout;
         let (body, is_up_only) = match body {
             ForeignBody::Sql { up, down } => {
                 let mut up = Script::foreign(up, layout.wraps(), findings);
                 let down = down.map(|part| Arc::new(Script::foreign(part, layout.wraps(), findings)));
+                up.directives.captured = up.directives.captured.take().or(from);
                 let is_up_only = down.is_none() && up.directives.irreversible.is_none();
                 if is_up_only {
                     let below = up.path.strip_prefix(&folder.path).unwrap_or(&up.path).to_string_lossy();

@@ -96,7 +96,7 @@ fn preset_named(tool: &str) -> Result<&'static EnginePreset, String> {
         ));
     }
     if let Some(why) = preset::cannot_step(tool) {
-        return Err(format!("{why}: write [engine] with `up`, `down` and `applied`"));
+        return Err(format!("{why}, write [engine] with `up`, `down` and `applied`"));
     }
     let known: Vec<&str> = EnginePreset::names().collect();
     let near = suggest::nearest(tool, known.iter().copied()).map(|near| format!(" (did you mean `{near}`?)"));

@@ -134,7 +134,7 @@ pub(super) fn with_sql_files(tool: &str) -> Option<&'static str> {
 pub(super) fn cannot_step(tool: &str) -> Option<&'static str> {
     match tool {
         "typeorm" => Some("the command line of TypeORM cannot apply one migration at a time"),
-        "liquibase" => Some("Liquibase connects through JDBC, which has no Unix sockets"),
+        "liquibase" => Some("`layout = \"liquibase\"` reads its formatted SQL; for a changelog in XML or YAML"),
         _ => None,
     }
 }

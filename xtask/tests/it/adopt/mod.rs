@@ -221,6 +221,44 @@ fn what_is_not_certain_is_not_adopted() {
     }
 }
 
+/// A changeset is known by its file, its id and its author.
+#[test]
+fn the_changesets_of_liquibase_are_adopted() {
+    let project = Project::new();
+    project.write("migrate.toml", "layout = \"liquibase\"\n");
+    project.write(
+        "migrations/001_shop.sql",
+        format!(
+            "--liquibase formatted sql\n\n--changeset ann:accounts\n{ACCOUNTS}--rollback DROP TABLE accounts;\n\n\
+             --changeset ann:cents\n{CENTS}--rollback UPDATE accounts SET balance = balance / 100;\n"
+        ),
+    );
+    project.write(
+        "migrations/002_notes.sql",
+        "--liquibase formatted sql\n\n--changeset bob:notes\nALTER TABLE accounts ADD note text;\n\
+         --rollback ALTER TABLE accounts DROP note;\n",
+    );
+    let ledger = ledger("liquibase").replace("{accounts}", "").replace("{cents}", "");
+    let begin = ledger.find("INSERT INTO databasechangelog ").unwrap_or(ledger.len());
+    let rows = "INSERT INTO databasechangelog (id, author, filename, dateexecuted, orderexecuted, exectype) VALUES \
+                ('accounts', 'ann', 'db/changelog/001_shop.sql', now(), 1, 'EXECUTED'), \
+                ('cents', 'ann', 'db/changelog/001_shop.sql', now(), 2, 'EXECUTED')";
+    execute(&project, &format!("{ACCOUNTS} INSERT INTO accounts VALUES (1, 1000); {} ; {rows}", &ledger[..begin]));
+    let refused = project.run(&["migrate"]);
+    assert!(refused.code == 3 && said(&refused).contains("other-ledger"), "{}", said(&refused));
+    project.run(&["adopt", "--yes"]).ok();
+    let status = project.run(&["status"]).ok().out;
+    assert!(status.contains("2 applied, 1 pending, 0 problems"), "{status}");
+    assert_eq!(balance(&project), ["1000"]);
+    project.run(&["migrate"]).ok();
+    project.run(&["rollback"]).ok();
+    project.run(&["verify", "--all"]).ok();
+    project.run(&["new", "later"]).ok();
+    let written = fs::read_dir(project.path().join("migrations")).unwrap().count();
+    assert_eq!(written, 3);
+    project.end();
+}
+
 /// A table with a name of its own is named with its tool; a view is a ledger like a table.
 #[test]
 fn a_ledger_with_another_name_is_adopted_too() {
