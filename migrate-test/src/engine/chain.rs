@@ -41,13 +41,15 @@ pub fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
 }
 
 pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError> {
-    let keys = match driver.config.preset.map(|preset| preset.listing) {
-        _ if driver.config.list.is_some() => listed(&driver, None).await?,
+    let (keys, is_linear) = match driver.config.preset.map(|preset| preset.listing) {
+        _ if driver.config.list.is_some() => (listed(&driver, None).await?.0, false),
         Some(listing) if listing.command().is_some() => listed(&driver, Some(listing)).await?,
-        Some(listing) => of_files(&driver, listing)?,
+        Some(listing) => (of_files(&driver, listing)?, true),
         // Each step is committed, so it has a server of its own.
-        None => own_where(true, Box::pin(stepped(&driver))).await?,
+        None => (own_where(true, Box::pin(stepped(&driver))).await?, false),
     };
+    // A command of the user's own applies just one migration.
+    let jumps = driver.config.preset.is_some_and(|preset| preset.jumps && preset.up == driver.config.up);
     let candidates = files::candidates(&driver.project, &driver.folder);
     let versions = versions(&keys);
     let steps: Vec<EngineStep> = keys
@@ -58,7 +60,7 @@ pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError
     let project = driver.shown(&driver.project);
     let driven = steps.iter().map(|step| driven(&driver, step)).collect::<Vec<_>>();
     let set = MigrationSet::driven(driven, &project);
-    let engine = Arc::new(ToolEngine { driver, steps });
+    let engine = Arc::new(ToolEngine { driver, steps, jumps: jumps && is_linear });
     Ok(EngineChain { set, code: CodeMigrations::run_by(engine.clone()), engine: Some(engine) })
 }
 
@@ -100,8 +102,8 @@ fn versions(keys: &[String]) -> Vec<Version> {
     }
 }
 
-/// The keys that a command of the tool prints.
-async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<Vec<String>, ProofError> {
+/// The keys that a command of the tool prints, and whether each comes after the one before.
+async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<(Vec<String>, bool), ProofError> {
     let template = driver.config.list.as_deref().or_else(|| preset.and_then(ChainListing::command));
     let folder = EngineStep { key: String::new(), version: 0.into(), file: None };
     let text = command::filled(template.unwrap_or_default(), &folder, &[], &driver.folder);
@@ -113,7 +115,7 @@ async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<V
     let keys = listing::keys(preset, &output);
     match keys.is_empty() {
         true => Err(nothing(driver, format!("`{text}` lists no migrations")).into()),
-        false => Ok(keys),
+        false => Ok((keys, listing::is_linear(preset, &output))),
     }
 }
 

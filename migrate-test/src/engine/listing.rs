@@ -32,6 +32,18 @@ pub(super) fn keys(listing: Option<ChainListing>, output: &str) -> Vec<String> {
     keys.into_iter().map(str::to_owned).collect()
 }
 
+/// Whether each migration of a listing comes after the one before it, without branches: only then does a command that
+/// applies one of them apply all earlier ones.
+pub(super) fn is_linear(listing: Option<ChainListing>, output: &str) -> bool {
+    if listing != Some(ChainListing::AlembicHistory) {
+        return true;
+    }
+    let mut pairs: Vec<(&str, &str)> = output.lines().filter_map(|line| line.trim().split_once(" -> ")).collect();
+    pairs.reverse();
+    let key = |to: &str| to.split([',', ' ']).next().unwrap_or_default().to_owned();
+    pairs.windows(2).all(|two| two[1].0 == key(two[0].1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +53,10 @@ mod tests {
         let alembic = "27c6a30d7c24 -> ae1027a6acf3 (head), cents\n\
                        1975ea83b712, 5a -> 27c6a30d7c24 (mergepoint), a -> b\n<base> -> 1975ea83b712, accounts\n";
         assert_eq!(keys(Some(ChainListing::AlembicHistory), alembic), ["1975ea83b712", "27c6a30d7c24", "ae1027a6acf3"]);
+        assert!(!is_linear(Some(ChainListing::AlembicHistory), alembic));
+        let linear = "b -> c (head), x, y\na -> b (branchpoint), x\n<base> -> a, x\n";
+        assert!(is_linear(Some(ChainListing::AlembicHistory), linear) && is_linear(None, "a\nb"));
+        assert!(!is_linear(Some(ChainListing::AlembicHistory), "a -> c (head), x\na -> b (head), x\n<base> -> a, x\n"));
         let django = "[X]  contenttypes.0001_initial\n[ ]  shop.0002_cents\n";
         assert_eq!(keys(Some(ChainListing::DjangoPlan), django), ["contenttypes.0001_initial", "shop.0002_cents"]);
         let yoyo = "STATUS    ID         SOURCE\n--------  ---------  --------\nU         0001.a     m\nA  0002.b  m\n";

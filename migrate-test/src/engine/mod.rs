@@ -11,6 +11,7 @@ mod listing;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
@@ -31,6 +32,8 @@ struct ToolEngine {
     driver: EngineDriver,
     /// The keys of the chain, the oldest first, each with its version and its file.
     steps: Vec<EngineStep>,
+    /// Whether the command for a migration also applies everything before it, in its app if keys have one.
+    jumps: bool,
 }
 
 /// A migration of the other tool.
@@ -39,6 +42,13 @@ struct EngineStep {
     key: String,
     version: Version,
     file: Option<PathBuf>,
+}
+
+impl EngineStep {
+    /// The app of a key such as `shop.0002_cents`; empty if it has none.
+    fn app(&self) -> &str {
+        self.key.split_once('.').map_or("", |(app, _)| app)
+    }
 }
 
 /// The commands of a tool, and its ledger.
@@ -96,6 +106,37 @@ impl ToolEngine {
         self.steps.iter().enumerate().find(|(_, step)| step.version == *version)
     }
 
+    /// Applies migrations in a new database: all of them with one command for each app, if the tool can do that.
+    async fn go_up(&self, migrations: &[Arc<Migration>], database: &Database) -> Result<(), Error> {
+        if !self.jumps {
+            for migration in migrations {
+                self.go(migration, Direction::Up, database).await?;
+            }
+            return Ok(());
+        }
+        let steps: Vec<(&Arc<Migration>, &EngineStep)> =
+            migrations.iter().filter_map(|one| Some((one, self.step(one.version())?.1))).collect();
+        let is_last = |at: usize| !steps[at + 1..].iter().any(|(_, later)| later.app() == steps[at].1.app());
+        for (migration, step) in (0..steps.len()).filter(|at| is_last(*at)).map(|at| steps[at]) {
+            let command = command::filled(&self.driver.config.up, step, &[], &self.driver.folder);
+            let ended = command::run(&self.driver, &command, database).await;
+            ended.map_err(|why| failed(&command, &why, migration.path()))?;
+        }
+        let wanted: BTreeSet<String> = steps.iter().map(|(_, step)| step.key.clone()).collect();
+        let applied = self.driver.applied(database).await?;
+        let is_there = match self.driver.has_only_newest() {
+            true => applied.is_subset(&wanted) && !applied.is_empty(),
+            false => applied == wanted,
+        };
+        match (is_there, steps.last()) {
+            (false, Some((migration, step))) => {
+                let moved: Vec<&str> = applied.iter().map(String::as_str).collect();
+                Err(another_step(&self.driver.config.up, step, Direction::Up, &moved, migration.path()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Runs the command of a migration, and looks at what it did.
     async fn go(&self, migration: &Migration, direction: Direction, database: &Database) -> Result<(), Error> {
         let Some((at, step)) = self.step(migration.version()) else { return Ok(()) };
@@ -130,6 +171,14 @@ impl MigrationEngine for ToolEngine {
         database: &'a Database,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(self.go(migration, direction, database))
+    }
+
+    fn climb<'a>(
+        &'a self,
+        migrations: &'a [Arc<Migration>],
+        database: &'a Database,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.go_up(migrations, database))
     }
 
     fn owns(&self, object: &Object) -> bool {

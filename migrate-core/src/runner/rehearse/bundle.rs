@@ -25,6 +25,9 @@ impl Rehearsal {
     ///
     /// Those of [`Rehearsal::run`]; the migrations before the failed one stay applied.
     pub async fn climb(&mut self, migrations: &[Arc<Migration>]) -> Result<()> {
+        if let Some(engine) = self.code.engine() {
+            return engine.climb(migrations, &self.database).await;
+        }
         self.run_all(migrations.iter(), Direction::Up).await.map_err(|(_, error)| error)
     }
 

@@ -2,6 +2,7 @@
 //! shadow database, to prove them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use migrate_base::db::{Database, Session};
@@ -26,6 +27,13 @@ pub trait MigrationEngine: Send + Sync {
         direction: Direction,
         database: &'a Database,
     ) -> BoxFuture<'a, Result<()>>;
+
+    /// Applies the beginning of the chain in a new shadow database, with as few commands as possible.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`MigrationEngine::run`].
+    fn climb<'a>(&'a self, migrations: &'a [Arc<Migration>], database: &'a Database) -> BoxFuture<'a, Result<()>>;
 
     /// Whether an object is part of the tool's own tables, which no migration creates.
     fn owns(&self, object: &Object) -> bool;

@@ -13,6 +13,8 @@ pub struct EnginePreset {
     pub up: &'static str,
     /// The command that rolls one migration back.
     pub down: &'static str,
+    /// Whether `up` also applies everything that comes before the migration, in its app if keys have one.
+    pub jumps: bool,
 }
 
 /// How the keys of a chain are found.
@@ -53,6 +55,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::AlembicHistory,
         up: "alembic upgrade {revision}",
         down: "alembic downgrade -1",
+        jumps: true,
     },
     EnginePreset {
         tool: "django",
@@ -60,6 +63,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::DjangoPlan,
         up: "python manage.py migrate --no-input --no-color {app} {name}",
         down: "python manage.py migrate --no-input --no-color {app} {previous}",
+        jumps: true,
     },
     EnginePreset {
         tool: "yoyo",
@@ -67,6 +71,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::YoyoList,
         up: "yoyo apply --batch --no-config-file --database \"$DATABASE_URL\" --revision {revision} {folder}",
         down: "yoyo rollback --batch --no-config-file --database \"$DATABASE_URL\" --revision {revision} {folder}",
+        jumps: false,
     },
     EnginePreset {
         tool: "knex",
@@ -74,6 +79,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::FileNames,
         up: "npx knex migrate:up {revision}",
         down: "npx knex migrate:down {revision}",
+        jumps: false,
     },
     EnginePreset {
         tool: "sequelize",
@@ -81,6 +87,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::FileNames,
         up: "npx sequelize-cli db:migrate --to {revision}",
         down: "npx sequelize-cli db:migrate:undo --name {revision}",
+        jumps: true,
     },
     EnginePreset {
         tool: "rails",
@@ -88,6 +95,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::FileVersions,
         up: "bin/rails db:migrate:up VERSION={revision}",
         down: "bin/rails db:migrate:down VERSION={revision}",
+        jumps: false,
     },
     EnginePreset {
         tool: "ecto",
@@ -95,6 +103,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::FileVersions,
         up: "mix ecto.migrate --to {revision}",
         down: "mix ecto.rollback --to {revision}",
+        jumps: true,
     },
     EnginePreset {
         tool: "laravel",
@@ -102,6 +111,7 @@ const PRESETS: [EnginePreset; 8] = [
         listing: ChainListing::FileStems,
         up: "php artisan migrate --force --realpath --path={file}",
         down: "php artisan migrate:rollback --force --step=1 --realpath --path={file}",
+        jumps: false,
     },
 ];
 
