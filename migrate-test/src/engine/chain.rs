@@ -10,7 +10,8 @@ use migrate_core::source::{DrivenMigration, files_of};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
 use migrate_review::config::ChainListing;
 
-use super::{EngineDriver, EngineStep, ToolEngine, command, failed, files, listing};
+use super::listing::{self, ListedMigration};
+use super::{EngineDriver, EngineStep, ToolEngine, command, failed, files};
 use crate::ephemeral::{TestDatabase, own_where};
 use crate::error::ProofError;
 
@@ -41,26 +42,33 @@ pub fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
 }
 
 pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError> {
-    let (keys, is_linear) = match driver.config.preset.map(|preset| preset.listing) {
-        _ if driver.config.list.is_some() => (listed(&driver, None).await?.0, false),
+    let listed = match driver.config.preset.map(|preset| preset.listing) {
+        _ if driver.config.list.is_some() => listed(&driver, None).await?,
         Some(listing) if listing.command().is_some() => listed(&driver, Some(listing)).await?,
-        Some(listing) => (of_files(&driver, listing)?, true),
+        Some(listing) => of_files(&driver, listing)?,
         // Each step is committed, so it has a server of its own.
-        None => (own_where(true, Box::pin(stepped(&driver))).await?, false),
+        None => own_where(true, Box::pin(stepped(&driver))).await?,
     };
     // A command of the user's own applies just one migration.
     let jumps = driver.config.preset.is_some_and(|preset| preset.jumps && preset.up == driver.config.up);
+    let jumps = jumps && driver.config.list.is_none() && listed.iter().all(|one| one.follows);
+    let keys: Vec<String> = listed.iter().map(|one| one.key.clone()).collect();
     let candidates = files::candidates(&driver.project, &driver.folder);
     let versions = versions(&keys);
-    let steps: Vec<EngineStep> = keys
+    let steps: Vec<EngineStep> = listed
         .into_iter()
         .zip(versions)
-        .map(|(key, version)| EngineStep { file: files::of_key(&key, &candidates), key, version })
+        .map(|(ListedMigration { key, target, .. }, version)| EngineStep {
+            file: files::of_key(&key, &candidates),
+            key,
+            target,
+            version,
+        })
         .collect();
     let project = driver.shown(&driver.project);
     let driven = steps.iter().map(|step| driven(&driver, step)).collect::<Vec<_>>();
     let set = MigrationSet::driven(driven, &project);
-    let engine = Arc::new(ToolEngine { driver, steps, jumps: jumps && is_linear });
+    let engine = Arc::new(ToolEngine { driver, steps, jumps });
     Ok(EngineChain { set, code: CodeMigrations::run_by(engine.clone()), engine: Some(engine) })
 }
 
@@ -102,25 +110,24 @@ fn versions(keys: &[String]) -> Vec<Version> {
     }
 }
 
-/// The keys that a command of the tool prints, and whether each comes after the one before.
-async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<(Vec<String>, bool), ProofError> {
+/// The migrations that a command of the tool prints.
+async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<Vec<ListedMigration>, ProofError> {
     let template = driver.config.list.as_deref().or_else(|| preset.and_then(ChainListing::command));
-    let folder = EngineStep { key: String::new(), version: 0.into(), file: None };
-    let text = command::filled(template.unwrap_or_default(), &folder, &[], &driver.folder);
+    let text = command::filled(template.unwrap_or_default(), &EngineStep::unknown(), &[], &driver.folder);
     let database = TestDatabase::create().await?;
     let address = Database::from(database.options());
     let outcome = command::run(driver, &text, &address).await;
     database.let_go().await?;
     let output = outcome.map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;
-    let keys = listing::keys(preset, &output);
-    match keys.is_empty() {
+    let all = listing::read(preset, &output);
+    match all.is_empty() {
         true => Err(nothing(driver, format!("`{text}` lists no migrations")).into()),
-        false => Ok((keys, listing::is_linear(preset, &output))),
+        false => Ok(all),
     }
 }
 
 /// The keys that the names of the files give.
-fn of_files(driver: &EngineDriver, listing: ChainListing) -> Result<Vec<String>, Error> {
+fn of_files(driver: &EngineDriver, listing: ChainListing) -> Result<Vec<ListedMigration>, Error> {
     let unreadable = |error: std::io::Error| {
         let finding = Finding::new(codes::FOLDER_UNREADABLE, format!("the folder cannot be read: {error}"));
         let finding = finding.at(Place::file(driver.shown(&driver.folder)));
@@ -133,28 +140,28 @@ fn of_files(driver: &EngineDriver, listing: ChainListing) -> Result<Vec<String>,
         _ => name,
     };
     let keys: Vec<String> = names.into_iter().map(key).collect();
-    match keys.is_empty() {
+    let all = listing::read(None, &keys.join("\n"));
+    match all.is_empty() {
         true => Err(nothing(driver, format!("the folder has no migrations of {}", driver.config.name()))),
-        false => Ok(keys),
+        false => Ok(all),
     }
 }
 
 /// The keys in the order in which the tool applies them.
-async fn stepped(driver: &EngineDriver) -> Result<Vec<String>, ProofError> {
+async fn stepped(driver: &EngineDriver) -> Result<Vec<ListedMigration>, ProofError> {
     let database = TestDatabase::create().await?;
     let address = Database::from(database.options());
     let outcome = climbed(driver, &address).await;
     database.let_go().await?;
-    Ok(outcome?)
+    Ok(listing::read(None, &outcome?.join("\n")))
 }
 
 async fn climbed(driver: &EngineDriver, database: &Database) -> Result<Vec<String>, Error> {
     let mut keys: Vec<String> = Vec::new();
     let mut known = driver.applied(database).await?;
     loop {
-        let step = EngineStep { key: String::new(), version: 0.into(), file: None };
         let before: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let text = command::filled(&driver.config.up, &step, &before, &driver.folder);
+        let text = command::filled(&driver.config.up, &EngineStep::unknown(), &before, &driver.folder);
         command::run(driver, &text, database)
             .await
             .map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;

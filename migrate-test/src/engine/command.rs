@@ -41,6 +41,7 @@ pub(super) fn filled(template: &str, step: &EngineStep, before: &[&str], folder:
     let values = [
         ("{revision}", &*step.key),
         ("{previous}", previous),
+        ("{target}", &step.target),
         ("{app}", app),
         ("{name}", name),
         ("{file}", &file.to_string_lossy()),
@@ -173,7 +174,7 @@ mod tests {
     use super::*;
 
     fn step(key: &str) -> EngineStep {
-        EngineStep { key: key.to_owned(), version: 1.into(), file: Some("m/a b.js".into()) }
+        EngineStep { key: key.to_owned(), file: Some("m/a b.js".into()), ..EngineStep::unknown() }
     }
 
     #[test]

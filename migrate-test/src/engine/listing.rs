@@ -2,46 +2,62 @@
 
 use migrate_review::config::ChainListing;
 
-/// The keys in the output of a command, the oldest first. A command of the user's own prints one on each line.
-pub(super) fn keys(listing: Option<ChainListing>, output: &str) -> Vec<String> {
+/// A migration in the list of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListedMigration {
+    /// Its key.
+    pub(super) key: String,
+    /// What the tool is told to roll back to, if that is not simply one step.
+    pub(super) target: String,
+    /// Whether it comes right after the one before it. Only if all of them do, a command that applies one of them
+    /// applies all earlier ones.
+    pub(super) follows: bool,
+}
+
+/// The migrations in the output of a command, the oldest first. A command of the user's own prints one key on each line.
+pub(super) fn read(listing: Option<ChainListing>, output: &str) -> Vec<ListedMigration> {
     let lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
-    let keys: Vec<&str> = match listing {
-        Some(ChainListing::AlembicHistory) => {
-            // `1975ea83b712, ae1027a6acf3 -> 27c6a30d7c24 (head) (mergepoint), add users`, the newest first.
-            let to = lines.filter_map(|line| line.split_once(" -> "));
-            let mut keys: Vec<&str> =
-                to.filter_map(|(_, to)| to.split([',', ' ']).next()).filter(|key| !key.is_empty()).collect();
-            keys.reverse();
-            keys
-        }
+    let plain = |key: &str| ListedMigration { key: key.to_owned(), target: String::new(), follows: true };
+    match listing {
+        Some(ChainListing::AlembicHistory) => alembic(lines.filter_map(|line| line.split_once(" -> "))),
         // `[X]  shop.0001_initial`, the oldest first.
         Some(ChainListing::DjangoPlan) => lines
             .filter_map(|line| line.strip_prefix('[')?.split_once(']'))
             .filter_map(|(_, rest)| rest.split_whitespace().next())
+            .map(plain)
             .collect(),
         // `U  0001.add-users  migrations`, below a head and a rule.
         Some(ChainListing::YoyoList) => lines
             .filter_map(|line| {
                 let mut words = line.split_whitespace();
                 words.next().filter(|state| matches!(*state, "U" | "A"))?;
-                words.next()
+                words.next().map(plain)
             })
             .collect(),
-        _ => lines.collect(),
-    };
-    keys.into_iter().map(str::to_owned).collect()
+        _ => lines.map(plain).collect(),
+    }
 }
 
-/// Whether each migration of a listing comes after the one before it, without branches: only then does a command that
-/// applies one of them apply all earlier ones.
-pub(super) fn is_linear(listing: Option<ChainListing>, output: &str) -> bool {
-    if listing != Some(ChainListing::AlembicHistory) {
-        return true;
+/// `1975ea83b712, ae1027a6acf3 -> 27c6a30d7c24 (head) (mergepoint), add users`, the newest first: parents, and the key.
+///
+/// A migration with one parent is rolled back on its own branch, whatever other branches have applied. One that merges
+/// branches is rolled back by going back to any of them.
+fn alembic<'t>(lines: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<ListedMigration> {
+    let mut newest_first: Vec<(&str, &str)> = lines
+        .filter_map(|(parents, to)| Some((parents.trim(), to.split([',', ' ']).next().filter(|key| !key.is_empty())?)))
+        .collect();
+    newest_first.reverse();
+    let mut before = "<base>";
+    let mut all = Vec::with_capacity(newest_first.len());
+    for (parents, key) in newest_first {
+        let target = match parents.split_once(',') {
+            Some((parent, _)) => parent.trim().to_owned(),
+            None => format!("{key}@-1"),
+        };
+        all.push(ListedMigration { key: key.to_owned(), target, follows: parents == before });
+        before = key;
     }
-    let mut pairs: Vec<(&str, &str)> = output.lines().filter_map(|line| line.trim().split_once(" -> ")).collect();
-    pairs.reverse();
-    let key = |to: &str| to.split([',', ' ']).next().unwrap_or_default().to_owned();
-    pairs.windows(2).all(|two| two[1].0 == key(two[0].1))
+    all
 }
 
 #[cfg(test)]
@@ -50,17 +66,28 @@ mod tests {
 
     #[test]
     fn each_tool_is_read_as_it_prints() {
-        let alembic = "27c6a30d7c24 -> ae1027a6acf3 (head), cents\n\
-                       1975ea83b712, 5a -> 27c6a30d7c24 (mergepoint), a -> b\n<base> -> 1975ea83b712, accounts\n";
-        assert_eq!(keys(Some(ChainListing::AlembicHistory), alembic), ["1975ea83b712", "27c6a30d7c24", "ae1027a6acf3"]);
-        assert!(!is_linear(Some(ChainListing::AlembicHistory), alembic));
-        let linear = "b -> c (head), x, y\na -> b (branchpoint), x\n<base> -> a, x\n";
-        assert!(is_linear(Some(ChainListing::AlembicHistory), linear) && is_linear(None, "a\nb"));
-        assert!(!is_linear(Some(ChainListing::AlembicHistory), "a -> c (head), x\na -> b (head), x\n<base> -> a, x\n"));
+        let keys = |listing, output: &str| read(listing, output).into_iter().map(|one| one.key).collect::<Vec<_>>();
         let django = "[X]  contenttypes.0001_initial\n[ ]  shop.0002_cents\n";
         assert_eq!(keys(Some(ChainListing::DjangoPlan), django), ["contenttypes.0001_initial", "shop.0002_cents"]);
         let yoyo = "STATUS    ID         SOURCE\n--------  ---------  --------\nU         0001.a     m\nA  0002.b  m\n";
         assert_eq!(keys(Some(ChainListing::YoyoList), yoyo), ["0001.a", "0002.b"]);
         assert_eq!(keys(None, "\n one \ntwo\n"), ["one", "two"]);
+    }
+
+    #[test]
+    fn the_branches_of_alembic_are_rolled_back_one_by_one() {
+        let told = |output: &str| {
+            let all = read(Some(ChainListing::AlembicHistory), output);
+            all.into_iter().map(|one| (one.key, one.target, one.follows)).collect::<Vec<_>>()
+        };
+        let is = |key: &str, target: &str, follows: bool| (key.to_owned(), target.to_owned(), follows);
+        assert_eq!(
+            told("b -> c (head), x -> y\n<base> -> b (branchpoint), first\n"),
+            [is("b", "b@-1", true), is("c", "c@-1", true)]
+        );
+        assert_eq!(
+            told("b1, b2 -> c (head) (mergepoint), \na -> b2, \na -> b1, \n<base> -> a (branchpoint), \n"),
+            [is("a", "a@-1", true), is("b1", "b1@-1", true), is("b2", "b2@-1", false), is("c", "b1", false)]
+        );
     }
 }

@@ -40,11 +40,18 @@ struct ToolEngine {
 #[derive(Debug, Clone)]
 struct EngineStep {
     key: String,
+    /// What the tool is told to roll back to, if that is not simply one step.
+    target: String,
     version: Version,
     file: Option<PathBuf>,
 }
 
 impl EngineStep {
+    /// One that is not known yet.
+    fn unknown() -> Self {
+        Self { key: String::new(), target: String::new(), version: Version::from(0), file: None }
+    }
+
     /// The app of a key such as `shop.0002_cents`; empty if it has none.
     fn app(&self) -> &str {
         self.key.split_once('.').map_or("", |(app, _)| app)

@@ -155,7 +155,7 @@ mod tests {
         let section = read("[engine]\nup = \"cd api && alembic upgrade +1\"\ndown = \"alembic downgrade -1\"").unwrap();
         assert_eq!((named.name(), section.name()), ("alembic", "alembic"));
         assert_eq!(section.up, "cd api && alembic upgrade +1");
-        assert_eq!(named.down.as_deref(), Some("alembic downgrade -1"));
+        assert_eq!(named.down.as_deref(), Some("alembic downgrade {target}"));
     }
 
     #[test]

@@ -46,15 +46,16 @@ impl ChainListing {
     }
 }
 
-/// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{app}` and
-/// `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the folder of the migrations.
+/// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{target}` what
+/// Alembic rolls back to, `{app}` and `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the folder
+/// of the migrations.
 const PRESETS: [EnginePreset; 8] = [
     EnginePreset {
         tool: "alembic",
         program: "alembic",
         listing: ChainListing::AlembicHistory,
         up: "alembic upgrade {revision}",
-        down: "alembic downgrade -1",
+        down: "alembic downgrade {target}",
         jumps: true,
     },
     EnginePreset {
