@@ -212,8 +212,7 @@ fn script(statements: &[String]) -> String {
         text += "-- migrate: no-transaction\n";
     }
     for statement in statements {
-        let lines: Vec<&str> = statement.trim().lines().map(str::trim_end).collect();
-        text += &lines.join("\n");
+        text += statement;
         text += ";\n";
     }
     text

@@ -67,6 +67,11 @@ impl ForeignTool {
         self.only_newest
     }
 
+    /// The schema of its tables, if that is always the same.
+    pub fn schema(&self) -> Option<&'static str> {
+        self.schema
+    }
+
     /// Whether a table with this name is one that the tool keeps for itself.
     pub fn has_table(&self, name: &str) -> bool {
         self.table == name || self.also.contains(&name)

@@ -206,7 +206,7 @@ impl TestDatabase {
         administer(&options, &format!("ALTER SYSTEM SET log_line_prefix TO {}", literal(&format!("{mark} %p <%a> "))))
             .await?;
         administer(&options, "SELECT pg_reload_conf()").await?;
-        let settings = [("log_statement", "all"), ("lc_messages", "C"), ("log_min_error_statement", "panic")];
+        let settings = [("log_statement", "all"), ("lc_messages", "C"), ("log_min_error_statement", "error")];
         let set = |(key, value): (&str, &str)| format!("ALTER DATABASE {name} SET {key} TO {};", literal(value));
         administer(&options, &settings.map(set).concat()).await?;
         // Sessions that begin before the server has read its settings again would be missing in the log.

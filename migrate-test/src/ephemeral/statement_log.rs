@@ -88,7 +88,12 @@ fn messages(text: &str, mark: &str) -> Vec<LoggedMessage> {
                 let given = text.strip_prefix("parameters: ").or_else(|| text.strip_prefix("Parameters: "));
                 last.parameters.extend(given.map(parameters).unwrap_or_default());
             }
-            ("ERROR" | "FATAL", Some(last)) => last.failed = true,
+            // What the server refused before it ran it has not been logged yet.
+            ("STATEMENT", Some(last)) if last.text == text => last.failed = true,
+            ("STATEMENT", _) => {
+                newest.insert(session, messages.len());
+                messages.push(LoggedMessage { session, text, parameters: Vec::new(), failed: true });
+            }
             _ => {}
         }
     }
@@ -134,17 +139,17 @@ mod tests {
                    @1 8 <a b> LOG:  execute <unnamed>: UPDATE a SET b = $1, c = $2, d = $3\n\
                    @1 8 <a b> DETAIL:  Parameters: $1 = 'it''s, $2 = ''x''', $2 = NULL, $3 = 'two\n\tlines'\n\
                    @1 9 <roundtrip schema> LOG:  statement: SET search_path TO pg_catalog\n\tSELECT 1\n\
-                   @1 7 <> ERROR:  relation \"a\" already exists\n@1 7 <> STATEMENT:  CREATE TABLE a\n\
+                   @1 7 <> ERROR:  relation \"a\" already exists\n\
+                   @1 7 <> STATEMENT:  CREATE TABLE a (\n\t  b text -- @1 7 LOG:  x\n\t)\n\
+                   @1 8 <a b> ERROR:  x\n@1 8 <a b> STATEMENT:  SELEC 1\n\
                    other output\n@1 8 <> LOG:  execute fetch from s/c: SELECT 1\n@1 9 <> LOG:  connection received\n";
         let told = messages(log, "@1");
         let texts: Vec<&str> = told.iter().map(|one| one.text.as_str()).collect();
         let create = "CREATE TABLE a (\n  b text -- @1 7 LOG:  x\n)";
-        assert_eq!(texts, ["BEGIN", create, "UPDATE a SET b = $1, c = $2, d = $3"]);
+        assert_eq!(texts, ["BEGIN", create, "UPDATE a SET b = $1, c = $2, d = $3", "SELEC 1"]);
         let given: Vec<_> = told[2].parameters.iter().map(|one| one.as_deref()).collect();
         assert_eq!(given, [Some("it's, $2 = 'x'"), None, Some("two\nlines")]);
-        assert_eq!(
-            told.iter().map(|one| (one.session, one.failed)).collect::<Vec<_>>(),
-            [(7, false), (7, true), (8, false)]
-        );
+        let failed: Vec<_> = told.iter().map(|one| (one.session, one.failed)).collect();
+        assert_eq!(failed, [(7, false), (7, true), (8, false), (8, true)]);
     }
 }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use migrate_core::runner::MigrationEngine;
-use migrate_core::{Direction, Migration, QualifiedName, Version};
+use migrate_core::{Direction, Migration, Version};
 use migrate_review::effect::changes_rows;
 use migrate_schema::Schema;
 
@@ -120,20 +120,22 @@ impl Recorder<'_> {
     ) -> Result<CapturedStep, ProofError> {
         let migration = &self.all[at];
         let before = bare.database.schema().clone();
+        let seeds = bare.database.all_rows().await?.without(|table| self.engine.fills(table));
         bare.log.take().map_err(unreadable)?;
         let up = bare.database.go(migration, Direction::Up).await??;
         let driver = &self.engine.driver;
-        let tables = driver.config.ledger.iter().map(QualifiedName::name).collect();
-        let judge = SentJudge { tool: driver.tool, tables, functions: self.functions(bare).await? };
+        let ledger = driver.config.ledger.as_ref();
+        let judge = SentJudge { tool: driver.tool, ledger, harmless: self.harmless(bare).await? };
         let sent = of_log(&judge, &mut bare.log)?;
         let after = bare.database.schema().clone();
+        let is_seeded = seeds.count() > 0;
         let rows = bare.database.all_rows().await?.without(|table| self.engine.fills(table));
         let mut notes = Vec::new();
         if sent.copies {
             notes.push("it copies data from the client, which no script can contain".to_owned());
         }
         let computed = match self.with_rows(at, (&before, &after), &judge, full).await? {
-            Ok(with_rows) => computed(&sent, &with_rows),
+            Ok(with_rows) => computed(&sent, &with_rows, is_seeded),
             Err(why) => {
                 notes.push(format!("it was not tried with rows: {why}"));
                 Vec::new()
@@ -170,9 +172,12 @@ impl Recorder<'_> {
                 Ok(_) => step.no_down = Some("its rollback leaves the schema different".to_owned()),
                 Err(error) => step.no_down = Some(format!("its rollback fails: {error}")),
             }
-            match is_back {
-                true => drop(bare.database.go(migration, Direction::Up).await??),
-                false => std::mem::replace(bare, self.bare(at + 1).await?).database.end().await?,
+            if is_back && let Err(error) = bare.database.go(migration, Direction::Up).await? {
+                is_back = false;
+                (step.down, step.no_down) = (None, Some(format!("after its rollback, it cannot be applied: {error}")));
+            }
+            if !is_back {
+                std::mem::replace(bare, self.bare(at + 1).await?).database.end().await?;
             }
         }
         Ok(step)
@@ -202,10 +207,11 @@ impl Recorder<'_> {
         }
     }
 
-    /// The functions that a query may call for what they do.
-    async fn functions(&self, bare: &mut Recorded<WatchedDatabase>) -> Result<BTreeSet<String>, ProofError> {
-        let query = "SELECT DISTINCT proname FROM pg_catalog.pg_proc WHERE provolatile = 'v' AND \
-                     pronamespace <> 'pg_catalog'::pg_catalog.regnamespace";
+    /// The functions and the types of the server, and the words of SQL.
+    async fn harmless(&self, bare: &mut Recorded<WatchedDatabase>) -> Result<BTreeSet<String>, ProofError> {
+        let query = "SELECT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace \
+                     UNION SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = \
+                     'pg_catalog'::pg_catalog.regnamespace UNION SELECT word FROM pg_catalog.pg_get_keywords()";
         let (_, rows) = bare.database.ground.rehearsal.query(query).await?;
         Ok(rows.into_iter().flatten().flatten().collect())
     }
@@ -215,9 +221,10 @@ impl Recorder<'_> {
 fn of_log(judge: &SentJudge<'_>, log: &mut StatementLog) -> Result<SentScript, ProofError> {
     let mut script = SentScript::default();
     for statement in sent::committed(&log.take().map_err(unreadable)?) {
-        match judge.judge(&statement) {
+        let (what, reads) = judge.judge(&statement);
+        script.reads |= reads;
+        match what {
             SentStatement::Part => script.statements.push(statement),
-            SentStatement::Reads => script.reads = true,
             SentStatement::Copies => script.copies = true,
             SentStatement::Aside => {}
         }
@@ -225,10 +232,13 @@ fn of_log(judge: &SentJudge<'_>, log: &mut StatementLog) -> Result<SentScript, P
     Ok(script)
 }
 
-/// What a migration sends only if there are rows.
-fn computed(without: &SentScript, with: &SentScript) -> Vec<String> {
+/// What a migration computes: what it sends only if there are rows. If it reads rows that the chain itself inserted,
+/// every change of rows that it sends may be computed from them.
+fn computed(without: &SentScript, with: &SentScript, is_seeded: bool) -> Vec<String> {
     let known: BTreeSet<&String> = without.statements.iter().collect();
-    with.statements.iter().filter(|statement| with.reads && !known.contains(statement)).cloned().collect()
+    let new = with.statements.iter().filter(|statement| with.reads && !known.contains(statement));
+    let of_seeds = without.statements.iter().filter(|statement| is_seeded && without.reads && changes_rows(statement));
+    of_seeds.chain(new).cloned().collect()
 }
 
 fn unreadable(error: std::io::Error) -> ServerError {

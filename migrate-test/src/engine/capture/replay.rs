@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use migrate_core::{CodeMigrations, Direction, Migration, MigrationSet};
 use migrate_schema::ddl::unowned;
-use migrate_schema::{SchemaChange, SideNames};
+use migrate_schema::{Kind, Schema, SchemaChange, SideNames};
 
 use super::CapturedStep;
 use crate::ephemeral::suited;
 use crate::proof::{ProofError, WatchedDatabase};
+use crate::rows::RowLoss;
 
 const SIDES: SideNames<'_> = SideNames { before: "from the tool", after: "from its statements" };
 
@@ -42,7 +43,8 @@ async fn first_difference(
             Ok(_) => {
                 let change = SchemaChange::between(&unowned(&step.after), &unowned(stage.schema()));
                 let rows = stage.all_rows().await?;
-                let rows = step.rows.losses(&rows).into_iter().map(|loss| loss.to_string());
+                let losses = step.rows.losses(&rows).into_iter();
+                let rows = losses.filter(|loss| !is_drawn_anew(&step.after, loss)).map(|loss| loss.to_string());
                 change.sentences(SIDES).into_iter().chain(rows).collect::<Vec<_>>()
             }
         };
@@ -53,4 +55,32 @@ async fn first_difference(
     }
     stage.end().await?;
     Ok(found)
+}
+
+/// Functions whose value is another one each time, in a default.
+const VOLATILE: [&str; 11] = [
+    "nextval(",
+    "now()",
+    "current_",
+    "localtime",
+    "clock_timestamp(",
+    "statement_timestamp(",
+    "transaction_timestamp(",
+    "timeofday(",
+    "random",
+    "uuid",
+    "gen_",
+];
+
+/// Whether a column gets its values from a default that differs each time: the number of a row, the time, a random value.
+fn is_drawn_anew(schema: &Schema, loss: &RowLoss) -> bool {
+    let Some(column) = &loss.column else { return false };
+    let is_it = |one: &migrate_schema::Object| {
+        format!("{}.{}", one.id.schema, one.id.parent) == loss.table && *one.id.name == **column
+    };
+    let found = schema.of_kind(Kind::Column).find(|one| is_it(one));
+    found.is_some_and(|one| {
+        let default = one.fact("default").unwrap_or_default().to_lowercase();
+        one.fact("identity").is_some() || VOLATILE.iter().any(|name| default.contains(name))
+    })
 }

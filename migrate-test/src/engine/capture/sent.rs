@@ -8,64 +8,152 @@ use migrate_base::sql::{split, tokens};
 
 use crate::ephemeral::LoggedMessage;
 
-/// A session that is in a transaction.
+/// A transaction that is open in a session.
 #[derive(Default)]
 struct OpenTransaction {
     /// The statements of the transaction, by their positions among all.
     statements: Vec<usize>,
     /// The savepoints, with the number of statements before each.
     savepoints: Vec<(String, usize)>,
+    /// Whether a statement failed: until it goes back to a savepoint, nothing can be committed any more.
+    has_failed: bool,
+}
+
+/// What a statement does to the transaction of its session.
+#[derive(Debug, PartialEq, Eq)]
+enum TransactionStep {
+    Begin,
+    /// And whether another transaction begins at once.
+    Commit(bool),
+    Rollback(bool),
+    Savepoint(String),
+    BackTo(String),
+    Release(String),
+    /// Any other statement.
+    Work,
 }
 
 /// The statements that were committed, without those that control transactions.
 pub(super) fn committed(messages: &[LoggedMessage]) -> Vec<String> {
-    let mut all: Vec<Option<String>> = Vec::new();
-    let mut open: BTreeMap<u32, OpenTransaction> = BTreeMap::new();
+    let mut log = CommitLog::default();
     for message in messages {
-        if message.failed {
-            // Alone, it changed nothing; in a transaction, ROLLBACK follows.
-            continue;
-        }
+        log.take(message);
+    }
+    // A session that ended without a COMMIT changed nothing.
+    let open: Vec<u32> = log.open.keys().copied().collect();
+    open.into_iter().for_each(|session| log.rollback(session));
+    log.all.into_iter().flatten().collect()
+}
+
+#[derive(Default)]
+struct CommitLog {
+    /// The statements, without those that were undone.
+    all: Vec<Option<String>>,
+    open: BTreeMap<u32, OpenTransaction>,
+}
+
+impl CommitLog {
+    fn take(&mut self, message: &LoggedMessage) {
+        let session = message.session;
         let (statements, _) = split(&message.text);
-        for statement in &statements {
-            let text = &message.text[statement.span.clone()];
-            let words: Vec<String> = tokens(text).iter().take(4).map(|word| word.to_lowercase()).collect();
-            let words: Vec<&str> = words.iter().map(String::as_str).collect();
-            match words.as_slice() {
-                ["begin", ..] | ["start", "transaction", ..] => {
-                    open.entry(message.session).or_default();
-                }
-                ["rollback" | "abort", "to", rest @ ..] | ["rollback", "work" | "transaction", "to", rest @ ..] => {
-                    let name = rest.iter().find(|word| **word != "savepoint").copied().unwrap_or_default();
-                    if let Some(transaction) = open.get_mut(&message.session) {
-                        transaction.back_to(name, &mut all);
-                    }
-                }
-                ["rollback" | "abort", ..] => {
-                    let gone = open.remove(&message.session).unwrap_or_default();
-                    gone.statements.into_iter().for_each(|at| all[at] = None);
-                }
-                ["commit" | "end", ..] => drop(open.remove(&message.session)),
-                ["savepoint", name, ..] => {
-                    if let Some(transaction) = open.get_mut(&message.session) {
-                        transaction.savepoints.push(((*name).to_owned(), transaction.statements.len()));
-                    }
-                }
-                ["release", ..] | [] => {}
-                _ => {
-                    if let Some(transaction) = open.get_mut(&message.session) {
-                        transaction.statements.push(all.len());
-                    }
-                    all.push(Some(with_values(text, &message.parameters)));
+        let steps: Vec<(TransactionStep, &str)> = statements
+            .iter()
+            .map(|statement| &message.text[statement.span.clone()])
+            .map(|text| (step(text), text))
+            .collect();
+        if message.failed {
+            self.failed(session, &steps);
+            return;
+        }
+        for (step, text) in steps {
+            self.go(session, step, text, &message.parameters);
+        }
+    }
+
+    /// One of the statements failed, and it is not known which. What a message without BEGIN and COMMIT of its own did is
+    /// undone; after a COMMIT inside of it, what came before is kept.
+    fn failed(&mut self, session: u32, steps: &[(TransactionStep, &str)]) {
+        let is_end = |step: &TransactionStep| matches!(step, TransactionStep::Commit(_) | TransactionStep::Rollback(_));
+        let kept = steps.iter().rposition(|(step, _)| is_end(step));
+        // A COMMIT that is alone, or last, is what failed: a deferred constraint.
+        if let Some(last) = kept.filter(|last| last + 1 < steps.len()) {
+            for (step, text) in &steps[..=last] {
+                let step = match step {
+                    TransactionStep::Commit(more) => TransactionStep::Commit(*more),
+                    TransactionStep::Rollback(more) => TransactionStep::Rollback(*more),
+                    TransactionStep::Begin => TransactionStep::Begin,
+                    TransactionStep::Savepoint(name) => TransactionStep::Savepoint(name.clone()),
+                    TransactionStep::BackTo(name) => TransactionStep::BackTo(name.clone()),
+                    TransactionStep::Release(name) => TransactionStep::Release(name.clone()),
+                    TransactionStep::Work => TransactionStep::Work,
+                };
+                self.go(session, step, text, &[]);
+            }
+            return;
+        }
+        match steps {
+            [(step, _)] if is_end(step) => self.rollback(session),
+            _ => {
+                if let Some(transaction) = self.open.get_mut(&session) {
+                    transaction.has_failed = true;
+                } else if steps.iter().any(|(step, _)| *step == TransactionStep::Begin) {
+                    self.open.insert(session, OpenTransaction { has_failed: true, ..OpenTransaction::default() });
                 }
             }
         }
     }
-    // A session that ended without a COMMIT changed nothing.
-    for at in open.into_values().flat_map(|transaction| transaction.statements) {
-        all[at] = None;
+
+    fn go(&mut self, session: u32, step: TransactionStep, text: &str, parameters: &[Option<String>]) {
+        match step {
+            TransactionStep::Begin => drop(self.open.entry(session).or_default()),
+            TransactionStep::Commit(more) => {
+                match self.open.get(&session).is_some_and(|transaction| transaction.has_failed) {
+                    // The server answers ROLLBACK.
+                    true => self.rollback(session),
+                    false => drop(self.open.remove(&session)),
+                }
+                self.chain(session, more);
+            }
+            TransactionStep::Rollback(more) => {
+                self.rollback(session);
+                self.chain(session, more);
+            }
+            TransactionStep::Savepoint(name) => {
+                if let Some(transaction) = self.open.get_mut(&session) {
+                    transaction.savepoints.push((name, transaction.statements.len()));
+                }
+            }
+            TransactionStep::BackTo(name) => {
+                if let Some(transaction) = self.open.get_mut(&session) {
+                    transaction.back_to(&name, &mut self.all);
+                }
+            }
+            TransactionStep::Release(name) => {
+                if let Some(transaction) = self.open.get_mut(&session)
+                    && let Some(at) = transaction.savepoints.iter().rposition(|(known, _)| *known == name)
+                {
+                    transaction.savepoints.truncate(at);
+                }
+            }
+            TransactionStep::Work => {
+                if let Some(transaction) = self.open.get_mut(&session) {
+                    transaction.statements.push(self.all.len());
+                }
+                self.all.push(Some(with_values(text, parameters)));
+            }
+        }
     }
-    all.into_iter().flatten().collect()
+
+    fn chain(&mut self, session: u32, more: bool) {
+        if more {
+            self.open.insert(session, OpenTransaction::default());
+        }
+    }
+
+    fn rollback(&mut self, session: u32) {
+        let gone = self.open.remove(&session).unwrap_or_default();
+        gone.statements.into_iter().for_each(|at| self.all[at] = None);
+    }
 }
 
 impl OpenTransaction {
@@ -75,6 +163,35 @@ impl OpenTransaction {
         let keep = self.savepoints[at].1;
         self.savepoints.truncate(at + 1);
         self.statements.drain(keep..).for_each(|gone| all[gone] = None);
+        self.has_failed = false;
+    }
+}
+
+/// What a statement does to the transaction of its session.
+fn step(statement: &str) -> TransactionStep {
+    let words: Vec<String> = tokens(statement).iter().take(6).map(|word| folded(word)).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let last =
+        |rest: &[&str]| rest.iter().rfind(|word| !["savepoint", ";"].contains(word)).map(|word| (*word).to_owned());
+    let is_chain = |rest: &[&str]| rest.windows(2).any(|two| two == ["and", "chain"]);
+    match words.as_slice() {
+        ["begin", ..] | ["start", "transaction", ..] => TransactionStep::Begin,
+        ["rollback" | "abort", rest @ ..] => match rest.iter().position(|word| *word == "to") {
+            Some(at) => last(&rest[at + 1..]).map_or(TransactionStep::Work, TransactionStep::BackTo),
+            None => TransactionStep::Rollback(is_chain(rest)),
+        },
+        ["commit" | "end", rest @ ..] => TransactionStep::Commit(is_chain(rest)),
+        ["savepoint", name, ..] => TransactionStep::Savepoint((*name).to_owned()),
+        ["release", rest @ ..] => last(rest).map_or(TransactionStep::Work, TransactionStep::Release),
+        _ => TransactionStep::Work,
+    }
+}
+
+/// A word as the server reads it: in lower case, unless it is quoted.
+pub(super) fn folded(word: &str) -> String {
+    match word.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
+        Some(name) => name.replace("\"\"", "\""),
+        None => word.to_lowercase(),
     }
 }
 
@@ -116,7 +233,7 @@ mod tests {
             (2, "gone", false),
             (1, "SAVEPOINT s1", false),
             (1, "undone", false),
-            (1, "ROLLBACK TO SAVEPOINT s1", false),
+            (1, "ROLLBACK TO SAVEPOINT \"s1\"", false),
             (1, "b; c", false),
             (1, "RELEASE SAVEPOINT s1", false),
             (2, "ROLLBACK", false),
@@ -128,13 +245,37 @@ mod tests {
         assert_eq!(of(&sent), ["a", "b", "c", "alone"]);
     }
 
+    /// As the server does it: after an error, a transaction can only be rolled back, whatever its last word is.
+    #[test]
+    fn a_transaction_that_failed_is_not_committed() {
+        let ok = |text| (1, text, false);
+        let bad = |text| (1, text, true);
+        assert_eq!(of(&[ok("BEGIN"), ok("a"), bad("b"), ok("COMMIT"), ok("c")]), ["c"]);
+        // A deferred constraint: the next transaction is another one.
+        assert_eq!(of(&[ok("BEGIN"), ok("a"), bad("COMMIT"), ok("BEGIN"), ok("b"), ok("COMMIT")]), ["b"]);
+        let back = [ok("BEGIN"), ok("a"), ok("SAVEPOINT s"), bad("b"), ok("ROLLBACK TO s"), ok("c"), ok("COMMIT")];
+        assert_eq!(of(&back), ["a", "c"]);
+        // What a message committed before it failed is kept, and nothing of one that ends at once.
+        assert_eq!(of(&[bad("BEGIN; a; COMMIT; b; c")]), ["a"]);
+        assert_eq!(of(&[bad("a; b"), ok("c")]), ["c"]);
+        assert_eq!(of(&[bad("BEGIN; a; b"), ok("c"), ok("COMMIT"), ok("d")]), ["d"]);
+    }
+
+    #[test]
+    fn savepoints_of_one_name_and_chains_are_told_apart() {
+        let all = |text: &str| of(&text.split("; ").map(|text| (1, text, false)).collect::<Vec<_>>());
+        assert_eq!(all("BEGIN; a; SAVEPOINT s; b; SAVEPOINT s; c; ROLLBACK TO s; COMMIT"), ["a", "b"]);
+        assert_eq!(all("BEGIN; a; SAVEPOINT s; b; SAVEPOINT s; c; RELEASE s; d; ROLLBACK TO s; COMMIT"), ["a"]);
+        assert_eq!(all("BEGIN; a; COMMIT AND CHAIN; b; ROLLBACK"), ["a"]);
+        assert_eq!(all("BEGIN; a; ROLLBACK AND CHAIN; b; COMMIT; c"), ["b", "c"]);
+        assert_eq!(all("SAVEPOINT s; a; ROLLBACK WORK"), ["a"]);
+    }
+
     #[test]
     fn parameters_are_written_in_their_places() {
         let values = [Some("it's".to_owned()), None, Some("5".to_owned())];
         let text = "UPDATE t SET a = $1, b = $2 WHERE c = $3 AND d = '$1' AND e = $4";
-        assert_eq!(
-            with_values(text, &values),
-            "UPDATE t SET a = 'it''s', b = NULL WHERE c = '5' AND d = '$1' AND e = $4"
-        );
+        let filled = "UPDATE t SET a = 'it''s', b = NULL WHERE c = '5' AND d = '$1' AND e = $4";
+        assert_eq!(with_values(text, &values), filled);
     }
 }
