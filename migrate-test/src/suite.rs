@@ -60,7 +60,7 @@ pub fn suite(folder: impl AsRef<Path>, code: CodeMigrations) -> ExitCode {
         None => chosen(folder.as_ref(), &code, wanted, arguments),
         Some((config, engine)) => match driven(config, engine) {
             Ok(chain) => {
-                let versions = of_project(&chain.set);
+                let versions = of_project(config, &chain.set);
                 (arguments, trials(Arc::new(chain.set), &chain.code, wanted, |version| versions.contains(version)))
             }
             Err(why) => return failing("the_engine_tells_its_chain", why, &arguments),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_base::codes;
-use migrate_base::finding::{Finding, Severity};
+use migrate_base::finding::{Finding, Place, Severity};
 use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
 use migrate_schema::SchemaDescription;
 use migrate_test::engine::{EngineChain, of_project};
@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 
 use crate::context::Context;
 use crate::exit::{Failure, Result};
+use crate::output::style;
 use crate::released::ReleasedBranch;
 use crate::report::{CheckResult, CiReport, ReportScope};
 use crate::shadow;
@@ -83,9 +84,10 @@ impl<'a> CheckInput<'a> {
     pub(crate) fn driven(context: &'a Context<'a>, chain: EngineChain, base: Option<&str>) -> Result<Self> {
         let EngineChain { set, code, .. } = chain;
         let released = ReleasedBranch::of_engine(context, &set, base)?;
+        let own = of_project(&context.config, &set);
         let new = match &released {
-            Ok(released) => released.new_versions(&set),
-            Err(_) => of_project(&set),
+            Ok(released) => released.new_versions(&set).intersection(&own).cloned().collect(),
+            Err(_) => own,
         };
         let scope = ReportScope::New(new.len());
         Ok(Self { context, code, set: Ok(set), released, new, scope, schema: OnceCell::new() })
@@ -139,6 +141,25 @@ impl<'a> CheckInput<'a> {
         }
         self.released.as_ref().ok().map(|released| released.base.title())
     }
+}
+
+/// The check that no released migration of another tool was changed or removed.
+pub(crate) fn edited_files(ground: &CheckInput<'_>) -> CheckResult {
+    let clock = Clock::start("edited");
+    let (Ok(set), Ok(released)) = (&ground.set, &ground.released) else {
+        return clock.skipped("there is no base branch to compare with");
+    };
+    let base = released.base.title();
+    let finding = |(name, is_gone): (String, bool)| {
+        let (code, what) = match is_gone {
+            true => (codes::MIGRATION_REMOVED, "was removed"),
+            false => (codes::MIGRATION_EDITED, "was changed"),
+        };
+        let finding = Finding::new(code, format!("{name} {what} after it was released on {base}"));
+        finding.at(Place::file(set.folder().join(&name))).help("restore it, and write a new migration for the change")
+    };
+    let findings: Vec<Finding> = released.changed_files(set).into_iter().map(finding).collect();
+    clock.done(format!("{} changed", style::count(findings.len(), "released file")), findings)
 }
 
 /// A check that needs SQL, in a project whose migrations another tool runs.

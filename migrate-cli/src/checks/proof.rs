@@ -235,7 +235,10 @@ impl ProofJudge<'_> {
 
     /// The comment that declares a limit of the migration, in its language.
     fn declaration(&self, limit: &str) -> String {
+        let is_sql =
+            self.migration.is_some_and(|one| one.path().extension().is_none_or(|end| end == "sql" || end == "up"));
         let mark = match self.migration.and_then(Migration::language) {
+            _ if is_sql => "--",
             None => "--",
             Some("Python" | "Ruby" | "Elixir") => "#",
             Some(_) => "//",

@@ -42,6 +42,8 @@ struct CapturedJson {
     /// How many statements the tool computes from rows, which are not in the script.
     computed: usize,
     notes: Vec<String>,
+    /// Whether a law is broken: the same as with the tool.
+    broken: bool,
 }
 
 /// Where a down script comes from.
@@ -64,6 +66,8 @@ struct CapturedFiles<'s> {
     irreversible: Option<String>,
     /// Why the rollback of the tool is not used.
     no_down: Option<String>,
+    /// Whether a law is broken that no declaration makes good.
+    is_broken: bool,
 }
 
 pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
@@ -72,7 +76,7 @@ pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
             .help("`engine = \"TOOL\"` in migrate.toml names it; `cargo xtask explain engine-failed` has the tools"));
     };
     refuse_full(folder)?;
-    let chain = shadow::provable(context, CodeMigrations::none()).await?;
+    let chain = super::run::unless_stopped(shadow::provable(context, CodeMigrations::none())).await?;
     let phases = context.output.phases();
     let work = async {
         let mut hear = |one: &migrate_core::Migration| phases.begin(&format!("capturing {}", title(one)));
@@ -87,7 +91,12 @@ pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
         let mut hear = |one: &migrate_core::Migration| phases.begin(&format!("comparing {}", title(one)));
         let set = load(folder, &all)?;
         if let Some((migration, told)) = engine::differences(&steps, &set, &mut hear).await? {
-            return Err(differs(config.name(), migration.version(), &steps, &told));
+            return Err(differs(
+                config.name(),
+                set.iter().position(|one| one.version() == migration.version()),
+                &steps,
+                &told,
+            ));
         }
         let mut hear = |proven: &MigrationProof| phases.begin(&format!("proved {}_{}", proven.version, proven.name));
         declare_losses(folder, &mut all, &mut hear).await?;
@@ -104,8 +113,9 @@ pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
     super::replace::replace(folder, &drafts.concat(), &[])?;
     let document = CaptureJson { tool: config.name().to_owned(), folder: folder.display().to_string(), migrations };
     tell(context, &document);
+    let exit = if document.migrations.iter().any(|one| one.broken) { Exit::Found } else { Exit::Done };
     context.output.document(&DocumentJson::new("adopt-capture", &context.name, document));
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn title(one: &migrate_core::Migration) -> String {
@@ -114,8 +124,11 @@ fn title(one: &migrate_core::Migration) -> String {
 
 /// Refuses a folder that has files: they would be part of the chain.
 fn refuse_full(folder: &Path) -> Result<()> {
-    let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    match entries.any(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(|error| files::cannot(folder, &error))?,
+    };
+    match entries.flatten().any(|entry| !entry.file_name().to_string_lossy().starts_with('.')) {
         true => Err(Failure::usage(codes::FOLDER, format!("{} has files already", folder.display()))
             .help("name a folder that is empty, or does not exist yet")),
         false => Ok(()),
@@ -137,6 +150,7 @@ fn files_of<'s>(chain: &EngineChain, steps: &'s [CapturedStep]) -> Vec<CapturedF
             lossy: step.lossy.clone(),
             irreversible: step.irreversible.clone(),
             no_down: step.no_down.clone(),
+            is_broken: false,
         }
     };
     steps.iter().zip(versions).map(one).collect()
@@ -162,7 +176,8 @@ impl CapturedFiles<'_> {
     /// The up script: what it was, what it declares, what is not in it, and its statements.
     fn up(&self) -> String {
         let step = self.step;
-        let mut head = format!("-- migrate: captured {} {}\n", step.tool, step.key);
+        let after = step.after.as_ref().map(|keys| format!(" after {}", keys.join(", "))).unwrap_or_default();
+        let mut head = format!("-- migrate: captured {} {}{after}\n", step.tool, step.key);
         let declared = [("lossy", &self.lossy), ("irreversible", &self.irreversible)];
         for (limit, reason) in declared.into_iter().filter_map(|(limit, reason)| Some((limit, reason.as_ref()?))) {
             head += &format!("-- migrate: {limit} {}\n", reason.replace('\n', " "));
@@ -193,6 +208,7 @@ impl CapturedFiles<'_> {
             },
             lossy: self.lossy.clone(),
             computed: self.step.computed.len(),
+            broken: self.is_broken,
             notes: self.step.notes.iter().cloned().chain(self.no_down.clone()).collect(),
         }
     }
@@ -268,7 +284,10 @@ async fn declare_losses(
                 (one.down, one.origin) = (None, DownOrigin::None);
                 derive(folder, all, at).await?;
             }
-            _ => one.no_down = Some(format!("`cargo xtask verify` shows why the {} law is broken", broken[0])),
+            _ => {
+                one.no_down = Some(format!("`cargo xtask verify` shows why the {} law is broken", broken[0]));
+                one.is_broken = true;
+            }
         }
     }
     Ok(())
@@ -286,16 +305,19 @@ fn place(loss: &migrate_test::RowLoss) -> String {
 }
 
 /// The statements that were sent do not make what the tool made.
-fn differs(tool: &str, version: &Version, steps: &[CapturedStep], told: &[String]) -> Failure {
-    let step = steps.iter().find(|step| step.version == *version);
-    let key = step.map_or_else(|| version.to_string(), |step| step.key.clone());
+fn differs(tool: &str, at: Option<usize>, steps: &[CapturedStep], told: &[String]) -> Failure {
+    let step = at.and_then(|at| steps.get(at));
+    let key = step.map(|step| step.key.clone()).unwrap_or_default();
     let message = format!("what {tool} sent for {key} does not make what {tool} made");
     let finding = Finding::new(codes::CAPTURE_DIFFERS, message).at(step.map(|step| Place::file(&step.file)));
     let finding = told.iter().take(20).fold(finding, |finding, line| finding.note(line.clone()));
     let finding = finding
         .note("nothing was written")
         .help(format!("go on with {tool}: `cargo xtask verify` proves its chain as it is"))
-        .help("or begin with the schema as it is: `cargo xtask baseline --migrations DIR`");
+        .help(
+            "or begin with the schema as it is: without `engine` in migrate.toml, `cargo xtask baseline --migrations \
+             DIR` captures it",
+        );
     Failure::Core(Error::new(ErrorKind::Code, finding))
 }
 

@@ -25,7 +25,11 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let begin = Instant::now();
     options.statement_timeout.into_iter().for_each(migrate_test::limit_statements);
     if let Some(engine) = &context.config.engine {
-        let ground = CheckInput::driven(context, shadow::provable(context, code).await?, options.base.as_deref())?;
+        let ground = CheckInput::driven(
+            context,
+            super::run::unless_stopped(shadow::provable(context, code)).await?,
+            options.base.as_deref(),
+        )?;
         let mut report = ground.report(vec![checks::files(&ground)]);
         driven(&ground, engine.name(), &mut report).await;
         report.elapsed = begin.elapsed();
@@ -106,7 +110,8 @@ async fn driven(ground: &CheckInput<'_>, tool: &str, report: &mut CiReport) {
         () = super::run::asked_to_stop() => true,
     };
     let mut found = found.into_inner();
-    for name in NAMES.into_iter().filter(|name| *name != "proof") {
+    found.checks.insert("edited", checks::edited_files(ground));
+    for name in NAMES.into_iter().filter(|name| !["edited", "proof"].contains(name)) {
         found.checks.insert(name, checks::without_sql(name, tool));
     }
     if interrupted {

@@ -120,7 +120,8 @@ fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
         let name = name(one.name());
         let mut head = format!("-- migrate: was {} {}\n", one.version(), one.up_checksum());
         if let Some(from) = one.captured() {
-            head += &format!("-- migrate: captured {} {}\n", from.tool, from.key);
+            let after = from.after.as_ref().map(|keys| format!(" after {}", keys.join(", "))).unwrap_or_default();
+            head += &format!("-- migrate: captured {} {}{after}\n", from.tool, from.key);
         }
         if one.is_up_only() {
             head += &format!("-- migrate: irreversible the {layout} files had no down script\n");

@@ -124,6 +124,9 @@ fn show(output: &CliOutput, checks: &[SetupCheck], pending: usize) {
 }
 
 fn migrations(context: &Context<'_>) -> SetupCheck {
+    if let Some(engine) = &context.config.engine {
+        return SetupCheck::good("migrations", format!("{} runs them", engine.name()));
+    }
     match context.folder().and_then(|folder| Ok(folder.load()?)) {
         Ok(set) if set.is_empty() => SetupCheck::bad("migrations", &context.no_migrations(&set)),
         Ok(set) => SetupCheck::good("migrations", format!("{} in {}", set.len(), context.migrations.display())),
@@ -149,6 +152,9 @@ fn container() -> SetupCheck {
 
 /// Also returns the number of pending migrations.
 async fn database(context: &Context<'_>, code: CodeMigrations) -> (SetupCheck, usize) {
+    if context.config.engine.is_some() {
+        return (SetupCheck::without("database", "not asked, because its ledger is that of another tool"), 0);
+    }
     let migrator = match context.migrator(code, MigratorOptions::reading()).await {
         Ok(migrator) => Ok(migrator),
         // Problems in the folder were reported above; this check is about the connection to the database.

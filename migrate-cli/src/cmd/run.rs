@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::visible;
 use migrate_core::runner::StaleRetry;
@@ -292,6 +293,14 @@ fn listen(cancel: CancelHandle, output: CliOutput) {
         asked_to_stop().await;
         std::process::exit(130);
     });
+}
+
+/// Does work that is given up on Ctrl-C or SIGTERM. What it started ends with it.
+pub(super) async fn unless_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        outcome = work => outcome,
+        () = asked_to_stop() => Err(Failure::failed(codes::INTERRUPTED, "interrupted; nothing was changed")),
+    }
 }
 
 #[cfg(unix)]

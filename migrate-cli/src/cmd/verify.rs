@@ -88,7 +88,7 @@ struct LossJson {
 
 pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &VerifyArgs) -> Result<Exit> {
     let output = context.output;
-    let EngineChain { set, code, .. } = shadow::provable(context, code).await?;
+    let EngineChain { set, code, .. } = super::run::unless_stopped(shadow::provable(context, code)).await?;
     let only = chosen(context, &set, options)?;
     let count = only.as_ref().map_or(set.len(), BTreeSet::len);
     if context.config.engine.is_some() && options.all && count < set.len() {
@@ -178,7 +178,7 @@ fn broke_off(failure: Failure, proven: usize, of: usize) -> Failure {
 
 /// The migrations to prove: the named ones, all, or those that are not yet on the base branch.
 fn chosen(context: &Context<'_>, set: &MigrationSet, options: &VerifyArgs) -> Result<Option<BTreeSet<Version>>> {
-    let all = || context.config.engine.is_some().then(|| of_project(set));
+    let all = || context.config.engine.is_some().then(|| of_project(&context.config, set));
     if options.all {
         return Ok(all());
     }
@@ -189,11 +189,12 @@ fn chosen(context: &Context<'_>, set: &MigrationSet, options: &VerifyArgs) -> Re
         }
         return Ok(Some(options.versions.iter().cloned().collect()));
     }
-    let released = match context.config.engine {
-        Some(_) => ReleasedBranch::of_engine(context, set, options.base.as_deref())?,
-        None => ReleasedBranch::of(context, options.base.as_deref())?,
-    };
-    Ok(released.ok().map(|released| released.new_versions(set)).or_else(all))
+    let released = ReleasedBranch::of_chain(context, set, options.base.as_deref())?;
+    let new = released.ok().map(|released| released.new_versions(set));
+    Ok(match (new, all()) {
+        (Some(new), Some(own)) => Some(new.intersection(&own).cloned().collect()),
+        (new, own) => new.or(own),
+    })
 }
 
 fn show(context: &Context<'_>, set: &MigrationSet, report: &ProofReport, findings: &[Finding]) {

@@ -41,14 +41,40 @@ impl ReleasedBranch {
         Self::find(&context.migrations, named, context.config.base.as_deref(), &|_| true)
     }
 
+    /// The same for a chain that another tool may run.
+    pub(crate) fn of_chain(
+        context: &Context<'_>,
+        set: &MigrationSet,
+        named: Option<&str>,
+    ) -> Result<std::result::Result<Self, String>> {
+        if context.config.engine.is_some() { Self::of_engine(context, set, named) } else { Self::of(context, named) }
+    }
+
     /// The same for the migrations of another tool, which can be anywhere in the project.
     pub(crate) fn of_engine(
         context: &Context<'_>,
         set: &MigrationSet,
         named: Option<&str>,
     ) -> Result<std::result::Result<Self, String>> {
-        let names: BTreeSet<String> = set.iter().map(|migration| name_in(set.folder(), migration.path())).collect();
-        Self::find(&context.config.project, named, context.config.base.as_deref(), &|name| names.contains(name))
+        let names: BTreeSet<String> =
+            set.iter().flat_map(|one| one.files()).map(|path| name_in(set.folder(), path)).collect();
+        // Also what is no longer there.
+        let below = name_in(&context.config.project, &context.config.migrations);
+        let is_inside = |name: &str| name.strip_prefix(&below).is_some_and(|rest| rest.starts_with('/'));
+        let base = context.config.base.as_deref();
+        Self::find(&context.config.project, named, base, &|name| names.contains(name) || is_inside(name))
+    }
+
+    /// The released files of another tool's migrations that were changed or removed, by the names that they had.
+    pub(crate) fn changed_files(&self, set: &MigrationSet) -> Vec<(String, bool)> {
+        let names: BTreeSet<String> =
+            set.iter().flat_map(|one| one.files()).map(|path| name_in(set.folder(), path)).collect();
+        let changed =
+            self.fork.iter().filter_map(|(name, there)| match migrate_base::regular::read(set.folder().join(name)) {
+                Ok(here) => (names.contains(name) && text(&here) != text(there)).then(|| (name.clone(), false)),
+                Err(_) => Some((name.clone(), true)),
+            });
+        changed.collect()
     }
 
     fn find(
@@ -105,14 +131,7 @@ impl ReleasedBranch {
             here.zip(self.fork.get(&name_in(set.folder(), path)))
                 .is_some_and(|(here, there)| text(&here) == text(there))
         };
-        let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| {
-            // A migration that comes with a package of another tool has no file here.
-            if migration.path().is_dir() {
-                return false;
-            }
-            let down = migration.down_script().map(|script| script.path());
-            !std::iter::once(migration.path()).chain(down).all(same)
-        };
+        let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| !migration.files().all(same);
         set.iter().filter(is_new).map(|migration| migration.version().clone()).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Matches the rows of another tool's ledger with the migrations of a folder.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use migrate_base::regular;
@@ -34,14 +34,15 @@ impl ForeignLedger {
         let digests = if self.tool.key == KeyForm::Digest { digests(set) } else { HashMap::new() };
         let captured = self.captured(set);
         let mut matched = ForeignMatch::default();
+        if self.tool.only_newest && !captured.is_empty() {
+            return self.with_ancestors(set, &captured);
+        }
         for row in self.applied() {
             let migration = captured.get(&*row.key).map(|one| (*one).clone());
             let migration = migration.or_else(|| self.migration(row, set, &names, &digests));
             // A baseline, and the newest version of a tool that records no other, stand for everything older.
             let covers = row.state == ForeignState::Baseline || (self.tool.only_newest && migration.is_some());
-            let by_key = || row.key.parse::<Version>().ok();
-            let of_captured = migration.as_ref().filter(|one| one.captured().is_some());
-            let upto = of_captured.map(|one| one.version().clone()).or_else(by_key).filter(|_| covers);
+            let upto = row.key.parse::<Version>().ok().filter(|_| covers);
             if let Some(upto) = upto {
                 let older = set.iter().filter(|migration| before(migration) <= &upto);
                 matched.applied.extend(older.map(|migration| (migration.clone(), row)));
@@ -64,6 +65,35 @@ impl ForeignLedger {
             is_same
         });
         matched.unknown.extend(twice);
+        matched
+    }
+
+    /// Each row of a tool that records only its newest migrations stands for everything that they come after.
+    fn with_ancestors(&self, set: &MigrationSet, captured: &HashMap<&str, &Arc<Migration>>) -> ForeignMatch<'_> {
+        let mut matched = ForeignMatch::default();
+        let mut before: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut last = None;
+        for from in set.iter().filter_map(|one| one.captured()) {
+            let after = from.after.as_ref().map(|keys| keys.iter().map(String::as_str).collect());
+            before.insert(&from.key, after.unwrap_or_else(|| last.into_iter().collect()));
+            last = Some(from.key.as_str());
+        }
+        let mut seen = HashSet::new();
+        for row in self.applied() {
+            if !captured.contains_key(&*row.key) {
+                matched.unknown.push(row);
+                continue;
+            }
+            let mut open = vec![row.key.as_str()];
+            while let Some(key) = open.pop() {
+                let Some((key, migration)) = captured.get_key_value(key) else { continue };
+                if seen.insert(*key) {
+                    matched.applied.push(((*migration).clone(), row));
+                    open.extend(before.get(key).into_iter().flatten());
+                }
+            }
+        }
+        matched.applied.sort_by(|(a, _), (b, _)| a.version().cmp(b.version()));
         matched
     }
 

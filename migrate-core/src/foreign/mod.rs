@@ -19,7 +19,7 @@ pub(crate) use checksum::compare;
 pub(crate) use find::{SearchBy, ledger_of, ledgers};
 pub use matching::ForeignMatch;
 pub(crate) use note::{AdoptionNote, GIVEN_BACK, adopted_from};
-pub use recognise::without;
+pub use recognise::{is_part_of, without};
 
 /// A migration tool, and what it leaves in a database.
 #[derive(Debug, PartialEq, Eq)]

@@ -28,6 +28,18 @@ pub(super) fn tool_of(
     })
 }
 
+/// Whether an object is a table, or a part of it: a column, an index, a sequence that it owns.
+pub fn is_part_of(object: &Object, table: &QualifiedName) -> bool {
+    let is_it = |schema: &str, name: &str| table.schema() == schema && table.name() == name;
+    match object.id.kind {
+        Kind::Table => is_it(&object.id.schema, &object.id.name),
+        Kind::Sequence => {
+            object.fact("owned by").and_then(table_of).is_some_and(|owner| is_it(owner.schema(), owner.name()))
+        }
+        _ => is_it(&object.id.schema, &object.id.parent),
+    }
+}
+
 impl ForeignTool {
     /// Whether an object is part of the tables of this tool, by their usual names or under the name of its ledger here.
     pub fn owns(&self, object: &Object, ledger: Option<&QualifiedName>) -> bool {

@@ -60,9 +60,13 @@ pub struct CapturedMigration {
     pub tool: String,
     /// The key in its ledger.
     pub key: String,
+    /// The keys that it comes after, if that is not just the migration before it in the folder.
+    pub after: Option<Vec<String>>,
 }
 
 const MARK: &str = "migrate:";
+/// Between the key of a captured migration and those that it comes after.
+const AFTER: &str = " after ";
 const NAMES: [&str; 9] = [
     "no-transaction",
     "lossy",
@@ -177,7 +181,11 @@ fn former(text: &str) -> Result<FormerMigration, Finding> {
 
 fn captured(text: &str) -> Result<CapturedMigration, Finding> {
     let parts = text.split_once(' ').map(|(tool, key)| (tool, key.trim())).filter(|(_, key)| !key.is_empty());
-    let captured = parts.map(|(tool, key)| CapturedMigration { tool: tool.to_owned(), key: key.to_owned() });
+    let captured = parts.map(|(tool, rest)| {
+        let (key, after) = rest.split_once(AFTER).map_or((rest, None), |(key, after)| (key, Some(after)));
+        let after = after.map(|keys| keys.split(',').map(|key| key.trim().to_owned()).collect());
+        CapturedMigration { tool: tool.to_owned(), key: key.trim().to_owned(), after }
+    });
     captured.ok_or_else(|| {
         Finding::new(codes::DIRECTIVE_VALUE, format!("`{text}` is not a tool with the key of a migration"))
             .help("`cargo xtask adopt --capture DIR` writes this line; restore it from the history of the repository")
@@ -213,7 +221,7 @@ mod tests {
                     -- migrate: allow ban-x on purpose\n\
                     -- migrate: squashes 7\n\
                     -- migrate: was 1.2 sha256:ab\n\
-                    -- migrate: captured alembic 1975ea83b712\n\
+                    -- migrate: captured alembic 1975ea83b712 after ae10, 27c6\n\
                     /* block */ -- migrate: lock-timeout 250ms\n-- migrate: statement-timeout 10min\nselect 1;";
         let (found, findings) = read(Path::new("a.sql"), &text.into());
         assert!(findings.is_empty(), "{findings:?}");
@@ -227,7 +235,11 @@ mod tests {
                 version: "1.2".parse().unwrap(),
                 up_checksum: Checksum::recorded("sha256:ab"),
             }),
-            captured: Some(CapturedMigration { tool: "alembic".into(), key: "1975ea83b712".into() }),
+            captured: Some(CapturedMigration {
+                tool: "alembic".into(),
+                key: "1975ea83b712".into(),
+                after: Some(vec!["ae10".into(), "27c6".into()]),
+            }),
             lock_timeout: Some(Duration::from_millis(250)),
             statement_timeout: Some(Duration::from_secs(600)),
         };

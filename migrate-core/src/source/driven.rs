@@ -14,6 +14,8 @@ pub struct DrivenMigration {
     pub name: String,
     /// Its file; the folder of the chain if it has none of its own there.
     pub path: PathBuf,
+    /// Other files of it: what rolls it back.
+    pub beside: Vec<PathBuf>,
     /// What its result depends on.
     pub text: String,
 }
@@ -50,9 +52,9 @@ impl MigrationSet {
     /// The chain of another tool, in the order in which the tool applies it.
     pub fn driven(migrations: impl IntoIterator<Item = DrivenMigration>, folder: &Path) -> Self {
         let one = |driven: DrivenMigration| {
-            let DrivenMigration { version, name, path, text } = driven;
+            let DrivenMigration { version, name, path, beside, text } = driven;
             let (checksum, declared) = (Checksum::of(&normalise(&text)), DeclaredLimits::of(&text));
-            let body = MigrationBody::Code { path, checksum, declared };
+            let body = MigrationBody::Code { path, beside, checksum, declared };
             Arc::new(Migration { version, name: name.into(), body, is_up_only: false, fixture: None, verify: None })
         };
         Self::new(migrations.into_iter().map(one).collect(), folder, None)

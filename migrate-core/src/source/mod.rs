@@ -33,7 +33,6 @@ pub use load::EmbeddedFile;
 pub use load::decode;
 pub(crate) use load::unreadable_file;
 pub use script::Script;
-pub use unreadable::files_of;
 pub use version::{NotAVersion, Version};
 
 /// The migrations of a folder, in the order of their versions.
@@ -75,6 +74,8 @@ pub enum MigrationBody {
     Code {
         /// The file.
         path: PathBuf,
+        /// Other files of it, which another tool reads.
+        beside: Vec<PathBuf>,
         /// The checksum of its text.
         checksum: Checksum,
         /// What its file declares; nothing for one in Rust, whose code runs both ways.
@@ -85,7 +86,7 @@ pub enum MigrationBody {
 impl MigrationBody {
     /// A file that declares nothing.
     fn code(path: PathBuf, checksum: Checksum) -> Self {
-        Self::Code { path, checksum, declared: DeclaredLimits::default() }
+        Self::Code { path, beside: Vec::new(), checksum, declared: DeclaredLimits::default() }
     }
 }
 
@@ -262,6 +263,16 @@ impl Migration {
             MigrationBody::Sql { up, .. } => up.path(),
             MigrationBody::Code { path, .. } => path,
         }
+    }
+
+    /// Its files: what applies it, and what rolls it back.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let beside = match &self.body {
+            MigrationBody::Sql { .. } => &[],
+            MigrationBody::Code { beside, .. } => &**beside,
+        };
+        let down = self.down_script().map(|script| script.path());
+        std::iter::once(self.path()).chain(down).chain(beside.iter().map(PathBuf::as_path))
     }
 
     /// Whether it has no down script although it is not declared irreversible, because the files of another tool have

@@ -118,18 +118,6 @@ const TOOLS: [CodeTool; 13] = [
     },
 ];
 
-/// The names of the files that a tool would take for its migrations, sorted. Its name is in lower case.
-pub fn files_of(tool: &str, folder: &Path) -> std::io::Result<Vec<String>> {
-    let forms: Vec<&CodeTool> =
-        TOOLS.iter().filter(|form| form.name.split(" or ").any(|name| name.eq_ignore_ascii_case(tool))).collect();
-    let is_migration = |name: &str| forms.iter().any(|form| form.stem(name).is_some()) && !name.ends_with(".d.ts");
-    let names = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
-    let mut names: Vec<String> = names.collect::<std::io::Result<_>>()?;
-    names.retain(|name| is_migration(name));
-    names.sort();
-    Ok(names)
-}
-
 impl CodeTool {
     /// The name of one of its migrations without the ending.
     fn stem<'n>(&self, name: &'n str) -> Option<&'n str> {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::source::{DrivenMigration, files_of};
-use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version};
-use migrate_review::config::ChainListing;
+use migrate_core::source::DrivenMigration;
+use migrate_core::{CodeMigrations, Database, Error, ErrorKind, Migration, MigrationSet, Version};
+use migrate_review::config::{ChainListing, Config, EnginePreset};
 
 use super::listing::{self, ListedMigration};
-use super::{EngineDriver, EngineStep, ToolEngine, command, failed, files};
+use super::{EngineDriver, EngineStep, ToolEngine, USES_URL, command, failed, files};
 use crate::ephemeral::{TestDatabase, own_where};
 use crate::error::ProofError;
 
@@ -33,12 +33,17 @@ impl EngineChain {
     }
 }
 
-/// The migrations that are written in the project, and do not come with a package of the tool; all, if no file of any
-/// is known. What a package brings is applied, and nobody here could fix it.
-pub fn of_project(set: &MigrationSet) -> BTreeSet<Version> {
-    let own = set.iter().filter(|one| !one.path().is_dir()).map(|one| one.version().clone());
-    let own: BTreeSet<Version> = own.collect();
-    if own.is_empty() { set.iter().map(|one| one.version().clone()).collect() } else { own }
+/// The migrations that are written in the project. Those of a Django application that comes with a package have no file
+/// here: they are applied, and nobody here could fix them. Any other tool has only the project's own.
+pub fn of_project(config: &Config, set: &MigrationSet) -> BTreeSet<Version> {
+    let versions = |is: &dyn Fn(&Migration) -> bool| -> BTreeSet<Version> {
+        set.iter().filter(|one| is(one)).map(|one| one.version().clone()).collect()
+    };
+    let preset = config.engine.as_ref().and_then(|engine| engine.preset);
+    match versions(&|one| one.path().is_file()) {
+        own if preset.is_some_and(EnginePreset::has_packages) && !own.is_empty() => own,
+        _ => versions(&|_| true),
+    }
 }
 
 pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError> {
@@ -58,11 +63,10 @@ pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError
     let steps: Vec<EngineStep> = listed
         .into_iter()
         .zip(versions)
-        .map(|(ListedMigration { key, target, .. }, version)| EngineStep {
-            file: files::of_key(&key, &candidates),
-            key,
-            target,
-            version,
+        .map(|(ListedMigration { key, target, after, .. }, version)| {
+            let file = files::of_key(&key, &candidates);
+            let beside = file.iter().flat_map(|file| files::beside(file, &candidates)).collect();
+            EngineStep { file, beside, key, target, after, version }
         })
         .collect();
     let project = driver.shown(&driver.project);
@@ -74,14 +78,10 @@ pub(super) async fn find(driver: EngineDriver) -> Result<EngineChain, ProofError
 
 /// What the proof knows about a step. Its result depends on its file and on the commands.
 fn driven(driver: &EngineDriver, step: &EngineStep) -> DrivenMigration {
-    let text = step.file.as_ref().and_then(|file| migrate_base::regular::read(file).ok()).unwrap_or_default();
-    let text = format!(
-        "{}\n{}\n{}\n{}",
-        step.key,
-        driver.config.up,
-        driver.config.down.as_deref().unwrap_or_default(),
-        String::from_utf8_lossy(&text)
-    );
+    let files = step.file.iter().chain(&step.beside);
+    let text: Vec<u8> = files.filter_map(|file| migrate_base::regular::read(file).ok()).flatten().collect();
+    // What else it depends on, such as the models of an application, is not known: nothing is kept for others.
+    let text = format!("{}\n{}\n{}", step.key, String::from_utf8_lossy(&text), driver.stamp);
     let digits = step.key.len() - step.key.trim_start_matches(|char: char| char.is_ascii_digit()).len();
     let is_version = step.version.as_str() == &step.key[..digits];
     let rest = step.key[digits..].trim_start_matches(['_', '-', '.']);
@@ -93,7 +93,8 @@ fn driven(driver: &EngineDriver, step: &EngineStep) -> DrivenMigration {
         _ => &step.key,
     };
     let path = driver.shown(step.file.as_ref().unwrap_or(&driver.folder));
-    DrivenMigration { version: step.version.clone(), name: name.to_owned(), path, text }
+    let beside = step.beside.iter().map(|file| driver.shown(file)).collect();
+    DrivenMigration { version: step.version.clone(), name: name.to_owned(), path, beside, text }
 }
 
 /// The numbers at the start of the keys, if they are the order of the chain; otherwise the places in it.
@@ -120,9 +121,17 @@ async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<V
     database.let_go().await?;
     let output = outcome.map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;
     let all = listing::read(preset, &output);
-    match all.is_empty() {
-        true => Err(nothing(driver, format!("`{text}` lists no migrations")).into()),
-        false => Ok(all),
+    match all.iter().find(|one| one.is_applied) {
+        // Its next command would change that other database.
+        Some(one) => {
+            let message =
+                format!("`{text}` says that {} is applied, and the database in DATABASE_URL is empty", one.key);
+            let finding = Finding::new(codes::ENGINE_STEP, message).at(Place::file(driver.shown(&driver.folder)));
+            let finding = finding.note("nothing was run: it uses another database");
+            Err(Error::new(ErrorKind::Code, finding.help(USES_URL)).into())
+        }
+        None if all.is_empty() => Err(nothing(driver, format!("`{text}` lists no migrations")).into()),
+        None => Ok(all),
     }
 }
 
@@ -133,7 +142,7 @@ fn of_files(driver: &EngineDriver, listing: ChainListing) -> Result<Vec<ListedMi
         let finding = finding.at(Place::file(driver.shown(&driver.folder)));
         Error::new(ErrorKind::Files, finding.help("`migrations` in migrate.toml names the folder of the migrations"))
     };
-    let names = files_of(driver.config.name(), &driver.folder).map_err(unreadable)?;
+    let names = source_files(driver, listing).map_err(unreadable)?;
     let key = |name: String| match listing {
         ChainListing::FileVersions => name.chars().take_while(char::is_ascii_digit).collect(),
         ChainListing::FileStems => PathBuf::from(&name).file_stem().map_or(name, |stem| stem.to_string_lossy().into()),
@@ -147,6 +156,27 @@ fn of_files(driver: &EngineDriver, listing: ChainListing) -> Result<Vec<ListedMi
     }
 }
 
+/// The names of the files that the tool takes for migrations, sorted: every source file in the folder, and for a tool
+/// whose files begin with a version those that do.
+fn source_files(driver: &EngineDriver, listing: ChainListing) -> std::io::Result<Vec<String>> {
+    let is_source = |name: &str| {
+        let end = name.rsplit_once('.').map_or("", |(_, end)| end);
+        ["js", "ts", "mjs", "cjs", "mts", "cts", "rb", "exs", "php"].contains(&end) && !name.ends_with(".d.ts")
+    };
+    let begins = |name: &str| name.split_once('_').is_some_and(|(version, _)| version.parse::<Version>().is_ok());
+    let is_migration = |name: &str| {
+        is_source(name) && !name.starts_with('.') && (listing != ChainListing::FileVersions || begins(name))
+    };
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&driver.folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        names.extend((entry.path().is_file() && is_migration(&name)).then_some(name));
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// The keys in the order in which the tool applies them.
 async fn stepped(driver: &EngineDriver) -> Result<Vec<ListedMigration>, ProofError> {
     let database = TestDatabase::create().await?;
@@ -158,14 +188,14 @@ async fn stepped(driver: &EngineDriver) -> Result<Vec<ListedMigration>, ProofErr
 
 async fn climbed(driver: &EngineDriver, database: &Database) -> Result<Vec<String>, Error> {
     let mut keys: Vec<String> = Vec::new();
-    let mut known = driver.applied(database).await?;
+    let mut known = driver.applied(database, false).await?;
     loop {
         let before: Vec<&str> = keys.iter().map(String::as_str).collect();
         let text = command::filled(&driver.config.up, &EngineStep::unknown(), &before, &driver.folder);
         command::run(driver, &text, database)
             .await
             .map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;
-        let now = driver.applied(database).await?;
+        let now = driver.applied(database, true).await?;
         let new: Vec<String> = now.difference(&known).cloned().collect();
         match <[String; 1]>::try_from(new) {
             Ok([key]) => keys.push(key),
@@ -188,11 +218,7 @@ async fn climbed(driver: &EngineDriver, database: &Database) -> Result<Vec<Strin
 /// There are no migrations, or the tool found none.
 fn nothing(driver: &EngineDriver, message: String) -> Error {
     let finding = Finding::new(codes::ENGINE_EMPTY, message).at(Place::file(driver.shown(&driver.folder)));
-    let finding = finding.help(
-        "the commands in [engine] run in the folder of migrate.toml, and have to use the database in DATABASE_URL, \
-         which is a shadow database",
-    );
-    Error::new(ErrorKind::Code, finding)
+    Error::new(ErrorKind::Code, finding.help(USES_URL))
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use migrate_core::Database;
+use migrate_review::config::redact;
 
 use super::{EngineDriver, EngineStep};
+use crate::ephemeral::statement_limit;
 use crate::provider::child::{ChildEnvironment, command};
 
 /// Why a command did not end well.
@@ -22,8 +25,8 @@ pub(super) struct CommandFailure {
     pub(super) is_not_found: bool,
 }
 
-/// How long a command may take.
-const LIMIT: Duration = Duration::from_secs(600);
+/// How long the streams of a command that has ended are read.
+const AFTERWARDS: Duration = Duration::from_millis(500);
 /// How many of the last lines of its output are shown.
 const LINES: usize = 12;
 /// How much of its output is kept.
@@ -47,7 +50,17 @@ pub(super) fn filled(template: &str, step: &EngineStep, before: &[&str], folder:
         ("{file}", &file.to_string_lossy()),
         ("{folder}", &folder.to_string_lossy()),
     ];
-    values.iter().fold(template.to_owned(), |text, (mark, value)| text.replace(mark, &quoted(value)))
+    // In one pass: a value may look like a mark.
+    let (mut text, mut rest) = (String::new(), template);
+    while let Some(at) = rest.find('{') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let found = values.iter().find(|(mark, _)| rest.starts_with(mark));
+        let (written, taken) = found.map_or(("{".to_owned(), 1), |(mark, value)| (quoted(value), mark.len()));
+        text.push_str(&written);
+        rest = &rest[taken..];
+    }
+    text + rest
 }
 
 /// A word for the shell.
@@ -62,7 +75,7 @@ fn quoted(word: &str) -> String {
 
 /// Parts of the messages with which the server refuses rows, in the language of a shadow server, and their SQLSTATE.
 /// The rows may be at fault then, and not the migration.
-const REFUSALS: [(&str, &str); 13] = [
+const REFUSALS: [(&str, &str); 18] = [
     ("contains null values", "23502"),
     ("violates not-null constraint", "23502"),
     ("violates foreign key constraint", "23503"),
@@ -73,7 +86,12 @@ const REFUSALS: [(&str, &str); 13] = [
     ("violates exclusion constraint", "23P01"),
     ("could not create exclusion constraint", "23P01"),
     ("value too long for type", "22001"),
-    ("out of range", "22003"),
+    ("integer out of range", "22003"),
+    ("bigint out of range", "22003"),
+    ("smallint out of range", "22003"),
+    ("is out of range for type", "22003"),
+    ("timestamp out of range", "22008"),
+    ("field value out of range", "22008"),
     ("numeric field overflow", "22003"),
     ("invalid input syntax for type", "22P02"),
 ];
@@ -96,61 +114,98 @@ pub(super) async fn run(driver: &EngineDriver, text: &str, database: &Database) 
         is_not_found: true,
     };
     let mut child = shell.spawn().map_err(cannot)?;
-    let streams = (child.stdout.take().map(gather), child.stderr.take().map(gather));
+    let streams = [child.stdout.take().map(gather), child.stderr.take().map(gather)];
     let mut running = RunningCommand(Some(child));
-    let status = running.wait().await?;
-    let join =
-        |thread: Option<std::thread::JoinHandle<String>>| thread.and_then(|one| one.join().ok()).unwrap_or_default();
-    let (printed, errors) = (join(streams.0), join(streams.1));
-    if status.success() {
-        return Ok(printed);
+    let ended = running.wait(limit()).await;
+    // What it left running may still hold its streams open, in another process group.
+    let patience = Instant::now() + AFTERWARDS;
+    while streams.iter().flatten().any(|stream| !stream.thread.is_finished()) && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let lines = printed.lines().chain(errors.lines()).map(str::trim_end).filter(|line| !line.is_empty());
-    let lines: Vec<String> = lines.map(str::to_owned).collect();
-    let output = lines[lines.len().saturating_sub(LINES)..].to_vec();
-    let summary = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+    let [printed, errors] = streams.map(|stream| stream.map(|stream| stream.text()).unwrap_or_default());
+    let summary = match ended {
+        Ok(status) if status.success() => return Ok(printed),
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("ended with exit code {code}"),
+            (None, signal) => format!("was ended by signal {}", signal.unwrap_or_default()),
+        },
+        Err(why) => why,
     };
-    Err(CommandFailure { summary, output, is_not_found: status.code() == Some(127) })
+    let lines = printed.lines().chain(errors.lines()).map(str::trim_end).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.map(|line| without_secrets(driver, line)).collect();
+    let output = lines[lines.len().saturating_sub(LINES)..].to_vec();
+    let is_not_found = summary.ends_with(" 127");
+    Err(CommandFailure { summary, output, is_not_found })
 }
 
-/// Reads a stream to its end on a thread, and keeps its last part.
-fn gather(mut stream: impl Read + Send + 'static) -> std::thread::JoinHandle<String> {
-    std::thread::spawn(move || {
-        let (mut kept, mut part) = (Vec::new(), [0; 8192]);
+/// How long a command may take: ten times as long as a statement.
+fn limit() -> Duration {
+    match statement_limit() {
+        Duration::ZERO => Duration::MAX,
+        each => each * 10,
+    }
+}
+
+/// A line of the output without the values of the variables that were passed, and without the passwords of addresses.
+fn without_secrets(driver: &EngineDriver, line: &str) -> String {
+    let values = driver.config.pass.iter().filter_map(|name| std::env::var(name).ok()).filter(|value| value.len() > 3);
+    redact(&values.fold(line.to_owned(), |line, value| line.replace(&value, "******")))
+}
+
+/// A stream that a thread reads.
+struct GatheredStream {
+    thread: std::thread::JoinHandle<()>,
+    kept: Arc<Mutex<Vec<u8>>>,
+}
+
+impl GatheredStream {
+    /// What was read until now.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+/// Reads a stream on a thread, and keeps its last part.
+fn gather(mut stream: impl Read + Send + 'static) -> GatheredStream {
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let shared = kept.clone();
+    let thread = std::thread::spawn(move || {
+        let mut part = [0; 8192];
         while let Ok(count @ 1..) = stream.read(&mut part) {
+            let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
             kept.extend_from_slice(&part[..count]);
-            if kept.len() > 2 * KEPT {
-                kept.drain(..kept.len() - KEPT);
+            let excess = kept.len().saturating_sub(KEPT);
+            if excess > KEPT {
+                kept.drain(..excess);
             }
         }
-        String::from_utf8_lossy(&kept).into_owned()
-    })
+    });
+    GatheredStream { thread, kept }
 }
 
 /// A command with everything that it started; all of it ends with this value.
 struct RunningCommand(Option<Child>);
 
 impl RunningCommand {
-    async fn wait(&mut self) -> Result<ExitStatus, CommandFailure> {
-        let end = Instant::now() + LIMIT;
+    async fn wait(&mut self, limit: Duration) -> Result<ExitStatus, String> {
+        let begin = Instant::now();
         let mut pause = Duration::from_millis(2);
         while let Some(child) = &mut self.0 {
             match child.try_wait() {
                 Ok(Some(status)) => {
-                    // What it left running in the background still has the shadow database, and its streams.
+                    // What it left running in the background still has the shadow database.
                     self.kill();
                     self.0 = None;
                     return Ok(status);
                 }
-                Ok(None) if Instant::now() < end => tokio::time::sleep(pause).await,
-                Ok(None) | Err(_) => break,
+                Ok(None) if begin.elapsed() < limit => tokio::time::sleep(pause).await,
+                Ok(None) => break,
+                Err(error) => return Err(format!("cannot be waited for: {error}")),
             }
             pause = (pause * 2).min(Duration::from_millis(50));
         }
-        let summary = format!("did not end within {} minutes, and was stopped", LIMIT.as_secs() / 60);
-        Err(CommandFailure { summary, output: Vec::new(), is_not_found: false })
+        self.kill();
+        Err(format!("did not end within {} s, and was stopped", limit.as_secs()))
     }
 
     fn kill(&self) {

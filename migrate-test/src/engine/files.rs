@@ -1,6 +1,7 @@
 //! Finds the file of a migration by its key.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Files in which a migration may be written.
@@ -23,7 +24,7 @@ const ASIDE: [&str; 11] = [
 /// How many files are looked at.
 const MOST: usize = 20_000;
 /// How much of a file is searched for its key.
-const HEAD: usize = 4096;
+const HEAD: u64 = 4096;
 
 /// The files of a project in which a migration may be written, those in the folder of the migrations first.
 pub(super) fn candidates(project: &Path, folder: &Path) -> Vec<PathBuf> {
@@ -61,13 +62,27 @@ fn below(folder: &Path, is_wanted: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     files
 }
 
+/// The other files of a migration: those with the same name before `.up`, `.down`, `.rollback` and so on.
+pub(super) fn beside<'f>(file: &'f Path, files: &'f [PathBuf]) -> impl Iterator<Item = PathBuf> + 'f {
+    let plain = |file: &Path| {
+        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let end = WAYS.iter().find_map(|way| stem.strip_suffix(way).map(str::len)).unwrap_or(stem.len());
+        stem[..end].to_owned()
+    };
+    let (own, folder) = (plain(file), file.parent());
+    files.iter().filter(move |other| *other != file && other.parent() == folder && plain(other) == own).cloned()
+}
+
+/// What stands between the name of a migration and the ending of a file, for one of its directions.
+const WAYS: [&str; 6] = [".up", ".down", ".rollback", ".revert", ".undo", ".deploy"];
+
 /// The file of the migration with this key.
 pub(super) fn of_key(key: &str, files: &[PathBuf]) -> Option<PathBuf> {
     let stem = |file: &Path| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let name = |file: &Path| file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // `shop.0002_cents` is `shop/migrations/0002_cents.py`.
     if let Some((app, own)) = key.split_once('.') {
-        let is_of_app = |file: &Path| file.components().any(|part| part.as_os_str() == app);
+        let is_of_app = |file: &Path| file.ancestors().nth(2).and_then(Path::file_name).is_some_and(|name| name == app);
         let found = files.iter().find(|file| stem(file) == own && is_of_app(file));
         if found.is_some() {
             return found.cloned();
@@ -78,15 +93,18 @@ pub(super) fn of_key(key: &str, files: &[PathBuf]) -> Option<PathBuf> {
         &|file| name(file) == key || stem(file) == key,
         &|file| stem(file).starts_with(&begins) || stem(file).starts_with(&format!("{key}-")),
         &|file| key.len() > 7 && stem(file).contains(key),
-        &|file| key.len() > 3 && says(file, key),
+        &|file| key.len() > 3 && file.extension().is_some_and(|end| end == "py") && says(file, key),
     ];
     forms.iter().find_map(|is| files.iter().find(|file| is(file)).cloned())
 }
 
 /// Whether a file says that it is the revision with this key, as those of Alembic do.
 fn says(file: &Path, key: &str) -> bool {
-    let Ok(bytes) = migrate_base::regular::read(file) else { return false };
-    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD)]).into_owned();
+    let mut bytes = Vec::new();
+    if fs::File::open(file).and_then(|file| file.take(HEAD).read_to_end(&mut bytes)).is_err() {
+        return false;
+    }
+    let head = String::from_utf8_lossy(&bytes).into_owned();
     let is_it = |line: &str| {
         let Some((left, right)) = line.split_once('=') else { return false };
         let left = left.split(':').next().unwrap_or_default().trim();
@@ -129,5 +147,8 @@ mod tests {
         assert_eq!(found("20240101000000_a.js").as_deref(), Some("db/20240101000000_a.js"));
         assert_eq!(found("20240101000000").as_deref(), Some("db/20240101000000_a.js"));
         assert_eq!((found("0002_x"), found("auth.0001_initial2")), (None, None));
+        assert_eq!(found("migrations.0001_initial"), None);
+        let up = folder.path().join("alembic/0003.up");
+        assert_eq!(beside(&up, &files).collect::<Vec<_>>(), [folder.path().join("alembic/0003.down")]);
     }
 }

@@ -9,29 +9,39 @@ pub(super) struct ListedMigration {
     pub(super) key: String,
     /// What the tool is told to roll back to, if that is not simply one step.
     pub(super) target: String,
+    /// The keys that it comes after, if the tool says so and it is not just the one before it.
+    pub(super) after: Option<Vec<String>>,
     /// Whether it comes right after the one before it. Only if all of them do, a command that applies one of them
     /// applies all earlier ones.
     pub(super) follows: bool,
+    /// Whether the tool says that it is applied.
+    pub(super) is_applied: bool,
 }
 
-/// The migrations in the output of a command, the oldest first. A command of the user's own prints one key on each line.
+/// The migrations in the output of a command, the oldest first. A command of the user's own prints a key on each line.
 pub(super) fn read(listing: Option<ChainListing>, output: &str) -> Vec<ListedMigration> {
     let lines = output.lines().map(str::trim).filter(|line| !line.is_empty());
-    let plain = |key: &str| ListedMigration { key: key.to_owned(), target: String::new(), follows: true };
+    let marked = |key: &str, is_applied: bool| ListedMigration {
+        key: key.to_owned(),
+        target: String::new(),
+        after: None,
+        follows: true,
+        is_applied,
+    };
+    let plain = |key: &str| marked(key, false);
     match listing {
         Some(ChainListing::AlembicHistory) => alembic(lines.filter_map(|line| line.split_once(" -> "))),
         // `[X]  shop.0001_initial`, the oldest first.
         Some(ChainListing::DjangoPlan) => lines
             .filter_map(|line| line.strip_prefix('[')?.split_once(']'))
-            .filter_map(|(_, rest)| rest.split_whitespace().next())
-            .map(plain)
+            .filter_map(|(mark, rest)| Some(marked(rest.split_whitespace().next()?, mark.trim() == "X")))
             .collect(),
         // `U  0001.add-users  migrations`, below a head and a rule.
         Some(ChainListing::YoyoList) => lines
             .filter_map(|line| {
                 let mut words = line.split_whitespace();
-                words.next().filter(|state| matches!(*state, "U" | "A"))?;
-                words.next().map(plain)
+                let state = words.next().filter(|state| matches!(*state, "U" | "A"))?;
+                words.next().map(|key| marked(key, state == "A"))
             })
             .collect(),
         _ => lines.map(plain).collect(),
@@ -54,7 +64,10 @@ fn alembic<'t>(lines: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<ListedMig
             Some((parent, _)) => parent.trim().to_owned(),
             None => format!("{key}@-1"),
         };
-        all.push(ListedMigration { key: key.to_owned(), target, follows: parents == before });
+        let follows = parents == before;
+        let parents = parents.split(',').map(str::trim).filter(|parent| *parent != "<base>");
+        let after = (!follows).then(|| parents.map(str::to_owned).collect());
+        all.push(ListedMigration { key: key.to_owned(), target, after, follows, is_applied: false });
         before = key;
     }
     all
@@ -71,6 +84,9 @@ mod tests {
         assert_eq!(keys(Some(ChainListing::DjangoPlan), django), ["contenttypes.0001_initial", "shop.0002_cents"]);
         let yoyo = "STATUS    ID         SOURCE\n--------  ---------  --------\nU         0001.a     m\nA  0002.b  m\n";
         assert_eq!(keys(Some(ChainListing::YoyoList), yoyo), ["0001.a", "0002.b"]);
+        let applied = read(Some(ChainListing::YoyoList), yoyo).into_iter().map(|one| one.is_applied);
+        assert_eq!(applied.collect::<Vec<_>>(), [false, true]);
+        assert!(read(Some(ChainListing::DjangoPlan), django)[0].is_applied);
         assert_eq!(keys(None, "\n one \ntwo\n"), ["one", "two"]);
     }
 

@@ -15,16 +15,21 @@ use std::sync::Arc;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
-use migrate_core::foreign::ForeignTool;
+use migrate_core::foreign::{self, ForeignTool};
 use migrate_core::runner::{MigrationEngine, applied_by};
-use migrate_core::{BoxFuture, Database, Direction, Error, ErrorKind, Migration, QualifiedName, Version};
+use migrate_core::{BoxFuture, Database, Direction, Error, ErrorKind, Migration, Version};
 use migrate_review::config::{Config, EngineConfig};
 use migrate_schema::Object;
 
 use crate::error::ProofError;
+use crate::random;
 
 pub use capture::{CapturedStep, capture, differences};
 pub use chain::{EngineChain, of_project};
+
+/// What the commands of a tool have to do.
+const USES_URL: &str = "the commands in [engine] run in the folder of migrate.toml, and have to use the database in \
+                        DATABASE_URL, which is a shadow database";
 
 /// Another tool, with the chain that it runs.
 #[derive(Debug)]
@@ -42,14 +47,25 @@ struct EngineStep {
     key: String,
     /// What the tool is told to roll back to, if that is not simply one step.
     target: String,
+    /// The keys that it comes after, if that is not just the one before it.
+    after: Option<Vec<String>>,
     version: Version,
     file: Option<PathBuf>,
+    /// Other files of it: what rolls it back.
+    beside: Vec<PathBuf>,
 }
 
 impl EngineStep {
     /// One that is not known yet.
     fn unknown() -> Self {
-        Self { key: String::new(), target: String::new(), version: Version::from(0), file: None }
+        Self {
+            key: String::new(),
+            target: String::new(),
+            after: None,
+            version: Version::from(0),
+            file: None,
+            beside: Vec::new(),
+        }
     }
 
     /// The app of a key such as `shop.0002_cents`; empty if it has none.
@@ -70,6 +86,8 @@ struct EngineDriver {
     here: PathBuf,
     /// The tool whose ledger is read, if it is a known one.
     tool: Option<&'static ForeignTool>,
+    /// Distinguishes this process from others.
+    stamp: String,
 }
 
 impl EngineDriver {
@@ -78,7 +96,7 @@ impl EngineDriver {
         let project = std::path::absolute(&config.project).unwrap_or_else(|_| config.project.clone());
         let folder = std::path::absolute(&config.migrations).unwrap_or_else(|_| config.migrations.clone());
         let here = std::env::current_dir().unwrap_or_default();
-        Self { config: engine.clone(), project, folder, here, tool }
+        Self { config: engine.clone(), project, folder, here, tool, stamp: random::hex(8) }
     }
 
     /// A path as it is shown to users.
@@ -86,13 +104,16 @@ impl EngineDriver {
         path.strip_prefix(&self.here).unwrap_or(path).to_owned()
     }
 
-    /// The keys of the migrations that the tool has applied in a database.
-    async fn applied(&self, database: &Database) -> Result<BTreeSet<String>, Error> {
+    /// The keys of the migrations that the tool has applied in a database. Before the first, there may be no ledger.
+    async fn applied(&self, database: &Database, is_begun: bool) -> Result<BTreeSet<String>, Error> {
         match (&self.config.applied, self.tool) {
             (Some(query), _) => {
                 let rows = match database.ask("read the ledger of the engine", query).await {
                     // Before the first migration, there may be no ledger and no schema for it.
-                    Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => Vec::new(),
+                    Err(error) if !is_begun && matches!(error.sqlstate(), Some("42P01" | "3F000")) => Vec::new(),
+                    Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => {
+                        return Err(error.help(USES_URL).help("or correct the query `applied` in [engine]"));
+                    }
                     rows => rows?,
                 };
                 Ok(rows.into_iter().filter_map(|row| row.into_iter().next().flatten()).collect())
@@ -109,6 +130,17 @@ impl EngineDriver {
 }
 
 impl ToolEngine {
+    /// Whether a key is in the chain, and not before the first of these steps.
+    fn is_after(&self, key: &str, steps: &[(&Arc<Migration>, &EngineStep)]) -> bool {
+        let place = |key: &str| self.steps.iter().position(|step| step.key == key);
+        let first = steps.first().and_then(|(_, step)| place(&step.key));
+        place(key).zip(first).is_some_and(|(at, first)| at >= first)
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.steps.iter().any(|step| step.key == key)
+    }
+
     fn step(&self, version: &Version) -> Option<(usize, &EngineStep)> {
         self.steps.iter().enumerate().find(|(_, step)| step.version == *version)
     }
@@ -130,10 +162,14 @@ impl ToolEngine {
             ended.map_err(|why| failed(&command, &why, migration.path()))?;
         }
         let wanted: BTreeSet<String> = steps.iter().map(|(_, step)| step.key.clone()).collect();
-        let applied = self.driver.applied(database).await?;
+        let applied = self.driver.applied(database, true).await?;
         let is_there = match self.driver.has_only_newest() {
             true => applied.is_subset(&wanted) && !applied.is_empty(),
-            false => applied == wanted,
+            // What comes before them may be there already.
+            false => {
+                wanted.is_subset(&applied)
+                    && applied.iter().all(|key| wanted.contains(key) || !self.is_after(key, &steps))
+            }
         };
         match (is_there, steps.last()) {
             (false, Some((migration, step))) => {
@@ -146,7 +182,7 @@ impl ToolEngine {
 
     /// Runs the command of a migration, and looks at what it did.
     async fn go(&self, migration: &Migration, direction: Direction, database: &Database) -> Result<(), Error> {
-        let Some((at, step)) = self.step(migration.version()) else { return Ok(()) };
+        let Some((at, step)) = self.step(migration.version()) else { return Err(unknown(migration)) };
         let config = &self.driver.config;
         let template = match direction {
             Direction::Up => &config.up,
@@ -154,16 +190,24 @@ impl ToolEngine {
         };
         let keys: Vec<&str> = self.steps[..at].iter().map(|step| &*step.key).collect();
         let command = command::filled(template, step, &keys, &self.driver.folder);
-        let before = self.driver.applied(database).await?;
+        let before = self.driver.applied(database, at > 0).await?;
         let ended = command::run(&self.driver, &command, database).await;
         ended.map_err(|why| failed(&command, &why, migration.path()))?;
-        let after = self.driver.applied(database).await?;
+        let after = self.driver.applied(database, true).await?;
         let has_moved = match direction {
             Direction::Up => after.contains(&step.key),
             Direction::Down => !after.contains(&step.key),
         };
-        let moved: Vec<&str> = before.symmetric_difference(&after).map(|key| &**key).collect();
-        if has_moved && (moved == [&*step.key] || self.driver.has_only_newest()) {
+        // What is not in the chain does not count: Django records the migrations that a squashed one replaces.
+        let moved: Vec<&str> =
+            before.symmetric_difference(&after).filter(|key| self.has(key)).map(|key| &**key).collect();
+        let is_one = match self.driver.has_only_newest() {
+            true if direction == Direction::Up => true,
+            // Of a ledger with only the newest, what is left has to be what came before.
+            true => after.iter().all(|key| keys.contains(&&**key)) && (at == 0) == after.is_empty(),
+            false => moved == [&*step.key],
+        };
+        if has_moved && is_one {
             return Ok(());
         }
         Err(another_step(&command, step, direction, &moved, migration.path()))
@@ -192,20 +236,13 @@ impl MigrationEngine for ToolEngine {
         let named = self.driver.config.ledger.as_ref();
         match self.driver.tool {
             Some(tool) => tool.owns(object, named),
-            None => named.is_some_and(|ledger| is_of(object, ledger)),
+            None => named.is_some_and(|ledger| foreign::is_part_of(object, ledger)),
         }
     }
 
     fn fills(&self, table: &str) -> bool {
         self.driver.tool.is_some_and(|tool| tool.fills(table))
     }
-}
-
-/// Whether an object is a table, or a part of it.
-fn is_of(object: &Object, table: &QualifiedName) -> bool {
-    let (schema, id) = (table.schema(), &object.id);
-    let owner = object.fact("owned by").is_some_and(|owner| owner.contains(&format!("{table}.")));
-    *id.schema == *schema && (*id.name == *table.name() || *id.parent == *table.name() || owner)
 }
 
 /// The chain of the tool that `[engine]` names, and the engine that runs it. A server must have been chosen.
@@ -216,6 +253,11 @@ fn is_of(object: &Object, table: &QualifiedName) -> bool {
 /// in the shadow database.
 pub async fn engine_chain(config: &Config, engine: &EngineConfig) -> Result<EngineChain, ProofError> {
     chain::find(EngineDriver::of(config, engine)).await
+}
+
+fn unknown(migration: &Migration) -> Error {
+    let message = format!("{} is no migration of this engine", migration.name());
+    Error::new(ErrorKind::Code, Finding::new(codes::ENGINE_STEP, message).at(Place::file(migration.path())))
 }
 
 fn no_down(config: &EngineConfig, migration: &Migration) -> Error {
@@ -250,9 +292,7 @@ fn another_step(command: &str, step: &EngineStep, direction: Direction, moved: &
     let finding = Finding::new(codes::ENGINE_STEP, format!("`{command}` was to {wanted}, and did not"));
     let finding = finding.at(Place::file(file));
     let finding = match moved {
-        [] => finding
-            .note("the ledger of the shadow database is as it was before")
-            .help("the command has to use the database in DATABASE_URL, which is the shadow database"),
+        [] => finding.note("the ledger of the shadow database is as it was before").help(USES_URL),
         moved => finding
             .note(format!("in the ledger of the shadow database, this changed: {}", moved.join(", ")))
             .help("the commands in [engine] have to apply, or roll back, one migration at a time"),

@@ -117,6 +117,7 @@ fn a_changeset_that_needs_liquibase_is_named() {
         ("--changeset a:1\n--preconditions onFail:MARK_RAN\nSELECT 1;\n", 3),
         ("--changeset a:1\nSELECT 1;\n--rollback changesetId:0 changesetAuthor:a\n", 4),
         ("--property name:x value:y\n--changeset a:1\nSELECT 1;\n", 2),
+        ("--changeset a:1 runAlways:\"TRUE\"\nSELECT 1;\n", 2),
     ] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), &[("1_a.sql", &format!("{head}{text}"))]);

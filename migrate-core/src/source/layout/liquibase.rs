@@ -4,6 +4,7 @@
 //! `includeAll`. A changeset has the version `NUMBER.POSITION`: the first number in the name of its file, and its place
 //! in the file.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -81,7 +82,24 @@ pub(super) fn files(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigrat
             drafts.extend(migration(listing, &name, &path, (&number, at + 1), changeset));
         }
     }
+    listing.findings.extend(same_keys(&drafts));
     Ok(drafts)
+}
+
+/// The findings for changesets that the ledger cannot tell apart: where a file lies is not compared.
+fn same_keys(drafts: &[ForeignMigration]) -> Vec<Finding> {
+    let mut known: BTreeMap<&str, &Path> = BTreeMap::new();
+    let mut findings = Vec::new();
+    for (key, path) in drafts.iter().filter_map(|draft| Some((draft.from.as_ref()?.key.as_str(), draft.path()))) {
+        if let Some(other) = known.insert(key, path) {
+            let message = format!("the changeset {key} is also in {}", other.display());
+            let finding = Finding::new(codes::VERSION_TWICE, message).at(Place::file(path));
+            findings.push(
+                finding.help("rename the one that is not applied to any database: its file, its id or its author"),
+            );
+        }
+    }
+    findings
 }
 
 /// The first number in the name of a file, which may have several parts: `db.changelog-1.2.sql`.
@@ -101,15 +119,14 @@ fn migration(
     changeset: Changeset<'_>,
 ) -> Option<ForeignMigration> {
     // What is meant for another database is not run in this one, and not recorded.
-    let is_ours = |words: &str| words.split(',').any(|word| ["postgresql", "all"].contains(&word.trim()));
-    let is_elsewhere = |words: &str| words.contains("!postgresql") || !(is_ours(words) || words.contains('!'));
-    if attribute(changeset.attributes, "dbms").is_some_and(is_elsewhere)
-        || attribute(changeset.attributes, "ignore") == Some("true")
-    {
+    if attribute(changeset.attributes, "dbms").is_some_and(is_elsewhere) || is(changeset.attributes, "ignore", "true") {
         return None;
     }
-    let version: Version = format!("{number}.{at}").parse().ok()?;
-    let outside = attribute(changeset.attributes, "runInTransaction") == Some("false");
+    let Ok(version) = format!("{number}.{at}").parse::<Version>() else {
+        listing.misnamed(path, format!("`{number}` in `{file}` is not a version"), FORM);
+        return None;
+    };
+    let outside = is(changeset.attributes, "runInTransaction", "false");
     let mut script = |text: String| {
         let mut script = ForeignScript { path: path.to_owned(), text, raw: None, no_transaction: outside };
         listing.fill(&mut script, placeholder::fill_braces);
@@ -120,16 +137,37 @@ fn migration(
     let logical = logical.rsplit('/').next().unwrap_or(logical);
     let key = format!("{logical}::{}::{}", changeset.id, changeset.author);
     let migration = ForeignMigration::sql(version, changeset.id.to_owned(), up, down);
-    let from = CapturedMigration { tool: Layout::Liquibase.to_string(), key };
+    let from = CapturedMigration { tool: Layout::Liquibase.to_string(), key, after: None };
     Some(ForeignMigration { from: Some(from), ..migration })
 }
 
-/// The value of an attribute: `runInTransaction:false`.
+/// Whether a list of databases leaves PostgreSQL out: `mysql, h2`, `!postgresql`.
+fn is_elsewhere(databases: &str) -> bool {
+    let lower = databases.to_ascii_lowercase();
+    let mut names = lower.split(',').map(str::trim);
+    let is_named = names.clone().any(|name| name == "postgresql" || name == "all");
+    names.clone().any(|name| name == "!postgresql") || !(is_named || names.any(|name| name.starts_with('!')))
+}
+
+/// The value of an attribute, which may be quoted: `runInTransaction:false`, `dbms:"mysql, h2"`.
 fn attribute<'t>(attributes: &'t str, name: &str) -> Option<&'t str> {
-    attributes.split_whitespace().find_map(|word| {
-        let (key, value) = word.split_once(':')?;
-        key.eq_ignore_ascii_case(name).then(|| value.trim_matches(['"', '\'']))
-    })
+    let mut rest = attributes.trim_start();
+    while let Some((key, value)) = rest.split_once(':') {
+        let quote = value.chars().next().filter(|char| ['"', '\''].contains(char));
+        let (value, after) = match quote {
+            Some(quote) => value[1..].split_once(quote)?,
+            None => value.split_at(value.find(char::is_whitespace).unwrap_or(value.len())),
+        };
+        if key.trim().eq_ignore_ascii_case(name) {
+            return Some(value);
+        }
+        rest = after.trim_start();
+    }
+    None
+}
+
+fn is(attributes: &str, name: &str, value: &str) -> bool {
+    attribute(attributes, name).is_some_and(|said| said.eq_ignore_ascii_case(value))
 }
 
 /// What Liquibase would do that we cannot: each attribute and each directive.
@@ -140,7 +178,7 @@ fn refused(path: &Path, text: &Arc<str>) -> Vec<Finding> {
         let span = begin..begin + line.trim_end().len();
         begin += line.len();
         let what = if let Some((_, _, attributes)) = head(line) {
-            let is = |name: &str, value: &str| attribute(attributes, name) == Some(value);
+            let is = |name: &str, value: &str| is(attributes, name, value);
             let has = |names: &[&str]| names.iter().any(|name| attribute(attributes, name).is_some());
             match () {
                 () if is("runOnChange", "true") || is("runAlways", "true") => Some("it runs again"),
@@ -158,6 +196,8 @@ fn refused(path: &Path, text: &Arc<str>) -> Vec<Finding> {
             .any(|name| named(line, name).is_some())
         {
             Some("it runs only under a condition")
+        } else if named(line, HEAD).is_some_and(|rest| !rest.trim().is_empty()) {
+            Some("an option of the whole file")
         } else if named(line, "property").is_some() {
             Some("values of placeholders are read from `[placeholders]` in migrate.toml")
         } else if named(line, "ignoreLines").is_some() || named(line, "include").is_some() {
@@ -218,10 +258,12 @@ fn changesets(text: &str) -> Vec<Changeset<'_>> {
                 Some(line.trim_end().strip_suffix("*/").unwrap_or_default().to_owned())
             }
             () if in_block => Some(line.trim_end_matches('\n').to_owned()),
-            () => named(line, "rollback").map(|sql| match sql.trim().to_ascii_lowercase().as_str() {
-                // There is nothing to roll back.
-                "empty" | "not required" => String::new(),
-                _ => blank_before(line, sql),
+            () => named(line, "rollback").map(|sql| sql.strip_prefix(':').unwrap_or(sql)).map(|sql| {
+                match sql.trim().to_ascii_lowercase().as_str() {
+                    // There is nothing to roll back.
+                    "empty" | "not required" => String::new(),
+                    _ => blank_before(line, sql),
+                }
             }),
         };
         in_block = (in_block || is_block) && !line.trim().ends_with("*/");
@@ -289,7 +331,10 @@ mod tests {
             is_formatted("\n-- Liquibase formatted SQL\n") && !is_formatted("SELECT 1;\n--liquibase formatted sql")
         );
         assert!(named("--rollback", "rollback").is_some() && named("--rollbacks x", "rollback").is_none());
-        assert_eq!(attribute("a:b dbms:\"mysql,!h2\"", "DBMS"), Some("mysql,!h2"));
+        assert_eq!(attribute("a:b dbms:\"mysql, h2\" c:d", "DBMS"), Some("mysql, h2"));
+        assert_eq!(attribute("a:b dbms:\"mysql, h2\" c:d", "c"), Some("d"));
+        assert!(is_elsewhere("mysql, h2") && is_elsewhere("!PostgreSQL"));
+        assert!(!is_elsewhere("mysql, PostgreSQL") && !is_elsewhere("!mysql"));
         assert_eq!(head("--changeset a : b"), Some(("a", "b", "")));
         assert!(head("--changeset ab").is_none() && head("--changesets a:b").is_none());
     }

@@ -6,6 +6,7 @@ use std::fmt;
 
 use migrate_base::ident::QualifiedName;
 use migrate_base::suggest;
+use migrate_core::Layout;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -17,6 +18,8 @@ pub use preset::{ChainListing, EnginePreset};
 pub struct EngineConfig {
     /// What is known about the tool, if it is one of those that Roundtrip knows.
     pub preset: Option<&'static EnginePreset>,
+    /// The name of the tool.
+    name: String,
     /// The command that prints the keys of the migrations, one on each line, the oldest first.
     pub list: Option<String>,
     /// The command that applies the next migration.
@@ -45,29 +48,50 @@ struct EngineSection {
 }
 
 impl EngineConfig {
-    /// The name of the tool: that of its preset, or the first word of the command that applies a migration.
+    /// The name of the tool: as it is given, or that of the program that applies a migration.
     pub fn name(&self) -> &str {
-        let first = || self.up.split_whitespace().next().unwrap_or("the engine");
-        self.preset.map_or_else(first, |preset| preset.tool)
+        &self.name
     }
 
     fn of(section: EngineSection) -> Result<Self, String> {
         let EngineSection { tool, list, up, down, ledger, applied, pass } = section;
+        // A tool that has its own commands may have any name.
+        let is_described = up.is_some() && applied.is_some();
         let preset = match &tool {
+            Some(tool) if is_described => EnginePreset::named(tool),
             Some(tool) => Some(preset_named(tool)?),
             // A command that calls a tool says which one it is.
             None => up.as_deref().and_then(EnginePreset::called_by),
         };
         let ledger = ledger.map(|name| {
-            let named = QualifiedName::parse(&name).or_else(|| QualifiedName::parse(&format!("public.{name}")));
+            // A name that is not quoted may have any characters that are no mistake.
+            let plain = || name.split_once('.').map_or(("public", &*name), |(schema, table)| (schema, table));
+            let is_plain = |name: &str| !name.is_empty() && !name.contains(['.', '"']);
+            let named =
+                QualifiedName::parse(&name).or_else(|| QualifiedName::parse(&format!("public.{name}"))).or_else(|| {
+                    let (schema, table) = plain();
+                    (is_plain(schema) && is_plain(table)).then(|| QualifiedName::new(schema, table))
+                });
             named.ok_or_else(|| format!("`{name}` is not the name of a table"))
         });
         let known = |command: fn(&EnginePreset) -> &'static str| preset.map(command).map(str::to_owned);
         let Some(up) = up.or_else(|| known(|preset| preset.up)) else {
             return Err("[engine] needs `up`, the command that applies the next migration".to_owned());
         };
+        let name = match (tool, preset) {
+            (Some(tool), _) if is_name(&tool) => tool,
+            (Some(tool), _) => {
+                return Err(format!("`{tool}` is not the name of a tool: write letters, digits and dashes"));
+            }
+            (None, Some(preset)) => preset.tool.to_owned(),
+            (None, None) => "the engine".to_owned(),
+        };
+        if list.is_none() && preset.is_none() && up.contains("{revision}") {
+            return Err("`up` names the {revision}, so `list` has to be the command that prints them".to_owned());
+        }
         let engine = Self {
             preset,
+            name,
             list,
             up,
             down: down.or_else(|| known(|preset| preset.down)),
@@ -79,24 +103,26 @@ impl EngineConfig {
             (None, None) => Err(format!(
                 "Roundtrip does not know the ledger of `{}`: `applied` is the query for the keys of the applied \
                  migrations, and `ledger` the table that has them",
-                engine.name()
+                engine.up
             )),
             _ => Ok(engine),
         }
     }
 }
 
+fn is_name(tool: &str) -> bool {
+    !tool.is_empty() && tool.chars().all(|char| char.is_ascii_alphanumeric() || "-_".contains(char))
+}
+
 fn preset_named(tool: &str) -> Result<&'static EnginePreset, String> {
     if let Some(preset) = EnginePreset::named(tool) {
         return Ok(preset);
     }
-    if let Some(layout) = preset::with_sql_files(tool) {
-        return Err(format!(
-            "the files of {tool} are SQL, which Roundtrip reads: write `layout = \"{layout}\"` instead"
-        ));
-    }
     if let Some(why) = preset::cannot_step(tool) {
         return Err(format!("{why}, write [engine] with `up`, `down` and `applied`"));
+    }
+    if tool.parse::<Layout>().is_ok() {
+        return Err(format!("the files of {tool} are SQL, which Roundtrip reads: write `layout = \"{tool}\"` instead"));
     }
     let known: Vec<&str> = EnginePreset::names().collect();
     let near = suggest::nearest(tool, known.iter().copied()).map(|near| format!(" (did you mean `{near}`?)"));
@@ -154,6 +180,11 @@ mod tests {
         let named = read("engine = \"alembic\"").unwrap();
         let section = read("[engine]\nup = \"cd api && alembic upgrade +1\"\ndown = \"alembic downgrade -1\"").unwrap();
         assert_eq!((named.name(), section.name()), ("alembic", "alembic"));
+        let own =
+            read("[engine]\ntool = \"our-tool\"\nup = \"cd knex && ./m up\"\napplied = \"x\"\nledger = \"my rows\"");
+        let own = own.unwrap();
+        assert_eq!((own.name(), own.preset), ("our-tool", None));
+        assert_eq!(own.ledger.unwrap().name(), "my rows");
         assert_eq!(section.up, "cd api && alembic upgrade +1");
         assert_eq!(named.down.as_deref(), Some("alembic downgrade {target}"));
     }
@@ -168,6 +199,9 @@ mod tests {
             ("[engine]\nup = \"./migrate up\"", "`applied` is the query"),
             ("[engine]\nup = \"x\"\ndwon = \"x\"", "unknown field `dwon`"),
             ("[engine]\ntool = \"knex\"\nledger = \"a.b.c\"", "is not the name of a table"),
+            ("[engine]\nup = \"./m {revision}\"\napplied = \"x\"", "so `list` has to be the command"),
+            ("[engine]\ntool = \"a b\"\nup = \"x\"\napplied = \"x\"", "is not the name of a tool"),
+            ("engine = \"golang-migrate\"", "write `layout = \"golang-migrate\"` instead"),
             ("engine = 3", "the name of a tool, or a section"),
         ] {
             let error = read(text).unwrap_err();

@@ -46,9 +46,9 @@ impl ChainListing {
     }
 }
 
-/// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{target}` what
-/// Alembic rolls back to, `{app}` and `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the folder
-/// of the migrations.
+/// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{target}`
+/// what Alembic rolls back to, `{app}` and `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the
+/// folder of the migrations.
 const PRESETS: [EnginePreset; 8] = [
     EnginePreset {
         tool: "alembic",
@@ -94,8 +94,9 @@ const PRESETS: [EnginePreset; 8] = [
         tool: "rails",
         program: "rails",
         listing: ChainListing::FileVersions,
-        up: "bin/rails db:migrate:up VERSION={revision}",
-        down: "bin/rails db:migrate:down VERSION={revision}",
+        // Without the dump of the schema that each of them would write into the working tree.
+        up: "SCHEMA=/dev/null DISABLE_SPRING=1 bin/rails db:migrate:up VERSION={revision}",
+        down: "SCHEMA=/dev/null DISABLE_SPRING=1 bin/rails db:migrate:down VERSION={revision}",
         jumps: false,
     },
     EnginePreset {
@@ -122,23 +123,23 @@ impl EnginePreset {
         PRESETS.iter().find(|preset| preset.tool == tool)
     }
 
+    /// Whether packages bring migrations of their own.
+    pub fn has_packages(&self) -> bool {
+        self.listing == ChainListing::DjangoPlan
+    }
+
     /// The names of all tools that can be driven.
     pub fn names() -> impl Iterator<Item = &'static str> {
         PRESETS.iter().map(|preset| preset.tool)
     }
 
-    /// The tool that a command calls.
+    /// The tool that a command calls. A folder that it goes to may have the name of a tool.
     pub(super) fn called_by(command: &str) -> Option<&'static Self> {
-        let words = command.split(|char: char| char.is_whitespace() || "/;&|()'\"".contains(char));
-        words.into_iter().find_map(|word| PRESETS.iter().find(|preset| preset.program == word))
+        let words: Vec<&str> = command.split(|char: char| char.is_whitespace() || "/;&|()'\"".contains(char)).collect();
+        let is_called = |at: usize| at == 0 || words[at - 1] != "cd";
+        let called = (0..words.len()).filter(|at| is_called(*at)).map(|at| words[at]);
+        called.into_iter().find_map(|word| PRESETS.iter().find(|preset| preset.program == word))
     }
-}
-
-/// The layout for the files of a tool that writes SQL.
-pub(super) fn with_sql_files(tool: &str) -> Option<&'static str> {
-    ["prisma", "drizzle", "flyway", "sqlx", "diesel", "refinery", "goose", "dbmate", "sqitch", "atlas", "supabase"]
-        .into_iter()
-        .find(|layout| *layout == tool)
 }
 
 /// Why the commands of a tool cannot be driven as they are.

@@ -208,7 +208,7 @@ mod tests {
             assert_eq!(alembic.judge(part).0, SentStatement::Part, "{part}");
         }
         for aside in [
-            "CREATE TABLE app.our_versions (version_num text, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))",
+            "CREATE TABLE app.our_versions (version_num text, CONSTRAINT pkc PRIMARY KEY (version_num))",
             "INSERT INTO \"our_versions\" (version_num) VALUES ('a')",
             "UPDATE app.our_versions SET version_num='b'",
             "DELETE FROM our_versions",

@@ -37,6 +37,8 @@ pub struct CapturedStep {
     pub tool: String,
     /// Its key in the ledger of the tool.
     pub key: String,
+    /// The keys that it comes after, if that is not just the one before it.
+    pub after: Option<Vec<String>>,
     /// Its file; the folder of the chain if it has none of its own there.
     pub file: PathBuf,
     /// What it sends to be applied.
@@ -54,7 +56,7 @@ pub struct CapturedStep {
     /// Why something may be missing.
     pub notes: Vec<String>,
     /// The schema that it makes, and the rows that the chain inserts.
-    after: Schema,
+    schema: Schema,
     rows: DatabaseRows,
 }
 
@@ -146,6 +148,7 @@ impl Recorder<'_> {
             name: migration.name().to_owned(),
             tool: self.engine.driver.config.name().to_owned(),
             key: self.engine.step(migration.version()).map(|(_, step)| step.key.clone()).unwrap_or_default(),
+            after: self.engine.step(migration.version()).and_then(|(_, step)| step.after.clone()),
             file: migration.path().to_owned(),
             up: sent.statements,
             down: None,
@@ -154,7 +157,7 @@ impl Recorder<'_> {
             irreversible: migration.irreversible().map(str::to_owned),
             computed,
             notes,
-            after,
+            schema: after,
             rows,
         };
         if step.irreversible.is_none() {

@@ -41,10 +41,10 @@ async fn first_difference(
         let told = match stage.go(migration, Direction::Up).await? {
             Err(error) => error.findings().iter().map(ToString::to_string).collect(),
             Ok(_) => {
-                let change = SchemaChange::between(&unowned(&step.after), &unowned(stage.schema()));
+                let change = SchemaChange::between(&unowned(&step.schema), &unowned(stage.schema()));
                 let rows = stage.all_rows().await?;
                 let losses = step.rows.losses(&rows).into_iter();
-                let rows = losses.filter(|loss| !is_drawn_anew(&step.after, loss)).map(|loss| loss.to_string());
+                let rows = losses.filter(|loss| !is_drawn_anew(&step.schema, loss)).map(|loss| loss.to_string());
                 change.sentences(SIDES).into_iter().chain(rows).collect::<Vec<_>>()
             }
         };
@@ -72,7 +72,7 @@ const VOLATILE: [&str; 11] = [
     "gen_",
 ];
 
-/// Whether a column gets its values from a default that differs each time: the number of a row, the time, a random value.
+/// Whether a column gets its values from a default that differs each time: a number, the time, a random value.
 fn is_drawn_anew(schema: &Schema, loss: &RowLoss) -> bool {
     let Some(column) = &loss.column else { return false };
     let is_it = |one: &migrate_schema::Object| {

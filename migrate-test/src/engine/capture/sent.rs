@@ -70,8 +70,8 @@ impl CommitLog {
         }
     }
 
-    /// One of the statements failed, and it is not known which. What a message without BEGIN and COMMIT of its own did is
-    /// undone; after a COMMIT inside of it, what came before is kept.
+    /// One of the statements failed, and it is not known which. What a message without BEGIN and COMMIT of its own did
+    /// is undone; after a COMMIT inside of it, what came before is kept.
     fn failed(&mut self, session: u32, steps: &[(TransactionStep, &str)]) {
         let is_end = |step: &TransactionStep| matches!(step, TransactionStep::Commit(_) | TransactionStep::Rollback(_));
         let kept = steps.iter().rposition(|(step, _)| is_end(step));

@@ -128,7 +128,7 @@ fn a_finding_names_the_file_and_says_what_the_tool_said() {
         "20250101000002_down_fails cannot be rolled back: `sh tool.sh down` ended with exit code",
         "--> steps/20250101000002_down_fails.up",
         "column \"b\" of relation \"accounts\" does not exist",
-        "// migrate: irreversible REASON",
+        "-- migrate: irreversible REASON",
     ] {
         assert!(all.contains(part), "{part}: {all}");
     }
@@ -154,7 +154,7 @@ fn an_engine_that_does_something_else_is_found_out() {
     let list = "list = \"sh tool.sh list\"";
     let steps = [ACCOUNTS, STEPS[0]];
     for (up, more, code, said) in [
-        ("true", list, "engine-step", "the ledger of the shadow database is as it was before"),
+        ("true", list, "query", "or correct the query `applied`"),
         (
             "sh tool.sh next && sh tool.sh next",
             list,
@@ -162,7 +162,8 @@ fn an_engine_that_does_something_else_is_found_out() {
             "this changed: 20250101000001_accounts, 20250101000002_good",
         ),
         ("sh tool.sh next && sh tool.sh next", "", "engine-step", "applied 2 migrations at once"),
-        ("true", "", "engine-empty", "applied nothing in an empty database"),
+        ("sh tool.sh list", "", "query", "have to use the database in DATABASE_URL"),
+        ("sh tool.sh nothing", "", "engine-empty", "applied nothing in an empty database"),
         ("sh tool.sh next", "list = \"true\"", "engine-empty", "lists no migrations"),
         ("no-such-tool up", list, "engine-failed", "`no-such-tool up` ended with exit code 127"),
         (
@@ -184,6 +185,20 @@ fn an_engine_that_does_something_else_is_found_out() {
     }
 }
 
+/// A tool may leave a process behind that keeps its output open: nobody waits for it.
+#[test]
+fn what_a_tool_leaves_running_is_not_waited_for() {
+    if !has_psql() {
+        return;
+    }
+    let up = "up = \"(setsid sleep 100 &) ; sh tool.sh up {revision}\"";
+    let project = driven(&[ACCOUNTS], &LISTED.replace("up = \"sh tool.sh up {revision}\"", up));
+    let begin = std::time::Instant::now();
+    project.run_bare(&["verify", "--all"]).ok();
+    assert!(begin.elapsed().as_secs() < 90);
+    project.end();
+}
+
 /// The tool gets the address of the shadow database, and nothing of ours that is secret.
 #[test]
 fn a_tool_gets_no_secret() {
@@ -196,11 +211,14 @@ fn a_tool_gets_no_secret() {
          applied = \"SELECT name FROM versions\"\npass = [\"MY_KEY\"]",
     );
     let mut command = project.command(&["verify", "--all"]);
+    for name in ["POETRY_PYPI_TOKEN_X", "BUNDLE_GITHUB__COM", "GEM_HOST_API_KEY", "MISE_GITHUB_TOKEN", "HTTPS_PROXY"] {
+        command.env(name, "kept");
+    }
     command.env("MY_KEY", "passed").env("OTHER_KEY", "kept").env("DATABASE_URL", project.url()).env("PGPASSWORD", "x");
     // Without `down`, nothing is rolled back, and that is not a success.
     assert_eq!(said(command.output().unwrap()).code, 3);
     let seen = fs::read_to_string(project.path().join("seen")).unwrap();
-    assert!(seen.contains("MY_KEY=passed") && !seen.contains("OTHER_KEY"), "{seen}");
+    assert!(seen.contains("MY_KEY=passed") && !seen.contains("=kept"), "{seen}");
     assert!(!seen.contains(crate::support::SECRET) && !seen.contains("PGPASSWORD=x"), "{seen}");
     let line = seen.lines().find(|line| line.starts_with("DATABASE_URL=")).unwrap();
     assert!(!line.contains(project.database.name()), "{line}");
@@ -227,7 +245,10 @@ fn what_only_the_tool_may_do_is_left_to_it() {
         let output = project.run(command);
         let all = format!("{}{}", output.out, output.err);
         assert_eq!(output.code, 2, "{command:?}: {all}");
-        assert!(all.contains("error[engine-runs]: sh runs the migrations of this project"), "{command:?}: {all}");
+        assert!(
+            all.contains("error[engine-runs]: the engine runs the migrations of this project"),
+            "{command:?}: {all}"
+        );
     }
     let none = Project::new();
     let output = none.run(&["adopt", "--capture", "sql"]);
@@ -262,12 +283,26 @@ fn ci_proves_the_new_migrations_of_the_tool() {
         "2 migrations, 1 new",
         "0 of 1 new migration proven",
         "law-identity",
-        "sh runs the migrations, so there is no SQL",
+        "the engine runs the migrations, so there is no SQL",
     ] {
         assert!(all.contains(part), "{part}: {all}");
     }
     project.write(&format!("steps/{name}.down"), "ALTER TABLE accounts DROP a, DROP b;");
     project.run_bare(&["ci", "--base", "main"]).ok();
+    // What is released must not change: neither of its two files, and it must not go.
+    for (file, change, code) in [
+        ("steps/20250101000001_accounts.up", "CREATE TABLE accounts (id int PRIMARY KEY);", "migration-edited"),
+        ("steps/20250101000001_accounts.down", "DROP TABLE accounts CASCADE;", "migration-edited"),
+    ] {
+        let before = fs::read_to_string(project.path().join(file)).unwrap();
+        project.write(file, change);
+        let output = project.run_bare(&["ci", "--base", "main"]);
+        assert!(output.code == 3 && output.out.contains(code), "{output:?}");
+        project.write(file, before);
+    }
+    fs::remove_file(project.path().join("steps/20250101000001_accounts.down")).unwrap();
+    let output = project.run_bare(&["ci", "--base", "main"]);
+    assert!(output.code == 3 && output.out.contains("migration-removed"), "{output:?}");
     project.end();
 }
 
@@ -302,7 +337,7 @@ fn a_captured_chain_has_the_statements_of_the_tool() {
     let project =
         driven(&[ACCOUNTS, STEPS[0], rolled_back, ("20250101000004_leaves", STEPS[1].1, STEPS[1].2)], STEPPED);
     let output = capture(&project).ok();
-    assert!(output.out.contains("captured 4 migrations of sh, proven to make the same"), "{output:?}");
+    assert!(output.out.contains("captured 4 migrations of the engine, proven to make the same"), "{output:?}");
     assert!(output.out.contains("its rollback leaves the schema different"), "{output:?}");
     let files = captured(&project);
     let is = |name: &str, text: &str| assert_eq!(files[name], text, "{name}");
@@ -362,6 +397,29 @@ fn what_is_computed_in_code_is_told() {
     let up = &files["20250101000002_computes.up.sql"];
     assert!(up.contains("-- NOT COMPLETE:") && up.contains("--   UPDATE accounts SET cents = "), "{up}");
     assert!(up.ends_with("ALTER TABLE accounts ADD cents bigint;"), "{up}");
+    project.end();
+}
+
+/// A tool with branches records the newest migration of each: what is on no branch that it names was not applied.
+#[test]
+fn a_branch_that_was_not_applied_is_not_adopted() {
+    let project = Project::new();
+    for (number, key, after) in
+        [(1, "aaaa", ""), (2, "bbbb", ""), (3, "cccc", " after aaaa"), (4, "dddd", " after bbbb, cccc")]
+    {
+        let up = format!("-- migrate: captured alembic {key}{after}\nCREATE TABLE t_{key} (a int);\n");
+        project.migration(number, "x", &up, &format!("DROP TABLE t_{key};\n"));
+    }
+    project.query(
+        "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('cccc'); \
+         CREATE TABLE t_aaaa (a int); CREATE TABLE t_cccc (a int)",
+    );
+    let gap = project.run(&["adopt", "--yes"]);
+    assert!(gap.code == 3 && gap.err.contains("error[other-ledger-gap]"), "{gap:?}");
+    project.query("CREATE TABLE t_bbbb (a int); INSERT INTO alembic_version VALUES ('bbbb')");
+    project.run(&["adopt", "--yes"]).ok();
+    let status = project.run(&["status"]).ok().out;
+    assert!(status.contains("3 applied, 1 pending, 0 problems"), "{status}");
     project.end();
 }
 

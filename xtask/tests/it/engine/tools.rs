@@ -41,7 +41,12 @@ impl Installed {
 
     /// Runs the tool itself on the database of the test.
     fn tool(&self, line: &str) {
-        let database = Database::from(self.project.database.options());
+        self.tool_on(&self.project, line);
+    }
+
+    /// The same on the database of another test.
+    fn tool_on(&self, project: &Project, line: &str) {
+        let database = Database::from(project.database.options());
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", line]).current_dir(self.project.path()).env("PATH", &self.path);
         let output = shell.envs(database.variables()).output().unwrap();
@@ -170,6 +175,21 @@ fn django() {
          migrations.RunSQL('CREATE INDEX by_cents ON shop_order (cents)', migrations.RunSQL.noop)]\n",
     );
     tool.write("migrate.toml", "engine = \"django\"\n");
+    // Settings that do not read the address of the shadow database: nothing is run in the other one.
+    let manage = fs::read_to_string(tool.project.path().join("manage.py")).unwrap();
+    let other = Project::new();
+    tool.tool_on(&other, "python manage.py migrate --no-input");
+    let variables = Database::from(other.database.options()).variables();
+    let elsewhere = variables.iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| format!("'{url}'"));
+    tool.write("manage.py", &manage.replace("os.environ['DATABASE_URL']", &elsewhere.unwrap()));
+    let refused = tool.xtask(&["verify", "--all"]);
+    assert!(refused.code != 0 && refused.err.contains("error[engine-step]"), "{refused:?}");
+    assert!(refused.err.contains("nothing was run: it uses another database"), "{refused:?}");
+    tool.write("manage.py", &manage);
+    assert_eq!(other.query("SELECT count(*)::text FROM django_migrations"), ["17"]);
+    other.end();
+    // A project without a folder of this name has packages too.
+    let _ = fs::remove_dir(tool.project.path().join("migrations"));
     let listed = tool.xtask(&["verify", "--all", "-v"]);
     assert!(listed.err.contains("of packages, without a file in this project"), "{listed:?}");
     let count = 3 + 2 + 12;
@@ -232,6 +252,7 @@ fn rails() {
         ruby.is_ok_and(|output| output.status.success())
     };
     if !has("active_record") || !has("pg") {
+        assert!(std::env::var_os("ROUNDTRIP_TEST_TOOLS").is_none(), "ActiveRecord is not installed");
         eprintln!("NOT TESTED: ActiveRecord is not installed");
         return;
     }
