@@ -6,6 +6,7 @@ use migrate_base::codes;
 use migrate_base::error::{Error, ErrorKind};
 use migrate_base::finding::{Finding, Place};
 use migrate_base::sql::split;
+use migrate_core::foreign::ForeignTool;
 use migrate_core::{CodeMigrations, MigrationSet, Version};
 use migrate_test::engine::{self, CapturedStep, EngineChain};
 use migrate_test::proof::{self, Law, MigrationProof, Proof, Verdict};
@@ -176,8 +177,13 @@ impl CapturedFiles<'_> {
     /// The up script: what it was, what it declares, what is not in it, and its statements.
     fn up(&self) -> String {
         let step = self.step;
+        // Only a known tool has a ledger that can be adopted.
+        let is_known = ForeignTool::named(&step.tool).is_some();
         let after = step.after.as_ref().map(|keys| format!(" after {}", keys.join(", "))).unwrap_or_default();
-        let mut head = format!("-- migrate: captured {} {}{after}\n", step.tool, step.key);
+        let mut head = match is_known {
+            true => format!("-- migrate: captured {} {}{after}\n", step.tool, step.key),
+            false => format!("-- It was {} of {}.\n", step.key, step.tool),
+        };
         let declared = [("lossy", &self.lossy), ("irreversible", &self.irreversible)];
         for (limit, reason) in declared.into_iter().filter_map(|(limit, reason)| Some((limit, reason.as_ref()?))) {
             head += &format!("-- migrate: {limit} {}\n", reason.replace('\n', " "));
@@ -353,9 +359,13 @@ fn tell(context: &Context<'_>, document: &CaptureJson) {
     for (one, note) in document.migrations.iter().flat_map(|one| one.notes.iter().map(move |note| (one, note))) {
         output.line(format!("  {DIM}{}_{}: {note}{DIM:#}", one.version, one.name));
     }
+    let newest = document.migrations.last().map(|one| one.version.as_str()).unwrap_or_default();
+    let records = match ForeignTool::named(&document.tool) {
+        Some(_) => format!("`cargo xtask adopt --env NAME` takes over the ledger of {} in", document.tool),
+        None => format!("`cargo xtask baseline --mark --to {newest} --env NAME` records that they are applied in"),
+    };
     output.next(format!(
-        "review the files; in migrate.toml, replace [engine] with `migrations = \"{}\"`; then `cargo xtask adopt --env \
-         NAME` takes over the ledger of {} in each database",
-        document.folder, document.tool
+        "review the files; in migrate.toml, replace [engine] with `migrations = \"{}\"`; then {records} each database",
+        document.folder
     ));
 }

@@ -6,7 +6,7 @@ mod tools;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -199,6 +199,32 @@ fn what_a_tool_leaves_running_is_not_waited_for() {
     project.end();
 }
 
+/// An interrupt ends the tool with everything that it started, also while the chain is being found.
+#[test]
+fn an_interrupt_ends_the_tool() {
+    for (list, code) in [("", 1), ("list = \"sh tool.sh list\"\n", 1)] {
+        let up = "up = \"echo $$ > pid; exec sleep 300\"\n";
+        let rest = "down = \"true\"\nledger = \"versions\"\napplied = \"SELECT 'x'::text WHERE false\"";
+        let project = driven(&[ACCOUNTS], &format!("{list}{up}{rest}"));
+        let mut child =
+            project.command(&["verify", "--all"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = std::time::Instant::now();
+        let pid = loop {
+            let text = fs::read_to_string(project.path().join("pid")).unwrap_or_default();
+            if let Ok(pid) = text.trim().parse::<i32>() {
+                break rustix::process::Pid::from_raw(pid).unwrap();
+            }
+            assert!(begun.elapsed().as_secs() < 120, "the tool did not begin");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        let ours = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(ours, rustix::process::Signal::INT).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{list}");
+        assert!(rustix::process::test_kill_process(pid).is_err(), "the tool still runs");
+        project.end();
+    }
+}
+
 /// The tool gets the address of the shadow database, and nothing of ours that is secret.
 #[test]
 fn a_tool_gets_no_secret() {
@@ -311,8 +337,8 @@ fn captured(project: &Project) -> BTreeMap<String, String> {
     let files = fs::read_dir(project.path().join("sql")).unwrap().map(|entry| entry.unwrap());
     let text = |entry: fs::DirEntry| {
         let text = fs::read_to_string(entry.path()).unwrap();
-        let lines =
-            text.lines().filter(|line| !line.starts_with("-- From ") && !line.starts_with("-- migrate: captured"));
+        let heads = ["-- From ", "-- It was ", "-- migrate: captured"];
+        let lines = text.lines().filter(|line| !heads.iter().any(|head| line.starts_with(head)));
         (entry.file_name().to_string_lossy().into_owned(), lines.collect::<Vec<_>>().join("\n"))
     };
     files.map(text).collect()
