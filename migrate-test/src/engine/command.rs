@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,8 @@ pub(super) struct CommandFailure {
     pub(super) is_not_found: bool,
 }
 
-/// How long the streams of a command that has ended are read.
-const AFTERWARDS: Duration = Duration::from_millis(500);
+/// How long the streams of a command that has ended may be silent before they count as held open by something else.
+const SILENCE: Duration = Duration::from_secs(2);
 /// How many of the last lines of its output are shown.
 const LINES: usize = 12;
 /// How much of its output is kept.
@@ -118,9 +119,13 @@ pub(super) async fn run(driver: &EngineDriver, text: &str, database: &Database) 
     let mut running = RunningCommand(Some(child));
     let ended = running.wait(limit()).await;
     // What it left running may still hold its streams open, in another process group.
-    let patience = Instant::now() + AFTERWARDS;
-    while streams.iter().flatten().any(|stream| !stream.thread.is_finished()) && Instant::now() < patience {
+    let (mut read, mut since) = (0, Instant::now());
+    while streams.iter().flatten().any(|stream| !stream.thread.is_finished()) && since.elapsed() < SILENCE {
         tokio::time::sleep(Duration::from_millis(5)).await;
+        let now = streams.iter().flatten().map(|stream| stream.read.load(Ordering::Relaxed)).sum();
+        if now != read {
+            (read, since) = (now, Instant::now());
+        }
     }
     let [printed, errors] = streams.map(|stream| stream.map(|stream| stream.text()).unwrap_or_default());
     let summary = match ended {
@@ -156,6 +161,8 @@ fn without_secrets(driver: &EngineDriver, line: &str) -> String {
 struct GatheredStream {
     thread: std::thread::JoinHandle<()>,
     kept: Arc<Mutex<Vec<u8>>>,
+    /// How many bytes were read.
+    read: Arc<AtomicUsize>,
 }
 
 impl GatheredStream {
@@ -168,10 +175,12 @@ impl GatheredStream {
 /// Reads a stream on a thread, and keeps its last part.
 fn gather(mut stream: impl Read + Send + 'static) -> GatheredStream {
     let kept = Arc::new(Mutex::new(Vec::new()));
-    let shared = kept.clone();
+    let read = Arc::new(AtomicUsize::new(0));
+    let (shared, counted) = (kept.clone(), read.clone());
     let thread = std::thread::spawn(move || {
         let mut part = [0; 8192];
         while let Ok(count @ 1..) = stream.read(&mut part) {
+            counted.fetch_add(count, Ordering::Relaxed);
             let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
             kept.extend_from_slice(&part[..count]);
             let excess = kept.len().saturating_sub(KEPT);
@@ -180,7 +189,7 @@ fn gather(mut stream: impl Read + Send + 'static) -> GatheredStream {
             }
         }
     });
-    GatheredStream { thread, kept }
+    GatheredStream { thread, kept, read }
 }
 
 /// A command with everything that it started; all of it ends with this value.
