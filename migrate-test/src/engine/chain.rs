@@ -118,9 +118,17 @@ async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<V
     let database = TestDatabase::create().await?;
     let address = Database::from(database.options());
     let outcome = command::run(driver, &text, &address).await;
+    let probe = preset.and_then(ChainListing::probe).filter(|_| outcome.is_ok());
+    let probed = match probe {
+        Some(probe) => command::run(driver, probe, &address).await.unwrap_or_default(),
+        None => String::new(),
+    };
     database.let_go().await?;
     let output = outcome.map_err(|why| failed(&text, &why, &driver.shown(&driver.folder)))?;
-    let all = listing::read(preset, &output);
+    let mut all = listing::read(preset, &output);
+    for one in &mut all {
+        one.is_applied |= probed.split_whitespace().any(|word| word == one.key);
+    }
     match all.iter().find(|one| one.is_applied) {
         // Its next command would change that other database.
         Some(one) => {

@@ -46,6 +46,13 @@ impl ChainListing {
     }
 }
 
+impl ChainListing {
+    /// The command that prints what is applied, and nothing in an empty database, if the list does not say it.
+    pub fn probe(self) -> Option<&'static str> {
+        (self == Self::AlembicHistory).then_some("alembic current")
+    }
+}
+
 /// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{target}`
 /// what Alembic rolls back to, `{app}` and `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the
 /// folder of the migrations.

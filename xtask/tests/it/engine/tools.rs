@@ -89,6 +89,24 @@ fn goes_through(tool: &Installed, name: &str, count: usize, broken: &str, up: &s
     run(&["rollback"]).ok();
 }
 
+/// A tool whose settings do not read the address of the shadow database: nothing is run in the other one.
+fn uses_another_database(tool: &Installed, settings: &str, up: &str, ledger: &str) {
+    let text = fs::read_to_string(tool.project.path().join(settings)).unwrap();
+    let other = Project::new();
+    tool.tool_on(&other, up);
+    let rows = || other.query(&format!("SELECT l::text FROM {ledger} l ORDER BY 1"));
+    let before = rows();
+    let variables = Database::from(other.database.options()).variables();
+    let elsewhere = variables.iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| format!("'{url}'"));
+    tool.write(settings, &text.replace("os.environ['DATABASE_URL']", &elsewhere.unwrap()));
+    let refused = tool.xtask(&["verify", "--all"]);
+    assert!(refused.code != 0 && refused.err.contains("error[engine-step]"), "{refused:?}");
+    assert!(refused.err.contains("nothing was run: it uses another database"), "{refused:?}");
+    assert_eq!(rows(), before);
+    tool.write(settings, &text);
+    other.end();
+}
+
 #[test]
 fn alembic() {
     let Some(tool) = Installed::find("alembic") else { return };
@@ -133,6 +151,7 @@ fn alembic() {
         "    op.drop_column('accounts', 'a')",
     );
     tool.write("migrate.toml", "engine = \"alembic\"\nmigrations = \"alembic/versions\"\n");
+    uses_another_database(&tool, "alembic/env.py", "alembic upgrade head", "alembic_version");
     goes_through(&tool, "alembic", 3, "19ab3cd45ef6", "alembic upgrade head");
     tool.project.end();
 }
@@ -175,19 +194,7 @@ fn django() {
          migrations.RunSQL('CREATE INDEX by_cents ON shop_order (cents)', migrations.RunSQL.noop)]\n",
     );
     tool.write("migrate.toml", "engine = \"django\"\n");
-    // Settings that do not read the address of the shadow database: nothing is run in the other one.
-    let manage = fs::read_to_string(tool.project.path().join("manage.py")).unwrap();
-    let other = Project::new();
-    tool.tool_on(&other, "python manage.py migrate --no-input");
-    let variables = Database::from(other.database.options()).variables();
-    let elsewhere = variables.iter().find(|(name, _)| *name == "DATABASE_URL").map(|(_, url)| format!("'{url}'"));
-    tool.write("manage.py", &manage.replace("os.environ['DATABASE_URL']", &elsewhere.unwrap()));
-    let refused = tool.xtask(&["verify", "--all"]);
-    assert!(refused.code != 0 && refused.err.contains("error[engine-step]"), "{refused:?}");
-    assert!(refused.err.contains("nothing was run: it uses another database"), "{refused:?}");
-    tool.write("manage.py", &manage);
-    assert_eq!(other.query("SELECT count(*)::text FROM django_migrations"), ["17"]);
-    other.end();
+    uses_another_database(&tool, "manage.py", "python manage.py migrate --no-input", "django_migrations");
     // A project without a folder of this name has packages too.
     let _ = fs::remove_dir(tool.project.path().join("migrations"));
     let listed = tool.xtask(&["verify", "--all", "-v"]);
