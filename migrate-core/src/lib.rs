@@ -173,7 +173,7 @@ pub use runner::{
     DownFrom, LedgerState, Migrator, Observer, Options, PendingStatus, Plan, PlanStep, Progress, RunPolicy, RunReport,
     RunningStep, SilentObserver, Status, StepWork, Target, UnfinishedMigration,
 };
-pub use source::{EmbeddedFile, Layout, Migration, MigrationFolder, MigrationSet, Version};
+pub use source::{CapturedMigration, EmbeddedFile, Layout, Migration, MigrationFolder, MigrationSet, Version};
 
 /// The files that `migrate_embed::folder` embedded in this package, for [`MigrationSet::embedded`].
 #[macro_export]

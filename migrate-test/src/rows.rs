@@ -56,6 +56,14 @@ pub struct RowLoss {
 }
 
 impl RowLoss {
+    /// The data that is lost, as a `lossy` directive names it: `public.users.phone`, or `rows of public.users`.
+    pub fn place(&self) -> String {
+        match &self.column {
+            Some(column) => format!("{}.{column}", self.table),
+            None => format!("rows of {}", self.table),
+        }
+    }
+
     /// Whether it is about the same table and column as another loss.
     pub(crate) fn same_place(&self, other: &Self) -> bool {
         self.table == other.table && self.column == other.column

@@ -10,7 +10,7 @@ use migrate_core::foreign::ForeignTool;
 use migrate_core::{CodeMigrations, MigrationSet, Version};
 use migrate_test::engine::{self, CapturedStep, EngineChain};
 use migrate_test::proof::{self, Law, MigrationProof, Proof, Verdict};
-use migrate_test::shape;
+use migrate_test::{RowLoss, shape};
 use serde::Serialize;
 
 use super::convert;
@@ -91,13 +91,8 @@ pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
         }
         let mut hear = |one: &migrate_core::Migration| phases.begin(&format!("comparing {}", title(one)));
         let set = load(folder, &all)?;
-        if let Some((migration, told)) = engine::differences(&steps, &set, &mut hear).await? {
-            return Err(differs(
-                config.name(),
-                set.iter().position(|one| one.version() == migration.version()),
-                &steps,
-                &told,
-            ));
+        if let Some((at, told)) = engine::differences(&steps, &set, &mut hear).await? {
+            return Err(differs(config.name(), &steps[at], &told));
         }
         let mut hear = |proven: &MigrationProof| phases.begin(&format!("proved {}_{}", proven.version, proven.name));
         declare_losses(folder, &mut all, &mut hear).await?;
@@ -140,7 +135,7 @@ fn files_of<'s>(chain: &EngineChain, steps: &'s [CapturedStep]) -> Vec<CapturedF
     let versions = convert::versions(&chain.set);
     let one = |(step, version): (&'s CapturedStep, String)| {
         // The number is in the version, and the key in the head of the file.
-        let words = step.name.replacen(&step.key, "", usize::from(step.name != step.key));
+        let words = step.name.replacen(&step.from.key, "", usize::from(step.name != step.from.key));
         let down = step.down.as_ref().map(|statements| script(statements));
         CapturedFiles {
             step,
@@ -178,11 +173,10 @@ impl CapturedFiles<'_> {
     fn up(&self) -> String {
         let step = self.step;
         // Only a known tool has a ledger that can be adopted.
-        let is_known = ForeignTool::named(&step.tool).is_some();
-        let after = step.after.as_ref().map(|keys| format!(" after {}", keys.join(", "))).unwrap_or_default();
+        let is_known = ForeignTool::named(&step.from.tool).is_some();
         let mut head = match is_known {
-            true => format!("-- migrate: captured {} {}{after}\n", step.tool, step.key),
-            false => format!("-- It was {} of {}.\n", step.key, step.tool),
+            true => format!("{}\n", step.from),
+            false => format!("-- It was {} of {}.\n", step.from.key, step.from.tool),
         };
         let declared = [("lossy", &self.lossy), ("irreversible", &self.irreversible)];
         for (limit, reason) in declared.into_iter().filter_map(|(limit, reason)| Some((limit, reason.as_ref()?))) {
@@ -204,7 +198,7 @@ impl CapturedFiles<'_> {
         CapturedJson {
             version: self.version.clone(),
             name: self.name.clone(),
-            key: self.step.key.clone(),
+            key: self.step.from.key.clone(),
             file: self.step.file.display().to_string(),
             statements: self.step.up.len(),
             down: match self.origin {
@@ -261,7 +255,7 @@ async fn derive(folder: &Path, all: &mut [CapturedFiles<'_>], at: usize) -> Resu
         (one.down, one.origin) = (Some(derived.text), DownOrigin::Derived);
     } else {
         let why = one.no_down.as_deref().unwrap_or("it has no rollback").replace('\n', " ");
-        one.irreversible = Some(format!("{} has no rollback that could be proven: {why}", one.step.tool));
+        one.irreversible = Some(format!("{} has no rollback that could be proven: {why}", one.step.from.tool));
     }
     Ok(())
 }
@@ -283,7 +277,7 @@ async fn declare_losses(
         match (&*broken, losses) {
             ([], _) => {}
             ([Law::Data], Some(losses)) if one.lossy.is_none() => {
-                one.lossy = Some(losses.iter().map(place).collect::<Vec<_>>().join(", "));
+                one.lossy = Some(losses.iter().map(RowLoss::place).collect::<Vec<_>>().join(", "));
             }
             _ if one.origin == DownOrigin::Own => {
                 one.no_down = Some(format!("its rollback breaks the {} law", broken[0]));
@@ -303,19 +297,10 @@ fn is_broken(proven: &MigrationProof, law: Law) -> bool {
     proven.laws.get(&law).is_some_and(Verdict::is_broken)
 }
 
-fn place(loss: &migrate_test::RowLoss) -> String {
-    match &loss.column {
-        Some(column) => format!("{}.{column}", loss.table),
-        None => format!("rows of {}", loss.table),
-    }
-}
-
 /// The statements that were sent do not make what the tool made.
-fn differs(tool: &str, at: Option<usize>, steps: &[CapturedStep], told: &[String]) -> Failure {
-    let step = at.and_then(|at| steps.get(at));
-    let key = step.map(|step| step.key.clone()).unwrap_or_default();
-    let message = format!("what {tool} sent for {key} does not make what {tool} made");
-    let finding = Finding::new(codes::CAPTURE_DIFFERS, message).at(step.map(|step| Place::file(&step.file)));
+fn differs(tool: &str, step: &CapturedStep, told: &[String]) -> Failure {
+    let message = format!("what {tool} sent for {} does not make what {tool} made", step.from.key);
+    let finding = Finding::new(codes::CAPTURE_DIFFERS, message).at(Place::file(&step.file));
     let finding = told.iter().take(20).fold(finding, |finding, line| finding.note(line.clone()));
     let finding = finding
         .note("nothing was written")

@@ -93,20 +93,22 @@ impl CiResults {
     }
 }
 
+/// The proof; what it has proven so far is in the results at once.
+async fn prove(ground: &CheckInput<'_>, found: &RefCell<CiResults>) {
+    let mut hear = |proven: &MigrationProof| {
+        super::verify::tell_proven(ground.context, proven);
+        found.borrow_mut().proven.migrations.push(proven.clone());
+    };
+    let proof = checks::proof(ground, &mut hear).await;
+    let mut found = found.borrow_mut();
+    found.proven = found.take("proof", proof).unwrap_or_default();
+}
+
 /// The checks for a chain that another tool runs: the proof, and that nothing else can be looked at.
 async fn driven(ground: &CheckInput<'_>, tool: &str, report: &mut CiReport) {
     let found = RefCell::new(CiResults::default());
-    let proof = async {
-        let mut hear = |proven: &MigrationProof| {
-            super::verify::tell_proven(ground.context, proven);
-            found.borrow_mut().proven.migrations.push(proven.clone());
-        };
-        let proof = checks::proof(ground, &mut hear).await;
-        let mut found = found.borrow_mut();
-        found.proven = found.take("proof", proof).unwrap_or_default();
-    };
     let interrupted = tokio::select! {
-        () = proof => false,
+        () = prove(ground, &found) => false,
         () = super::run::asked_to_stop() => true,
     };
     let mut found = found.into_inner();
@@ -140,15 +142,7 @@ async fn all(ground: &CheckInput<'_>, report: &mut CiReport) {
                 let mut found = found.borrow_mut();
                 found.observed = found.take("locks", locks).unwrap_or_default();
             },
-            async {
-                let mut hear = |proven: &MigrationProof| {
-                    super::verify::tell_proven(ground.context, proven);
-                    found.borrow_mut().proven.migrations.push(proven.clone());
-                };
-                let proof = checks::proof(ground, &mut hear).await;
-                let mut found = found.borrow_mut();
-                found.proven = found.take("proof", proof).unwrap_or_default();
-            },
+            prove(ground, &found),
             async {
                 let released = checks::released(ground).await;
                 let released = released.map(|released| (released.check, released.before.zip(released.after)));

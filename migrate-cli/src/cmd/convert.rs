@@ -107,7 +107,8 @@ fn refuse_others(folder: &Path, drafts: &[FileDraft], old: &[PathBuf]) -> Result
     let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
     let read = MigrationSet::of_files(folder, files);
     read.map(drop).map_err(|error| {
-        Failure::Core(error.note("nothing was converted")).help("move what is no migration out of the folder first")
+        Failure::Core(error.note("nothing was converted"))
+            .help("move files that are not migrations out of the folder first")
     })
 }
 
@@ -120,8 +121,7 @@ fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
         let name = name(one.name());
         let mut head = format!("-- migrate: was {} {}\n", one.version(), one.up_checksum());
         if let Some(from) = one.captured() {
-            let after = from.after.as_ref().map(|keys| format!(" after {}", keys.join(", "))).unwrap_or_default();
-            head += &format!("-- migrate: captured {} {}{after}\n", from.tool, from.key);
+            head += &format!("{from}\n");
         }
         if one.is_up_only() {
             head += &format!("-- migrate: irreversible the {layout} files had no down script\n");

@@ -58,7 +58,7 @@ impl ReleasedBranch {
     ) -> Result<std::result::Result<Self, String>> {
         let names: BTreeSet<String> =
             set.iter().flat_map(|one| one.files()).map(|path| name_in(set.folder(), path)).collect();
-        // Also what is no longer there.
+        // Removed files count as well.
         let below = name_in(&context.config.project, &context.config.migrations);
         let is_inside = |name: &str| name.strip_prefix(&below).is_some_and(|rest| rest.starts_with('/'));
         let base = context.config.base.as_deref();

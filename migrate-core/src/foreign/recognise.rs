@@ -30,13 +30,16 @@ pub(super) fn tool_of(
 
 /// Whether an object is a table, or a part of it: a column, an index, a sequence that it owns.
 pub fn is_part_of(object: &Object, table: &QualifiedName) -> bool {
-    let is_it = |schema: &str, name: &str| table.schema() == schema && table.name() == name;
-    match object.id.kind {
-        Kind::Table => is_it(&object.id.schema, &object.id.name),
-        Kind::Sequence => {
-            object.fact("owned by").and_then(table_of).is_some_and(|owner| is_it(owner.schema(), owner.name()))
-        }
-        _ => is_it(&object.id.schema, &object.id.parent),
+    owning_table(object).is_some_and(|owner| owner == *table)
+}
+
+/// The table that an object is, or is part of.
+fn owning_table(object: &Object) -> Option<QualifiedName> {
+    let id = &object.id;
+    match id.kind {
+        Kind::Table => Some(QualifiedName::new(&*id.schema, &*id.name)),
+        Kind::Sequence => object.fact("owned by").and_then(table_of),
+        _ => (!id.parent.is_empty()).then(|| QualifiedName::new(&*id.schema, &*id.parent)),
     }
 }
 
@@ -44,19 +47,16 @@ impl ForeignTool {
     /// Whether an object is part of the tables of this tool, by their usual names or under the name of its ledger here.
     pub fn owns(&self, object: &Object, ledger: Option<&QualifiedName>) -> bool {
         let id = &object.id;
-        let is_table = |schema: &str, name: &str| {
-            ledger.is_some_and(|ledger| ledger.schema() == schema && ledger.name() == name)
-                || (self.schema.is_none_or(|own| own == schema)
-                    && (self.owns_schema || self.table == name || self.also.contains(&name)))
+        let is_own = |table: &QualifiedName| {
+            ledger == Some(table)
+                || (self.schema.is_none_or(|own| own == table.schema())
+                    && (self.owns_schema || self.table == table.name() || self.also.contains(&table.name())))
         };
-        match id.kind {
-            Kind::Schema => self.schema == Some(&id.name),
-            Kind::Table => is_table(&id.schema, &id.name),
-            Kind::Sequence => {
-                object.fact("owned by").and_then(table_of).is_some_and(|table| is_table(table.schema(), table.name()))
-            }
-            _ if !id.parent.is_empty() => is_table(&id.schema, &id.parent),
-            _ => self.owns_schema && self.schema == Some(&id.schema),
+        match (id.kind, owning_table(object)) {
+            (Kind::Schema, _) => self.schema == Some(&id.name),
+            (_, Some(table)) => is_own(&table),
+            (Kind::Sequence, None) => false,
+            (_, None) => self.owns_schema && self.schema == Some(&id.schema),
         }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! The runner, the laws and the rules interpret them.
 
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +63,14 @@ pub struct CapturedMigration {
     pub key: String,
     /// The keys that it comes after, if that is not just the migration before it in the folder.
     pub after: Option<Vec<String>>,
+}
+
+/// Its directive, as the head of a script has it.
+impl fmt::Display for CapturedMigration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "-- {MARK} captured {} {}", self.tool, self.key)?;
+        self.after.as_ref().map_or(Ok(()), |keys| write!(f, "{AFTER}{}", keys.join(", ")))
+    }
 }
 
 const MARK: &str = "migrate:";
@@ -244,6 +253,8 @@ mod tests {
             statement_timeout: Some(Duration::from_secs(600)),
         };
         assert_eq!(found, expected);
+        let captured = found.captured.map(|one| one.to_string());
+        assert!(captured.is_some_and(|line| text.contains(&line)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use migrate_review::config::ChainListing;
 pub(super) struct ListedMigration {
     /// Its key.
     pub(super) key: String,
-    /// What the tool is told to roll back to, if that is not simply one step.
+    /// The target of its rollback command, if that is not one step back.
     pub(super) target: String,
     /// The keys that it comes after, if the tool says so and it is not just the one before it.
     pub(super) after: Option<Vec<String>>,

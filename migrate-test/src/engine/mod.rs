@@ -45,7 +45,7 @@ struct ToolEngine {
 #[derive(Debug, Clone)]
 struct EngineStep {
     key: String,
-    /// What the tool is told to roll back to, if that is not simply one step.
+    /// The target of its rollback command, if that is not one step back.
     target: String,
     /// The keys that it comes after, if that is not just the one before it.
     after: Option<Vec<String>>,
@@ -174,7 +174,8 @@ impl ToolEngine {
         match (is_there, steps.last()) {
             (false, Some((migration, step))) => {
                 let moved: Vec<&str> = applied.iter().map(String::as_str).collect();
-                Err(another_step(&self.driver.config.up, step, Direction::Up, &moved, migration.path()))
+                let command = command::filled(&self.driver.config.up, step, &[], &self.driver.folder);
+                Err(another_step(&command, step, Direction::Up, &moved, migration.path()))
             }
             _ => Ok(()),
         }

@@ -88,7 +88,7 @@ async fn derived(
     let losses = proven.laws.get(&Law::Data).filter(|verdict| verdict.is_broken()).and_then(|verdict| verdict.story());
     // Rows that are left behind are not a loss: the down script forgets to delete them.
     let losses = losses.into_iter().flat_map(|story| &story.losses).filter(|loss| !loss.came);
-    let losses: Vec<String> = losses.map(place).collect();
+    let losses: Vec<String> = losses.map(crate::rows::RowLoss::place).collect();
     let new: BTreeSet<String> = losses.into_iter().filter(|loss| !lossy.contains(loss)).collect();
     if !new.is_empty() {
         lossy.extend(new);
@@ -102,13 +102,6 @@ fn statements(way: &Ddl) -> String {
     match way.statements.len() {
         1 => "1 statement".to_owned(),
         n => format!("{n} statements"),
-    }
-}
-
-fn place(loss: &crate::rows::RowLoss) -> String {
-    match &loss.column {
-        Some(column) => format!("{}.{column}", loss.table),
-        None => format!("rows of {}", loss.table),
     }
 }
 

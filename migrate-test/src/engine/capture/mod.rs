@@ -1,7 +1,7 @@
 //! Captures what a tool sends: each migration as the statements that its shadow server received.
 //!
 //! Two databases go up the chain, one without rows and one with generated rows. What a migration sends only to the
-//! second, after it has read rows, it computes in code; that is told, because no script can contain it.
+//! second, after it has read rows, it computes in code; that is reported, because no script can contain it.
 
 mod judge;
 mod replay;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use migrate_core::runner::MigrationEngine;
-use migrate_core::{Direction, Migration, Version};
+use migrate_core::{CapturedMigration, Direction, Migration, Version};
 use migrate_review::effect::changes_rows;
 use migrate_schema::Schema;
 
@@ -33,12 +33,8 @@ pub struct CapturedStep {
     pub version: Version,
     /// Its name.
     pub name: String,
-    /// The tool.
-    pub tool: String,
-    /// Its key in the ledger of the tool.
-    pub key: String,
-    /// The keys that it comes after, if that is not just the one before it.
-    pub after: Option<Vec<String>>,
+    /// The migration of the tool that it is.
+    pub from: CapturedMigration,
     /// Its file; the folder of the chain if it has none of its own there.
     pub file: PathBuf,
     /// What it sends to be applied.
@@ -93,10 +89,14 @@ struct Recorder<'a> {
 impl Recorder<'_> {
     async fn all(&self, hear: &mut dyn FnMut(&Migration)) -> Result<Vec<CapturedStep>, ProofError> {
         let (mut bare, mut full) = (self.bare(0).await?, self.full(0).await?);
-        let mut steps = Vec::new();
+        let driver = &self.engine.driver;
+        let harmless = harmless(&mut bare).await?;
+        let judge = SentJudge { tool: driver.tool, ledger: driver.config.ledger.as_ref(), harmless };
+        let mut steps = Vec::<CapturedStep>::new();
         for at in 0..self.all.len() {
             hear(&self.all[at]);
-            steps.push(self.step(at, &mut bare, &mut full).await?);
+            let is_seeded = steps.last().is_some_and(|step| step.rows.count() > 0);
+            steps.push(self.step(at, is_seeded, &judge, &mut bare, &mut full).await?);
         }
         bare.database.end().await?;
         full.database.ground.end().await?;
@@ -117,38 +117,38 @@ impl Recorder<'_> {
     async fn step(
         &self,
         at: usize,
+        is_seeded: bool,
+        judge: &SentJudge<'_>,
         bare: &mut Recorded<WatchedDatabase>,
         full: &mut Recorded<FilledDatabase>,
     ) -> Result<CapturedStep, ProofError> {
         let migration = &self.all[at];
         let before = bare.database.schema().clone();
-        let seeds = bare.database.all_rows().await?.without(|table| self.engine.fills(table));
         bare.log.take().map_err(unreadable)?;
         let up = bare.database.go(migration, Direction::Up).await??;
-        let driver = &self.engine.driver;
-        let ledger = driver.config.ledger.as_ref();
-        let judge = SentJudge { tool: driver.tool, ledger, harmless: self.harmless(bare).await? };
-        let sent = of_log(&judge, &mut bare.log)?;
+        let sent = of_log(judge, &mut bare.log)?;
         let after = bare.database.schema().clone();
-        let is_seeded = seeds.count() > 0;
         let rows = bare.database.all_rows().await?.without(|table| self.engine.fills(table));
         let mut notes = Vec::new();
         if sent.copies {
             notes.push("it copies data from the client, which no script can contain".to_owned());
         }
-        let computed = match self.with_rows(at, (&before, &after), &judge, full).await? {
+        let computed = match self.with_rows(at, (&before, &after), judge, full).await? {
             Ok(with_rows) => computed(&sent, &with_rows, is_seeded),
             Err(why) => {
                 notes.push(format!("it was not tried with rows: {why}"));
                 Vec::new()
             }
         };
+        let known = self.engine.step(migration.version());
         let mut step = CapturedStep {
             version: migration.version().clone(),
             name: migration.name().to_owned(),
-            tool: self.engine.driver.config.name().to_owned(),
-            key: self.engine.step(migration.version()).map(|(_, step)| step.key.clone()).unwrap_or_default(),
-            after: self.engine.step(migration.version()).and_then(|(_, step)| step.after.clone()),
+            from: CapturedMigration {
+                tool: self.engine.driver.config.name().to_owned(),
+                key: known.map(|(_, step)| step.key.clone()).unwrap_or_default(),
+                after: known.and_then(|(_, step)| step.after.clone()),
+            },
             file: migration.path().to_owned(),
             up: sent.statements,
             down: None,
@@ -166,7 +166,7 @@ impl Recorder<'_> {
             match bare.database.go(migration, Direction::Down).await? {
                 Ok(down) if up.then(&down).is_empty() => {
                     is_back = true;
-                    let sent = of_log(&judge, &mut bare.log)?;
+                    let sent = of_log(judge, &mut bare.log)?;
                     match sent.reads && sent.statements.iter().any(|statement| changes_rows(statement)) {
                         true => step.no_down = Some("its rollback computes rows in code".to_owned()),
                         false => step.down = Some(sent.statements),
@@ -209,15 +209,15 @@ impl Recorder<'_> {
             }
         }
     }
+}
 
-    /// The functions and the types of the server, and the words of SQL.
-    async fn harmless(&self, bare: &mut Recorded<WatchedDatabase>) -> Result<BTreeSet<String>, ProofError> {
-        let query = "SELECT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace \
-                     UNION SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = \
-                     'pg_catalog'::pg_catalog.regnamespace UNION SELECT word FROM pg_catalog.pg_get_keywords()";
-        let (_, rows) = bare.database.ground.rehearsal.query(query).await?;
-        Ok(rows.into_iter().flatten().flatten().collect())
-    }
+/// The functions and the types of the server, and the words of SQL.
+async fn harmless(bare: &mut Recorded<WatchedDatabase>) -> Result<BTreeSet<String>, ProofError> {
+    let query = "SELECT proname FROM pg_catalog.pg_proc WHERE pronamespace = 'pg_catalog'::pg_catalog.regnamespace \
+                 UNION SELECT typname FROM pg_catalog.pg_type WHERE typnamespace = \
+                 'pg_catalog'::pg_catalog.regnamespace UNION SELECT word FROM pg_catalog.pg_get_keywords()";
+    let (_, rows) = bare.database.ground.rehearsal.query(query).await?;
+    Ok(rows.into_iter().flatten().flatten().collect())
 }
 
 /// What was sent since the last look at a log.

@@ -14,7 +14,7 @@ use crate::rows::RowLoss;
 const SIDES: SideNames<'_> = SideNames { before: "from the tool", after: "from its statements" };
 
 /// How the scripts of captured migrations differ from what the tool made, for the first migration where they do: its
-/// version, and the differences. `hear` receives each migration before it is run.
+/// position in `steps`, and the differences. `hear` receives each migration before it is run.
 ///
 /// # Errors
 ///
@@ -23,7 +23,7 @@ pub async fn differences(
     steps: &[CapturedStep],
     set: &MigrationSet,
     hear: &mut dyn FnMut(&Migration),
-) -> Result<Option<(Arc<Migration>, Vec<String>)>, ProofError> {
+) -> Result<Option<(usize, Vec<String>)>, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
     suited(&chain, Box::pin(first_difference(steps, &chain, hear))).await
 }
@@ -32,11 +32,11 @@ async fn first_difference(
     steps: &[CapturedStep],
     chain: &[Arc<Migration>],
     hear: &mut dyn FnMut(&Migration),
-) -> Result<Option<(Arc<Migration>, Vec<String>)>, ProofError> {
+) -> Result<Option<(usize, Vec<String>)>, ProofError> {
     let code = CodeMigrations::none();
     let mut stage = WatchedDatabase::at(&[], &code, false).await?;
     let mut found = None;
-    for (step, migration) in steps.iter().zip(chain) {
+    for (at, (step, migration)) in steps.iter().zip(chain).enumerate() {
         hear(migration);
         let told = match stage.go(migration, Direction::Up).await? {
             Err(error) => error.findings().iter().map(ToString::to_string).collect(),
@@ -49,7 +49,7 @@ async fn first_difference(
             }
         };
         if !told.is_empty() {
-            found = Some((migration.clone(), told));
+            found = Some((at, told));
             break;
         }
     }

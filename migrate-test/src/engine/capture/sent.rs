@@ -20,7 +20,7 @@ struct OpenTransaction {
 }
 
 /// What a statement does to the transaction of its session.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum TransactionStep {
     Begin,
     /// And whether another transaction begins at once.
@@ -78,16 +78,7 @@ impl CommitLog {
         // A COMMIT that is alone, or last, is what failed: a deferred constraint.
         if let Some(last) = kept.filter(|last| last + 1 < steps.len()) {
             for (step, text) in &steps[..=last] {
-                let step = match step {
-                    TransactionStep::Commit(more) => TransactionStep::Commit(*more),
-                    TransactionStep::Rollback(more) => TransactionStep::Rollback(*more),
-                    TransactionStep::Begin => TransactionStep::Begin,
-                    TransactionStep::Savepoint(name) => TransactionStep::Savepoint(name.clone()),
-                    TransactionStep::BackTo(name) => TransactionStep::BackTo(name.clone()),
-                    TransactionStep::Release(name) => TransactionStep::Release(name.clone()),
-                    TransactionStep::Work => TransactionStep::Work,
-                };
-                self.go(session, step, text, &[]);
+                self.go(session, step.clone(), text, &[]);
             }
             return;
         }

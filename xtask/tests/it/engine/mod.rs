@@ -403,7 +403,7 @@ fn what_cannot_be_repeated_is_not_captured() {
     project.end();
 }
 
-/// What a migration computes from rows is in no script, and that is told.
+/// What a migration computes from rows is in no script, and that is reported.
 #[test]
 fn what_is_computed_in_code_is_told() {
     if !has_psql() {
