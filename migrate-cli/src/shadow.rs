@@ -125,8 +125,7 @@ pub(crate) async fn migrations(
     code: &CodeMigrations,
     upto: Option<&Version>,
 ) -> Result<Arc<SchemaDescription>> {
-    let migrations: Vec<_> = set.iter().filter(|one| upto.is_none_or(|upto| one.version() <= upto)).cloned().collect();
-    Ok(shape::leads_to(&migrations, code).await?)
+    Ok(shape::leads_to(&set.up_to(upto), code).await?)
 }
 
 /// The schema that a script creates in an empty database.

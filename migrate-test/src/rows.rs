@@ -78,6 +78,7 @@ impl fmt::Display for RowLoss {
                 write!(f, "{table}.{column}: {rows} of {of} values changed ({example})")
             }
             (None, false) => write!(f, "{table}: {rows} of {of} rows are gone ({example})"),
+            (None, true) if *rows == 1 => write!(f, "{table}: 1 row was added ({example})"),
             (None, true) => write!(f, "{table}: {rows} rows were added ({example})"),
         }
     }

@@ -113,7 +113,7 @@ fn trials(
 ) -> Vec<Trial> {
     let trial = |migration: &Arc<Migration>| {
         let (set, code, version) = (set.clone(), code.clone(), migration.version().clone());
-        let name = format!("{version}_{}", migration.name());
+        let name = version.title(migration.name());
         Trial::test(visible::line(&name).into_owned(), move || prove(&set, &code, version, wanted))
     };
     set.iter().filter(|migration| is_chosen(migration.version())).map(trial).collect()

@@ -28,7 +28,7 @@ impl Advice {
         let mut changed = Vec::new();
         let mut unknown = Vec::new();
         for step in plan.steps() {
-            let title = format!("{}_{}", step.version, step.name);
+            let title = step.version.title(&step.name);
             let body = step.migration.as_ref().map(|migration| migration.body());
             match body {
                 Some(MigrationBody::Sql { up, .. }) => {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use migrate_base::db::ReadOnlySession;
 use migrate_base::ident::{QualifiedName, plain};
 use migrate_base::lock_mode::LockMode;
+use migrate_core::source::title;
 use migrate_core::{Direction, Plan, PlanStep, StepWork};
 use migrate_review::effect::{self, Effects};
 use migrate_review::evidence::{self, RowCount, ServerSituation};
@@ -183,9 +184,10 @@ impl Brief {
 impl Brief {
     /// What destroys data, one sentence each.
     pub(crate) fn destroyed(&self) -> LossSummary {
-        let unknown = self.steps.iter().flat_map(|step| {
-            step.unknown.iter().map(|what| unknown_of(&format!("{}_{}", step.version, step.name), what))
-        });
+        let unknown = self
+            .steps
+            .iter()
+            .flat_map(|step| step.unknown.iter().map(|what| unknown_of(&title(&step.version, &step.name), what)));
         LossSummary::of(&self.losses, unknown.collect())
     }
 }
@@ -238,7 +240,7 @@ pub(crate) async fn destroyed(
     let effects: Vec<Effects> = plan.steps().iter().map(effects).collect();
     let losses = loss::count(reader, plan, &effects, schema, exact).await?;
     let unknown = plan.steps().iter().zip(effects).flat_map(|(step, effects)| {
-        let title = format!("{}_{}", step.version, step.name);
+        let title = step.version.title(&step.name);
         effects.unknown.into_iter().map(move |what| unknown_of(&title, &what))
     });
     Ok(LossSummary::of(&losses, unknown.collect()))

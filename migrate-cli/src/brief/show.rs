@@ -5,6 +5,8 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 use migrate_review::evidence::RowCount;
 
+use migrate_core::source::title;
+
 use super::{Brief, LockBrief, LossBrief, SituationJson, StepBrief};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};
 
@@ -141,9 +143,8 @@ impl StepBrief {
         };
         let mode = if self.no_transaction { ", stepwise" } else { "" };
         let title = format!(
-            "{BOLD}{}_{}{BOLD:#}, {}{mode}: {}",
-            self.version,
-            self.name,
+            "{BOLD}{}{BOLD:#}, {}{mode}: {}",
+            title(&self.version, &self.name),
             self.direction,
             style::paint(style, self.kind)
         );

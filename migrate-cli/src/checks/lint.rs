@@ -44,7 +44,8 @@ pub(crate) async fn lint(ground: &CheckInput<'_>, with_server: bool) -> Result<C
     }
     let around = around.unwrap_or_default();
     let released = if with_server { ground.released_schema().await? } else { None };
-    let chosen = set.iter().filter(|migration| ground.new.contains(migration.version()));
+    let all = set.up_to(None);
+    let chosen = all.iter().filter(|migration| ground.new.contains(migration.version()));
     for migration in chosen.clone() {
         let schemas = around.get(migration.version());
         for (script, direction) in scripts(migration) {

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place, Severity};
-use migrate_core::{CodeMigrations, Error, ErrorKind, MigrationSet, Version};
+use migrate_core::{CodeMigrations, Error, ErrorKind, Migration, MigrationSet, Version};
 use migrate_schema::SchemaDescription;
 use migrate_test::engine::{EngineChain, of_project};
 use tokio::sync::OnceCell;
@@ -69,7 +69,7 @@ impl<'a> CheckInput<'a> {
         let released = ReleasedBranch::of(context, base)?;
         let new = match (&set, &released) {
             (Ok(set), Ok(released)) if !all => released.new_versions(set),
-            (Ok(set), _) => set.iter().map(|migration| migration.version().clone()).collect(),
+            (Ok(set), _) => set.up_to(None).iter().map(|migration| migration.version().clone()).collect(),
             (Err(_), _) => BTreeSet::new(),
         };
         let scope = match &set {
@@ -115,6 +115,22 @@ impl<'a> CheckInput<'a> {
             }
         };
         self.schema.get_or_try_init(read).await.cloned()
+    }
+
+    /// The repeatable migrations of the base branch that this checkout changes, as they are there.
+    ///
+    /// # Errors
+    ///
+    /// There is no temporary folder for the files of the base branch.
+    pub(crate) fn replaced_repeatables(&self) -> Result<Vec<Arc<Migration>>> {
+        let Ok(released) = &self.released else { return Ok(Vec::new()) };
+        let base = match released.set(&self.context.folder()?) {
+            Ok(base) => base,
+            Err(error) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
+            Err(_) => return Ok(Vec::new()),
+        };
+        let is_changed = |one: &&Arc<Migration>| self.new.contains(one.version());
+        Ok(base.repeatables().iter().filter(is_changed).cloned().collect())
     }
 
     /// For a check that has nothing to look at without the migrations.

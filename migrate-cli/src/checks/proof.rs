@@ -167,7 +167,7 @@ pub(crate) fn fragile(context: &Context<'_>, set: &MigrationSet, proven: &Migrat
 }
 
 fn title(proven: &MigrationProof) -> String {
-    format!("{}_{}", proven.version, proven.name)
+    proven.version.title(&proven.name)
 }
 
 /// One migration, and the result of its proof.
@@ -249,7 +249,12 @@ impl ProofJudge<'_> {
     fn law(&self, fault: &ProofFault<'_>) -> Finding {
         let (story, law) = (fault.story, fault.law.unwrap_or(Law::Identity));
         let finding = Finding::new(code(law), story.summary.clone());
-        let finding = finding.note(format!("the law that {} breaks: {}", title(self.proven), law.claim()));
+        let claim = match law {
+            Law::Reapply if self.proven.version.is_repeatable() => "a second run must give the same schema",
+            Law::Data if self.proven.version.is_repeatable() => "a second run must not lose or change rows",
+            _ => law.claim(),
+        };
+        let finding = finding.note(format!("the law that {} breaks: {claim}", title(self.proven)));
         // A statement that the server refused has its own place.
         let place = story.findings.iter().find_map(|finding| finding.place.clone());
         let finding = finding.at(place.or_else(|| self.file(fault.law)));
@@ -262,6 +267,9 @@ impl ProofJudge<'_> {
         let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
         let is_lost = story.losses.iter().any(|loss| !loss.came);
         match law {
+            _ if self.proven.version.is_repeatable() => finding
+                .note("a repeatable migration runs again whenever it changes")
+                .help("write it so that it can: `CREATE OR REPLACE`, `DROP … IF EXISTS`, `INSERT … ON CONFLICT`"),
             Law::Data if is_lost => {
                 let declaration = self.declaration("lossy");
                 let place = if self.is_code() { "into its file" } else { "at the head of the up script" };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use migrate_core::Version;
 
-use super::{time, version};
+use super::{time, version_or_repeatable};
 
 #[derive(Debug, Args)]
 #[command(
@@ -15,7 +15,7 @@ use super::{time, version};
 )]
 pub(crate) struct VerifyArgs {
     /// The migrations to prove
-    #[arg(value_parser = version, value_name = "VERSION")]
+    #[arg(value_parser = version_or_repeatable, value_name = "VERSION")]
     pub(crate) versions: Vec<Version>,
     /// Prove the whole chain
     #[arg(long, conflicts_with = "versions")]

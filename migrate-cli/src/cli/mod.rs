@@ -192,6 +192,12 @@ fn version(text: &str) -> Result<Version, String> {
     digits.parse().map_err(|_| "not a version: write the number at the beginning of the file name".to_owned())
 }
 
+/// A version, or the name of a repeatable migration: `R__views`, `R__views.sql`.
+fn version_or_repeatable(text: &str) -> Result<Version, String> {
+    let stem = text.strip_suffix(".sql").unwrap_or(text);
+    Version::recorded(stem).ok().filter(Version::is_repeatable).map_or_else(|| version(text), Ok)
+}
+
 /// A number of migrations, events or commands; zero would mean nothing to do, so it is refused.
 fn number(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number of 1 or more".to_owned())

@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context<'_>, yes: bool) -> Result<Exit> {
     refuse_others(&context.migrations, &drafts, &old)?;
     let mut document = ConvertJson {
         from: context.layout.to_string(),
-        migrations: set.len(),
+        migrations: set.up_to(None).len(),
         created: Vec::new(),
         removed: Vec::new(),
         written: yes,
@@ -81,7 +81,7 @@ fn old_files(set: &MigrationSet, layout: Layout) -> Vec<PathBuf> {
         let down = one.down_script().map(|script| script.path().to_owned());
         std::iter::once(one.path().to_owned()).chain(down).collect::<Vec<_>>()
     };
-    let mut files: Vec<PathBuf> = set.iter().flat_map(|one| of(one)).collect();
+    let mut files: Vec<PathBuf> = set.up_to(None).iter().flat_map(|one| of(one)).collect();
     let is_of_tool = |name: &str| match layout {
         Layout::Sqitch => name == "sqitch.plan" || name == "sqitch.conf" || name.starts_with("verify/"),
         Layout::Drizzle => name.starts_with("meta/"),
@@ -116,7 +116,7 @@ fn refuse_others(folder: &Path, drafts: &[FileDraft], old: &[PathBuf]) -> Result
 fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
     let versions = versions(set);
     let mut drafts = Vec::new();
-    for (one, version) in set.iter().zip(versions) {
+    for (one, version) in set.up_to(None).iter().zip(versions) {
         let Some(up) = one.up_script() else { continue };
         let name = name(one.name());
         let mut head = format!("-- migrate: was {} {}\n", one.version(), one.up_checksum());
@@ -124,7 +124,11 @@ fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
             head += &format!("{from}\n");
         }
         if one.is_up_only() {
-            head += &format!("-- migrate: irreversible the {layout} files had no down script\n");
+            let why = match one.version().is_repeatable() {
+                true => "it was a repeatable migration".to_owned(),
+                false => format!("the {layout} files had no down script"),
+            };
+            head += &format!("-- migrate: irreversible {why}\n");
         }
         drafts.push((format!("{version}_{name}.up.sql"), head + &body(up)));
         let down = one.down_script().map(|down| (format!("{version}_{name}.down.sql"), body(down)));
@@ -137,7 +141,7 @@ fn drafts(set: &MigrationSet, layout: Layout) -> Result<Vec<FileDraft>> {
 }
 
 /// The new versions: the old numbers with as many digits as ours, which are the same versions; if that is impossible,
-/// numbers from before every time.
+/// numbers from before every time. A repeatable migration comes after all others, under a number of its own.
 pub(super) fn versions(set: &MigrationSet) -> Vec<String> {
     let padded = |version: &Version| {
         let text = version.as_str();
@@ -146,7 +150,11 @@ pub(super) fn versions(set: &MigrationSet) -> Vec<String> {
             .then(|| format!("{digits:0>DIGITS$}"))
     };
     let kept: Option<Vec<String>> = set.iter().map(|one| padded(one.version())).collect();
-    kept.unwrap_or_else(|| (BEFORE_TIME..).take(set.len()).map(|number| number.to_string()).collect())
+    let mut versions =
+        kept.unwrap_or_else(|| (BEFORE_TIME..).take(set.len()).map(|number| number.to_string()).collect());
+    let last: u64 = versions.last().and_then(|last| last.parse().ok()).unwrap_or(BEFORE_TIME);
+    versions.extend((last + 1..).take(set.repeatables().len()).map(|number| format!("{number:0>DIGITS$}")));
+    versions
 }
 
 /// A name in snake case.

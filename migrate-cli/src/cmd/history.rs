@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use migrate_core::source::title;
 use migrate_core::{CodeMigrations, HistoryEntry};
 use serde::Serialize;
 
@@ -65,13 +66,13 @@ fn table(events: &[HistoryEntry]) -> TextTable {
     let plain = style::PLAIN;
     for event in events {
         let style = match event.event.as_str() {
-            "applied" | "baselined" => GOOD,
+            "applied" | "baselined" | "repeated" => GOOD,
             "rolled_back" => WARN,
             "failed" => BAD,
             _ => DIM,
         };
         let what = match (&event.version, &event.name) {
-            (Some(version), Some(name)) => format!("{version}_{name}"),
+            (Some(version), Some(name)) => title(version, name),
             _ => event.fingerprint.clone().unwrap_or_default().chars().take(24).collect(),
         };
         let word = match event.statement {

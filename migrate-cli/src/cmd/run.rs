@@ -217,8 +217,8 @@ impl<'a> Runner<'a> {
         }
         for step in plan.steps().iter().filter(|_| brief.is_none()) {
             let mode = if step.no_transaction() { ", stepwise" } else { "" };
-            let (version, name, direction) = (&step.version, &step.name, step.direction);
-            output.line(format!("{BOLD}-- {version}_{name}, {direction}{mode}{BOLD:#}"));
+            let (title, direction) = (step.version.title(&step.name), step.direction);
+            output.line(format!("{BOLD}-- {title}, {direction}{mode}{BOLD:#}"));
             output.quoted(sql(step).map_or("-- written in Rust\n".to_owned(), |sql| format!("{}\n", sql.trim_end())));
         }
         let count = style::count(plan.steps().len(), "migration");

@@ -108,7 +108,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let begin = Instant::now();
     let mut heard: Vec<MigrationProof> = Vec::new();
     let mut hear = |proven: &MigrationProof| {
-        bar.step(&format!("{}_{}", proven.version, proven.name));
+        bar.step(&proven.version.title(&proven.name));
         tell_proven(context, proven);
         heard.push(proven.clone());
     };
@@ -214,7 +214,7 @@ fn show(context: &Context<'_>, set: &MigrationSet, report: &ProofReport, finding
         output.item(format!("  {line}"));
     }
     for proven in &report.migrations {
-        let title = format!("{}_{}", proven.version, proven.name);
+        let title = proven.version.title(&proven.name);
         for (fault, finding) in proven.faults().iter().zip(checks::faults(context, set, proven)) {
             let what = fault.title();
             let what = style::paint(BAD, what.split(": ").next().unwrap_or_default());

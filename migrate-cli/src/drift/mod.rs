@@ -88,7 +88,8 @@ impl DriftChain {
         migrator.close().await;
         refuse_unknown(context, &status)?;
         let is_pending = |one: &Arc<Migration>| status.pending.iter().any(|pending| pending.version == *one.version());
-        let (pending, applied) = set.iter().cloned().partition(is_pending);
+        let (pending, mut applied): (Vec<_>, Vec<_>) = set.iter().cloned().partition(is_pending);
+        applied.extend(set.repeatables().iter().filter(|one| !is_pending(one)).cloned());
         let excused = status.version.as_ref().map(|version| excused(&set, version)).unwrap_or_default();
         Ok(Self { database, applied, pending, history, excused })
     }
@@ -105,7 +106,7 @@ impl DriftChain {
 
     /// The newest applied version.
     pub(crate) fn version(&self) -> Option<&Version> {
-        self.applied.last().map(|migration| migration.version())
+        self.applied.iter().map(|migration| migration.version()).rfind(|version| !version.is_repeatable())
     }
 
     /// The schema that the chain makes on a shadow database.

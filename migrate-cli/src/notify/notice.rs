@@ -2,6 +2,7 @@
 //! accepted.
 
 use migrate_core::Actor;
+use migrate_core::source::title;
 use migrate_review::config::HookEvent;
 use serde::Serialize;
 
@@ -66,7 +67,7 @@ impl Notice {
         let steps = &record.plan.steps;
         let named = |version: &String| {
             let name = steps.iter().find(|step| &step.version == version).map(|step| step.name.as_str());
-            clip(&format!("{version}_{}", name.unwrap_or_default()))
+            clip(&title(version, name.unwrap_or_default()))
         };
         let who = record.actor.user.as_deref().unwrap_or("unknown");
         let host = record.actor.host.as_deref().unwrap_or("an unknown host");

@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use migrate_core::{Direction, MigrationSet, Observer, PlanStep, Progress, RunningStep};
+use migrate_core::{Direction, Migration, MigrationSet, Observer, PlanStep, Progress, RunningStep};
 
 use super::event::ProgressEvent;
 use super::style::{self, DIM, GOOD, WARN};
@@ -76,8 +76,8 @@ pub(super) enum ProgressMode {
 #[derive(Debug)]
 pub(crate) struct RunDisplay {
     voice: ProgressMode,
-    /// The width of the longest name, once the migrations are known.
-    width: OnceLock<usize>,
+    /// The widths of the longest version and of the longest name, once the migrations are known.
+    width: OnceLock<(usize, usize)>,
     bar: Mutex<Option<ProgressBar>>,
     said: Mutex<Option<i32>>,
 }
@@ -87,10 +87,12 @@ impl RunDisplay {
         Self { voice, width: OnceLock::new(), bar: Mutex::new(None), said: Mutex::new(None) }
     }
 
-    /// Pads the names of migrations to the longest of these, so that the columns line up.
+    /// Pads versions and names of migrations to the longest of these, so that the columns line up.
     pub(crate) fn line_up(&self, set: &MigrationSet) {
-        let longest = set.iter().map(|migration| migration.name().chars().count()).max();
-        self.width.get_or_init(|| longest.unwrap_or(0).min(WIDEST));
+        let all = set.up_to(None);
+        let longest = |of: &dyn Fn(&Migration) -> usize| all.iter().map(|one| of(one)).max().unwrap_or(0).min(WIDEST);
+        let version = longest(&|one| one.version().as_str().chars().count());
+        self.width.get_or_init(|| (version, longest(&|one| one.name().chars().count())));
     }
 
     /// Removes the bar; printed lines stay.
@@ -114,11 +116,8 @@ impl RunDisplay {
         };
         let time = style::time(elapsed);
         let name = clean::line(&step.name);
-        let line = format!(
-            "  {word}  {}  {name:width$}  {time:>9}",
-            step.version,
-            width = self.width.get().copied().unwrap_or(0)
-        );
+        let (of_version, of_name) = self.width.get().copied().unwrap_or_default();
+        let line = format!("  {word}  {:of_version$}  {name:of_name$}  {time:>9}", step.version);
         let bar = lock(&self.bar);
         match bar.as_ref() {
             Some(bar) => bar.suspend(|| printer::quoted(&line)),
@@ -131,7 +130,7 @@ impl RunDisplay {
 
     /// Shows what has been running for a while: in the bar if one is visible, else as a line.
     fn running(&self, running: &RunningStep<'_>) {
-        let what = running.step.map_or("the seed".to_owned(), |step| format!("{}_{}", step.version, step.name));
+        let what = running.step.map_or("the seed".to_owned(), |step| step.version.title(&step.name));
         let statements = match (running.statement, running.statements) {
             (Some(at), all) => format!(": statement {at} of {all}"),
             (None, 0) => String::new(),
@@ -188,21 +187,21 @@ impl Observer for RunDisplay {
                 self.say(&format!("{} for another run: {}", style::paint(WARN, "waiting"), clean::line(&holder)));
             }
             Progress::Statement(step, at, all) => {
-                self.say(&format!("  {}{}_{}: statement {at} of {all}{DIM:#}", DIM, step.version, step.name));
+                self.say(&format!("  {DIM}{}: statement {at} of {all}{DIM:#}", step.version.title(&step.name)));
             }
             Progress::Blocked(step, holders) => {
                 for holder in *holders {
                     let query = holder.query.as_ref().map(|query| format!(": {query}")).unwrap_or_default();
-                    let who = format!("{}_{} waits for a lock held by {holder}{query}", step.version, step.name);
+                    let who = format!("{} waits for a lock held by {holder}{query}", step.version.title(&step.name));
                     // A query of several lines, or one that imitates our output, becomes one line.
                     self.say(&format!("{} {}", style::paint(WARN, "blocked"), clean::line(&who)));
                 }
             }
             Progress::Retry(step, attempt, of, pause) => {
-                let (version, name) = (&step.version, &step.name);
+                let title = step.version.title(&step.name);
                 let pause = style::time(*pause);
                 self.say(&format!(
-                    "{} {version}_{name} did not get the lock; attempt {attempt} of {of} in {pause}",
+                    "{} {title} did not get the lock; attempt {attempt} of {of} in {pause}",
                     style::paint(WARN, "retry")
                 ));
             }

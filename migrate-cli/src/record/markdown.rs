@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use migrate_base::visible;
 
+use migrate_core::source::title;
+
 use super::{RowsChange, RunRecord, TableState};
 use crate::invocation::spoken;
 use crate::output::style;
@@ -77,9 +79,8 @@ impl RunRecord {
             let locks: Vec<String> = step.locks.iter().map(|lock| format!("{} on {}", lock.mode, lock.table)).collect();
             writeln!(
                 page,
-                "| {}_{} | {} | {} | {} | {state} |",
-                step.version,
-                prose(&step.name),
+                "| {} | {} | {} | {} | {state} |",
+                prose(&title(&step.version, &step.name)),
                 step.direction,
                 step.kind,
                 prose(&locks.join(", "))
@@ -105,7 +106,7 @@ impl RunRecord {
         for step in &self.plan.steps {
             let sql = step.sql.as_deref().unwrap_or("-- written in Rust");
             let lines: Vec<String> = sql.trim().lines().map(str::to_owned).collect();
-            let title = prose(&format!("{}_{}, {}", step.version, step.name, step.direction));
+            let title = prose(&format!("{}, {}", title(&step.version, &step.name), step.direction));
             write!(page, "\n{title}:\n\n{}", fence("sql", &lines))?;
         }
         Ok(())

@@ -100,11 +100,12 @@ fn edits(base: &Files, here: &Files, set: Option<&MigrationSet>) -> Vec<Edit> {
     edits
 }
 
-/// Whether a file is part of what is applied. A file that only the proof reads may change.
+/// Whether a file is part of what is applied. A file that only the proof reads may change, and so may a repeatable
+/// migration.
 fn counts(name: &str) -> bool {
     let aside = [".fixture.sql", ".verify.sql", "mod.rs"].iter().any(|end| name.ends_with(end));
     let file = name.rsplit('/').next().unwrap_or(name);
-    !aside && !file.starts_with('.') && (name.ends_with(".sql") || name.ends_with(".rs"))
+    !aside && !file.starts_with('.') && !file.starts_with("R__") && (name.ends_with(".sql") || name.ends_with(".rs"))
 }
 
 fn is_down(name: &str) -> bool {

@@ -132,7 +132,7 @@ impl ReleasedBranch {
                 .is_some_and(|(here, there)| text(&here) == text(there))
         };
         let is_new = |migration: &&std::sync::Arc<migrate_core::source::Migration>| !migration.files().all(same);
-        set.iter().filter(is_new).map(|migration| migration.version().clone()).collect()
+        set.iter().chain(set.repeatables()).filter(is_new).map(|migration| migration.version().clone()).collect()
     }
 }
 

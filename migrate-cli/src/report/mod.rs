@@ -236,7 +236,7 @@ impl CheckResult {
 impl MigrationResult {
     /// The name of its files without the extension: `20250217143000_create_orders_table`.
     pub(crate) fn title(&self) -> String {
-        format!("{}_{}", self.version, self.name)
+        self.version.title(&self.name)
     }
 
     /// The evidence for the data law: `, 37 of 41 tables had rows`.

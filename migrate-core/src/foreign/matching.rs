@@ -117,7 +117,7 @@ impl ForeignLedger {
             set.get(&version).or_else(|| set.get(was()?.0.version())).cloned()
         };
         match self.tool.key {
-            KeyForm::Version => by_version(row.key.parse().ok()),
+            KeyForm::Version => by_version(Version::recorded(&row.key).ok()),
             KeyForm::Diesel => by_version(diesel_version(&row.key)),
             KeyForm::File => names.get(&row.key).or_else(|| {
                 // A file that was rewritten in our form keeps its version.

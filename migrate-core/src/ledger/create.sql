@@ -26,7 +26,7 @@ CREATE TABLE {ledger} (
 
 COMMENT ON TABLE {ledger} IS 'Every migration event of this database, oldest first; rows are only ever added (Roundtrip)';
 COMMENT ON COLUMN {ledger}.id IS 'Position, without gaps; a runner writes the number after the last one it saw, so two can never both write';
-COMMENT ON COLUMN {ledger}.event IS 'What happened: applied, rolled_back, baselined; started, progress, failed, resolved for migrations without a transaction; observed for a schema fingerprint alone';
+COMMENT ON COLUMN {ledger}.event IS 'What happened: applied, rolled_back, baselined; started, progress, failed, resolved for migrations without a transaction; repeated for migrations without a version; observed for a schema fingerprint alone';
 COMMENT ON COLUMN {ledger}.direction IS 'Which script it was about: up or down';
 COMMENT ON COLUMN {ledger}.version IS 'Version of the migration, as in its file name';
 COMMENT ON COLUMN {ledger}.name IS 'Name of the migration, as in its file name';

@@ -23,6 +23,8 @@ pub enum LedgerEvent {
     Failed,
     /// Somebody decided whether an unfinished migration counts as applied or rolled back.
     Resolved,
+    /// A repeatable migration ran and was committed.
+    Repeated,
     /// The schema was read; the row contains only its fingerprint.
     Observed,
 }
@@ -40,7 +42,7 @@ pub enum Direction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownWord(pub String);
 
-const EVENTS: [(LedgerEvent, &str); 8] = [
+const EVENTS: [(LedgerEvent, &str); 9] = [
     (LedgerEvent::Applied, "applied"),
     (LedgerEvent::RolledBack, "rolled_back"),
     (LedgerEvent::Baselined, "baselined"),
@@ -48,6 +50,7 @@ const EVENTS: [(LedgerEvent, &str); 8] = [
     (LedgerEvent::Progress, "progress"),
     (LedgerEvent::Failed, "failed"),
     (LedgerEvent::Resolved, "resolved"),
+    (LedgerEvent::Repeated, "repeated"),
     (LedgerEvent::Observed, "observed"),
 ];
 

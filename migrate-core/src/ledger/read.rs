@@ -48,7 +48,7 @@ pub(crate) fn newest_applied(ledger: &QualifiedName) -> String {
 /// The ledger's rows after the row `after`, oldest first; empty if there is no ledger.
 pub(crate) async fn history(session: &mut Session, ledger: &QualifiedName, after: i64) -> Result<Vec<HistoryEntry>> {
     let columns = "id, event, direction, version, name, statement, batch, at, \
-         CASE WHEN event IN ('applied', 'rolled_back') THEN round(1000 * extract(epoch FROM at - CASE \
+         CASE WHEN event IN ('applied', 'rolled_back', 'repeated') THEN round(1000 * extract(epoch FROM at - CASE \
              WHEN lag(event) OVER oldest_first IN ('started', 'progress') THEN sent_at \
              ELSE greatest(sent_at, lag(at) OVER oldest_first) END), 3) END, \
          role, actor, host, application, git_commit, tool, up_checksum, down_checksum, fingerprint, note";
@@ -170,7 +170,7 @@ fn entry(row: TextRow) -> std::result::Result<LedgerEntry, String> {
         id,
         event,
         direction,
-        version: version.parse().map_err(|_| format!("version {version}"))?,
+        version: Version::recorded(&version).map_err(|_| format!("version {version}"))?,
         name: required("name", next())?,
         statement: number("statement", next())?,
         up_checksum: next().map(Checksum::recorded),

@@ -179,7 +179,7 @@ fn first(text: &str) -> Result<Version, Finding> {
 fn former(text: &str) -> Result<FormerMigration, Finding> {
     let (version, checksum) = text.split_once(' ').unwrap_or((text, ""));
     let checksum = Some(checksum.trim()).filter(|checksum| checksum.starts_with("sha256:"));
-    let former = version.parse().ok().zip(checksum);
+    let former = Version::recorded(version).ok().zip(checksum);
     let former =
         former.map(|(version, checksum)| FormerMigration { version, up_checksum: Checksum::recorded(checksum) });
     former.ok_or_else(|| {

@@ -33,12 +33,14 @@ pub use load::EmbeddedFile;
 pub use load::decode;
 pub(crate) use load::unreadable_file;
 pub use script::Script;
-pub use version::{NotAVersion, Version};
+pub use version::{NotAVersion, Version, title};
 
 /// The migrations of a folder, in the order of their versions.
 #[derive(Debug, Clone, Default)]
 pub struct MigrationSet {
     migrations: Vec<Arc<Migration>>,
+    /// The migrations without a version, which run after all others whenever they change.
+    repeatables: Vec<Arc<Migration>>,
     folder: PathBuf,
     /// What was found instead, if a folder without migrations was read.
     empty: Option<Box<Finding>>,
@@ -96,10 +98,25 @@ impl MigrationSet {
         self.migrations.iter()
     }
 
-    /// The migration with this version.
+    /// The repeatable migrations, in the order in which they run: after all others, and again whenever they change.
+    pub fn repeatables(&self) -> &[Arc<Migration>] {
+        &self.repeatables
+    }
+
+    /// The migrations that make the schema of a version, or of the newest one: those up to it, and after the newest one
+    /// also the repeatable ones.
+    pub fn up_to(&self, version: Option<&Version>) -> Vec<Arc<Migration>> {
+        let wanted = |one: &&Arc<Migration>| version.is_none_or(|version| one.version() <= version);
+        let is_newest = self.last().is_none_or(|last| version.is_none_or(|version| last.version() <= version));
+        let repeatables = self.repeatables.iter().filter(|_| is_newest);
+        self.migrations.iter().filter(wanted).chain(repeatables).cloned().collect()
+    }
+
+    /// The migration with this version, or the repeatable one that has this in its place.
     pub fn get(&self, version: &Version) -> Option<&Arc<Migration>> {
-        let at = self.migrations.binary_search_by(|m| m.version.cmp(version)).ok()?;
-        self.migrations.get(at)
+        let all = if version.is_repeatable() { &self.repeatables } else { &self.migrations };
+        let at = all.binary_search_by(|m| m.version.cmp(version)).ok()?;
+        all.get(at)
     }
 
     /// The newest migration.
@@ -124,15 +141,17 @@ impl MigrationSet {
     }
 
     /// Creates the set of a folder that was read as this layout.
-    fn of(migrations: Vec<Arc<Migration>>, folder: &Path, layout: Layout) -> Self {
+    fn of(mut migrations: Vec<Arc<Migration>>, folder: &Path, layout: Layout) -> Self {
+        let first = migrations.partition_point(|one| !one.version.is_repeatable());
+        let repeatables = migrations.split_off(first);
         let empty = migrations.is_empty().then(|| Box::new(nothing::nothing(folder, layout)));
-        Self::new(migrations, folder, empty)
+        Self { repeatables, ..Self::new(migrations, folder, empty) }
     }
 
     fn new(migrations: Vec<Arc<Migration>>, folder: &Path, empty: Option<Box<Finding>>) -> Self {
         let squashes = (0..).zip(&migrations).filter(|(_, one)| one.squashes().is_some()).map(|(at, _)| at).collect();
         let is_converted = migrations.iter().any(|one| one.was().is_some());
-        Self { migrations, folder: folder.to_owned(), empty, squashes, is_converted }
+        Self { migrations, repeatables: Vec::new(), folder: folder.to_owned(), empty, squashes, is_converted }
     }
 
     /// The migrations that were converted from another tool's folder.

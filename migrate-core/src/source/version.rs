@@ -1,4 +1,4 @@
-//! Versions: the numbers that put migrations in order.
+//! Versions: the numbers that put migrations in order, and the names of those that have none.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -8,12 +8,27 @@ use std::str::FromStr;
 ///
 /// Versions compare as numbers of any size, so `9` comes before `10`, and `007` is the same version as `7`; each is
 /// printed as it was written. A Flyway version has several numbers separated by dots, which are compared one by one.
+///
+/// A repeatable migration has no number. Its name takes the place of one, `R__views`, and comes after all numbers.
 #[derive(Debug, Clone)]
 pub struct Version {
     text: Box<str>,
-    /// Whether it is a single number, as nearly all are.
-    is_plain: bool,
+    form: VersionForm,
 }
+
+/// What a version consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum VersionForm {
+    /// A single number, as nearly all do.
+    Number,
+    /// Several numbers.
+    Dotted,
+    /// The name of a repeatable migration.
+    Repeatable,
+}
+
+/// What the file names of repeatable migrations begin with.
+const REPEATABLE: &str = "R__";
 
 /// A text that is not a version: it is empty or has something other than digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +42,32 @@ impl Version {
 
     /// A version after this one and before the next number: `7.1` for 7 and 1.
     pub(super) fn with(&self, part: usize) -> Self {
-        Self { text: format!("{}.{part}", self.text).into(), is_plain: false }
+        Self { text: format!("{}.{part}", self.text).into(), form: VersionForm::Dotted }
+    }
+
+    /// What takes the place of a version for the repeatable migration with this name.
+    pub(super) fn repeatable(name: &str) -> Self {
+        Self { text: format!("{REPEATABLE}{name}").into(), form: VersionForm::Repeatable }
+    }
+
+    /// Reads a version as a ledger has it: also what takes its place for a repeatable migration.
+    ///
+    /// # Errors
+    ///
+    /// [`NotAVersion`] for anything else.
+    pub fn recorded(text: &str) -> Result<Self, NotAVersion> {
+        text.strip_prefix(REPEATABLE).map_or_else(|| text.parse(), |name| Ok(Self::repeatable(name)))
+    }
+
+    /// Whether it is that of a repeatable migration.
+    pub fn is_repeatable(&self) -> bool {
+        self.form == VersionForm::Repeatable
+    }
+
+    /// A migration with this version and name, in one word, as its files are called: `20250101000000_orders`,
+    /// `R__views`.
+    pub fn title(&self, name: &str) -> String {
+        title(&self.text, name)
     }
 
     /// The numbers between the dots, each with its number of digits, so that they compare as numbers. Insignificant
@@ -43,22 +83,28 @@ impl Version {
     }
 }
 
+/// The same for a version that was written down as text.
+pub fn title(version: &str, name: &str) -> String {
+    if version.starts_with(REPEATABLE) { version.to_owned() } else { format!("{version}_{name}") }
+}
+
 impl FromStr for Version {
     type Err = NotAVersion;
 
     fn from_str(text: &str) -> Result<Self, NotAVersion> {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let is_plain = digits(text);
-        match is_plain || text.split('.').all(digits) {
-            true => Ok(Self { text: text.into(), is_plain }),
-            false => Err(NotAVersion),
-        }
+        let form = match () {
+            () if digits(text) => VersionForm::Number,
+            () if text.split('.').all(digits) => VersionForm::Dotted,
+            () => return Err(NotAVersion),
+        };
+        Ok(Self { text: text.into(), form })
     }
 }
 
 impl From<u64> for Version {
     fn from(number: u64) -> Self {
-        Self { text: number.to_string().into(), is_plain: true }
+        Self { text: number.to_string().into(), form: VersionForm::Number }
     }
 }
 
@@ -70,11 +116,16 @@ impl fmt::Display for Version {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Numbers with the same number of digits compare like text.
-        if self.is_plain && other.is_plain && self.text.len() == other.text.len() {
-            return self.text.cmp(&other.text);
+        match (self.form, other.form) {
+            // Numbers with the same number of digits compare like text.
+            (VersionForm::Number, VersionForm::Number) if self.text.len() == other.text.len() => {
+                self.text.cmp(&other.text)
+            }
+            (VersionForm::Repeatable, VersionForm::Repeatable) => self.text.cmp(&other.text),
+            (VersionForm::Repeatable, _) => Ordering::Greater,
+            (_, VersionForm::Repeatable) => Ordering::Less,
+            _ => self.significant().cmp(other.significant()),
         }
-        self.significant().cmp(other.significant())
     }
 }
 
@@ -94,7 +145,10 @@ impl Eq for Version {}
 
 impl std::hash::Hash for Version {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.significant().for_each(|number| number.hash(state));
+        match self.form {
+            VersionForm::Repeatable => self.text.hash(state),
+            _ => self.significant().for_each(|number| number.hash(state)),
+        }
     }
 }
 
@@ -119,6 +173,16 @@ mod tests {
         versions.sort();
         assert_eq!(versions.iter().map(Version::as_str).collect::<Vec<_>>(), sorted);
         assert_eq!("1.0".parse::<Version>(), "1".parse());
+    }
+
+    #[test]
+    fn a_repeatable_migration_comes_after_all_numbers_and_is_read_from_a_ledger_only() {
+        let (one, two) = (Version::repeatable("a"), Version::repeatable("b_2"));
+        assert!(one < two && Version::from(u64::MAX) < one && "9.9".parse::<Version>().unwrap() < one);
+        assert_eq!(Version::recorded("R__b_2"), Ok(two.clone()));
+        assert_eq!((Version::recorded("7"), Version::recorded("R_7")), (Ok(7.into()), Err(NotAVersion)));
+        assert_eq!("R__a".parse::<Version>(), Err(NotAVersion));
+        assert_eq!((two.title("b_2"), Version::from(7).title("x")), ("R__b_2".to_owned(), "7_x".to_owned()));
     }
 
     #[test]

@@ -148,7 +148,7 @@ pub async fn observe(
     versions: &BTreeSet<Version>,
     seed: u64,
 ) -> Result<Vec<Observation>, ProofError> {
-    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let chain: Vec<Arc<Migration>> = set.up_to(None);
     let chosen: Vec<usize> = (0..chain.len()).filter(|at| versions.contains(chain[*at].version())).collect();
     watched(&chain, async || Box::pin(walk::along(&chain, code, &chosen, seed)).await).await
 }

@@ -38,7 +38,8 @@ pub(super) fn judge(migration: &Migration, up: &SchemaChange, seen: &CycleResult
             ),
             _ => Story::of("it is declared lossy, but nothing is lost: remove the directive").broken(),
         }
-    } else if migration.is_up_only() {
+    } else if migration.is_up_only() || migration.down_script().is_none() && migration.was().is_some() {
+        // Nobody declared anything: the files of the other tool had no down script.
         let could = needs_no_down() && !changes_rows(migration);
         proven.notes.extend(could.then(|| COULD_HAVE_ONE.to_owned()));
         Verdict::Holds

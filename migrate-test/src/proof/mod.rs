@@ -18,6 +18,7 @@ mod how;
 mod law;
 mod proven;
 mod refused;
+mod repeat;
 mod rests;
 mod retry;
 mod scope;
@@ -105,7 +106,44 @@ pub async fn prove(
             hear(proven);
         }
     };
-    watched(&chain, async || prove_chain(chain.clone(), code, proof, &mut once).await).await
+    let all = set.up_to(None);
+    watched(&all, async || prove_all(&chain, set.repeatables(), code, proof, &mut once).await).await
+}
+
+/// Proves the versions first, and then what runs after them.
+async fn prove_all(
+    chain: &[Arc<Migration>],
+    repeatables: &[Arc<Migration>],
+    code: &CodeMigrations,
+    proof: &Proof,
+    hear: &mut dyn FnMut(&MigrationProof),
+) -> Result<ProofReport, ProofError> {
+    let begin = Instant::now();
+    let mut report = prove_chain(chain.to_vec(), code, proof, hear).await?;
+    let chosen = |one: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(one.version()));
+    if !repeatables.iter().any(|one| chosen(one)) {
+        return Ok(report);
+    }
+    let broken = report.migrations.iter().find(|one| one.failure.is_some()).map(|one| one.version.title(&one.name));
+    let results = match broken {
+        Some(title) => repeatables.iter().filter(|one| chosen(one)).map(|one| unreached(one, &title)).collect(),
+        None => Box::pin(repeat::prove_repeatables(chain, repeatables, code, proof, &chosen)).await?,
+    };
+    for proven in results {
+        hear(&proven);
+        report.migrations.push(proven);
+    }
+    report.elapsed = begin.elapsed();
+    Ok(report)
+}
+
+/// The result for a migration that was not checked because an earlier one does not apply.
+fn unreached(migration: &Migration, failed: &str) -> MigrationProof {
+    let why = format!("{failed} does not apply");
+    let mut proven = MigrationProof::new(migration);
+    proven.skip_rest(&why);
+    proven.unreached = Some(why);
+    proven
 }
 
 async fn prove_chain(
@@ -226,18 +264,10 @@ impl Prover<'_> {
         told.waiting.extend(follow?);
         walked?;
         tokio::try_join!(full.end(), bare.stage.end())?;
-        let unreached = self.marked.range(end + 1..).filter(|_| end <= last);
-        told.waiting.extend(unreached.map(|at| (*at, self.unreached(*at, end))));
+        let missed = self.marked.range(end + 1..).filter(|_| end <= last);
+        let failed = self.chain.get(end).map(|one| title(one)).unwrap_or_default();
+        told.waiting.extend(missed.map(|at| (*at, unreached(&self.chain[*at], &failed))));
         Ok(())
-    }
-
-    /// The result for a migration that was not checked because an earlier one does not apply.
-    fn unreached(&self, at: usize, failed: usize) -> MigrationProof {
-        let why = format!("{} does not apply", title(&self.chain[failed]));
-        let mut proven = MigrationProof::new(&self.chain[at]);
-        proven.skip_rest(&why);
-        proven.unreached = Some(why);
-        proven
     }
 
     /// Checks the laws of the schema for one migration, or only applies it.
@@ -311,5 +341,5 @@ struct SchemaLawResult {
 }
 
 fn title(migration: &Migration) -> String {
-    format!("{}_{}", migration.version(), migration.name())
+    migration.version().title(migration.name())
 }

@@ -21,7 +21,7 @@ pub async fn along(
     code: &CodeMigrations,
     versions: &BTreeSet<Version>,
 ) -> Result<BTreeMap<Version, (Arc<SchemaDescription>, Arc<SchemaDescription>)>, ProofError> {
-    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let chain: Vec<Arc<Migration>> = set.up_to(None);
     let wanted = |at: &usize| versions.contains(chain[*at].version());
     let (Some(first), Some(last)) = ((0..chain.len()).find(wanted), (0..chain.len()).rfind(wanted)) else {
         return Ok(BTreeMap::new());
@@ -83,12 +83,16 @@ pub async fn onward(
     set: &MigrationSet,
     code: &CodeMigrations,
 ) -> Result<PendingSchemas, ProofError> {
-    let chain: Vec<Arc<Migration>> = released.iter().cloned().collect();
+    let chain: Vec<Arc<Migration>> = released.up_to(None);
     // A squash that replaces released migrations is already covered by them.
     let covered =
         |one: &Migration| one.squashes().is_some_and(|first| released.iter().any(|old| old.version() >= first));
     let pending = set.iter().filter(|one| released.get(one.version()).is_none() && !covered(one));
-    let pending: Vec<Arc<Migration>> = pending.cloned().collect();
+    let same = |one: &Migration| {
+        released.get(one.version()).is_some_and(|released| released.up_checksum() == one.up_checksum())
+    };
+    let repeatables = set.repeatables().iter().filter(|one| !same(one));
+    let pending: Vec<Arc<Migration>> = pending.chain(repeatables).cloned().collect();
     let all: Vec<Arc<Migration>> = chain.iter().chain(&pending).cloned().collect();
     let work = async {
         let before = leads_to(&chain, code).await?;

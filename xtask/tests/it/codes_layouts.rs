@@ -34,7 +34,7 @@ fn what_cannot_be_read_as_the_tool_reads_it_is_refused() {
             "marker-unknown",
             "migrations/1_a.sql:3:1",
         ),
-        ("flyway", "R__views.sql", "SELECT 1;\n", "foreign-input", "migrations/R__views.sql"),
+        ("flyway", "B2__base.sql", "SELECT 1;\n", "foreign-input", "migrations/B2__base.sql"),
         ("flyway", "V1__a.sql", "SELECT '${env_name}';\n", "placeholder-value", "migrations/V1__a.sql:1:9"),
         (
             "goose",

@@ -48,6 +48,7 @@ mod pgbouncer;
 mod pooler;
 mod production;
 mod reference;
+mod repeatable;
 mod repository;
 mod runbook;
 mod runbook_page;

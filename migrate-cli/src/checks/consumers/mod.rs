@@ -46,13 +46,13 @@ pub(crate) async fn consumers(ground: &CheckInput<'_>) -> Result<(CheckResult, V
     }
     // Without a base branch, nothing is released, and no query can have run before. A baseline stands for released
     // migrations, and those after it need what it creates.
-    let is_new = |migration: &&Arc<Migration>| {
+    let is_new = |migration: &Arc<Migration>| {
         ground.released.is_ok() && ground.new.contains(migration.version()) && migration.squashes().is_none()
     };
-    let (new, released): (Vec<_>, Vec<_>) = set.iter().partition(is_new);
-    let chain = |all: Vec<&Arc<Migration>>| all.into_iter().cloned().collect::<Vec<_>>();
+    let (new, mut released): (Vec<_>, Vec<_>) = set.up_to(None).into_iter().partition(is_new);
+    released.extend(ground.replaced_repeatables()?);
     let asked = sides.asked();
-    let course = match follow(&chain(released), &chain(new), &ground.code, &asked).await {
+    let course = match follow(&released, &new, &ground.code, &asked).await {
         Ok(course) => course,
         Err(ProofError::Core(error)) if error.kind() == ErrorKind::Statement => {
             return Ok((clock.could_not_look("the migrations do not apply", &error), Vec::new()));

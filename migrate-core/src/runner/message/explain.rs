@@ -123,7 +123,7 @@ pub(in crate::runner) fn interrupted(step: &PlanStep) -> Error {
 /// The migration and its direction, in words.
 pub(in crate::runner) fn title(step: &PlanStep) -> String {
     let what = if step.direction == Direction::Up { "migration" } else { "the rollback of" };
-    format!("{what} {}_{}", step.version, step.name)
+    format!("{what} {}", step.version.title(&step.name))
 }
 
 fn count(step: &PlanStep, script: &Script, at: FailurePlace) -> String {

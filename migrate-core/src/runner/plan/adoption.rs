@@ -66,7 +66,10 @@ impl Adoption {
         findings.extend(between.filter(|one| !is_applied(one.version())).map(|one| gap(ledger, one, state)));
         let new = matched.applied.iter().filter(|(one, _)| {
             // What was rolled back here is not applied, whatever the other tool still says.
-            state.get(one.version()).is_none() && !state.was_rolled_back(one.version())
+            match one.version().is_repeatable() {
+                true => state.is_due(one),
+                false => state.get(one.version()).is_none() && !state.was_rolled_back(one.version()),
+            }
         });
         let mut taken = Vec::new();
         for (migration, row) in new {

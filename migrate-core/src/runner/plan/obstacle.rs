@@ -24,6 +24,7 @@ pub(in crate::runner) fn compare(
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(others::problems(set, state));
     problems.extend(half_squashed(set, state));
+    warnings.extend(state.repeated().filter(|last| set.get(&last.version).is_none()).map(repeatable_missing));
     let mut newer = Vec::new();
     for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {
         match set.get(&applied.version) {
@@ -42,6 +43,14 @@ pub(in crate::runner) fn compare(
         false => problems.push(newer::refused(set, state, &newer)),
     }
     (problems, warnings)
+}
+
+/// The warning for a repeatable migration that ran here and has no file any more.
+fn repeatable_missing(last: &AppliedMigration) -> Finding {
+    Finding::new(codes::MISSING_FILE, format!("the file of repeatable migration {} is missing", last.version))
+        .with_severity(Severity::Warning)
+        .note(format!("it ran at {} by {}, and what it made is still there", last.at, last.by))
+        .help("if it was removed on purpose, drop what it made in a new migration")
 }
 
 /// Whether a version is newer than everything in the folder.

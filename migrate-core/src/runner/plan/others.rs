@@ -136,7 +136,9 @@ pub(in crate::runner) fn with_command(tool: &ForeignTool) -> String {
 /// The pending migrations that another tool applied, in a database whose ledger was not adopted.
 fn applied_elsewhere(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLedger) -> Option<Finding> {
     let matched = ledger.matched(set);
-    let is_pending = |version: &Version| state.get(version).is_none() && !state.was_rolled_back(version);
+    // A repeatable migration may run a second time.
+    let is_pending =
+        |version: &Version| !version.is_repeatable() && state.get(version).is_none() && !state.was_rolled_back(version);
     let both: Vec<String> = matched
         .applied
         .iter()
@@ -166,7 +168,10 @@ fn newly_applied<'l>(
     let is_older = |row: &ForeignRow| {
         newest.zip(row.key.parse::<Version>().ok()).is_some_and(|(newest, version)| version <= *newest)
     };
-    let added: Vec<&ForeignRow> = ledger.applied().filter(|row| !keys.contains(&*row.key) && !is_older(row)).collect();
+    // A repeatable migration may run here too, whoever ran it last.
+    let is_repeatable = |row: &ForeignRow| Version::recorded(&row.key).is_ok_and(|version| version.is_repeatable());
+    let is_new = |row: &&ForeignRow| !keys.contains(&*row.key) && !is_older(row) && !is_repeatable(row);
+    let added: Vec<&ForeignRow> = ledger.applied().filter(is_new).collect();
     if added.is_empty() {
         return added;
     }

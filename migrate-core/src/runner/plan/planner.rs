@@ -119,6 +119,24 @@ impl Planner<'_> {
             self.code_is_here(migration.version(), &work);
             self.push(Direction::Up, migration.version(), migration.name(), work, None);
         }
+        self.repeat();
+    }
+
+    /// Runs the repeatable migrations that have to, if nothing is pending after the other steps.
+    fn repeat(&mut self) {
+        let is_planned = |version: &Version| {
+            self.steps.iter().any(|step| step.direction == Direction::Up && step.version == *version)
+        };
+        if self.set.iter().any(|one| self.state.get(one.version()).is_none() && !is_planned(one.version())) {
+            return;
+        }
+        // A step that was rolled back before the others may have removed what they made.
+        let undoes = self.steps.iter().any(|step| step.direction == Direction::Down);
+        for one in self.set.repeatables().iter().filter(|one| undoes || self.state.is_due(one)) {
+            if let Some(script) = one.up_script() {
+                self.push(Direction::Up, one.version(), one.name(), StepWork::Sql(script.clone()), None);
+            }
+        }
     }
 
     /// `migrate` never rolls back: if newer migrations of the folder are applied, doing nothing was not what the user

@@ -18,6 +18,8 @@ pub struct LedgerState {
     has_ledger: bool,
     /// The last rollback of each version.
     rolled_back: BTreeMap<Version, i64>,
+    /// The last run of each repeatable migration.
+    repeated: BTreeMap<Version, AppliedMigration>,
     adopted: Option<AdoptedLedger>,
     others: Vec<ForeignLedger>,
 }
@@ -123,6 +125,7 @@ impl LedgerState {
                 }
                 self.applied.remove(&entry.version);
             }
+            (LedgerEvent::Repeated, _) => drop(self.repeated.insert(entry.version.clone(), entry.into())),
             (LedgerEvent::Started, _) => self.start(entry),
             (LedgerEvent::Progress, _) => self.note_progress(&entry, None),
             (LedgerEvent::Failed, _) => self.note_progress(&entry, entry.note.clone()),
@@ -139,9 +142,11 @@ impl LedgerState {
         let mut found = Vec::new();
         for (migration, was) in set.converted() {
             let is_same = |checksum: &Option<Checksum>| checksum.as_ref() == Some(&was.up_checksum);
-            if let Some(applied) = self.applied.get(&was.version).filter(|one| is_same(&one.up_checksum)) {
-                found.push((migration, was, applied.clone()));
-            }
+            let recorded = match was.version.is_repeatable() {
+                true => self.repeated.remove(&was.version),
+                false => self.applied.get(&was.version).cloned(),
+            };
+            found.extend(recorded.filter(|one| is_same(&one.up_checksum)).map(|one| (migration, was, one)));
             let unfinished = self.unfinished.as_mut().filter(|one| one.version == was.version);
             if let Some(unfinished) = unfinished.filter(|one| is_same(&one.up_checksum)) {
                 unfinished.version = migration.version().clone();
@@ -220,6 +225,18 @@ impl LedgerState {
     /// Whether a version was rolled back here, and not by the tool that it was taken over from.
     pub(in crate::runner) fn was_rolled_back(&self, version: &Version) -> bool {
         self.rolled_back.contains_key(version)
+    }
+
+    /// The last run of each repeatable migration, in the order of their names.
+    pub fn repeated(&self) -> impl Iterator<Item = &AppliedMigration> {
+        self.repeated.values()
+    }
+
+    /// Whether a repeatable migration has to run: it never ran, it was changed since, or a rollback after it may have
+    /// removed what it made.
+    pub(in crate::runner) fn is_due(&self, repeatable: &Migration) -> bool {
+        let Some(last) = self.repeated.get(repeatable.version()) else { return true };
+        last.up_checksum.as_ref() != Some(repeatable.up_checksum()) || self.rolled_back.values().any(|id| *id > last.id)
     }
 
     /// The newest applied version that is older than this one.

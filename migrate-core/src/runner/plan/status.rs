@@ -83,6 +83,12 @@ impl Status {
             pending.push(PendingStatus { version, name, out_of_order: later.is_some() });
         }
         problems.extend(warnings);
+        let due = set.repeatables().iter().filter(|one| state.is_due(one));
+        pending.extend(due.map(|one| PendingStatus {
+            version: one.version().clone(),
+            name: one.name().to_owned(),
+            out_of_order: false,
+        }));
         let applied = applied(set, state);
         Self { version: newest, applied, pending, unfinished, problems, has_ledger: state.has_ledger() }
     }
@@ -106,8 +112,10 @@ impl Status {
 }
 
 fn applied(set: &MigrationSet, state: &LedgerState) -> Vec<AppliedStatus> {
+    let repeated = state.repeated().filter(|last| set.get(&last.version).is_none_or(|one| !state.is_due(one)));
     state
         .applied()
+        .chain(repeated)
         .map(|applied| {
             let is_squashed = obstacle::squashed(set, state, applied).is_some();
             let file = set.get(&applied.version).filter(|_| !is_squashed);
@@ -123,7 +131,10 @@ fn applied(set: &MigrationSet, state: &LedgerState) -> Vec<AppliedStatus> {
                     && applied.down_checksum.is_some()
                     && applied.down_checksum.as_ref() != down,
                 missing: file.is_none() && !is_squashed,
-                newer: file.is_none() && !is_squashed && obstacle::is_newer(set, &applied.version),
+                newer: file.is_none()
+                    && !is_squashed
+                    && !applied.version.is_repeatable()
+                    && obstacle::is_newer(set, &applied.version),
                 never_run: applied.was_never_run(),
             }
         })

@@ -190,7 +190,7 @@ fn loss(step: &PlanStep) -> Option<String> {
 /// The newest applied version after a plan has run.
 fn version_after(state: &LedgerState, plan: &Plan) -> Option<Version> {
     let mut applied: BTreeSet<Version> = state.applied().map(|one| one.version.clone()).collect();
-    for step in plan.steps() {
+    for step in plan.steps().iter().filter(|step| !step.version.is_repeatable()) {
         match step.direction {
             Direction::Up => drop(applied.insert(step.version.clone())),
             Direction::Down => drop(applied.remove(&step.version)),

@@ -232,7 +232,7 @@ impl RunbookBuilder<'_> {
 
 fn title(step: &PlanStep) -> String {
     let verb = if step.direction == Direction::Up { "apply" } else { "roll back" };
-    format!("{verb} {}_{}", step.version, step.name)
+    format!("{verb} {}", step.version.title(&step.name))
 }
 
 /// A placeholder in braces that occurs in no text of the plan.

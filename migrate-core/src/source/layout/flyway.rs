@@ -6,7 +6,7 @@ use migrate_base::error::Result;
 
 use super::listing::FolderListing;
 use super::pairs::{FilePairs, ForeignFileName};
-use super::{ForeignMigration, Layout, placeholder, unread};
+use super::{ForeignMigration, Layout, Version, placeholder, unread};
 
 const FORM: &str = "name it `V<version>__<anything>.sql` or `U<version>__<anything>.sql`";
 
@@ -27,12 +27,23 @@ pub(super) fn versioned(file: &str) -> Option<ForeignFileName> {
     Some(ForeignFileName { version: version.replace('_', ".").parse().ok()?, name: name.to_owned(), up, alone: false })
 }
 
+/// `R__Add_views.sql`: the name after the mark, in which a space is an underscore, as in Flyway's ledger.
+fn repeatable(file: &str) -> Option<String> {
+    Some(file.strip_suffix(".sql")?.strip_prefix("R__")?.replace(' ', "_"))
+}
+
 /// The migrations of Flyway, which reads folders inside the folder as well.
 pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
-    let mut sorted = FilePairs::default();
+    let (mut sorted, mut repeatables) = (FilePairs::default(), Vec::new());
     for (file, path) in listing.files_below()? {
         if let Some(what) = not_versioned(&file) {
             listing.findings.push(unread::not_run(Layout::Flyway, &path, what));
+            continue;
+        }
+        if let Some(name) = repeatable(&file) {
+            let Some(mut script) = listing.script(&path) else { continue };
+            listing.fill(&mut script, placeholder::fill_braces);
+            repeatables.push(ForeignMigration::sql(Version::repeatable(&name), name, script, None));
             continue;
         }
         match versioned(&file) {
@@ -52,7 +63,9 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
             _ => {}
         }
     }
-    Ok(sorted.combined(&mut listing.findings))
+    let mut drafts = sorted.combined(&mut listing.findings);
+    drafts.append(&mut repeatables);
+    Ok(drafts)
 }
 
 /// Whether the options beside a script say that it runs without a transaction.
@@ -82,9 +95,7 @@ fn not_versioned(file: &str) -> Option<&'static str> {
     let stem = file.strip_suffix(".sql")?;
     let word = stem.split("__").next().unwrap_or(stem);
     let is_event = |event: &str| word.strip_prefix(event).is_some_and(|rest| !rest.contains(['_', ' ', '-']));
-    if stem.starts_with("R__") {
-        Some("a repeatable migration, which runs again when it changes")
-    } else if stem.starts_with('B') && stem.contains("__") && stem[1..].starts_with(|c: char| c.is_ascii_digit()) {
+    if stem.starts_with('B') && stem.contains("__") && stem[1..].starts_with(|c: char| c.is_ascii_digit()) {
         Some("a baseline migration, which replaces all older ones in an empty database")
     } else if EVENTS.iter().any(|event| is_event(event)) {
         Some("a callback")
@@ -110,14 +121,15 @@ mod tests {
         assert_eq!(shown("U10__x.sql").as_deref(), Some("10 x false"));
         assert_eq!(shown("V3__Fill.java").as_deref(), Some("3 Fill true"));
         assert_eq!((shown("R__views.sql"), shown("V__x.sql")), (None, None));
+        assert_eq!((repeatable("R__all views.sql").as_deref(), repeatable("R_x.sql")), (Some("all_views"), None));
     }
 
     #[test]
     fn what_flyway_runs_beside_the_chain_is_known_by_its_name() {
-        for file in ["R__v.sql", "B7__base.sql", "afterMigrate.sql", "beforeEachMigrate__x.sql", "createSchema.sql"] {
+        for file in ["B7__base.sql", "afterMigrate.sql", "beforeEachMigrate__x.sql", "createSchema.sql"] {
             assert!(not_versioned(file).is_some(), "{file}");
         }
-        for file in ["V1__after.sql", "Bad__x.sql", "after_party.sql", "R__v.txt", "notes.sql"] {
+        for file in ["V1__after.sql", "R__v.sql", "Bad__x.sql", "after_party.sql", "R__v.txt", "notes.sql"] {
             assert!(not_versioned(file).is_none(), "{file}");
         }
     }

@@ -349,12 +349,18 @@ impl ForeignMigration {
                 let mut up = Script::foreign(up, layout.wraps(), findings);
                 let down = down.map(|part| Arc::new(Script::foreign(part, layout.wraps(), findings)));
                 up.directives.captured = up.directives.captured.take().or(from);
-                let is_up_only = down.is_none() && up.directives.irreversible.is_none();
+                let is_repeatable = version.is_repeatable();
+                if is_repeatable {
+                    findings.extend(unread::outside_transaction(&up));
+                    up.directives.irreversible = Some("a repeatable migration has no down script".to_owned());
+                }
+                let is_up_only = down.is_none() && (is_repeatable || up.directives.irreversible.is_none());
                 if is_up_only {
                     let below = up.path.strip_prefix(&folder.path).unwrap_or(&up.path).to_string_lossy();
                     let is_whole = folder.whole.iter().any(|name| *name == below.replace('\\', "/"));
                     findings.extend(unread::down_inside(layout, &up.path, &up.text).filter(|_| !is_whole));
-                    up.directives.irreversible = Some(format!("there is no down script in the {layout} files"));
+                    let why = || format!("there is no down script in the {layout} files");
+                    up.directives.irreversible.get_or_insert_with(why);
                 }
                 (MigrationBody::Sql { up: Arc::new(up), down }, is_up_only)
             }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_base::sql::lex::lex;
+use migrate_base::sql::{Statement, StatementClass};
 use squawk_lexer::TokenKind;
 
-use super::Layout;
+use super::{Layout, Script};
 
 /// The finding for a file that the tool of a layout would run.
 pub(super) fn not_run(layout: Layout, path: &Path, what: &str) -> Finding {
@@ -20,6 +21,22 @@ pub(super) fn not_run(layout: Layout, path: &Path, what: &str) -> Finding {
         .help(format!(
             "or leave it out on purpose: `skip = [\"{name}\"]` in migrate.toml, with its path below the folder"
         ))
+}
+
+/// The finding for a repeatable migration that cannot run in a transaction: if it was killed halfway, somebody would
+/// have to finish it by hand, and nothing says how.
+pub(super) fn outside_transaction(script: &Script) -> Option<Finding> {
+    let message = "a repeatable migration has to run in one transaction, and this statement cannot";
+    let needs = |statement: &&Statement| {
+        statement.class.needs_no_transaction() || statement.class == StatementClass::TransactionControl
+    };
+    let finding = Finding::new(codes::NEEDS_NO_TRANSACTION, message).help("give it a version of its own: `V…__….sql`");
+    match script.statements().iter().find(needs) {
+        Some(statement) => {
+            Some(finding.at(Place::within(script.path(), script.text().clone(), statement.span.clone())))
+        }
+        None => script.directives().no_transaction.then(|| finding.at(Place::file(script.path()))),
+    }
 }
 
 /// Words of a comment that marks where the down script begins, as tools and people write it.
