@@ -1,10 +1,11 @@
 //! A drill: runs the script of a runbook with psql on a shadow database, and the command on another one, and compares
 //! them.
 
-use migrate_base::codes;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use migrate_base::codes;
 use migrate_core::{
     CodeMigrations, Database, HistoryEntry, MigrationSet, Migrator, Options, RunPolicy, Target, Version, ours,
 };
@@ -33,6 +34,8 @@ pub(crate) struct Exercise {
     pub(crate) options: Options,
     /// The version of the environment.
     pub(crate) from: Option<Version>,
+    /// The repeatable migrations that did not run there in their present form.
+    pub(crate) due: BTreeSet<Version>,
     pub(crate) target: Target,
     pub(crate) policy: RunPolicy,
 }
@@ -52,7 +55,8 @@ impl Exercise {
     async fn once(&self) -> Result<Drill> {
         let chain: Vec<_> = self.set.iter().cloned().collect();
         let mut hand = TestDatabase::for_chain(&chain).await?;
-        let mut migrator = self.migrator(&hand).await?;
+        let start = self.set.without_repeatables(|version| self.due.contains(version));
+        let mut migrator = self.migrator(&hand, &start).await?;
         if let Some(version) = &self.from {
             migrator.run(&Target::UpTo(version.clone()), self.policy).await?;
         }
@@ -65,13 +69,13 @@ impl Exercise {
     }
 
     async fn compare(&self, hand: &TestDatabase, command: &TestDatabase) -> Result<Drill> {
-        let mut by_hand = self.migrator(hand).await?;
+        let mut by_hand = self.migrator(hand, &self.set).await?;
         let plan = by_hand.plan(&self.target, self.policy).await?;
         let book = by_hand.runbook(&plan).await?;
         let begin = Instant::now();
         psql(&hand.url(), &book.psql())?;
         let took = begin.elapsed();
-        let mut by_command = self.migrator(command).await?;
+        let mut by_command = self.migrator(command, &self.set).await?;
         let report = by_command.run(&self.target, self.policy).await?;
         let mut differences = self.schemas(hand, command).await?;
         let rows = [by_hand.history().await?, by_command.history().await?]
@@ -86,12 +90,12 @@ impl Exercise {
         Ok(Drill { parts: book.parts(), by_hand: took, by_command: report.elapsed, differences })
     }
 
-    async fn migrator(&self, database: &TestDatabase) -> Result<Migrator> {
+    async fn migrator(&self, database: &TestDatabase, set: &MigrationSet) -> Result<Migrator> {
         // Zero means no limit; on a shadow database, there is always one.
         let own = self.options.statement_timeout;
         let statement_timeout = if own.is_zero() { statement_limit() } else { own };
         let options = Options { fingerprint: false, statement_timeout, ..self.options.clone() };
-        Ok(Migrator::open(Database::from(database.options()), self.set.clone(), self.code.clone(), options).await?)
+        Ok(Migrator::open(Database::from(database.options()), set.clone(), self.code.clone(), options).await?)
     }
 
     async fn schemas(&self, hand: &TestDatabase, command: &TestDatabase) -> Result<Vec<String>> {

@@ -341,7 +341,7 @@ mod tests {
         let before = table(&["id"], &[&["a"], &["b"]]);
         assert_eq!(losses(&before, &table(&["id"], &[&["b"]])), ["t: 1 of 2 rows are gone ('a')"]);
         let came = table(&["id"], &[&["a"], &["b"], &["c"]]);
-        assert_eq!(losses(&before, &came), ["t: 1 rows were added ('c')"]);
+        assert_eq!(losses(&before, &came), ["t: 1 row was added ('c')"]);
     }
 
     #[test]

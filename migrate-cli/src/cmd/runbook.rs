@@ -1,6 +1,7 @@
 //! `runbook`: what a run would do as a psql script, a page for the team, and a drill.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use migrate_base::codes;
 use migrate_base::finding::Finding;
 use migrate_base::visible;
 use migrate_core::runner::{self, Runbook};
-use migrate_core::{CodeMigrations, Migrator, PlanStep, RunPolicy, Target};
+use migrate_core::{CodeMigrations, Migrator, PlanStep, RunPolicy, Target, Version};
 use serde::Serialize;
 
 use super::{migrate, rollback};
@@ -84,7 +85,8 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &c
     context.name_commit(&mut migrator).await;
     let book = migrator.runbook(&plan).await?;
     if options.drill {
-        return drill(context, code, options, migrator).await;
+        let due = plan.steps().iter().map(|step| step.version.clone()).filter(Version::is_repeatable).collect();
+        return drill(context, code, options, migrator, due).await;
     }
     migrator.close().await;
     write(context, options, plan.steps(), &book)?;
@@ -103,6 +105,7 @@ async fn drill(
     code: CodeMigrations,
     options: &cli::RunbookArgs,
     mut migrator: Migrator,
+    due: BTreeSet<Version>,
 ) -> Result<Exit> {
     let from = migrator.state().await?.version().cloned();
     let (set, run) = (migrator.migrations().clone(), migrator.options().clone());
@@ -115,6 +118,7 @@ async fn drill(
         code,
         options: run,
         from: from.clone(),
+        due,
         target: target(options),
         policy: policy(context, options),
     };

@@ -103,6 +103,13 @@ impl MigrationSet {
         &self.repeatables
     }
 
+    /// The same migrations without some of the repeatable ones.
+    pub fn without_repeatables(&self, is_left_out: impl Fn(&Version) -> bool) -> Self {
+        let mut set = self.clone();
+        set.repeatables.retain(|one| !is_left_out(one.version()));
+        set
+    }
+
     /// The migrations that make the schema of a version, or of the newest one: those up to it, and after the newest one
     /// also the repeatable ones.
     pub fn up_to(&self, version: Option<&Version>) -> Vec<Arc<Migration>> {

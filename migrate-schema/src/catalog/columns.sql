@@ -17,7 +17,9 @@ SELECT a.attrelid AS unit, 'pg_class'::regclass::oid AS class, a.attrelid AS oid
        CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
        CASE WHEN a.attstattarget >= 0 THEN a.attstattarget END AS statistics,
        CASE WHEN a.attoptions IS NOT NULL
-            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o) END AS options,
+            -- The server counts the changes of a column in an option of its own (`pg_attver`, since November 2026).
+            THEN (SELECT string_agg(o, ', ' ORDER BY o COLLATE "C") FROM unnest(a.attoptions) o
+                  WHERE o NOT LIKE 'pg\_%') END AS options,
        CASE WHEN a.attfdwoptions IS NOT NULL
             THEN (SELECT json_agg(o ORDER BY o COLLATE "C")::text FROM unnest(a.attfdwoptions) o) END AS "foreign options",
        CASE WHEN a.attinhcount > 0 THEN CASE WHEN a.attislocal THEN 'and local' ELSE 'only' END END AS inherited,

@@ -117,6 +117,10 @@ async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<V
     let text = command::filled(template.unwrap_or_default(), &EngineStep::unknown(), &[], &driver.folder);
     let database = TestDatabase::create().await?;
     let address = Database::from(database.options());
+    if driver.config.preset.is_some_and(EnginePreset::needs_tcp) && address.host().starts_with('/') {
+        database.let_go().await?;
+        return Err(needs_tcp(driver).into());
+    }
     let outcome = command::run(driver, &text, &address).await;
     let probe = preset.and_then(ChainListing::probe).filter(|_| outcome.is_ok());
     let probed = match probe {
@@ -224,6 +228,13 @@ async fn climbed(driver: &EngineDriver, database: &Database) -> Result<Vec<Strin
 }
 
 /// There are no migrations, or the tool found none.
+fn needs_tcp(driver: &EngineDriver) -> Error {
+    let message = format!("{} cannot use a Unix socket, and the shadow server has nothing else", driver.config.name());
+    let finding = Finding::new(codes::ENGINE_FAILED, message).at(Place::file(driver.shown(&driver.folder)));
+    let finding = finding.help("use a server with an address: `[environments.shadow]`, `database = \"docker\"`");
+    Error::new(ErrorKind::Code, finding.help("or name one in ROUNDTRIP_TEST_SERVER"))
+}
+
 fn nothing(driver: &EngineDriver, message: String) -> Error {
     let finding = Finding::new(codes::ENGINE_EMPTY, message).at(Place::file(driver.shown(&driver.folder)));
     Error::new(ErrorKind::Code, finding.help(USES_URL))

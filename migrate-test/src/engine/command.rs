@@ -137,7 +137,7 @@ pub(super) async fn run(driver: &EngineDriver, text: &str, database: &Database) 
         Err(why) => why,
     };
     let lines = printed.lines().chain(errors.lines()).map(str::trim_end).filter(|line| !line.is_empty());
-    let lines: Vec<String> = lines.map(|line| without_secrets(driver, line)).collect();
+    let lines: Vec<String> = lines.map(|line| without_secrets(driver, database, line)).collect();
     let output = lines[lines.len().saturating_sub(LINES)..].to_vec();
     let is_not_found = summary.ends_with(" 127");
     Err(CommandFailure { summary, output, is_not_found })
@@ -151,9 +151,12 @@ fn limit() -> Duration {
     }
 }
 
-/// A line of the output without the values of the variables that were passed, and without the passwords of addresses.
-fn without_secrets(driver: &EngineDriver, line: &str) -> String {
-    let values = driver.config.pass.iter().filter_map(|name| std::env::var(name).ok()).filter(|value| value.len() > 3);
+/// A line of the output without the values of the variables that were passed, and without passwords: that of the
+/// database, and those of addresses.
+fn without_secrets(driver: &EngineDriver, database: &Database, line: &str) -> String {
+    let passed = driver.config.pass.iter().filter_map(|name| std::env::var(name).ok());
+    let given = database.variables().into_iter().filter(|(name, _)| *name == "PGPASSWORD").map(|(_, value)| value);
+    let values = passed.chain(given).filter(|value| value.len() > 3);
     redact(&values.fold(line.to_owned(), |line, value| line.replace(&value, "******")))
 }
 

@@ -88,6 +88,8 @@ pub(super) fn of_key(key: &str, files: &[PathBuf]) -> Option<PathBuf> {
             return found.cloned();
         }
     }
+    // `changes.xml::add-users::ann`
+    let key = key.split("::").next().unwrap_or(key);
     let begins = format!("{key}_");
     let forms: [&dyn Fn(&Path) -> bool; 4] = [
         &|file| name(file) == key || stem(file) == key,

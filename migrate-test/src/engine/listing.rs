@@ -44,6 +44,14 @@ pub(super) fn read(listing: Option<ChainListing>, output: &str) -> Vec<ListedMig
                 words.next().map(|key| marked(key, state == "A"))
             })
             .collect(),
+        // `     db/changes.xml::add-users::ann`: the ledger may have another folder.
+        Some(ChainListing::LiquibaseStatus) => lines
+            .filter(|line| line.matches("::").count() >= 2 && !line.contains(" has"))
+            .map(|line| {
+                let folder = line.find("::").and_then(|end| line[..end].rfind('/'));
+                plain(folder.map_or(line, |at| &line[at + 1..]))
+            })
+            .collect(),
         _ => lines.map(plain).collect(),
     }
 }
@@ -87,6 +95,9 @@ mod tests {
         let applied = read(Some(ChainListing::YoyoList), yoyo).into_iter().map(|one| one.is_applied);
         assert_eq!(applied.collect::<Vec<_>>(), [false, true]);
         assert!(read(Some(ChainListing::DjangoPlan), django)[0].is_applied);
+        let liquibase = "2 change sets have not been applied to ann@jdbc:postgresql://h:5432/shop\n     \
+                         db/changes.xml::1::ann\n     more.sql::a/b::bob\nLiquibase command 'status' was executed.\n";
+        assert_eq!(keys(Some(ChainListing::LiquibaseStatus), liquibase), ["changes.xml::1::ann", "more.sql::a/b::bob"]);
         assert_eq!(keys(None, "\n one \ntwo\n"), ["one", "two"]);
     }
 

@@ -285,7 +285,7 @@ fn all_downs_that_are_missing_are_derived_in_their_order() {
     project.write("migrations/29990101000009_person.up.sql", "INSERT INTO users (name) VALUES ('Cor');\n");
     let refused = project.run(&["derive"]);
     assert_eq!(refused.code, 3, "{refused:?}");
-    says(&refused, "1 rows were added");
+    says(&refused, "1 row was added");
     fs::remove_file(project.path().join("migrations/29990101000009_person.up.sql")).unwrap();
     let nothing = project.run(&["derive"]).ok();
     says(&nothing, "every migration has a down");

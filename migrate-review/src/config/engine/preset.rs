@@ -32,6 +32,20 @@ pub enum ChainListing {
     DjangoPlan,
     /// From the output of `yoyo list`.
     YoyoList,
+    /// From the output of `liquibase status`.
+    LiquibaseStatus,
+}
+
+/// A command of Liquibase on the database that the variables of libpq name. What the virtual machine is given wins over
+/// `liquibase.properties`, and unlike arguments no other process sees it.
+macro_rules! liquibase {
+    ($command:literal) => {
+        concat!(
+            "JAVA_TOOL_OPTIONS=\"-Dliquibase.command.url=jdbc:postgresql://$PGHOST:$PGPORT/$PGDATABASE ",
+            "-Dliquibase.command.username=$PGUSER -Dliquibase.command.password=$PGPASSWORD\" liquibase ",
+            $command
+        )
+    };
 }
 
 impl ChainListing {
@@ -41,6 +55,7 @@ impl ChainListing {
             Self::FileNames | Self::FileVersions | Self::FileStems => None,
             Self::AlembicHistory => Some("alembic history"),
             Self::DjangoPlan => Some("python manage.py showmigrations --plan --no-color"),
+            Self::LiquibaseStatus => Some(liquibase!("status --verbose")),
             Self::YoyoList => Some("yoyo list --batch --no-config-file --database \"$DATABASE_URL\" {folder}"),
         }
     }
@@ -56,7 +71,7 @@ impl ChainListing {
 /// The tools. In a command, `{revision}` is the key of the migration, `{previous}` that of the one before, `{target}`
 /// what Alembic rolls back to, `{app}` and `{name}` the parts of a key of Django, `{file}` the file, and `{folder}` the
 /// folder of the migrations.
-const PRESETS: [EnginePreset; 8] = [
+const PRESETS: [EnginePreset; 9] = [
     EnginePreset {
         tool: "alembic",
         program: "alembic",
@@ -122,6 +137,14 @@ const PRESETS: [EnginePreset; 8] = [
         down: "php artisan migrate:rollback --force --step=1 --realpath --path={file}",
         jumps: false,
     },
+    EnginePreset {
+        tool: "liquibase",
+        program: "liquibase",
+        listing: ChainListing::LiquibaseStatus,
+        up: liquibase!("update-count --count=1"),
+        down: liquibase!("rollback-count --count=1"),
+        jumps: false,
+    },
 ];
 
 impl EnginePreset {
@@ -133,6 +156,11 @@ impl EnginePreset {
     /// Whether packages bring migrations of their own.
     pub fn has_packages(&self) -> bool {
         self.listing == ChainListing::DjangoPlan
+    }
+
+    /// Whether the tool cannot use a Unix socket.
+    pub fn needs_tcp(&self) -> bool {
+        self.listing == ChainListing::LiquibaseStatus
     }
 
     /// The names of all tools that can be driven.
@@ -153,7 +181,6 @@ impl EnginePreset {
 pub(super) fn cannot_step(tool: &str) -> Option<&'static str> {
     match tool {
         "typeorm" => Some("the command line of TypeORM cannot apply one migration at a time"),
-        "liquibase" => Some("`layout = \"liquibase\"` reads its formatted SQL; for a changelog in XML or YAML"),
         _ => None,
     }
 }

@@ -62,6 +62,43 @@ fn sqlx_applies_and_we_go_on() {
 }
 
 #[test]
+fn dbmate_applies_and_we_go_on() {
+    let given = std::env::var("ROUNDTRIP_TEST_TOOLS").unwrap_or_default();
+    let path = format!("{given}:{}", std::env::var("PATH").unwrap());
+    let Some(program) = std::env::split_paths(&path).map(|folder| folder.join("dbmate")).find(|file| file.is_file())
+    else {
+        assert!(given.is_empty(), "dbmate is not in {given}");
+        eprintln!("NOT TESTED: dbmate is not installed");
+        return;
+    };
+    let project = Project::new();
+    project.write("migrate.toml", "layout = \"dbmate\"\n");
+    let file = |up: &str, down: &str| format!("-- migrate:up\n{up}\n-- migrate:down\n{down}");
+    for (number, name) in [(0, "accounts"), (1, "cents")] {
+        project.write(&format!("migrations/2024010{}000000_{name}.sql", number + 1), file(UP[number], DOWN[number]));
+    }
+    let run = |project: &Project| {
+        let mut command = Command::new(&program);
+        command.args(["--migrations-dir", "migrations", "--no-dump-schema", "migrate"]).current_dir(project.path());
+        let [database, host, user] = ["PGDATABASE", "PGHOST", "PGUSER"].map(|wanted| {
+            let variables = Database::from(project.database.options()).variables();
+            variables.into_iter().find(|(name, _)| *name == wanted).unwrap().1
+        });
+        // As dbmate wants an address with a socket.
+        let output =
+            command.env("DATABASE_URL", format!("postgres://{user}@/{database}?socket={host}&sslmode=disable"));
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    run(&project);
+    is_taken_over(&project, "dbmate", &run, &|project| {
+        let (up, down) = ("ALTER TABLE accounts ADD note text;\n", "ALTER TABLE accounts DROP note;\n");
+        project.write("migrations/20240201000000_notes.sql", file(up, down));
+    });
+    project.end();
+}
+
+#[test]
 fn sqitch_deploys_and_we_go_on() {
     if !["/usr/bin/sqitch", "/usr/local/bin/sqitch"].iter().any(|path| Path::new(path).is_file()) {
         assert!(std::env::var_os("ROUNDTRIP_TEST_TOOLS").is_none(), "sqitch is not installed");
