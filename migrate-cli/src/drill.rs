@@ -55,12 +55,12 @@ impl Exercise {
     async fn once(&self) -> Result<Drill> {
         let chain: Vec<_> = self.set.iter().cloned().collect();
         let mut hand = TestDatabase::for_chain(&chain).await?;
-        let start = self.set.without_repeatables(|version| self.due.contains(version));
-        let mut migrator = self.migrator(&hand, &start).await?;
         if let Some(version) = &self.from {
-            migrator.run(&Target::UpTo(version.clone()), self.policy).await?;
+            let start = self.set.cut(version, |version| self.due.contains(version));
+            let mut migrator = self.migrator(&hand, &start).await?;
+            migrator.run(&Target::Latest, self.policy).await?;
+            migrator.close().await;
         }
-        migrator.close().await;
         let command = hand.copy().await?;
         let outcome = self.compare(&hand, &command).await;
         hand.drop_now().await?;

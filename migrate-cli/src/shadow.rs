@@ -1,5 +1,6 @@
 //! The shadow server, and the schemas that are compared on it.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use migrate_base::codes;
 use migrate_base::finding::{Finding, Place};
 use migrate_core::{CodeMigrations, Database, Error, ErrorKind, MigrationSet, Version, foreign, ours};
 use migrate_review::config::DatabaseSource;
-use migrate_schema::{self as schema, Fact, Id, Kind, Object, SchemaDescription};
+use migrate_schema::{self as schema, Fact, Id, Kind, Object, SchemaChange, SchemaDescription};
 use migrate_test::engine::{EngineChain, engine_chain};
 use migrate_test::shape::{self, ShadowDatabase};
 use migrate_test::{ReplaySettings, Setup};
@@ -126,6 +127,19 @@ pub(crate) async fn migrations(
     upto: Option<&Version>,
 ) -> Result<Arc<SchemaDescription>> {
     Ok(shape::leads_to(&set.up_to(upto), code).await?)
+}
+
+/// The objects that some repeatable migrations of a set make or change.
+pub(crate) async fn made_by(
+    set: &MigrationSet,
+    repeatables: &[Version],
+    code: &CodeMigrations,
+) -> Result<HashSet<Arc<Id>>> {
+    let Some(newest) = set.last().filter(|_| !repeatables.is_empty()) else { return Ok(HashSet::new()) };
+    let without = migrations(&set.cut(newest.version(), |version| repeatables.contains(version)), code, None).await?;
+    let with = migrations(set, code, None).await?;
+    let change = SchemaChange::between(&without.schema, &with.schema);
+    Ok(change.objects().map(|(id, ..)| Arc::new(id.clone())).collect())
 }
 
 /// The schema that a script creates in an empty database.

@@ -66,7 +66,7 @@ pub(crate) async fn locks(ground: &CheckInput<'_>) -> Result<(CheckResult, Vec<O
     );
     let sizes = sizes.err().map_or_else(String::new, |why| format!("; sizes unknown: {why}"));
     let failed = all.iter().find(|one| one.failed.is_some()).map_or_else(String::new, |one| {
-        format!("; only up to {}_{}, whose {} script fails", one.version, one.name, one.direction.as_str())
+        format!("; only up to {}, whose {} script fails", one.version.title(&one.name), one.direction.as_str())
     });
     let count = style::count(ground.new.len(), "new migration");
     let summary = format!("{count} observed, {strongest}{sizes}{failed}");

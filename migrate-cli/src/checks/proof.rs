@@ -267,6 +267,10 @@ impl ProofJudge<'_> {
         let finding = story.findings.iter().map(|finding| finding.message.clone()).fold(finding, Finding::note);
         let is_lost = story.losses.iter().any(|loss| !loss.came);
         match law {
+            Law::Data if self.proven.version.is_repeatable() => finding
+                .note("a repeatable migration runs again whenever it changes, with the rows that are there then")
+                .help("write it so that it can: `INSERT … ON CONFLICT`, `WHERE` without rows that were changed already")
+                .help("if these rows may be lost or changed, put `-- migrate: lossy REASON` at its head"),
             _ if self.proven.version.is_repeatable() => finding
                 .note("a repeatable migration runs again whenever it changes")
                 .help("write it so that it can: `CREATE OR REPLACE`, `DROP … IF EXISTS`, `INSERT … ON CONFLICT`"),

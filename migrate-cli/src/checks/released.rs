@@ -87,6 +87,10 @@ pub(crate) async fn released(ground: &CheckInput<'_>) -> Result<ReleasedOutcome>
             format!("on top of {}, the schema differs from that built from an empty database", released.base.title()),
         );
         let finding = difference.iter().take(20).fold(finding, |finding, line| finding.note(line));
+        let removed = base.repeatables().iter().filter(|one| set.get(one.version()).is_none());
+        let finding = removed.fold(finding, |finding, one| {
+            finding.help(format!("{} was removed: drop what it made in a new migration, with IF EXISTS", one.version()))
+        });
         finding
             .help("a released file was edited, or a new migration is older than a released one: see the checks above")
     });

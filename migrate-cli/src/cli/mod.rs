@@ -194,8 +194,8 @@ fn version(text: &str) -> Result<Version, String> {
 
 /// A version, or the name of a repeatable migration: `R__views`, `R__views.sql`.
 fn version_or_repeatable(text: &str) -> Result<Version, String> {
-    let stem = text.strip_suffix(".sql").unwrap_or(text);
-    Version::recorded(stem).ok().filter(Version::is_repeatable).map_or_else(|| version(text), Ok)
+    let stem = text.strip_suffix(".sql").unwrap_or(text).replace(' ', "_");
+    Version::recorded(&stem).ok().filter(Version::is_repeatable).map_or_else(|| version(text), Ok)
 }
 
 /// A number of migrations, events or commands; zero would mean nothing to do, so it is refused.

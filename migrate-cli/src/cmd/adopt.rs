@@ -10,6 +10,7 @@ use migrate_core::runner::{AdoptedMigration, Adoption};
 use serde::Serialize;
 
 use super::run::{RunOptions, Runner};
+use super::upto::ComparedChain;
 use super::{capture, convert, upto};
 use crate::cli::AdoptArgs;
 use crate::context::Context;
@@ -108,7 +109,15 @@ async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptAr
             format!("{}: nobody knows whether the schema is what the migrations make", paint(WARN, "not compared"));
         context.output.line(format!("  {told}"));
     } else {
-        document.differences = upto::differences(context, &set, code, newest).await?;
+        let taken = adoption.taken.iter().map(|one| one.migration.version());
+        let before = set.repeatables().iter().filter(|one| state.ran_as_it_is(one) == Some(true));
+        let chain = ComparedChain {
+            set: &set,
+            version: newest,
+            repeated: taken.chain(before.map(|one| one.version())).cloned().collect(),
+            changed: &adoption.changed,
+        };
+        document.differences = upto::differences(context, &chain, code).await?;
         document.compared = true;
         if !document.differences.is_empty() {
             upto::show(context, &document.differences, "not adopted", newest);
@@ -116,6 +125,12 @@ async fn adopt(runner: &mut Runner<'_>, code: &CodeMigrations, options: &AdoptAr
         }
         let same = format!("the schema is what the migrations {} make", upto::reach(newest));
         context.output.line(format!("  {} {same}", paint(GOOD, "compared:")));
+        for one in &adoption.changed {
+            let told = format!(
+                "{one} was changed since it ran: `cargo xtask migrate` runs it, and what it makes was not compared"
+            );
+            context.output.line(format!("  {} {told}", paint(WARN, "note:")));
+        }
     }
     if !options.yes {
         let count = style::count(document.taken.len() + document.given_back.len(), "migration");

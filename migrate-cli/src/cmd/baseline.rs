@@ -13,7 +13,7 @@ use migrate_test::shape::{self, LeftOut, TableData, role_guard};
 use serde::Serialize;
 
 use super::run::{RunOptions, Runner};
-use super::upto;
+use super::upto::{self, ComparedChain};
 use crate::cli::BaselineArgs;
 use crate::confirm::confirm;
 use crate::context::{Context, MigratorOptions};
@@ -222,7 +222,9 @@ async fn mark(context: &Context<'_>, code: CodeMigrations, options: &BaselineArg
     {
         return Err(Failure::Core(Error::new(ErrorKind::Plan, finding)));
     }
-    let differences = upto::differences(context, &set, &code, Some(&version)).await?;
+    let repeated = set.up_to(Some(&version)).iter().map(|one| one.version().clone()).collect();
+    let chain = ComparedChain { set: &set, version: Some(&version), repeated, changed: &[] };
+    let differences = upto::differences(context, &chain, &code).await?;
     let mut document = MarkJson { version: version.to_string(), marked: 0, differences };
     if document.differences.is_empty() {
         confirm(context, options.yes, "Its ledger will say that the migrations are applied.")?;

@@ -32,12 +32,13 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &R
     };
     let mut report = up;
     report.elapsed += down.elapsed;
+    let undone = down.done.len();
     report.done.splice(..0, down.done);
     if report.done.is_empty() {
         output.line(format!("nothing to do: nothing is applied on {}", runner.migrator.database()));
     } else {
         let mut reapplied = report.clone();
-        reapplied.done.drain(..report.done.len() / 2);
+        reapplied.done.drain(..undone);
         output.line(runner.total(&reapplied, "reapplied"));
     }
     if output.is_json() {

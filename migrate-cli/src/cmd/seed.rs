@@ -41,8 +41,10 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &S
     let mut migrator = context.migrator(code, MigratorOptions { observer, ..MigratorOptions::reading() }).await?;
     let status = migrator.status().await?;
     if let Some(first) = status.pending.first() {
-        let message =
-            format!("migration {}_{} is pending; development data needs the newest schema", first.version, first.name);
+        let message = format!(
+            "migration {} is pending; development data needs the newest schema",
+            first.version.title(&first.name)
+        );
         return Err(Failure::failed(codes::PENDING, message).help("apply it first: `cargo xtask migrate`"));
     }
     let begin = std::time::Instant::now();

@@ -1,5 +1,6 @@
 //! Compares a database with what the migrations up to a version make, before they are recorded as applied.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use migrate_base::visible;
@@ -13,27 +14,40 @@ use crate::exit::Result;
 use crate::output::style::{self, BAD, paint};
 use crate::shadow;
 
+/// What a database is compared with.
+pub(super) struct ComparedChain<'a> {
+    pub(super) set: &'a MigrationSet,
+    /// The newest version that is applied there.
+    pub(super) version: Option<&'a Version>,
+    /// The repeatable migrations that ran there in their present form.
+    pub(super) repeated: BTreeSet<Version>,
+    /// Those that ran in another form: what they make is not compared.
+    pub(super) changed: &'a [Version],
+}
+
 /// The differences, in sentences; empty if the database has exactly what the migrations make.
 pub(super) async fn differences(
     context: &Context<'_>,
-    set: &MigrationSet,
+    chain: &ComparedChain<'_>,
     code: &CodeMigrations,
-    version: Option<&Version>,
 ) -> Result<Vec<String>> {
+    let ComparedChain { set, version, repeated, changed } = chain;
+    let version = *version;
     let database = context.reach().await?;
     let there = shadow::database(&database, context).await?;
     shadow::server(context, false, false).await?;
     shadow::replay(&database).await?;
-    let none = MigrationSet::default();
-    let set = if version.is_some() { set } else { &none };
-    let wanted = shadow::migrations(set, code, version).await?;
+    let start = version.map_or_else(MigrationSet::default, |version| set.cut(version, |one| !repeated.contains(one)));
+    let unknown = shadow::made_by(set, changed, code).await?;
+    let wanted = shadow::migrations(&start, code, None).await?;
     let wanted = shadow::as_placed_in(Arc::unwrap_or_clone(wanted), &there).await?;
     let rules = &context.config.drift.ignore;
     let mut wanted = wanted;
-    if !rules.is_empty() {
+    if !rules.is_empty() || !unknown.is_empty() {
         let made = wanted.schema.clone();
         let exists = |id: &Id| made.get(id).or(there.schema.get(id)).is_some();
-        let is_left_out = |object: &Object| rules.iter().any(|rule| rule.matches(object, &exists));
+        let is_left_out =
+            |object: &Object| unknown.contains(&object.id) || rules.iter().any(|rule| rule.matches(object, &exists));
         wanted.schema = drift::expected(made.clone(), &there.schema, is_left_out);
     }
     let change = SchemaChange::between(&unowned(&wanted.schema), &unowned(&there.schema));

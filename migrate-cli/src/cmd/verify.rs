@@ -90,7 +90,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &V
     let output = context.output;
     let EngineChain { set, code, .. } = super::run::unless_stopped(shadow::provable(context, code)).await?;
     let only = chosen(context, &set, options)?;
-    let count = only.as_ref().map_or(set.len(), BTreeSet::len);
+    let count = only.as_ref().map_or(set.up_to(None).len(), BTreeSet::len);
     if context.config.engine.is_some() && options.all && count < set.len() {
         let packages = style::count(set.len() - count, "migration");
         output.remark(format!("{packages} of packages, without a file in this project, applied but not checked"));

@@ -17,6 +17,8 @@ pub(crate) struct DriftJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<PendingPartsJson>,
     notes: Vec<String>,
+    /// The repeatable migrations that have to run again: what they make was not compared.
+    due: Vec<String>,
     ignored: usize,
     left_out: Vec<LeftOutJson>,
     recording: bool,
@@ -80,6 +82,7 @@ impl From<&DriftComparison> for DriftJson {
             differences: look.found.iter().map(TracedDifferenceJson::from).collect(),
             pending: None,
             notes: look.notes.clone(),
+            due: look.due.iter().map(ToString::to_string).collect(),
             ignored: look.ignored,
             left_out: look.left_out.iter().map(left_out_json).collect(),
             recording: look.recording.on && look.recording.has_records,

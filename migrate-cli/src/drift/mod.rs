@@ -42,6 +42,9 @@ pub(crate) struct DriftChain {
     history: Vec<HistoryEntry>,
     /// The objects that baselines declare as left out.
     excused: Vec<String>,
+    set: MigrationSet,
+    /// The repeatable migrations that ran and have to run again: what they make is not compared.
+    due: Vec<Version>,
 }
 
 /// The result of a comparison, with everything that is needed to act on it.
@@ -51,6 +54,8 @@ pub(crate) struct DriftComparison {
     pub(crate) found: Vec<TracedDifference>,
     /// Differences that are not drift: the order of columns.
     pub(crate) notes: Vec<String>,
+    /// The repeatable migrations that have to run again: what they make was not compared.
+    pub(crate) due: Vec<Version>,
     /// How many differences the rules of `migrate.toml` leave out.
     pub(crate) ignored: usize,
     /// What was not compared, because it cannot be created on the shadow server.
@@ -84,14 +89,17 @@ impl DriftChain {
     pub(crate) async fn read(context: &Context<'_>, code: &CodeMigrations) -> Result<Self> {
         let mut migrator = context.migrator(code.clone(), MigratorOptions::reading()).await?;
         let (status, history) = (migrator.status().await?, migrator.history().await?);
+        let state = migrator.state().await?;
         let (database, set) = (migrator.database().clone(), migrator.migrations().clone());
         migrator.close().await;
         refuse_unknown(context, &status)?;
         let is_pending = |one: &Arc<Migration>| status.pending.iter().any(|pending| pending.version == *one.version());
         let (pending, mut applied): (Vec<_>, Vec<_>) = set.iter().cloned().partition(is_pending);
         applied.extend(set.repeatables().iter().filter(|one| !is_pending(one)).cloned());
+        let due = set.repeatables().iter().filter(|one| is_pending(one) && state.repeated(one).is_some());
+        let due = due.map(|one| one.version().clone()).collect();
         let excused = status.version.as_ref().map(|version| excused(&set, version)).unwrap_or_default();
-        Ok(Self { database, applied, pending, history, excused })
+        Ok(Self { database, applied, pending, history, excused, set, due })
     }
 
     /// The chain as it would be with these pending migrations applied.
@@ -201,11 +209,12 @@ impl DatabaseSchema {
         &self,
         context: &Context<'_>,
         chain: &DriftChain,
+        code: &CodeMigrations,
         made: SchemaDescription,
     ) -> Result<ExpectedSchema> {
         let there = &self.described;
         let mut made = shadow::as_placed_in(made, there).await?;
-        let mut not_made: HashSet<Arc<Id>> = HashSet::new();
+        let mut not_made: HashSet<Arc<Id>> = shadow::made_by(&chain.set, &chain.due, code).await?;
         for one in &self.left_out {
             match &one.part {
                 Some(part) => made.leave_out_part(&one.object, part),
@@ -243,7 +252,8 @@ pub(crate) async fn look(
     let (made, seen) = tokio::join!(make, shadow::database(&chain.database, context));
     let (made, there) = (made?, DatabaseSchema::of(chain, seen?).await?);
     let end = made.schema.clone();
-    let ExpectedSchema { described: expected, all, differences, ignored } = there.expects(context, chain, made).await?;
+    let ExpectedSchema { described: expected, all, differences, ignored } =
+        there.expects(context, chain, code, made).await?;
     let is_open = |one: &&LeftOut| !is_accepted(context, one, &there.seen.schema);
     let left_out = there.left_out.iter().filter(is_open).cloned().collect();
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;
@@ -266,6 +276,7 @@ pub(crate) async fn look(
         version: chain.version().cloned(),
         found: differences.into_iter().enumerate().map(story).collect(),
         notes: SchemaChange::between(&expected.schema, &there.described.schema).order_notes(),
+        due: chain.due.clone(),
         ignored,
         left_out,
         changed_since: seen.changed_since().map(str::to_owned),

@@ -18,13 +18,15 @@ pub(crate) fn lines(look: &DriftComparison, chain: &DriftChain) -> Vec<String> {
         lines.extend(story.into_iter().flatten().map(|line| format!("      {line}")));
     }
     lines.extend(look.notes.iter().map(|note| paint(DIM, format!("  {note}, which is not drift"))));
+    let due = look.due.iter().map(|one| format!("  {one} has to run again, and what it makes was not compared"));
+    lines.extend(due.map(|line| paint(DIM, line)));
     lines
 }
 
 fn origin(found: &TracedDifference, chain: &DriftChain) -> Option<String> {
     let name = |version: &Version| {
         let migration = chain.applied.iter().find(|one| one.version() == version);
-        migration.map_or(version.to_string(), |one| format!("{version}_{}", one.name()))
+        migration.map_or(version.to_string(), |one| version.title(one.name()))
     };
     let parts = [
         ("made by", &found.origin.made),

@@ -3,7 +3,7 @@
 -- by its program and role, between its start and its end.
 WITH ours AS MATERIALIZED (
     SELECT DISTINCT ON (l.xmin::text) l.xmin::text::bigint AS transaction, l.role,
-        l.version || '_' || l.name AS migration
+        CASE WHEN l.version LIKE 'R\_\_%' THEN l.version ELSE l.version || '_' || l.name END AS migration
     FROM {ledger} l
     WHERE l.version IS NOT NULL
     ORDER BY l.xmin::text, l.id DESC),

@@ -23,7 +23,10 @@ pub enum ForeignChecksum {
 
 /// Compares a recorded checksum with the bytes of a migration's file.
 pub(crate) fn compare(tool: &ForeignTool, recorded: &str, migration: &Migration, bytes: &[u8]) -> ForeignChecksum {
-    let text = as_checked_out(bytes);
+    let mut text = as_checked_out(bytes);
+    // Flyway fills the placeholders of a repeatable migration first.
+    let filled = migration.up_script().filter(|_| migration.version().is_repeatable());
+    text.extend(filled.map(|script| script.text().as_bytes().to_vec()));
     compare_texts(tool, recorded, (migration.version().as_str(), migration.name()), &text)
 }
 

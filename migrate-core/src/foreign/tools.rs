@@ -58,9 +58,9 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         columns: &["installed_rank", "version", "description", "type", "script", "checksum", "installed_by", "success"],
         mark: Some("installed_rank"),
         // A repeatable migration has no version, and a row for each time that it ran.
-        rows: "SELECT coalesce(version, 'R__' || replace(description, ' ', '_')), description, checksum, CASE WHEN NOT \
-               success THEN 'failed' WHEN installed_rank < undone OR version IS NULL AND installed_rank < newest THEN \
-               'reverted' WHEN type = 'BASELINE' THEN 'baseline' ELSE 'applied' END, installed_on, installed_by FROM \
+        rows: "SELECT coalesce(version, 'R__' || replace(description, ' ', '_')), description, checksum, CASE WHEN \
+               version IS NULL AND installed_rank < newest THEN 'reverted' WHEN NOT success THEN 'failed' WHEN \
+               installed_rank < undone THEN 'reverted' WHEN type = 'BASELINE' THEN 'baseline' ELSE 'applied' END, installed_on, installed_by FROM \
                (SELECT *, max(installed_rank) FILTER (WHERE success AND (type LIKE 'UNDO%' OR type = 'DELETE')) OVER w \
                AS undone, max(installed_rank) OVER w AS newest FROM {t} WHERE version IS NOT NULL OR type IN ('SQL', \
                'JDBC', 'SPRING_JDBC', 'SCRIPT', 'DELETE') WINDOW w AS (PARTITION BY version, CASE WHEN version IS \

@@ -53,10 +53,9 @@ impl<'a> LedgerRow<'a> {
         }
     }
 
-    /// A row about a migration whose files exist; one about a repeatable migration says that it ran.
+    /// A row about a migration whose files exist.
     pub(crate) fn with_files(event: LedgerEvent, direction: Direction, migration: &'a Migration) -> Self {
         let down = migration.down_script();
-        let event = if migration.version().is_repeatable() { LedgerEvent::Repeated } else { event };
         Self {
             up_checksum: Some(migration.up_checksum().as_str()),
             down_checksum: down.map(|script| script.checksum().as_str()),

@@ -103,11 +103,11 @@ impl MigrationSet {
         &self.repeatables
     }
 
-    /// The same migrations without some of the repeatable ones.
-    pub fn without_repeatables(&self, is_left_out: impl Fn(&Version) -> bool) -> Self {
-        let mut set = self.clone();
-        set.repeatables.retain(|one| !is_left_out(one.version()));
-        set
+    /// The migrations up to a version, without some of the repeatable ones.
+    pub fn cut(&self, version: &Version, is_left_out: impl Fn(&Version) -> bool) -> Self {
+        let migrations = self.migrations.iter().filter(|one| one.version() <= version).cloned().collect();
+        let repeatables = self.repeatables.iter().filter(|one| !is_left_out(one.version())).cloned().collect();
+        Self { repeatables, ..Self::new(migrations, &self.folder, self.empty.clone()) }
     }
 
     /// The migrations that make the schema of a version, or of the newest one: those up to it, and after the newest one
@@ -131,14 +131,14 @@ impl MigrationSet {
         self.migrations.last()
     }
 
-    /// The number of migrations.
+    /// The number of migrations that have a version.
     pub fn len(&self) -> usize {
         self.migrations.len()
     }
 
-    /// Whether there are no migrations.
+    /// Whether there are no migrations, not even repeatable ones.
     pub fn is_empty(&self) -> bool {
-        self.migrations.is_empty()
+        self.migrations.is_empty() && self.repeatables.is_empty()
     }
 
     /// The finding that there are no migrations, with what was found instead. It is meaningful only if the set is
@@ -151,7 +151,8 @@ impl MigrationSet {
     fn of(mut migrations: Vec<Arc<Migration>>, folder: &Path, layout: Layout) -> Self {
         let first = migrations.partition_point(|one| !one.version.is_repeatable());
         let repeatables = migrations.split_off(first);
-        let empty = migrations.is_empty().then(|| Box::new(nothing::nothing(folder, layout)));
+        let is_empty = migrations.is_empty() && repeatables.is_empty();
+        let empty = is_empty.then(|| Box::new(nothing::nothing(folder, layout)));
         Self { repeatables, ..Self::new(migrations, folder, empty) }
     }
 

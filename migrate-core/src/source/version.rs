@@ -121,7 +121,11 @@ impl Ord for Version {
             (VersionForm::Number, VersionForm::Number) if self.text.len() == other.text.len() => {
                 self.text.cmp(&other.text)
             }
-            (VersionForm::Repeatable, VersionForm::Repeatable) => self.text.cmp(&other.text),
+            // Flyway sorts descriptions, in which an underscore is a space.
+            (VersionForm::Repeatable, VersionForm::Repeatable) => {
+                let spaced = |byte: u8| if byte == b'_' { b' ' } else { byte };
+                self.text.bytes().map(spaced).cmp(other.text.bytes().map(spaced))
+            }
             (VersionForm::Repeatable, _) => Ordering::Greater,
             (_, VersionForm::Repeatable) => Ordering::Less,
             _ => self.significant().cmp(other.significant()),
@@ -178,6 +182,7 @@ mod tests {
     #[test]
     fn a_repeatable_migration_comes_after_all_numbers_and_is_read_from_a_ledger_only() {
         let (one, two) = (Version::repeatable("a"), Version::repeatable("b_2"));
+        assert!(Version::repeatable("1_base") < Version::repeatable("10_report"));
         assert!(one < two && Version::from(u64::MAX) < one && "9.9".parse::<Version>().unwrap() < one);
         assert_eq!(Version::recorded("R__b_2"), Ok(two.clone()));
         assert_eq!((Version::recorded("7"), Version::recorded("R_7")), (Ok(7.into()), Err(NotAVersion)));

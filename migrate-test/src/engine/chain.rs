@@ -133,6 +133,12 @@ async fn listed(driver: &EngineDriver, preset: Option<ChainListing>) -> Result<V
     for one in &mut all {
         one.is_applied |= probed.split_whitespace().any(|word| word == one.key);
     }
+    let mut keys = BTreeSet::new();
+    if let Some(twice) = all.iter().find(|one| !keys.insert(&one.key)) {
+        let message = format!("`{text}` lists {} twice, and nothing tells the two apart", twice.key);
+        let finding = Finding::new(codes::ENGINE_STEP, message).at(Place::file(driver.shown(&driver.folder)));
+        return Err(Error::new(ErrorKind::Code, finding.help("rename one of them that is not applied yet")).into());
+    }
     match all.iter().find(|one| one.is_applied) {
         // Its next command would change that other database.
         Some(one) => {
@@ -227,7 +233,7 @@ async fn climbed(driver: &EngineDriver, database: &Database) -> Result<Vec<Strin
     }
 }
 
-/// There are no migrations, or the tool found none.
+/// The tool cannot connect to the shadow server.
 fn needs_tcp(driver: &EngineDriver) -> Error {
     let message = format!("{} cannot use a Unix socket, and the shadow server has nothing else", driver.config.name());
     let finding = Finding::new(codes::ENGINE_FAILED, message).at(Place::file(driver.shown(&driver.folder)));
@@ -235,6 +241,7 @@ fn needs_tcp(driver: &EngineDriver) -> Error {
     Error::new(ErrorKind::Code, finding.help("or name one in ROUNDTRIP_TEST_SERVER"))
 }
 
+/// There are no migrations, or the tool found none.
 fn nothing(driver: &EngineDriver, message: String) -> Error {
     let finding = Finding::new(codes::ENGINE_EMPTY, message).at(Place::file(driver.shown(&driver.folder)));
     Error::new(ErrorKind::Code, finding.help(USES_URL))

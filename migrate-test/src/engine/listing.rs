@@ -46,7 +46,7 @@ pub(super) fn read(listing: Option<ChainListing>, output: &str) -> Vec<ListedMig
             .collect(),
         // `     db/changes.xml::add-users::ann`: the ledger may have another folder.
         Some(ChainListing::LiquibaseStatus) => lines
-            .filter(|line| line.matches("::").count() >= 2 && !line.contains(" has"))
+            .filter(|line| line.matches("::").count() >= 2)
             .map(|line| {
                 let folder = line.find("::").and_then(|end| line[..end].rfind('/'));
                 plain(folder.map_or(line, |at| &line[at + 1..]))

@@ -15,12 +15,16 @@ use crate::shape::{leads_to, remaining};
 /// finding, which has to be reproduced from the beginning.
 pub(super) async fn onward(
     chain: &[Arc<Migration>],
+    repeatables: &[Arc<Migration>],
     settled: usize,
     code: &CodeMigrations,
 ) -> Result<Option<OwnerReport>, ProofError> {
     let Some((database, owner)) = owned(&chain[..settled]).await? else { return Ok(None) };
     let mut estate = OwnedDatabase::reopened(database, owner, code).await?;
-    let outcome = estate.onward(chain, settled).await;
+    let mut outcome = estate.onward(chain, settled).await;
+    if matches!(outcome, Ok(Some(_))) && estate.owner.run_all(repeatables.iter(), Direction::Up).await.is_err() {
+        outcome = Ok(None);
+    }
     estate.sell().await?;
     outcome
 }

@@ -97,17 +97,18 @@ enum OwnerRight {
 /// [`ProofError`] when there is no server, or roles cannot be created on it.
 pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations) -> Result<OwnerReport, ProofError> {
     let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let repeatables = set.repeatables();
     let work = async {
-        if let Some(owned) = kept::onward(&chain, settled, code).await? {
+        if let Some(owned) = kept::onward(&chain, repeatables, settled, code).await? {
             return Ok(owned);
         }
-        let (first, roles) = once(&chain, settled, code, BTreeSet::new()).await?;
+        let (first, roles) = once(&chain, repeatables, settled, code, BTreeSet::new()).await?;
         if first.refused.is_empty() || roles.is_empty() {
             return Ok(first);
         }
         // A migration that creates a role if it is missing, such as a baseline, finds the role where the chain
         // runs, and is a member of it.
-        let (second, _) = once(&chain, settled, code, roles).await?;
+        let (second, _) = once(&chain, repeatables, settled, code, roles).await?;
         let is_better = second.failed.is_none() && second.refused.len() < first.refused.len();
         Ok(if is_better { second } else { first })
     };
@@ -117,16 +118,25 @@ pub async fn as_owner(set: &MigrationSet, settled: usize, code: &CodeMigrations)
 /// The same with existing roles; returns those that the chain created as well.
 async fn once(
     chain: &[Arc<Migration>],
+    repeatables: &[Arc<Migration>],
     settled: usize,
     code: &CodeMigrations,
     known: BTreeSet<String>,
 ) -> Result<(OwnerReport, BTreeSet<String>), ProofError> {
     let mut estate = OwnedDatabase::found(code, known).await?;
     let mut owned = OwnerReport::default();
-    let outcome = estate.around(chain, &mut owned).await;
+    let mut outcome = estate.around(chain, &mut owned).await;
+    if outcome.is_ok() && owned.failed.is_none() {
+        outcome = estate.run(repeatables.iter(), Direction::Up, &mut owned).await.map(drop);
+    }
     let came = std::mem::take(&mut estate.came);
     let is_plain = outcome.is_ok() && owned.has_nothing_to_tell() && estate.known.is_empty() && came.is_empty();
-    let is_kept = is_plain && settled > 0 && chain.len() - settled <= owned.rolled_back && keeps_owned().await?;
+    // What they made is no part of what is kept.
+    let is_kept = is_plain
+        && repeatables.is_empty()
+        && settled > 0
+        && chain.len() - settled <= owned.rolled_back
+        && keeps_owned().await?;
     match is_kept {
         true => estate.keep(chain, settled, code).await?,
         false => estate.sell().await?,
@@ -207,6 +217,7 @@ impl OwnedDatabase {
         while let Err((done, error)) = self.owner.run_all(chain.clone().skip(count), direction).await {
             count += done;
             let Some(migration) = chain.clone().nth(count) else { break };
+            let again = again && !migration.version().is_repeatable();
             let refusal = |error| MigrationRefusal { version: migration.version().clone(), direction, again, error };
             // More rights help only if something is forbidden.
             let is_forbidden = error.sqlstate() == Some("42501");

@@ -119,15 +119,25 @@ async fn prove_all(
     hear: &mut dyn FnMut(&MigrationProof),
 ) -> Result<ProofReport, ProofError> {
     let begin = Instant::now();
-    let mut report = prove_chain(chain.to_vec(), code, proof, hear).await?;
-    let chosen = |one: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(one.version()));
-    if !repeatables.iter().any(|one| chosen(one)) {
-        return Ok(report);
+    let repeated = repeat::RepeatedChain { chain, repeatables, code, proof };
+    if !repeated.has_work() {
+        return prove_chain(chain.to_vec(), code, proof, hear).await;
     }
+    let mut report = prove_chain(chain.to_vec(), code, proof, hear).await?;
     let broken = report.migrations.iter().find(|one| one.failure.is_some()).map(|one| one.version.title(&one.name));
     let results = match broken {
-        Some(title) => repeatables.iter().filter(|one| chosen(one)).map(|one| unreached(one, &title)).collect(),
-        None => Box::pin(repeat::prove_repeatables(chain, repeatables, code, proof, &chosen)).await?,
+        Some(title) => {
+            let chosen = |one: &&Arc<Migration>| proof.only.as_ref().is_none_or(|only| only.contains(one.version()));
+            repeatables.iter().filter(chosen).map(|one| unreached(one, &title)).collect()
+        }
+        None => {
+            let held: BTreeSet<Version> =
+                report.migrations.iter().filter(|one| one.holds()).map(|one| one.version.clone()).collect();
+            let results = Box::pin(repeated.prove(&mut report.migrations)).await?;
+            // What is found with them in place is about the versions too.
+            report.migrations.iter().filter(|one| held.contains(&one.version) && !one.holds()).for_each(&mut *hear);
+            results
+        }
     };
     for proven in results {
         hear(&proven);

@@ -1,70 +1,171 @@
 //! The laws for repeatable migrations: they run after the whole chain, in the order of their names, and a second run
 //! of each changes neither the schema nor the rows.
+//!
+//! With them in place, the versions are rolled back and applied again: what they made may be in the way.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use migrate_core::runner::WrittenTables;
 use migrate_core::{CodeMigrations, Direction, Migration};
-use migrate_schema::{Schema, SideNames};
+use migrate_schema::{Schema, SchemaChange, SideNames};
 
 use super::stage::WatchedDatabase;
+use super::walk::is_wall;
 use super::{FilledDatabase, Law, MigrationProof, Proof, ProofError, RowKind, Story, Verdict, title};
 
-const SIDES: SideNames<'_> = SideNames { before: "after the first run", after: "after the second run" };
+const RUNS: SideNames<'_> = SideNames { before: "after the first run", after: "after the second run" };
+const WAYS: SideNames<'_> = SideNames { before: "before the rollback", after: "after applying again" };
 
-/// The schemas before and after the first run of a repeatable migration.
-struct RunSchemas {
-    before: Schema,
-    after: Schema,
+/// A chain with the migrations that run after it.
+pub(super) struct RepeatedChain<'a> {
+    pub(super) chain: &'a [Arc<Migration>],
+    pub(super) repeatables: &'a [Arc<Migration>],
+    pub(super) code: &'a CodeMigrations,
+    pub(super) proof: &'a Proof,
 }
 
-/// Proves repeatable migrations on top of their chain; `chosen` says for which of them a result is wanted.
-///
-/// The second run of each comes when all of them have run, because later ones may depend on what earlier ones made.
-pub(super) async fn prove_repeatables(
-    chain: &[Arc<Migration>],
-    repeatables: &[Arc<Migration>],
-    code: &CodeMigrations,
-    proof: &Proof,
-    chosen: &dyn Fn(&Migration) -> bool,
-) -> Result<Vec<MigrationProof>, ProofError> {
-    let mut results: Vec<MigrationProof> = repeatables.iter().map(|one| MigrationProof::new(one)).collect();
-    let mut stage = WatchedDatabase::at(chain, code, true).await?;
-    let mut seen = Vec::new();
-    for (one, proven) in repeatables.iter().zip(&mut results) {
-        let (begin, before) = (Instant::now(), stage.schema().clone());
-        match stage.go(one, Direction::Up).await? {
-            Ok(_) => seen.push(RunSchemas { before, after: stage.schema().clone() }),
-            Err(error) => {
-                let story = Story::error("it cannot be applied after the chain", &error).of_script(Direction::Up);
-                proven.failure = Some(Box::new(story));
-                proven.skip_rest("it does not apply");
-                break;
+impl RepeatedChain<'_> {
+    fn is_chosen(&self, migration: &Migration) -> bool {
+        self.proof.only.as_ref().is_none_or(|only| only.contains(migration.version()))
+    }
+
+    /// Whether something has to be proven here.
+    pub(super) fn has_work(&self) -> bool {
+        !self.repeatables.is_empty() && self.chain.iter().chain(self.repeatables).any(|one| self.is_chosen(one))
+    }
+
+    /// The results for the chosen repeatable migrations. What is found about the versions is added to `versions`.
+    pub(super) async fn prove(&self, versions: &mut [MigrationProof]) -> Result<Vec<MigrationProof>, ProofError> {
+        let mut results: Vec<MigrationProof> = self.repeatables.iter().map(|one| MigrationProof::new(one)).collect();
+        let mut stage = WatchedDatabase::at(self.chain, self.code, true).await?;
+        let seen = self.first_runs(&mut stage, &mut results).await?;
+        if let Some(failed) = self.repeatables.get(seen.len()) {
+            let why = format!("{} does not apply", title(failed));
+            for proven in &mut results[seen.len() + 1..] {
+                proven.skip_rest(&why);
+                proven.unreached = Some(why.clone());
+            }
+        } else {
+            for (one, proven) in self.repeatables.iter().zip(&mut results).filter(|(one, _)| self.is_chosen(one)) {
+                let begin = Instant::now();
+                proven.set(Law::Reapply, second_run(&mut stage, one).await?);
+                proven.elapsed += begin.elapsed();
+            }
+            self.around(&mut stage, versions, &mut results).await?;
+        }
+        stage.end().await?;
+        if seen.len() == self.repeatables.len() && self.repeatables.iter().any(|one| self.is_chosen(one)) {
+            self.with_rows(&seen, &mut results).await?;
+        }
+        results.iter_mut().for_each(|proven| proven.skip_rest("a repeatable migration has no down script"));
+        // One that fails is the reason why others were not reached, whether it was chosen or not.
+        let is_told =
+            |(one, proven): &(&Arc<Migration>, MigrationProof)| self.is_chosen(one) || proven.failure.is_some();
+        Ok(self.repeatables.iter().zip(results).filter(is_told).map(|(_, proven)| proven).collect())
+    }
+
+    /// Runs all of them, until one fails.
+    async fn first_runs(
+        &self,
+        stage: &mut WatchedDatabase,
+        results: &mut [MigrationProof],
+    ) -> Result<Vec<Schema>, ProofError> {
+        let mut seen = Vec::new();
+        for (one, proven) in self.repeatables.iter().zip(results) {
+            let begin = Instant::now();
+            let outcome = stage.go(one, Direction::Up).await?;
+            proven.elapsed += begin.elapsed();
+            match outcome {
+                Ok(_) => seen.push(stage.schema().clone()),
+                Err(error) => {
+                    let story = Story::error("it cannot be applied after the chain", &error);
+                    proven.failure = Some(Box::new(story.of_script(Direction::Up)));
+                    proven.skip_rest("it does not apply");
+                    break;
+                }
             }
         }
-        proven.elapsed += begin.elapsed();
+        Ok(seen)
     }
-    let applied = seen.len();
-    for (one, proven) in repeatables.iter().zip(&mut results).take(applied) {
-        let begin = Instant::now();
-        proven.set(Law::Reapply, second_run(&mut stage, one).await?);
-        proven.elapsed += begin.elapsed();
-    }
-    stage.end().await?;
-    with_rows(chain, repeatables, &seen, code, proof, &mut results).await?;
-    if let Some(failed) = repeatables.get(applied) {
-        let why = format!("{} does not apply", title(failed));
-        for proven in &mut results[applied + 1..] {
-            proven.skip_rest(&why);
-            proven.unreached = Some(why.clone());
+
+    /// Rolls back the chosen versions at the end of the chain, applies them again, and runs the repeatable migrations
+    /// again, as a run does after a rollback.
+    async fn around(
+        &self,
+        stage: &mut WatchedDatabase,
+        versions: &mut [MigrationProof],
+        results: &mut [MigrationProof],
+    ) -> Result<(), ProofError> {
+        let floor = self.chain.iter().rposition(|one| is_wall(one)).map_or(0, |at| at + 1);
+        let lowest = (floor..self.chain.len()).find(|at| self.is_chosen(&self.chain[*at])).unwrap_or(self.chain.len());
+        // A rollback that is broken anyway is reported by the laws for versions.
+        let is_broken =
+            |at: &usize| versions.iter().any(|one| one.version == *self.chain[*at].version() && !one.holds());
+        let lowest = (lowest..self.chain.len()).rfind(is_broken).map_or(lowest, |at| at + 1);
+        let mut change = SchemaChange::default();
+        let steps = (lowest..self.chain.len()).rev().map(|at| (at, Direction::Down));
+        for (at, direction) in steps.chain((lowest..self.chain.len()).map(|at| (at, Direction::Up))) {
+            let one = &self.chain[at];
+            match stage.go(one, direction).await? {
+                Ok(step) => change = change.then(&step),
+                Err(error) => {
+                    let (law, what) = match direction {
+                        Direction::Down => {
+                            (Law::Identity, "it cannot be rolled back after the repeatable migrations ran")
+                        }
+                        Direction::Up => {
+                            (Law::Reapply, "it cannot be applied again after the repeatable migrations ran")
+                        }
+                    };
+                    let story = Story::error(what, &error);
+                    let story = if law == Law::Identity { story.of_script(direction) } else { story };
+                    let proven = versions.iter_mut().find(|proven| proven.version == *one.version());
+                    proven.into_iter().for_each(|proven| proven.set(law, story.clone().broken()));
+                    return Ok(());
+                }
+            }
         }
+        if lowest == self.chain.len() {
+            return Ok(());
+        }
+        for (one, proven) in self.repeatables.iter().zip(results.iter_mut()) {
+            match stage.go(one, Direction::Up).await? {
+                Ok(step) => change = change.then(&step),
+                Err(error) => {
+                    let story = Story::error("it cannot run again after a rollback", &error);
+                    proven.set(Law::Path, story.broken());
+                    return Ok(());
+                }
+            }
+        }
+        let difference = change.without(migrate_schema::Kind::SequencePosition).sentences(WAYS);
+        let last = results.last_mut().filter(|_| !difference.is_empty());
+        let summary = "after a rollback, applying everything again gives another schema";
+        last.into_iter().for_each(|last| {
+            last.set(Law::Path, Story { difference: difference.clone(), ..Story::of(summary) }.broken());
+        });
+        Ok(())
     }
-    for proven in &mut results {
-        proven.skip_rest("a repeatable migration has no down script");
+
+    /// Runs all of them on a database, fills its tables, runs the chosen ones again, and compares the rows.
+    async fn with_rows(&self, seen: &[Schema], results: &mut [MigrationProof]) -> Result<(), ProofError> {
+        let all: Vec<Arc<Migration>> = self.chain.iter().chain(self.repeatables).cloned().collect();
+        let mut filled = FilledDatabase::at(&all, self.code, self.proof.seed).await?;
+        let Some(schema) = seen.last() else { return filled.ground.end().await };
+        for (one, proven) in self.repeatables.iter().zip(results) {
+            // What fails without rows fails with them.
+            let is_broken = proven.laws.get(&Law::Reapply).is_some_and(Verdict::is_broken);
+            if !self.is_chosen(one) || is_broken {
+                continue;
+            }
+            let begin = Instant::now();
+            let verdict = run_with_rows(&mut filled, one, schema, proven).await?;
+            proven.set(Law::Data, verdict);
+            proven.elapsed += begin.elapsed();
+        }
+        filled.ground.end().await
     }
-    let chosen = repeatables.iter().zip(results).filter(|(one, _)| chosen(one));
-    Ok(chosen.map(|(_, proven)| proven).collect())
 }
 
 /// Runs one again, and compares the schema.
@@ -72,7 +173,7 @@ async fn second_run(stage: &mut WatchedDatabase, one: &Arc<Migration>) -> Result
     Ok(match stage.go(one, Direction::Up).await? {
         Ok(change) if change.is_empty() => Verdict::Holds,
         Ok(change) => {
-            let difference = change.sentences(SIDES);
+            let difference = change.sentences(RUNS);
             let summary = "it applies, but a second run changes the schema again";
             Story { difference, is_of_schema: true, ..Story::of(summary) }.broken()
         }
@@ -80,68 +181,31 @@ async fn second_run(stage: &mut WatchedDatabase, one: &Arc<Migration>) -> Result
     })
 }
 
-/// Runs each twice on a database with rows, and compares the rows.
-async fn with_rows(
-    chain: &[Arc<Migration>],
-    repeatables: &[Arc<Migration>],
-    seen: &[RunSchemas],
-    code: &CodeMigrations,
-    proof: &Proof,
-    results: &mut [MigrationProof],
-) -> Result<(), ProofError> {
-    let mut filled = FilledDatabase::at(chain, code, proof.seed).await?;
-    for ((one, schemas), proven) in repeatables.iter().zip(seen).zip(results.iter_mut()) {
-        let begin = Instant::now();
-        let verdict = match twice(&mut filled, one, schemas, proven).await? {
-            Ok(verdict) => verdict,
-            // The rows that are there now are not those that the next one can build on.
-            Err(why) => {
-                proven.set(Law::Data, Verdict::Skipped(why));
-                break;
-            }
-        };
-        proven.set(Law::Data, verdict);
-        proven.elapsed += begin.elapsed();
-    }
-    let is_open = |one: &&mut MigrationProof| matches!(one.laws.get(&Law::Data), Some(Verdict::Unknown));
-    for proven in results.iter_mut().take(seen.len()).filter(is_open) {
-        proven.set(Law::Data, Verdict::Skipped("an earlier one does not run with these rows".to_owned()));
-    }
-    filled.ground.end().await
-}
-
-/// Fills the tables, runs one twice, and compares the rows after the first run with those after the second. The inner
-/// `Err` says why it was not tried.
-async fn twice(
+/// Fills the tables, runs one again, and compares the rows.
+async fn run_with_rows(
     filled: &mut FilledDatabase,
     one: &Arc<Migration>,
-    schemas: &RunSchemas,
+    schema: &Schema,
     proven: &mut MigrationProof,
-) -> Result<Result<Verdict, String>, ProofError> {
-    let basis = filled.fill(one, &schemas.before, &schemas.after, &RowKind::default()).await?;
-    let basis = match basis {
+) -> Result<Verdict, ProofError> {
+    // The rows that it writes are those of the first run, and others are beside them.
+    let basis = match filled.fill(one, schema, schema, &RowKind::default()).await? {
         Ok(basis) => basis,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return Ok(Verdict::Skipped(error.to_string())),
     };
+    filled.read(schema, &WrittenTables::Unknown).await?;
+    let before = filled.rows.clone();
     if let Err(error) = filled.ground.run(one, Direction::Up).await? {
-        return Ok(Err(format!("it fails with generated rows: {error}")));
+        return Ok(Verdict::Skipped(format!("it fails with generated rows: {error}")));
     }
-    filled.read(&schemas.after, &WrittenTables::Unknown).await?;
-    let first = filled.rows.clone();
-    let is_empty = first.count() == 0;
-    // What the server refuses without any rows is a matter of the schema.
-    if let Err(error) = filled.ground.run(one, Direction::Up).await? {
-        return Ok(match proven.laws.get(&Law::Reapply).is_some_and(Verdict::is_broken) {
-            true => Err("a second run fails".to_owned()),
-            false => Ok(Story::error("it applies, but a second run fails with rows", &error).broken()),
-        });
-    }
-    filled.read(&schemas.after, &WrittenTables::Unknown).await?;
-    let losses = first.losses(&filled.rows);
+    filled.read(schema, &WrittenTables::Unknown).await?;
+    let losses = before.losses(&filled.rows);
     proven.rests = basis;
-    Ok(Ok(match losses.is_empty() {
-        true if is_empty => Verdict::Skipped("there were no rows".to_owned()),
-        true => Verdict::Holds,
-        false => Story { losses, ..Story::of("a second run changes rows again") }.broken(),
-    }))
+    let story = Story { losses, ..Story::of("a second run changes rows") };
+    Ok(match (story.losses.is_empty(), one.lossy()) {
+        (true, _) if before.count() == 0 => Verdict::Skipped("there were no rows".to_owned()),
+        (true, _) => Verdict::Holds,
+        (false, Some(reason)) => Verdict::Declared(reason.to_owned(), Box::new(story)),
+        (false, None) => story.broken(),
+    })
 }

@@ -83,7 +83,7 @@ pub async fn onward(
     set: &MigrationSet,
     code: &CodeMigrations,
 ) -> Result<PendingSchemas, ProofError> {
-    let chain: Vec<Arc<Migration>> = released.up_to(None);
+    let mut chain: Vec<Arc<Migration>> = released.up_to(None);
     // A squash that replaces released migrations is already covered by them.
     let covered =
         |one: &Migration| one.squashes().is_some_and(|first| released.iter().any(|old| old.version() >= first));
@@ -93,6 +93,12 @@ pub async fn onward(
     };
     let repeatables = set.repeatables().iter().filter(|one| !same(one));
     let pending: Vec<Arc<Migration>> = pending.chain(repeatables).cloned().collect();
+    // A released one that does not apply anywhere can be corrected.
+    let is_changed =
+        |one: &Migration| one.version().is_repeatable() && pending.iter().any(|new| new.version() == one.version());
+    if chain.iter().any(|one| is_changed(one)) && matches!(leads_to(&chain, code).await, Err(ProofError::Core(_))) {
+        chain.retain(|one| !is_changed(one));
+    }
     let all: Vec<Arc<Migration>> = chain.iter().chain(&pending).cloned().collect();
     let work = async {
         let before = leads_to(&chain, code).await?;

@@ -35,7 +35,7 @@ fn it_runs_when_nothing_else_is_pending_and_its_text_is_new() {
     fs::create_dir(project.path().join("migrations/late")).unwrap();
     project.write("migrations/late/R__a run.sql", RUNS);
     project.write("migrations/V2__note.sql", "ALTER TABLE orders ADD note text;\n");
-    project.write("migrations/U2__note.sql", "DROP VIEW sums;\nALTER TABLE orders DROP note;\n");
+    project.write("migrations/U2__note.sql", "DROP VIEW IF EXISTS sums;\nALTER TABLE orders DROP note;\n");
     let first = project.run(&["migrate", "-n", "1"]).ok().out;
     assert!(!first.contains("R__"), "{first}");
     let status = project.run(&["status"]).ok().out;
@@ -102,7 +102,10 @@ fn one_that_cannot_run_again_is_found_by_the_proof() {
         ("ALTER TABLE orders ADD CHECK (total > 0);\n", "reapply", "broken"),
         ("UPDATE orders SET total = total / 2 + 7;\n", "data", "broken"),
         (RUNS, "data", "broken"),
-        ("DELETE FROM orders WHERE total < 0;\n", "data", "holds"),
+        ("DELETE FROM orders;\n", "data", "broken"),
+        ("DROP TABLE IF EXISTS c;\nCREATE TABLE c (id int PRIMARY KEY);\n", "data", "broken"),
+        ("-- migrate: lossy it is only a cache\nTRUNCATE orders;\n", "data", "declared"),
+        ("INSERT INTO orders VALUES (-1, 0) ON CONFLICT DO NOTHING;\n", "data", "holds"),
     ] {
         let project = folder();
         project.write("migrations/R__sums.sql", text);
@@ -118,6 +121,92 @@ fn one_that_cannot_run_again_is_found_by_the_proof() {
         assert_eq!(named.code, said.code, "{named:?}");
         project.end();
     }
+}
+
+/// A version is rolled back and applied again while the views are there, and the views after it.
+#[test]
+fn a_version_is_rolled_back_with_them_in_place() {
+    let (note, whole) =
+        ("ALTER TABLE orders DROP note;\n", "DROP VIEW IF EXISTS sums;\nALTER TABLE orders DROP note;\n");
+    for (down, view, found) in [
+        (note, "CREATE OR REPLACE VIEW sums AS SELECT note FROM orders;\n", &["down-fails V2__note.sql"][..]),
+        (whole, "CREATE OR REPLACE VIEW sums AS SELECT note FROM orders;\n", &[]),
+        (note, VIEW, &[]),
+        (note, "CREATE TABLE IF NOT EXISTS n AS SELECT 1 AS id;\n", &[]),
+    ] {
+        let project = folder();
+        project.write("migrations/V2__note.sql", "ALTER TABLE orders ADD note text;\n");
+        project.write("migrations/U2__note.sql", down);
+        project.write("migrations/R__sums.sql", view);
+        let said = project.run(&["verify", "--all", "--format", "json"]);
+        let document = said.json();
+        let findings = document["findings"].as_array().unwrap().iter();
+        let told: Vec<String> = findings
+            .map(|one| format!("{} {}", one["code"].as_str().unwrap(), one["file"].as_str().unwrap()))
+            .map(|told| told.replace("migrations/", "").replace("U2", "V2"))
+            .collect();
+        assert_eq!(
+            (told, said.code),
+            (found.iter().map(|one| (*one).to_owned()).collect(), 3 * i32::from(!found.is_empty())),
+            "{said:?}"
+        );
+        // As the server has it.
+        project.run(&["migrate"]).ok();
+        assert_eq!(project.run(&["rollback"]).code, i32::from(!found.is_empty()), "{view}");
+        project.end();
+    }
+}
+
+/// Flyway sorts descriptions, in which an underscore is a space, and fills placeholders before it compares.
+#[test]
+fn they_run_in_the_order_of_flyway_and_again_with_other_values() {
+    let project = Project::new();
+    let config = |value: u32| format!("layout = \"flyway\"\n[placeholders]\nvalue = \"{value}\"\n");
+    project.write("migrate.toml", config(3));
+    // Without a version, too.
+    project.write("migrations/R__1_base.sql", "CREATE OR REPLACE VIEW one AS SELECT ${value} AS value;\n");
+    project.write("migrations/R__10_report.sql", "CREATE OR REPLACE VIEW ten AS SELECT value FROM one;\n");
+    project.run(&["verify", "--all"]).ok();
+    project.run(&["migrate"]).ok();
+    assert_eq!(project.query("SELECT value::text FROM ten"), ["3"]);
+    project.write("migrate.toml", config(4));
+    let again = project.run(&["migrate"]).ok().out;
+    assert!(again.contains("R__1_base") && !again.contains("R__10_report"), "{again}");
+    assert_eq!(project.query("SELECT value::text FROM ten"), ["4"]);
+    project.write("migrations/R__code.java", "class Code {}");
+    let refused = project.run(&["migrate"]);
+    assert!(refused.code == 3 && refused.err.contains("foreign-input"), "{refused:?}");
+    project.end();
+}
+
+/// An older program does not put back what a newer one made, and nothing runs on the way to an older version.
+#[test]
+fn an_older_folder_leaves_them_alone() {
+    let project = folder();
+    project.write("migrations/V2__note.sql", "ALTER TABLE orders ADD note text;\n");
+    project.write("migrations/R__sums.sql", WIDER);
+    project.run(&["migrate"]).ok();
+    project.write("migrations/R__sums.sql", VIEW);
+    let beyond = project.run(&["migrate", "--to", "1"]);
+    assert!(beyond.code == 3 && columns(&project).len() == 2, "{beyond:?}");
+    fs::remove_file(project.path().join("migrations/V2__note.sql")).unwrap();
+    let older = project.run(&["migrate", "--allow-newer"]).ok().out;
+    assert!(older.contains("nothing to do") && columns(&project).len() == 2, "{older}");
+    project.end();
+}
+
+/// What one that has to run again made is neither drift nor in the way of an adoption.
+#[test]
+fn what_a_changed_one_makes_is_not_compared() {
+    let project = folder();
+    project.run(&["migrate"]).ok();
+    project.write("migrations/R__sums.sql", WIDER);
+    let drift = project.run(&["drift"]).ok().out;
+    assert!(drift.contains("no drift") && drift.contains("R__sums has to run again"), "{drift}");
+    project.query("CREATE TABLE by_hand (a int)");
+    let drift = project.run(&["drift", "--sql"]);
+    assert!(drift.code == 3 && drift.out.contains("by_hand") && !drift.out.contains("DROP VIEW"), "{drift:?}");
+    project.end();
 }
 
 /// On a branch, a changed one is new, not edited: it is proven, and run on top of what the base branch has.
@@ -164,13 +253,15 @@ fn what_flyway_ran_is_taken_over_and_converted() {
     // The CRC-32 of the line without its end.
     let crc = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC).checksum(VIEW.trim_end().as_bytes()).cast_signed();
     project.query(&format!("{TABLE}{VIEW}{}", LEDGER.replace("{crc}", &crc.to_string())));
-    let changed = VIEW.replace("sum(total)", "max(total)");
-    project.write("migrations/R__sums.sql", &changed);
-    let refused = project.run(&["adopt"]);
-    assert!(refused.code == 3 && refused.err.contains("other-ledger-checksum"), "{refused:?}");
+    // A version that is pending does not matter, nor does another text, which is pending then.
+    project.write("migrations/V3__later.sql", "CREATE TABLE later (a int);\n");
+    project.write("migrations/R__sums.sql", VIEW.replace("sum(total)", "max(total)"));
+    let looked = project.run(&["adopt"]).ok().out;
+    assert!(looked.contains("1 migration would be recorded") && looked.contains("R__sums was changed"), "{looked}");
     project.write("migrations/R__sums.sql", VIEW);
     let adopted = project.run(&["adopt", "--yes"]).ok().out;
     assert!(adopted.contains("2 migrations from flyway"), "{adopted}");
+    fs::remove_file(project.path().join("migrations/V3__later.sql")).unwrap();
     assert!(project.run(&["migrate"]).ok().out.contains("nothing to do"));
     assert!(project.run(&["drift"]).ok().out.contains("no drift"));
     assert!(project.run(&["adopt"]).ok().out.contains("nothing to do"));
@@ -182,5 +273,20 @@ fn what_flyway_ran_is_taken_over_and_converted() {
     assert!(project.run(&["migrate"]).ok().out.contains("nothing to do"));
     assert!(project.run(&["drift"]).ok().out.contains("no drift"));
     project.run(&["verify", "--all"]).ok();
+    project.end();
+}
+
+/// A database that is behind the folder when it is converted runs the former repeatable migration again, at its end.
+#[test]
+fn a_database_that_is_behind_a_converted_folder_goes_on() {
+    let project = folder();
+    project.run(&["migrate"]).ok();
+    project.write("migrations/V2__note.sql", "ALTER TABLE orders ADD note text;\n");
+    project.run(&["adopt", "--convert", "--yes"]).ok();
+    project.write("migrate.toml", "");
+    let all = project.run(&["migrate"]).ok().out;
+    assert!(all.contains("2 migrations applied"), "{all}");
+    assert!(project.run(&["migrate"]).ok().out.contains("nothing to do"));
+    assert!(project.run(&["status"]).ok().out.contains("3 applied, 0 pending, 0 problems"));
     project.end();
 }

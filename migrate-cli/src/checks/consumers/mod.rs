@@ -51,6 +51,7 @@ pub(crate) async fn consumers(ground: &CheckInput<'_>) -> Result<(CheckResult, V
     };
     let (new, mut released): (Vec<_>, Vec<_>) = set.up_to(None).into_iter().partition(is_new);
     released.extend(ground.replaced_repeatables()?);
+    released.sort_by(|a, b| a.version().cmp(b.version()));
     let asked = sides.asked();
     let course = match follow(&released, &new, &ground.code, &asked).await {
         Ok(course) => course,

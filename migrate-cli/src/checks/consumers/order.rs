@@ -146,7 +146,7 @@ impl ConsumerJudge<'_> {
 
     fn helped(&self, finding: Finding, order: SafeOrder, at: usize, texts: &str) -> Finding {
         let step = &self.course.steps[at];
-        let title = format!("{}_{}", step.migration.version(), step.migration.name());
+        let title = step.migration.version().title(step.migration.name());
         match order {
             SafeOrder::MigrateFirst => {
                 return finding.help(format!("apply {title}, then deploy; to go back, roll back the code first"));

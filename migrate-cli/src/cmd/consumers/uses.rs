@@ -60,7 +60,7 @@ pub(crate) async fn run(context: &Context<'_>, code: CodeMigrations, options: &C
     let subject = UsesSubject::find(schema, &options.name)?;
     let queries = consumers.iter().flat_map(|one| &one.queries).map(|query| query.text.clone());
     let texts: Vec<Arc<str>> = queries.collect::<BTreeSet<_>>().into_iter().collect();
-    let chain: Vec<Arc<Migration>> = set.iter().cloned().collect();
+    let chain: Vec<Arc<Migration>> = set.up_to(None);
     let found = consume::uses(&chain, &code, &texts, &subject.table, subject.column.as_deref()).await?;
     let reach: BTreeMap<&Arc<str>, Option<&QueryDependencies>> =
         texts.iter().zip(found.reach.iter().map(Option::as_ref)).collect();

@@ -85,7 +85,11 @@ pub(in crate::runner) fn needs_fresh_session(step: &PlanStep) -> bool {
 
 /// The ledger row that records that a step is done.
 pub(in crate::runner) fn outcome<'a>(step: &'a PlanStep, script: &'a Script, options: &'a Options) -> LedgerRow<'a> {
-    let event = if step.direction == Direction::Up { LedgerEvent::Applied } else { LedgerEvent::RolledBack };
+    let event = match step.direction {
+        Direction::Up if step.version.is_repeatable() => LedgerEvent::Repeated,
+        Direction::Up => LedgerEvent::Applied,
+        Direction::Down => LedgerEvent::RolledBack,
+    };
     let record = match &step.migration {
         Some(migration) => LedgerRow {
             down_checksum: match step.direction {

@@ -25,6 +25,8 @@ pub struct Adoption {
     pub applied: usize,
     /// The newest version that is applied after that.
     pub newest: Option<Version>,
+    /// The repeatable migrations that ran in another form than they have now. They are not taken over, and run again.
+    pub changed: Vec<Version>,
 }
 
 /// A migration that is taken over.
@@ -64,16 +66,22 @@ impl Adoption {
         let newest = set.iter().rev().map(|one| one.version()).find(|version| is_applied(version)).cloned();
         let between = set.iter().filter(|one| newest.as_ref().is_some_and(|newest| one.version() < newest));
         findings.extend(between.filter(|one| !is_applied(one.version())).map(|one| gap(ledger, one, state)));
-        let new = matched.applied.iter().filter(|(one, _)| {
+        let new = matched.applied.iter().filter(|(one, _)| match one.version().is_repeatable() {
+            // What ran here is known.
+            true => state.repeated(one).is_none(),
             // What was rolled back here is not applied, whatever the other tool still says.
-            match one.version().is_repeatable() {
-                true => state.is_due(one),
-                false => state.get(one.version()).is_none() && !state.was_rolled_back(one.version()),
-            }
+            false => state.get(one.version()).is_none() && !state.was_rolled_back(one.version()),
         });
+        let ran_otherwise = set.repeatables().iter().filter(|one| state.ran_as_it_is(one) == Some(false));
+        let mut changed: Vec<Version> = ran_otherwise.map(|one| one.version().clone()).collect();
         let mut taken = Vec::new();
         for (migration, row) in new {
-            let checksum = compare(ledger, row, migration).unwrap_or_else(|finding| {
+            let compared = compare(ledger, row, migration);
+            if compared.is_err() && migration.version().is_repeatable() {
+                changed.push(migration.version().clone());
+                continue;
+            }
+            let checksum = compared.unwrap_or_else(|finding| {
                 findings.push(*finding);
                 ForeignChecksum::Differs
             });
@@ -83,7 +91,11 @@ impl Adoption {
             taken.push(AdoptedMigration { migration: migration.clone(), row: (*row).clone(), checksum, note });
         }
         let (ledger, applied) = (ledger.clone(), matched.applied.len());
-        if findings.is_empty() { Ok(Self { ledger, taken, given_back, applied, newest }) } else { Err(findings) }
+        if findings.is_empty() {
+            Ok(Self { ledger, taken, given_back, applied, newest, changed })
+        } else {
+            Err(findings)
+        }
     }
 
     /// Whether nothing would be recorded.

@@ -24,7 +24,7 @@ pub(in crate::runner) fn compare(
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     problems.extend(others::problems(set, state));
     problems.extend(half_squashed(set, state));
-    warnings.extend(state.repeated().filter(|last| set.get(&last.version).is_none()).map(repeatable_missing));
+    warnings.extend(state.repeated_without_file(set).map(repeatable_missing));
     let mut newer = Vec::new();
     for applied in state.applied().filter(|applied| squashed(set, state, applied).is_none()) {
         match set.get(&applied.version) {
@@ -49,8 +49,8 @@ pub(in crate::runner) fn compare(
 fn repeatable_missing(last: &AppliedMigration) -> Finding {
     Finding::new(codes::MISSING_FILE, format!("the file of repeatable migration {} is missing", last.version))
         .with_severity(Severity::Warning)
-        .note(format!("it ran at {} by {}, and what it made is still there", last.at, last.by))
-        .help("if it was removed on purpose, drop what it made in a new migration")
+        .note(format!("it ran at {} by {}, and what it made stays", last.at, last.by))
+        .help("if it was removed on purpose, drop what it made in a new migration: `DROP … IF EXISTS`")
 }
 
 /// Whether a version is newer than everything in the folder.

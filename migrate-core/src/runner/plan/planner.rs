@@ -44,13 +44,19 @@ pub(in crate::runner) fn plan(
             planner.obstacles.push(obstacle::no_migrations(set, state));
             planner.obstacles.extend(others::problems(set, state));
         }
-        Target::Latest => planner.up(&|_| true, usize::MAX),
+        Target::Latest => {
+            planner.up(&|_| true, usize::MAX);
+            planner.repeat();
+        }
         Target::UpTo(version) => {
             if set.get(version).is_none() {
                 planner.obstacles.push(obstacle::no_such_version(set, version));
             }
             planner.up(&|migration| migration.version() <= version, usize::MAX);
             planner.not_beyond(version);
+            if state.version().is_none_or(|newest| newest <= version) {
+                planner.repeat();
+            }
         }
         Target::Up(count) => planner.up(&|_| true, *count),
         Target::Down(count) => planner.down(&|_| true, *count, ExplicitTarget::No),
@@ -119,11 +125,14 @@ impl Planner<'_> {
             self.code_is_here(migration.version(), &work);
             self.push(Direction::Up, migration.version(), migration.name(), work, None);
         }
-        self.repeat();
     }
 
-    /// Runs the repeatable migrations that have to, if nothing is pending after the other steps.
+    /// Runs the repeatable migrations that have to, if nothing is pending after the other steps. An older program does
+    /// not put back what a newer one made.
     fn repeat(&mut self) {
+        if self.state.version().is_some_and(|newest| obstacle::is_newer(self.set, newest)) {
+            return;
+        }
         let is_planned = |version: &Version| {
             self.steps.iter().any(|step| step.direction == Direction::Up && step.version == *version)
         };

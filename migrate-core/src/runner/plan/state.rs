@@ -109,6 +109,11 @@ impl LedgerState {
 
     fn take(&mut self, entry: LedgerEntry) {
         self.take_over(&entry);
+        if entry.version.is_repeatable() {
+            // It ran, or it was there before.
+            self.repeated.insert(entry.version.clone(), entry.into());
+            return;
+        }
         match (entry.event, entry.direction) {
             (LedgerEvent::Applied | LedgerEvent::Baselined | LedgerEvent::Resolved, Direction::Up) => {
                 self.finish(&entry.version);
@@ -125,14 +130,13 @@ impl LedgerState {
                 }
                 self.applied.remove(&entry.version);
             }
-            (LedgerEvent::Repeated, _) => drop(self.repeated.insert(entry.version.clone(), entry.into())),
             (LedgerEvent::Started, _) => self.start(entry),
             (LedgerEvent::Progress, _) => self.note_progress(&entry, None),
             (LedgerEvent::Failed, _) => self.note_progress(&entry, entry.note.clone()),
             // Other combinations are never written; an observation is not about a version.
             (LedgerEvent::Applied | LedgerEvent::Baselined, Direction::Down)
             | (LedgerEvent::RolledBack, Direction::Up)
-            | (LedgerEvent::Observed, _) => {}
+            | (LedgerEvent::Observed | LedgerEvent::Repeated, _) => {}
         }
     }
 
@@ -140,12 +144,9 @@ impl LedgerState {
     /// the new one, until the new one has rows of its own.
     pub(in crate::runner) fn recognise(&mut self, set: &MigrationSet) {
         let mut found = Vec::new();
-        for (migration, was) in set.converted() {
+        for (migration, was) in set.converted().filter(|(_, was)| !was.version.is_repeatable()) {
             let is_same = |checksum: &Option<Checksum>| checksum.as_ref() == Some(&was.up_checksum);
-            let recorded = match was.version.is_repeatable() {
-                true => self.repeated.remove(&was.version),
-                false => self.applied.get(&was.version).cloned(),
-            };
+            let recorded = self.applied.get(&was.version).cloned();
             found.extend(recorded.filter(|one| is_same(&one.up_checksum)).map(|one| (migration, was, one)));
             let unfinished = self.unfinished.as_mut().filter(|one| one.version == was.version);
             if let Some(unfinished) = unfinished.filter(|one| is_same(&one.up_checksum)) {
@@ -162,15 +163,39 @@ impl LedgerState {
         for (migration, _, applied) in found {
             let version = migration.version().clone();
             let has_own = self.rolled_back.get(&version).is_some_and(|id| *id > applied.id);
-            if has_own || self.applied.contains_key(&version) {
-                continue;
+            if !has_own && !self.applied.contains_key(&version) {
+                self.rename(migration, applied);
             }
-            let up_checksum = Some(migration.up_checksum().clone());
-            let down_checksum = migration.down_script().map(|script| script.checksum().clone());
-            let name = migration.name().to_owned();
-            let now = AppliedMigration { version: version.clone(), name, up_checksum, down_checksum, ..applied };
-            self.applied.insert(version, now);
         }
+        self.recognise_repeatables(set);
+    }
+
+    /// The same for former repeatable migrations. They may run again: that is done where something older is pending, or
+    /// a rollback may have removed what they made.
+    fn recognise_repeatables(&mut self, set: &MigrationSet) {
+        for (migration, was) in set.converted().filter(|(_, was)| was.version.is_repeatable()) {
+            let Some(last) = self.repeated.remove(&was.version) else { continue };
+            let is_whole =
+                set.iter().take_while(|one| one.version() < migration.version()).all(|one| self.has(one.version()));
+            let is_same = last.up_checksum.as_ref() == Some(&was.up_checksum);
+            let is_undone = self.rolled_back.values().any(|id| *id > last.id);
+            if is_whole && is_same && !is_undone && !self.has(migration.version()) {
+                self.rename(migration, last);
+            }
+        }
+    }
+
+    fn has(&self, version: &Version) -> bool {
+        self.applied.contains_key(version)
+    }
+
+    /// Records a migration as applied under the version and the name that it has now.
+    fn rename(&mut self, migration: &Migration, applied: AppliedMigration) {
+        let up_checksum = Some(migration.up_checksum().clone());
+        let down_checksum = migration.down_script().map(|script| script.checksum().clone());
+        let (version, name) = (migration.version().clone(), migration.name().to_owned());
+        let now = AppliedMigration { version: version.clone(), name, up_checksum, down_checksum, ..applied };
+        self.applied.insert(version, now);
     }
 
     fn take_over(&mut self, entry: &LedgerEntry) {
@@ -227,9 +252,26 @@ impl LedgerState {
         self.rolled_back.contains_key(version)
     }
 
-    /// The last run of each repeatable migration, in the order of their names.
-    pub fn repeated(&self) -> impl Iterator<Item = &AppliedMigration> {
-        self.repeated.values()
+    /// The last run of a repeatable migration.
+    pub fn repeated(&self, repeatable: &Migration) -> Option<&AppliedMigration> {
+        self.repeated.get(repeatable.version())
+    }
+
+    /// Whether the present text of a repeatable migration is the last one that ran; `None` if it never ran.
+    pub fn ran_as_it_is(&self, repeatable: &Migration) -> Option<bool> {
+        let last = self.repeated.get(repeatable.version())?;
+        Some(last.up_checksum.as_ref() == Some(repeatable.up_checksum()))
+    }
+
+    /// The last runs of repeatable migrations that have no file any more, unless a newer migration may have removed
+    /// what they made.
+    pub(in crate::runner) fn repeated_without_file(
+        &self,
+        set: &MigrationSet,
+    ) -> impl Iterator<Item = &AppliedMigration> {
+        let newest = self.applied.values().map(|one| one.id).max();
+        let is_left = move |last: &&AppliedMigration| newest.is_none_or(|newest| newest < last.id);
+        self.repeated.values().filter(|last| set.get(&last.version).is_none()).filter(is_left)
     }
 
     /// Whether a repeatable migration has to run: it never ran, it was changed since, or a rollback after it may have

@@ -112,7 +112,8 @@ impl Status {
 }
 
 fn applied(set: &MigrationSet, state: &LedgerState) -> Vec<AppliedStatus> {
-    let repeated = state.repeated().filter(|last| set.get(&last.version).is_none_or(|one| !state.is_due(one)));
+    let settled = set.repeatables().iter().filter(|one| !state.is_due(one)).filter_map(|one| state.repeated(one));
+    let repeated = settled.chain(state.repeated_without_file(set));
     state
         .applied()
         .chain(repeated)

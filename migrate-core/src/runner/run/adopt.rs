@@ -29,10 +29,10 @@ impl Migrator {
                 );
             return Err(Error::new(ErrorKind::Plan, finding));
         }
-        let migrations: Vec<_> = self.set.iter().filter(|one| one.version() <= upto).cloned().collect();
-        if migrations.last().is_none_or(|last| last.version() != upto) {
+        if self.set.get(upto).is_none() {
             return Err(Error::new(ErrorKind::Plan, obstacle::no_such_version(&self.set, upto)));
         }
+        let migrations = self.set.up_to(Some(upto));
         self.baselined(&state, migrations.iter().map(|one| (&**one, why)), &[], None).await
     }
 

@@ -8,7 +8,7 @@ use super::listing::FolderListing;
 use super::pairs::{FilePairs, ForeignFileName};
 use super::{ForeignMigration, Layout, Version, placeholder, unread};
 
-const FORM: &str = "name it `V<version>__<anything>.sql` or `U<version>__<anything>.sql`";
+const FORM: &str = "name it `V<version>__<anything>.sql`, `U<version>__<anything>.sql` or `R__<anything>.sql`";
 
 /// The events of Flyway before or after which a file with this name runs begin with one of these words.
 ///
@@ -29,7 +29,8 @@ pub(super) fn versioned(file: &str) -> Option<ForeignFileName> {
 
 /// `R__Add_views.sql`: the name after the mark, in which a space is an underscore, as in Flyway's ledger.
 fn repeatable(file: &str) -> Option<String> {
-    Some(file.strip_suffix(".sql")?.strip_prefix("R__")?.replace(' ', "_"))
+    let name = file.strip_suffix(".sql")?.strip_prefix("R__")?;
+    (!name.is_empty()).then(|| name.replace(' ', "_"))
 }
 
 /// The migrations of Flyway, which reads folders inside the folder as well.
@@ -40,9 +41,16 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
             listing.findings.push(unread::not_run(Layout::Flyway, &path, what));
             continue;
         }
+        if file.starts_with("R__") && is_code(&path) {
+            listing.findings.push(unread::not_run(Layout::Flyway, &path, "a repeatable migration that is not SQL"));
+            continue;
+        }
         if let Some(name) = repeatable(&file) {
             let Some(mut script) = listing.script(&path) else { continue };
+            script.no_transaction = listing.text_beside(&path, ".conf").is_some_and(|text| outside(&text));
             listing.fill(&mut script, placeholder::fill_braces);
+            // Flyway runs it again if a value is another one.
+            script.raw = None;
             repeatables.push(ForeignMigration::sql(Version::repeatable(&name), name, script, None));
             continue;
         }

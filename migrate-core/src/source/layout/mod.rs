@@ -241,9 +241,11 @@ impl MigrationFolder {
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
         for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
             let twice = assemble::twice(pair[1].path(), pair[0].path());
-            findings.push(twice.help(format!(
-                "rename the one that is not applied to any database: {layout} identifies migrations by version"
-            )));
+            let what =
+                if pair[0].version.is_repeatable() { "repeatable migrations by name" } else { "migrations by version" };
+            findings.push(
+                twice.help(format!("rename the one that is not applied to any database: {layout} identifies {what}")),
+            );
         }
         let built = drafts.into_iter().map(|draft| Arc::new(draft.build(self, &mut findings)));
         let migrations = built.collect();
@@ -346,10 +348,11 @@ impl ForeignMigration {
         let layout = folder.layout;
         let (body, is_up_only) = match body {
             ForeignBody::Sql { up, down } => {
-                let mut up = Script::foreign(up, layout.wraps(), findings);
+                let is_repeatable = version.is_repeatable();
+                // It gets a transaction of ours, whatever is in it.
+                let mut up = Script::foreign(up, is_repeatable || layout.wraps(), findings);
                 let down = down.map(|part| Arc::new(Script::foreign(part, layout.wraps(), findings)));
                 up.directives.captured = up.directives.captured.take().or(from);
-                let is_repeatable = version.is_repeatable();
                 if is_repeatable {
                     findings.extend(unread::outside_transaction(&up));
                     up.directives.irreversible = Some("a repeatable migration has no down script".to_owned());

@@ -37,7 +37,7 @@ pub enum ChainListing {
 }
 
 /// A command of Liquibase on the database that the variables of libpq name. What the virtual machine is given wins over
-/// `liquibase.properties`, and unlike arguments no other process sees it.
+/// `liquibase.properties`, and is not in the list of processes, as arguments are.
 macro_rules! liquibase {
     ($command:literal) => {
         concat!(
