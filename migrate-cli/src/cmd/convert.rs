@@ -197,8 +197,11 @@ fn tell(context: &Context<'_>, document: &ConvertJson, drafts: usize) {
     output.line(format!("  {} {migrations} of {}", paint(GOOD, "converted"), document.from));
     output.line(format!("  {}  {created}", paint(GOOD, "created")));
     output.line(format!("  {}  {removed}", paint(BAD, "removed")));
+    let folder = context.folder();
+    let is_empty = folder.is_ok_and(|one| one.skip.is_empty() && one.whole.is_empty() && one.placeholders.is_empty());
+    let more = if is_empty { "" } else { ", with `skip`, `whole` and `[placeholders]`," };
     output.next(format!(
-        "remove `layout = \"{}\"` from migrate.toml; `cargo xtask status --env NAME` then shows that nothing is \
+        "remove `layout = \"{}\"`{more} from migrate.toml; `cargo xtask status --env NAME` then shows that nothing is \
          pending where everything was applied",
         document.from
     ));

@@ -60,10 +60,10 @@ pub(super) const TOOLS: &[ForeignTool] = &[
         // A repeatable migration has no version, and a row for each time that it ran.
         rows: "SELECT coalesce(version, 'R__' || replace(description, ' ', '_')), description, checksum, CASE WHEN \
                version IS NULL AND installed_rank < newest THEN 'reverted' WHEN NOT success THEN 'failed' WHEN \
-               installed_rank < undone THEN 'reverted' WHEN type = 'BASELINE' THEN 'baseline' ELSE 'applied' END, installed_on, installed_by FROM \
-               (SELECT *, max(installed_rank) FILTER (WHERE success AND (type LIKE 'UNDO%' OR type = 'DELETE')) OVER w \
-               AS undone, max(installed_rank) OVER w AS newest FROM {t} WHERE version IS NOT NULL OR type IN ('SQL', \
-               'JDBC', 'SPRING_JDBC', 'SCRIPT', 'DELETE') WINDOW w AS (PARTITION BY version, CASE WHEN version IS \
+               installed_rank < undone THEN 'reverted' WHEN type = 'BASELINE' THEN 'baseline' ELSE 'applied' END, \
+               installed_on, installed_by FROM (SELECT *, max(installed_rank) FILTER (WHERE success AND (type LIKE \
+               'UNDO%' OR type = 'DELETE')) OVER w AS undone, max(installed_rank) OVER w AS newest FROM {t} WHERE \
+               version IS NOT NULL OR type NOT LIKE '%SCHEMA%' WINDOW w AS (PARTITION BY version, CASE WHEN version IS \
                NULL THEN description END)) r WHERE type NOT LIKE 'UNDO%' AND type <> 'DELETE' ORDER BY installed_rank",
         repair: "flyway repair",
         ..SIMPLE

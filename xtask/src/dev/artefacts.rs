@@ -17,7 +17,7 @@ pub(super) fn run(sh: &Shell, target: Option<String>) -> Result {
     if triple.contains(['/', '\\']) {
         return Err(format!("`{triple}` is not a target triple").into());
     }
-    let mut arguments = vec!["--release", "--locked", "-p", "migrate-cli", "--bin", "roundtrip"];
+    let mut arguments = vec!["--release", "--locked", "-p", "roundtrip", "--bin", "roundtrip"];
     arguments.extend(target.iter().flat_map(|target| ["--target", target]));
     let executable = tools::built(sh, &arguments)?;
     let name = format!("roundtrip-{}-{triple}", env!("CARGO_PKG_VERSION"));

@@ -6,9 +6,9 @@ use super::{Result, tools};
 
 /// The variable that has a test write, and the arguments of `cargo test` that select it.
 const WRITERS: [(&str, &[&str]); 4] = [
-    ("UPDATE_CASES", &["-p", "migrate-core", "--lib", "what_is_planned"]),
+    ("UPDATE_CASES", &["-p", "roundtrip-core", "--lib", "what_is_planned"]),
     ("UPDATE_CASES", &["-p", "xtask", "--test", "it", "a_case_has_its_message"]),
-    ("UPDATE_SAMPLES", &["-p", "migrate-cli", "--lib", "report"]),
+    ("UPDATE_SAMPLES", &["-p", "roundtrip", "--lib", "report"]),
     ("ROUNDTRIP_WRITE", &["-p", "xtask", "--test", "it", "the_page_of_a_day"]),
 ];
 

@@ -8,7 +8,7 @@ use super::{Result, tools};
 
 pub(super) fn run(sh: &Shell, folder: &Path, count: u32, seed: u64) -> Result {
     let python = tools::python(sh, &folder.join(format!("{}pglast", tools::MADE)), "pglast", "pglast>=8,<9")?;
-    let splitter = tools::built(sh, &["-p", "migrate-base", "--example", "split"])?;
+    let splitter = tools::built(sh, &["-p", "roundtrip-base", "--example", "split"])?;
     let (count, seed) = (count.to_string(), seed.to_string());
     Ok(cmd!(sh, "{python}/python ci/split.py {splitter} {count} {seed}").run()?)
 }

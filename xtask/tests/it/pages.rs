@@ -30,7 +30,7 @@ const NOT_RUN: [(&str, &str); 12] = [
     ("cargo test add_gift_wrapping", "as above, with a migration that the tests of this build do not have"),
     ("cargo fmt", "a step of .ci/run"),
     (
-        "ROUNDTRIP_TEST_PAIRS=10000:1:0 ROUNDTRIP_TEST_PAIRS_KEEP=/tmp/pairs cargo test -p migrate-test --test it any_schema",
+        "ROUNDTRIP_TEST_PAIRS=10000:1:0 ROUNDTRIP_TEST_PAIRS_KEEP=/tmp/pairs cargo test -p roundtrip-test --test it any_schema",
         "takes hours; `cargo test` runs the same test with fewer pairs",
     ),
     (

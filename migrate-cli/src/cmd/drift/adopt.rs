@@ -1,6 +1,9 @@
 //! `drift --adopt`: write changes that were made by hand as a migration.
 
-use migrate_core::CodeMigrations;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use migrate_core::{CodeMigrations, Migration};
 use migrate_schema::ddl::{DdlStatement, DdlStyle, roles};
 use migrate_test::shape;
 
@@ -63,7 +66,7 @@ pub(super) async fn adopt(
         document.files = diff::write(context, code, name, &difference.ddl).await?;
     }
     diff::tell_created(context, &document.files);
-    let written = versions(&document);
+    let written = versions(context, &document)?;
     match (difference.is_proven(), &partly) {
         (true, _) if document.files.is_empty() => {}
         (true, Some(partly)) => output.next(format!("review the files, then {}", way_on(context, partly, &written))),
@@ -90,8 +93,8 @@ fn tell_pending(context: &Context<'_>, chain: &DriftChain) {
 }
 
 /// The versions of the files that were written.
-fn versions(document: &DriftJson) -> Vec<String> {
-    let names = document.files.iter().filter_map(|path| path.file_name()?.to_str());
-    let ups = names.filter(|name| name.ends_with(".up.sql"));
-    ups.filter_map(|name| Some(name.split('_').next()?.to_owned())).collect()
+fn versions(context: &Context<'_>, document: &DriftJson) -> Result<Vec<String>> {
+    let written: BTreeSet<PathBuf> = document.files.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let is_written = |one: &Migration| one.path().canonicalize().is_ok_and(|path| written.contains(&path));
+    Ok(context.chain()?.iter().filter(|one| is_written(one)).map(|one| one.version().to_string()).collect())
 }

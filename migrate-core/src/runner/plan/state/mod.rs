@@ -1,5 +1,8 @@
 //! Derives the present state from the rows of a ledger: applied, pending, unfinished.
 
+mod converted;
+mod repeated;
+
 use std::collections::BTreeMap;
 
 use migrate_base::db::LockHolder;
@@ -7,7 +10,7 @@ use migrate_base::ident::QualifiedName;
 
 use crate::foreign::{self, AdoptionNote, ForeignLedger, ForeignTool};
 use crate::ledger::{Direction, LedgerEntry, LedgerEvent};
-use crate::source::{Checksum, Migration, MigrationSet, Version};
+use crate::source::{Checksum, Migration, Version};
 
 /// The present state of a database, derived from its ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,64 +143,6 @@ impl LedgerState {
         }
     }
 
-    /// Takes a converted migration for what it was: what is recorded of the old version with the old checksum is about
-    /// the new one, until the new one has rows of its own.
-    pub(in crate::runner) fn recognise(&mut self, set: &MigrationSet) {
-        let mut found = Vec::new();
-        for (migration, was) in set.converted().filter(|(_, was)| !was.version.is_repeatable()) {
-            let is_same = |checksum: &Option<Checksum>| checksum.as_ref() == Some(&was.up_checksum);
-            let recorded = self.applied.get(&was.version).cloned();
-            found.extend(recorded.filter(|one| is_same(&one.up_checksum)).map(|one| (migration, was, one)));
-            let unfinished = self.unfinished.as_mut().filter(|one| one.version == was.version);
-            if let Some(unfinished) = unfinished.filter(|one| is_same(&one.up_checksum)) {
-                unfinished.version = migration.version().clone();
-                migration.name().clone_into(&mut unfinished.name);
-            }
-            if let Some(adopted) = &mut self.adopted
-                && let Some(key) = adopted.versions.remove(&was.version)
-            {
-                adopted.versions.insert(migration.version().clone(), key);
-            }
-        }
-        found.iter().for_each(|(_, was, _)| drop(self.applied.remove(&was.version)));
-        for (migration, _, applied) in found {
-            let version = migration.version().clone();
-            let has_own = self.rolled_back.get(&version).is_some_and(|id| *id > applied.id);
-            if !has_own && !self.applied.contains_key(&version) {
-                self.rename(migration, applied);
-            }
-        }
-        self.recognise_repeatables(set);
-    }
-
-    /// The same for former repeatable migrations. They may run again: that is done where something older is pending, or
-    /// a rollback may have removed what they made.
-    fn recognise_repeatables(&mut self, set: &MigrationSet) {
-        for (migration, was) in set.converted().filter(|(_, was)| was.version.is_repeatable()) {
-            let Some(last) = self.repeated.remove(&was.version) else { continue };
-            let is_whole =
-                set.iter().take_while(|one| one.version() < migration.version()).all(|one| self.has(one.version()));
-            let is_same = last.up_checksum.as_ref() == Some(&was.up_checksum);
-            let is_undone = self.rolled_back.values().any(|id| *id > last.id);
-            if is_whole && is_same && !is_undone && !self.has(migration.version()) {
-                self.rename(migration, last);
-            }
-        }
-    }
-
-    fn has(&self, version: &Version) -> bool {
-        self.applied.contains_key(version)
-    }
-
-    /// Records a migration as applied under the version and the name that it has now.
-    fn rename(&mut self, migration: &Migration, applied: AppliedMigration) {
-        let up_checksum = Some(migration.up_checksum().clone());
-        let down_checksum = migration.down_script().map(|script| script.checksum().clone());
-        let (version, name) = (migration.version().clone(), migration.name().to_owned());
-        let now = AppliedMigration { version: version.clone(), name, up_checksum, down_checksum, ..applied };
-        self.applied.insert(version, now);
-    }
-
     fn take_over(&mut self, entry: &LedgerEntry) {
         let note = entry.note.as_deref().filter(|_| entry.event == LedgerEvent::Baselined);
         let Some(AdoptionNote { tool, table, key }) = note.and_then(foreign::adopted_from) else { return };
@@ -250,35 +195,6 @@ impl LedgerState {
     /// Whether a version was rolled back here, and not by the tool that it was taken over from.
     pub(in crate::runner) fn was_rolled_back(&self, version: &Version) -> bool {
         self.rolled_back.contains_key(version)
-    }
-
-    /// The last run of a repeatable migration.
-    pub fn repeated(&self, repeatable: &Migration) -> Option<&AppliedMigration> {
-        self.repeated.get(repeatable.version())
-    }
-
-    /// Whether the present text of a repeatable migration is the last one that ran; `None` if it never ran.
-    pub fn ran_as_it_is(&self, repeatable: &Migration) -> Option<bool> {
-        let last = self.repeated.get(repeatable.version())?;
-        Some(last.up_checksum.as_ref() == Some(repeatable.up_checksum()))
-    }
-
-    /// The last runs of repeatable migrations that have no file any more, unless a newer migration may have removed
-    /// what they made.
-    pub(in crate::runner) fn repeated_without_file(
-        &self,
-        set: &MigrationSet,
-    ) -> impl Iterator<Item = &AppliedMigration> {
-        let newest = self.applied.values().map(|one| one.id).max();
-        let is_left = move |last: &&AppliedMigration| newest.is_none_or(|newest| newest < last.id);
-        self.repeated.values().filter(|last| set.get(&last.version).is_none()).filter(is_left)
-    }
-
-    /// Whether a repeatable migration has to run: it never ran, it was changed since, or a rollback after it may have
-    /// removed what it made.
-    pub(in crate::runner) fn is_due(&self, repeatable: &Migration) -> bool {
-        let Some(last) = self.repeated.get(repeatable.version()) else { return true };
-        last.up_checksum.as_ref() != Some(repeatable.up_checksum()) || self.rolled_back.values().any(|id| *id > last.id)
     }
 
     /// The newest applied version that is older than this one.
