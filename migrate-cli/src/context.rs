@@ -103,6 +103,10 @@ impl<'a> Context<'a> {
     /// the migrations.
     pub(crate) async fn migrator(&self, code: CodeMigrations, mut run: MigratorOptions) -> Result<Migrator> {
         let given = run.set.take();
+        if given.is_none() && !self.migrations.exists() {
+            // No server is created for a folder that is not there.
+            self.folder()?.read()?;
+        }
         let loading = self.load(given.clone())?;
         let actor = Actor::from_environment(APPLICATION);
         let options = Options {

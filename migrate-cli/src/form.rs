@@ -6,10 +6,11 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use migrate_base::codes;
-use migrate_core::{Layout, MigrationFolder, MigrationSet, Version};
+use migrate_core::{Layout, Migration, MigrationFolder, MigrationSet, Version};
 
 use crate::exit::{Failure, Result};
 use crate::files::{self, FileDraft};
@@ -137,13 +138,16 @@ fn in_layout(folder: &MigrationFolder, drafts: &[FileDraft]) -> Result<Vec<FileD
     refuse(folder.layout)?;
     let set = existing(folder)?;
     let has_downs = is_with_downs(&set);
+    // Flyway can be told to have no prefix.
+    let begins = |one: &Arc<Migration>| one.path().file_name().and_then(|name| name.to_str()?.chars().next());
+    let prefix = if set.last().and_then(begins).is_some_and(|first| first.is_ascii_digit()) { "" } else { "V" };
     let ups = drafts.iter().filter_map(|(name, text)| Some((name.strip_suffix(".up.sql")?, text)));
     Ok(ups
         .flat_map(|(stem, up)| {
             let (version, name) = stem.split_once('_').unwrap_or((stem, ""));
             let down = drafts.iter().find(|(name, _)| name.strip_suffix(".down.sql") == Some(stem));
             let down = down.map(|(_, text)| text.as_str()).filter(|_| has_downs);
-            NewMigration { version, name, up, down }.files(folder.layout)
+            NewMigration { version, name, up, down, prefix }.files(folder.layout)
         })
         .collect())
 }
@@ -154,7 +158,7 @@ pub(crate) fn down_path(layout: Layout, up: &Path) -> Option<PathBuf> {
     let down = match layout {
         Layout::Sqlx | Layout::GolangMigrate => format!("{}.down.sql", name.strip_suffix(".up.sql")?),
         Layout::Diesel => "down.sql".to_owned(),
-        Layout::Flyway => format!("U{}", name.strip_prefix('V')?),
+        Layout::Flyway => format!("U{}", name.strip_prefix('V').unwrap_or(name)),
         Layout::Postgrator => name.replacen(".do.", ".undo.", 1),
         Layout::Yoyo => format!("{}.rollback.sql", name.strip_suffix(".sql")?),
         _ => return None,
@@ -177,11 +181,13 @@ struct NewMigration<'d> {
     name: &'d str,
     up: &'d str,
     down: Option<&'d str>,
+    /// What an up script of Flyway begins with.
+    prefix: &'d str,
 }
 
 impl NewMigration<'_> {
     fn files(&self, layout: Layout) -> Vec<FileDraft> {
-        let Self { version, name, up, .. } = self;
+        let Self { version, name, up, prefix, .. } = self;
         let outside = self.up.lines().any(|line| line.trim() == "-- migrate: no-transaction");
         let alone = self.down.is_none();
         match layout {
@@ -201,7 +207,7 @@ impl NewMigration<'_> {
                 files
             }
             Layout::Flyway => {
-                let file = format!("V{version}__{name}.sql");
+                let file = format!("{prefix}{version}__{name}.sql");
                 let options = outside.then(|| (format!("{file}.conf"), "executeInTransaction=false\n".to_owned()));
                 let mut files = self.pair(file, (*up).to_owned(), format!("U{version}__{name}.sql"));
                 files.extend(options);

@@ -19,8 +19,9 @@
 //! }
 //! ```
 //!
-//! With the crate `migrate-embed`, [`embedded!`] and [`MigrationSet::embedded`] take the migrations from the executable
-//! instead. [`Migrator::ensure_at_least`] only checks: it fails unless a version is applied.
+//! With the crate `migrate-embed` (the package `roundtrip-embed`), [`embedded!`] and [`MigrationSet::embedded`] take
+//! the migrations from the executable instead. [`Migrator::ensure_at_least`] only checks: it fails unless a version
+//! is applied.
 //!
 //! # Progress
 //!

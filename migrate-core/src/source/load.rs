@@ -274,13 +274,11 @@ pub(super) fn no_folder(folder: &Path, error: &std::io::Error) -> Error {
         .at(Place::file(folder));
     let finding = match error.kind() {
         std::io::ErrorKind::PermissionDenied => finding.help("check its permissions"),
+        std::io::ErrorKind::NotFound => finding
+            .help("`cargo xtask new NAME` creates the folder and its first migration")
+            .help("`cargo xtask baseline --database URL` writes the schema of an existing database as the first one")
+            .help("if the migrations are elsewhere: `migrations` in migrate.toml, or --migrations DIR"),
         _ => finding.help("check `migrations` in migrate.toml, or pass the folder with --migrations DIR"),
-    };
-    let finding = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            finding.help("`cargo xtask new NAME` creates the folder and its first migration")
-        }
-        _ => finding,
     };
     Error::new(ErrorKind::Files, finding)
 }

@@ -322,7 +322,7 @@ fn what_is_embedded_follows_the_folder() {
     write(
         "Cargo.toml",
         &format!(
-            "[package]\nname = 'p'\nedition = '2024'\n[build-dependencies]\nmigrate-embed = {{ path = {embed:?} }}\n[workspace]\n"
+            "[package]\nname = 'p'\nedition = '2024'\n[build-dependencies]\nmigrate-embed = {{ package = 'roundtrip-embed', path = {embed:?} }}\n[workspace]\n"
         ),
     );
     write("build.rs", "fn main() { migrate_embed::folder(\"m\"); }");

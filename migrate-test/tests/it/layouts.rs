@@ -132,6 +132,24 @@ fn a_changeset_that_needs_liquibase_is_named() {
     assert_eq!(found, ["no-marker 1_a.sql", "file-name changelog.sql", "foreign-input master.yaml"]);
 }
 
+/// Flyway can be told another prefix, so a file without one is no file to pass over; two folders may be for two
+/// databases.
+#[test]
+fn a_flyway_file_that_is_not_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        &[("V1__a.sql", "SELECT 1;"), ("all/20220803__b.sql", "SELECT 2;"), ("dev/V1__c.sql", "SELECT 3;")],
+    );
+    let mut read = MigrationFolder::new(folder.path(), Layout::Flyway);
+    assert_eq!(findings(&read), ["file-name all/20220803__b.sql", "version-twice dev/V1__c.sql"]);
+    read.skip = ["all", "dev"].map(str::to_owned).to_vec();
+    assert_eq!(read.load().unwrap().len(), 1);
+    // Without any, the prefix is empty.
+    read.skip = ["V1__a.sql", "dev"].map(str::to_owned).to_vec();
+    assert_eq!(read.load().unwrap().last().unwrap().version().as_str(), "20220803");
+}
+
 /// What a tool would run and we cannot is named, each file of it, unless it is left out on purpose.
 #[rstest]
 #[case(Layout::Flyway, &["afterMigrate.sql", "2024/beforeEachMigrate__x.sql", "B5__base.sql"], "V1__a.sql")]

@@ -8,7 +8,9 @@ use super::listing::FolderListing;
 use super::pairs::{FilePairs, ForeignFileName};
 use super::{ForeignMigration, Layout, Version, placeholder, unread};
 
-const FORM: &str = "name it `V<version>__<anything>.sql`, `U<version>__<anything>.sql` or `R__<anything>.sql`";
+const FORM: &str = "name it `V<version>__<anything>.sql` (or all of them without `V`), `U<version>__<anything>.sql` or \
+                    `R__<anything>.sql`; \
+                    if it is no migration, leave it out: `skip` in migrate.toml";
 
 /// The events of Flyway before or after which a file with this name runs begin with one of these words.
 ///
@@ -35,8 +37,12 @@ fn repeatable(file: &str) -> Option<String> {
 
 /// The migrations of Flyway, which reads folders inside the folder as well.
 pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigration>> {
-    let (mut sorted, mut repeatables) = (FilePairs::default(), Vec::new());
-    for (file, path) in listing.files_below()? {
+    let (mut sorted, mut repeatables, mut misnamed) = (FilePairs::default(), Vec::new(), Vec::new());
+    let files = listing.files_below()?;
+    let is_up = |file: &str| versioned(file).is_some_and(|name| name.up);
+    // `sqlMigrationPrefix` may be empty: then no file has the usual one.
+    let is_bare = !files.iter().any(|(file, _)| is_up(file));
+    for (file, path) in files {
         if let Some(what) = not_versioned(&file) {
             listing.findings.push(unread::not_run(Layout::Flyway, &path, what));
             continue;
@@ -54,7 +60,7 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
             repeatables.push(ForeignMigration::sql(Version::repeatable(&name), name, script, None));
             continue;
         }
-        match versioned(&file) {
+        match versioned(&file).or_else(|| is_bare.then(|| versioned(&format!("V{file}"))).flatten()) {
             Some(name) if !file.ends_with(".sql") && name.up && is_code(&path) => {
                 sorted.ups.extend(listing.code(name.version, name.name, path));
             }
@@ -64,15 +70,18 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
                 listing.fill(&mut script, placeholder::fill_braces);
                 sorted.add(name, script);
             }
-            // Flyway itself ignores such a file; beside the migrations it is a mistake.
-            None if file.ends_with(".sql") && path.parent() == Some(&listing.folder.path) => {
-                listing.misnamed(&path, format!("`{file}` is not a migration file name"), FORM);
-            }
+            None if file.ends_with(".sql") => misnamed.push((file, path)),
             _ => {}
         }
     }
     let mut drafts = sorted.combined(&mut listing.findings);
     drafts.append(&mut repeatables);
+    // Flyway itself ignores such files, unless its settings have another prefix: then they are migrations. In a folder
+    // without any, they are those of another tool.
+    let is_beside = |path: &Path| !drafts.is_empty() || path.parent() == Some(&*listing.folder.path);
+    for (file, path) in misnamed.into_iter().filter(|(_, path)| is_beside(path)).collect::<Vec<_>>() {
+        listing.misnamed(&path, format!("`{file}` is not a migration file name"), FORM);
+    }
     Ok(drafts)
 }
 

@@ -239,20 +239,33 @@ impl MigrationFolder {
         let mut findings = listing.findings;
         findings.extend(misordered(layout, &drafts));
         drafts.sort_by(|a, b| a.version.cmp(&b.version));
-        for pair in drafts.windows(2).filter(|pair| pair[0].version == pair[1].version) {
-            let twice = assemble::twice(pair[1].path(), pair[0].path());
-            let what =
-                if pair[0].version.is_repeatable() { "repeatable migrations by name" } else { "migrations by version" };
-            findings.push(
-                twice.help(format!("rename the one that is not applied to any database: {layout} identifies {what}")),
-            );
-        }
+        let twice = drafts.windows(2).filter(|pair| pair[0].version == pair[1].version);
+        findings.extend(twice.map(|pair| same_version(self, &pair[0], &pair[1])));
         let built = drafts.into_iter().map(|draft| Arc::new(draft.build(self, &mut findings)));
         let migrations = built.collect();
         match findings.is_empty() {
             true => Ok(MigrationSet::of(migrations, &self.path, layout)),
             false => Err(Error::of(ErrorKind::Files, findings)),
         }
+    }
+}
+
+/// The finding for two migrations with the same version.
+fn same_version(folder: &MigrationFolder, first: &ForeignMigration, second: &ForeignMigration) -> Finding {
+    let layout = folder.layout;
+    let finding = assemble::twice(second.path(), first.path());
+    let what = if first.version.is_repeatable() { "repeatable migrations by name" } else { "migrations by version" };
+    let finding =
+        finding.help(format!("rename the one that is not applied to any database: {layout} identifies {what}"));
+    // Flyway can be given other folders for each database.
+    let other = second.path().parent().filter(|other| Some(*other) != first.path().parent());
+    match other.and_then(|other| other.strip_prefix(&folder.path).ok()) {
+        Some(below) if layout == Layout::Flyway => finding.help(format!(
+            "or, if {} is for other databases, leave it out: `skip = [\"{}\"]` in migrate.toml",
+            below.display(),
+            below.display()
+        )),
+        _ => finding,
     }
 }
 

@@ -18,6 +18,23 @@ struct PlaceholderUse {
 /// A function that replaces the placeholders of a text by their values.
 pub(super) type Filling = fn(&Path, String, &BTreeMap<String, String>, &mut Vec<Finding>) -> String;
 
+/// What Flyway itself gives a value, as far as it is known before there is a database. A time is another one in each
+/// run, so a repeatable migration with it always runs.
+///
+/// See <https://documentation.red-gate.com/flyway/flyway-concepts/migrations/migration-placeholders>.
+fn given_by_flyway(path: &Path, name: &str) -> Option<String> {
+    Some(match name {
+        "flyway:filename" => path.file_name()?.to_string_lossy().into_owned(),
+        "flyway:table" => "flyway_schema_history".to_owned(),
+        "flyway:defaultSchema" => "public".to_owned(),
+        "flyway:timestamp" => {
+            let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+            now.replace('T', " ").replace('Z', "")
+        }
+        _ => return None,
+    })
+}
+
 /// Replaces each `${name}` by its value, as Flyway does everywhere in a file. One without a value is a finding, except
 /// in a dollar-quoted text, where it may mean something else.
 pub(super) fn fill_braces(
@@ -29,9 +46,12 @@ pub(super) fn fill_braces(
     let used = in_braces(&text, 0);
     let quoted: Vec<Range<usize>> = if used.is_empty() { Vec::new() } else { dollar_quoted(&text) };
     let is_quoted = |one: &PlaceholderUse| quoted.iter().any(|span| span.contains(&one.span.start));
+    let given = used.iter().filter_map(|one| Some((one.name.clone(), given_by_flyway(path, &one.name)?)));
+    let mut all: BTreeMap<String, String> = given.collect();
+    all.extend(values.iter().map(|(name, value)| (name.clone(), value.clone())));
     let known: Vec<PlaceholderUse> =
-        used.into_iter().filter(|one| values.contains_key(&one.name) || !is_quoted(one)).collect();
-    fill(path, text, known, values, findings)
+        used.into_iter().filter(|one| all.contains_key(&one.name) || !is_quoted(one)).collect();
+    fill(path, text, known, &all, findings)
 }
 
 /// Replaces each `$NAME` and `${NAME}` in parts of a text by its value, as goose does after `ENVSUB ON`.
@@ -158,6 +178,9 @@ mod tests {
     #[test]
     fn placeholders_get_their_values_and_one_without_is_named() {
         assert_eq!(filled("SELECT ${a}, '${B_2}', $$${a}$$;", false), ("SELECT 1, 'two', $$1$$;".into(), vec![]));
+        assert_eq!(filled("-- ${flyway:filename}", false), ("-- x.sql".into(), vec![]));
+        let time = filled("${flyway:timestamp}", false).0;
+        assert!(time.len() == 19 && time.starts_with("20") && time.contains(' '), "{time}");
         let (same, told) = filled("SELECT '${c}', $x$ ${d} $x$, '${ }';", false);
         assert_eq!(same, "SELECT '${c}', $x$ ${d} $x$, '${ }';");
         assert_eq!(told, ["the placeholder `c` has no value"]);
