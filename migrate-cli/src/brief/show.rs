@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use indicatif::HumanBytes;
-use migrate_review::evidence::RowCount;
-
 use migrate_core::source::title;
+use migrate_review::evidence::RowCount;
 
 use super::{Brief, LockBrief, LossBrief, SituationJson, StepBrief};
 use crate::output::style::{self, BAD, BOLD, DIM, GOOD, WARN};

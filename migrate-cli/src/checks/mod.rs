@@ -101,13 +101,7 @@ impl<'a> CheckInput<'a> {
     /// The connection to the server is lost, or there is no temporary folder for the files of the base branch.
     pub(crate) async fn released_schema(&self) -> Result<Option<Arc<SchemaDescription>>> {
         let read = async || {
-            let folder = self.context.folder()?;
-            let base = match self.released.as_ref().map(|released| released.set(&folder)) {
-                Ok(Ok(base)) => base,
-                // Nothing is wrong with the files: there is no place to read them.
-                Ok(Err(error)) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
-                Ok(Err(_)) | Err(_) => return Ok(None),
-            };
+            let Some(base) = self.released_set()? else { return Ok(None) };
             match shadow::migrations(&base, &self.code, None).await {
                 Ok(described) => Ok(Some(described)),
                 Err(Failure::Core(error)) if error.kind() == ErrorKind::Statement => Ok(None),
@@ -123,14 +117,20 @@ impl<'a> CheckInput<'a> {
     ///
     /// There is no temporary folder for the files of the base branch.
     pub(crate) fn replaced_repeatables(&self) -> Result<Vec<Arc<Migration>>> {
-        let Ok(released) = &self.released else { return Ok(Vec::new()) };
-        let base = match released.set(&self.context.folder()?) {
-            Ok(base) => base,
-            Err(error) if error.kind() == ErrorKind::Configuration => return Err(error.into()),
-            Err(_) => return Ok(Vec::new()),
-        };
+        let Some(base) = self.released_set()? else { return Ok(Vec::new()) };
         let is_changed = |one: &&Arc<Migration>| self.new.contains(one.version());
         Ok(base.repeatables().iter().filter(is_changed).cloned().collect())
+    }
+
+    /// The migrations of the base branch; `None` if there is no base branch, or its files cannot be read.
+    fn released_set(&self) -> Result<Option<MigrationSet>> {
+        let folder = self.context.folder()?;
+        match self.released.as_ref().map(|released| released.set(&folder)) {
+            Ok(Ok(base)) => Ok(Some(base)),
+            // Nothing is wrong with the files: there is no place to read them.
+            Ok(Err(error)) if error.kind() == ErrorKind::Configuration => Err(error.into()),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
     }
 
     /// For a check that has nothing to look at without the migrations.

@@ -115,7 +115,7 @@ pub(super) async fn run(context: &Context<'_>, folder: &Path) -> Result<Exit> {
 }
 
 fn title(one: &migrate_core::Migration) -> String {
-    format!("{}_{}", one.version(), one.name())
+    one.version().title(one.name())
 }
 
 /// Refuses a folder that has files: they would be part of the chain.

@@ -58,7 +58,7 @@ impl StepPosition {
                     continue;
                 }
                 let state = SchemaDescription::default().with_schema((**state).clone(), &[]);
-                let expected = there.expects(context, chain, code, state).await?;
+                let expected = there.expects(context, chain, state).await?;
                 let (made, count) = (expected.described.schema, expected.differences.len());
                 let found =
                     |is_exact| Self { skipped, steps: steps.clone(), taken: (at, at), is_exact, made: made.clone() };

@@ -89,14 +89,14 @@ impl DriftChain {
     pub(crate) async fn read(context: &Context<'_>, code: &CodeMigrations) -> Result<Self> {
         let mut migrator = context.migrator(code.clone(), MigratorOptions::reading()).await?;
         let (status, history) = (migrator.status().await?, migrator.history().await?);
-        let state = migrator.state().await?;
         let (database, set) = (migrator.database().clone(), migrator.migrations().clone());
         migrator.close().await;
         refuse_unknown(context, &status)?;
         let is_pending = |one: &Arc<Migration>| status.pending.iter().any(|pending| pending.version == *one.version());
         let (pending, mut applied): (Vec<_>, Vec<_>) = set.iter().cloned().partition(is_pending);
         applied.extend(set.repeatables().iter().filter(|one| !is_pending(one)).cloned());
-        let due = set.repeatables().iter().filter(|one| is_pending(one) && state.repeated(one).is_some());
+        let ran = |version: &Version| history.iter().any(|row| row.version.as_deref() == Some(version.as_str()));
+        let due = set.repeatables().iter().filter(|one| is_pending(one) && ran(one.version()));
         let due = due.map(|one| one.version().clone()).collect();
         let excused = status.version.as_ref().map(|version| excused(&set, version)).unwrap_or_default();
         Ok(Self { database, applied, pending, history, excused, set, due })
@@ -185,6 +185,8 @@ pub(crate) struct DatabaseSchema {
     /// As its own server describes it.
     seen: SchemaDescription,
     left_out: Vec<LeftOut>,
+    /// The objects of repeatable migrations that have to run again.
+    unknown: HashSet<Arc<Id>>,
     versions: Option<(u32, u32)>,
 }
 
@@ -199,9 +201,10 @@ struct ExpectedSchema {
 }
 
 impl DatabaseSchema {
-    async fn of(chain: &DriftChain, seen: SchemaDescription) -> Result<Self> {
+    async fn of(chain: &DriftChain, code: &CodeMigrations, seen: SchemaDescription) -> Result<Self> {
         let TranslatedSchema { there, left_out, versions } = shape::translated(seen.clone(), &chain.database).await?;
-        Ok(Self { described: there, seen, left_out, versions })
+        let unknown = shadow::made_by(&chain.set, &chain.due, code).await?;
+        Ok(Self { described: there, seen, left_out, unknown, versions })
     }
 
     /// Compares the database with the schema that a chain makes.
@@ -209,12 +212,11 @@ impl DatabaseSchema {
         &self,
         context: &Context<'_>,
         chain: &DriftChain,
-        code: &CodeMigrations,
         made: SchemaDescription,
     ) -> Result<ExpectedSchema> {
         let there = &self.described;
         let mut made = shadow::as_placed_in(made, there).await?;
-        let mut not_made: HashSet<Arc<Id>> = shadow::made_by(&chain.set, &chain.due, code).await?;
+        let mut not_made = self.unknown.clone();
         for one in &self.left_out {
             match &one.part {
                 Some(part) => made.leave_out_part(&one.object, part),
@@ -250,10 +252,9 @@ pub(crate) async fn look(
     };
     // The two servers work concurrently.
     let (made, seen) = tokio::join!(make, shadow::database(&chain.database, context));
-    let (made, there) = (made?, DatabaseSchema::of(chain, seen?).await?);
+    let (made, there) = (made?, DatabaseSchema::of(chain, code, seen?).await?);
     let end = made.schema.clone();
-    let ExpectedSchema { described: expected, all, differences, ignored } =
-        there.expects(context, chain, code, made).await?;
+    let ExpectedSchema { described: expected, all, differences, ignored } = there.expects(context, chain, made).await?;
     let is_open = |one: &&LeftOut| !is_accepted(context, one, &there.seen.schema);
     let left_out = there.left_out.iter().filter(is_open).cloned().collect();
     let recording = audit::recording(&chain.database, &context.environment.ledger).await?;

@@ -48,8 +48,8 @@ impl SchemaComparison {
         let NamedChain { before, after, names, renames, back, later, former } =
             chain.make_named(ahead, code, schema).await?;
         let former = named(&before.schema, &former);
-        let first = there.expects(context, chain, code, before).await?.described;
-        let after = there.expects(context, chain, code, after).await?.described;
+        let first = there.expects(context, chain, before).await?.described;
+        let after = there.expects(context, chain, after).await?.described;
         let before = match between {
             None => first.schema.clone(),
             // What is already in the intermediate state need not be done again.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use migrate_base::visible;
-
 use migrate_core::source::title;
 
 use super::{RowsChange, RunRecord, TableState};

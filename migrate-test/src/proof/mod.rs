@@ -72,6 +72,13 @@ impl Default for Proof {
     }
 }
 
+impl Proof {
+    /// Whether a migration is to be checked.
+    fn chooses(&self, migration: &Migration) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(migration.version()))
+    }
+}
+
 /// A chain that is being proven.
 struct Prover<'a> {
     chain: Vec<Arc<Migration>>,
@@ -127,17 +134,11 @@ async fn prove_all(
     let broken = report.migrations.iter().find(|one| one.failure.is_some()).map(|one| one.version.title(&one.name));
     let results = match broken {
         Some(title) => {
-            let chosen = |one: &&Arc<Migration>| proof.only.as_ref().is_none_or(|only| only.contains(one.version()));
-            repeatables.iter().filter(chosen).map(|one| unreached(one, &title)).collect()
+            let chosen = repeatables.iter().filter(|one| proof.chooses(one));
+            chosen.map(|one| unreached(one, &title)).collect()
         }
-        None => {
-            let held: BTreeSet<Version> =
-                report.migrations.iter().filter(|one| one.holds()).map(|one| one.version.clone()).collect();
-            let results = Box::pin(repeated.prove(&mut report.migrations)).await?;
-            // What is found with them in place is about the versions too.
-            report.migrations.iter().filter(|one| held.contains(&one.version) && !one.holds()).for_each(&mut *hear);
-            results
-        }
+        // What is found with them in place is about the versions too.
+        None => Box::pin(repeated.prove(&mut report.migrations)).await?,
     };
     for proven in results {
         hear(&proven);
@@ -163,8 +164,7 @@ async fn prove_chain(
     hear: &mut dyn FnMut(&MigrationProof),
 ) -> Result<ProofReport, ProofError> {
     let begin = Instant::now();
-    let chosen = |migration: &Migration| proof.only.as_ref().is_none_or(|only| only.contains(migration.version()));
-    let marked: BTreeSet<usize> = (0..chain.len()).filter(|at| chosen(&chain[*at])).collect();
+    let marked: BTreeSet<usize> = (0..chain.len()).filter(|at| proof.chooses(&chain[*at])).collect();
     let mut told = ReportSink {
         report: ProofReport { seed: proof.seed, ..ProofReport::default() },
         waiting: VecDeque::new(),

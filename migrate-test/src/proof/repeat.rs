@@ -26,28 +26,25 @@ pub(super) struct RepeatedChain<'a> {
 }
 
 impl RepeatedChain<'_> {
-    fn is_chosen(&self, migration: &Migration) -> bool {
-        self.proof.only.as_ref().is_none_or(|only| only.contains(migration.version()))
-    }
-
     /// Whether something has to be proven here.
     pub(super) fn has_work(&self) -> bool {
-        !self.repeatables.is_empty() && self.chain.iter().chain(self.repeatables).any(|one| self.is_chosen(one))
+        !self.repeatables.is_empty() && self.chain.iter().chain(self.repeatables).any(|one| self.proof.chooses(one))
     }
 
     /// The results for the chosen repeatable migrations. What is found about the versions is added to `versions`.
     pub(super) async fn prove(&self, versions: &mut [MigrationProof]) -> Result<Vec<MigrationProof>, ProofError> {
         let mut results: Vec<MigrationProof> = self.repeatables.iter().map(|one| MigrationProof::new(one)).collect();
         let mut stage = WatchedDatabase::at(self.chain, self.code, true).await?;
-        let seen = self.first_runs(&mut stage, &mut results).await?;
-        if let Some(failed) = self.repeatables.get(seen.len()) {
+        let applied = self.first_runs(&mut stage, &mut results).await?;
+        let schema = stage.schema().clone();
+        if let Some(failed) = self.repeatables.get(applied) {
             let why = format!("{} does not apply", title(failed));
-            for proven in &mut results[seen.len() + 1..] {
+            for proven in &mut results[applied + 1..] {
                 proven.skip_rest(&why);
                 proven.unreached = Some(why.clone());
             }
         } else {
-            for (one, proven) in self.repeatables.iter().zip(&mut results).filter(|(one, _)| self.is_chosen(one)) {
+            for (one, proven) in self.repeatables.iter().zip(&mut results).filter(|(one, _)| self.proof.chooses(one)) {
                 let begin = Instant::now();
                 proven.set(Law::Reapply, second_run(&mut stage, one).await?);
                 proven.elapsed += begin.elapsed();
@@ -55,38 +52,34 @@ impl RepeatedChain<'_> {
             self.around(&mut stage, versions, &mut results).await?;
         }
         stage.end().await?;
-        if seen.len() == self.repeatables.len() && self.repeatables.iter().any(|one| self.is_chosen(one)) {
-            self.with_rows(&seen, &mut results).await?;
+        if applied == self.repeatables.len() && self.repeatables.iter().any(|one| self.proof.chooses(one)) {
+            self.with_rows(&schema, &mut results).await?;
         }
         results.iter_mut().for_each(|proven| proven.skip_rest("a repeatable migration has no down script"));
         // One that fails is the reason why others were not reached, whether it was chosen or not.
         let is_told =
-            |(one, proven): &(&Arc<Migration>, MigrationProof)| self.is_chosen(one) || proven.failure.is_some();
+            |(one, proven): &(&Arc<Migration>, MigrationProof)| self.proof.chooses(one) || !proven.faults().is_empty();
         Ok(self.repeatables.iter().zip(results).filter(is_told).map(|(_, proven)| proven).collect())
     }
 
-    /// Runs all of them, until one fails.
+    /// Runs all of them until one fails, and returns how many ran.
     async fn first_runs(
         &self,
         stage: &mut WatchedDatabase,
         results: &mut [MigrationProof],
-    ) -> Result<Vec<Schema>, ProofError> {
-        let mut seen = Vec::new();
-        for (one, proven) in self.repeatables.iter().zip(results) {
+    ) -> Result<usize, ProofError> {
+        for (at, (one, proven)) in self.repeatables.iter().zip(results).enumerate() {
             let begin = Instant::now();
             let outcome = stage.go(one, Direction::Up).await?;
             proven.elapsed += begin.elapsed();
-            match outcome {
-                Ok(_) => seen.push(stage.schema().clone()),
-                Err(error) => {
-                    let story = Story::error("it cannot be applied after the chain", &error);
-                    proven.failure = Some(Box::new(story.of_script(Direction::Up)));
-                    proven.skip_rest("it does not apply");
-                    break;
-                }
+            if let Err(error) = outcome {
+                let story = Story::error("it cannot be applied after the chain", &error);
+                proven.failure = Some(Box::new(story.of_script(Direction::Up)));
+                proven.skip_rest("it does not apply");
+                return Ok(at);
             }
         }
-        Ok(seen)
+        Ok(self.repeatables.len())
     }
 
     /// Rolls back the chosen versions at the end of the chain, applies them again, and runs the repeatable migrations
@@ -97,12 +90,13 @@ impl RepeatedChain<'_> {
         versions: &mut [MigrationProof],
         results: &mut [MigrationProof],
     ) -> Result<(), ProofError> {
-        let floor = self.chain.iter().rposition(|one| is_wall(one)).map_or(0, |at| at + 1);
-        let lowest = (floor..self.chain.len()).find(|at| self.is_chosen(&self.chain[*at])).unwrap_or(self.chain.len());
-        // A rollback that is broken anyway is reported by the laws for versions.
+        // What is broken anyway is reported by the laws for versions.
         let is_broken =
-            |at: &usize| versions.iter().any(|one| one.version == *self.chain[*at].version() && !one.holds());
-        let lowest = (lowest..self.chain.len()).rfind(is_broken).map_or(lowest, |at| at + 1);
+            |one: &Migration| versions.iter().any(|proven| proven.version == *one.version() && !proven.holds());
+        let floor = self.chain.iter().rposition(|one| is_wall(one) || is_broken(one)).map_or(0, |at| at + 1);
+        let Some(lowest) = (floor..self.chain.len()).find(|at| self.proof.chooses(&self.chain[*at])) else {
+            return Ok(());
+        };
         let mut change = SchemaChange::default();
         let steps = (lowest..self.chain.len()).rev().map(|at| (at, Direction::Down));
         for (at, direction) in steps.chain((lowest..self.chain.len()).map(|at| (at, Direction::Up))) {
@@ -126,9 +120,6 @@ impl RepeatedChain<'_> {
                 }
             }
         }
-        if lowest == self.chain.len() {
-            return Ok(());
-        }
         for (one, proven) in self.repeatables.iter().zip(results.iter_mut()) {
             match stage.go(one, Direction::Up).await? {
                 Ok(step) => change = change.then(&step),
@@ -149,14 +140,13 @@ impl RepeatedChain<'_> {
     }
 
     /// Runs all of them on a database, fills its tables, runs the chosen ones again, and compares the rows.
-    async fn with_rows(&self, seen: &[Schema], results: &mut [MigrationProof]) -> Result<(), ProofError> {
+    async fn with_rows(&self, schema: &Schema, results: &mut [MigrationProof]) -> Result<(), ProofError> {
         let all: Vec<Arc<Migration>> = self.chain.iter().chain(self.repeatables).cloned().collect();
         let mut filled = FilledDatabase::at(&all, self.code, self.proof.seed).await?;
-        let Some(schema) = seen.last() else { return filled.ground.end().await };
         for (one, proven) in self.repeatables.iter().zip(results) {
             // What fails without rows fails with them.
             let is_broken = proven.laws.get(&Law::Reapply).is_some_and(Verdict::is_broken);
-            if !self.is_chosen(one) || is_broken {
+            if !self.proof.chooses(one) || is_broken {
                 continue;
             }
             let begin = Instant::now();

@@ -61,7 +61,7 @@ impl WalkWindow<'_> {
     /// The positions of a walk as versions.
     pub(super) fn named(&self, walk: &[usize]) -> Vec<String> {
         let name = |at: usize| match at.checked_sub(1).map(|at| &self.prover.chain[at]) {
-            Some(migration) => format!("{}_{}", migration.version(), migration.name()),
+            Some(migration) => migration.version().title(migration.name()),
             None => "nothing".to_owned(),
         };
         let before = std::iter::once(&self.range.end).chain(walk);

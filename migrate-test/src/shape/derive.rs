@@ -78,7 +78,7 @@ async fn derived(
     version: &Version,
     hear: &mut dyn FnMut(&str),
 ) -> Result<DerivedScript, ProofError> {
-    let name = set.get(version).map_or_else(|| version.to_string(), |one| format!("{version}_{}", one.name()));
+    let name = set.get(version).map_or_else(|| version.to_string(), |one| version.title(one.name()));
     hear(&format!("{name}: applying it to see what it changes"));
     let (way, gone, no_transaction) = way_back(set, code, version).await?;
     let uncovered = way.uncovered.iter().map(|gap| format!("{gap}: {}", gap.why)).collect();

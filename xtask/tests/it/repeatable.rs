@@ -276,7 +276,7 @@ fn what_flyway_ran_is_taken_over_and_converted() {
     project.end();
 }
 
-/// A database that is behind the folder when it is converted runs the former repeatable migration again, at its end.
+/// If a database is behind when its folder is converted, it runs the former repeatable migration once more, last.
 #[test]
 fn a_database_that_is_behind_a_converted_folder_goes_on() {
     let project = folder();

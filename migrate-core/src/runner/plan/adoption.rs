@@ -182,7 +182,7 @@ const SHOWN: usize = 5;
 fn gap(ledger: &ForeignLedger, migration: &Migration, state: &LedgerState) -> Finding {
     let tool = ledger.tool.name();
     if state.was_rolled_back(migration.version()) {
-        let title = format!("{}_{}", migration.version(), migration.name());
+        let title = migration.version().title(migration.name());
         return Finding::new(
             codes::OTHER_LEDGER_GAP,
             format!("{title} was rolled back here, and {tool} has applied newer ones"),

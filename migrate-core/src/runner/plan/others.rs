@@ -143,7 +143,7 @@ fn applied_elsewhere(set: &MigrationSet, state: &LedgerState, ledger: &ForeignLe
         .applied
         .iter()
         .filter(|(migration, _)| is_pending(migration.version()))
-        .map(|(migration, _)| format!("{}_{}", migration.version(), migration.name()))
+        .map(|(migration, _)| migration.version().title(migration.name()))
         .collect();
     let tool = ledger.tool.name();
     (!both.is_empty()).then(|| {

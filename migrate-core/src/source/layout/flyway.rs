@@ -6,7 +6,7 @@ use migrate_base::error::Result;
 
 use super::listing::FolderListing;
 use super::pairs::{FilePairs, ForeignFileName};
-use super::{ForeignMigration, Layout, Version, placeholder, unread};
+use super::{ForeignMigration, ForeignScript, Layout, Version, placeholder, unread};
 
 const FORM: &str = "name it `V<version>__<anything>.sql` (or all of them without `V`), `U<version>__<anything>.sql` or \
                     `R__<anything>.sql`; \
@@ -52,9 +52,7 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
             continue;
         }
         if let Some(name) = repeatable(&file) {
-            let Some(mut script) = listing.script(&path) else { continue };
-            script.no_transaction = listing.text_beside(&path, ".conf").is_some_and(|text| outside(&text));
-            listing.fill(&mut script, placeholder::fill_braces);
+            let Some(mut script) = script(listing, &path) else { continue };
             // Flyway runs it again if a value is another one.
             script.raw = None;
             repeatables.push(ForeignMigration::sql(Version::repeatable(&name), name, script, None));
@@ -65,9 +63,7 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
                 sorted.ups.extend(listing.code(name.version, name.name, path));
             }
             Some(name) if file.ends_with(".sql") => {
-                let Some(mut script) = listing.script(&path) else { continue };
-                script.no_transaction = listing.text_beside(&path, ".conf").is_some_and(|text| outside(&text));
-                listing.fill(&mut script, placeholder::fill_braces);
+                let Some(script) = script(listing, &path) else { continue };
                 sorted.add(name, script);
             }
             None if file.ends_with(".sql") => misnamed.push((file, path)),
@@ -83,6 +79,14 @@ pub(super) fn flyway(listing: &mut FolderListing<'_>) -> Result<Vec<ForeignMigra
         listing.misnamed(&path, format!("`{file}` is not a migration file name"), FORM);
     }
     Ok(drafts)
+}
+
+/// A script with the options beside it, and with its placeholders filled.
+fn script(listing: &mut FolderListing<'_>, path: &Path) -> Option<ForeignScript> {
+    let mut script = listing.script(path)?;
+    script.no_transaction = listing.text_beside(path, ".conf").is_some_and(|text| outside(&text));
+    listing.fill(&mut script, placeholder::fill_braces);
+    Some(script)
 }
 
 /// Whether the options beside a script say that it runs without a transaction.

@@ -44,7 +44,10 @@ pub(super) fn fill_braces(
     findings: &mut Vec<Finding>,
 ) -> String {
     let used = in_braces(&text, 0);
-    let quoted: Vec<Range<usize>> = if used.is_empty() { Vec::new() } else { dollar_quoted(&text) };
+    if used.is_empty() {
+        return text;
+    }
+    let quoted = dollar_quoted(&text);
     let is_quoted = |one: &PlaceholderUse| quoted.iter().any(|span| span.contains(&one.span.start));
     let given = used.iter().filter_map(|one| Some((one.name.clone(), given_by_flyway(path, &one.name)?)));
     let mut all: BTreeMap<String, String> = given.collect();
