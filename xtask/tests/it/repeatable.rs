@@ -157,6 +157,19 @@ fn a_version_is_rolled_back_with_them_in_place() {
     }
 }
 
+/// One that is in the way of a version is reported, although only the version was asked for.
+#[test]
+fn one_that_cannot_run_after_a_rollback_is_told_of_with_the_version() {
+    let project = folder();
+    project.write("migrations/V2__note.sql", "ALTER TABLE orders ADD note text;\n");
+    project.write("migrations/U2__note.sql", "ALTER TABLE orders DROP note;\n");
+    project.run(&["verify", "2"]).ok();
+    project.write("migrations/R__sums.sql", "CREATE TABLE sums (a int);\n");
+    let refused = project.run(&["verify", "2"]);
+    assert!(refused.code == 3 && refused.out.contains("it cannot run again after a rollback"), "{refused:?}");
+    project.end();
+}
+
 /// Flyway sorts descriptions, in which an underscore is a space, and fills placeholders before it compares.
 #[test]
 fn they_run_in_the_order_of_flyway_and_again_with_other_values() {
